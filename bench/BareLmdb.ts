@@ -1,0 +1,121 @@
+/**
+ * The package `lmdb` with as little around it as can be: what the generator, the prober and the floors use, and nothing of src/, so that a
+ * floor stays one when the engine changes. Keys and values are read and written in place.
+ *
+ * One environment and one loop at a time per process: the entry under way is the module's.
+ */
+import * as declared from "lmdb"
+
+interface Value {
+  buffer: ArrayBuffer
+  start: number
+  end: number
+  /** Filled in by the package when it is 0. */
+  address: number
+}
+
+interface Codec {
+  readonly keyEncoder: {
+    readonly writeKey: (key: unknown, target: Uint8Array, start: number) => number
+    readonly readKey: (buffer: Uint8Array, start: number, end: number) => number
+  }
+  readonly encoder: { readonly encode: () => Value; readonly decode: (buffer: Uint8Array, length: number) => number }
+}
+
+export interface Dbi {
+  /** Walks the entries: each is in `seen` until the next. */
+  readonly getRange: (options: { readonly start: undefined }) => Iterable<unknown>
+  /** The value of the key in `toPut`, until the next call of anything, or undefined. */
+  readonly getBinaryFast: (key: 0) => Uint8Array | undefined
+  /** What `toPut` holds. */
+  readonly putSync: (key: 0, value: 0, options: { readonly append: boolean }) => boolean
+}
+
+export interface Environment {
+  readonly env: { readonly info: () => { readonly lastTxnId: number } }
+  readonly openDB: (options: Codec & { readonly name: string; readonly create: boolean }) => Dbi
+  readonly getKeys: (options: { readonly start: undefined }) => Iterable<unknown>
+  /** The next read sees what was committed until then. */
+  readonly resetReadTxn: () => void
+  readonly transactionSync: (body: () => unknown) => unknown
+}
+
+interface Options extends Codec {
+  readonly path: string
+  readonly noSubdir: true
+  readonly mapSize: number
+  readonly maxDbs: number
+  readonly encoding: "binary"
+  readonly overlappingSync: false
+}
+
+const { ABORT, open: openEnvironment } = declared as unknown as {
+  readonly ABORT: unknown
+  readonly open: (options: Options) => Environment
+}
+
+const none = new Uint8Array(0)
+
+/** The package puts keys from this offset on. */
+export const keyStart = 32
+
+/** The entry that a walk is at: key `key[keyStart..keyEnd)`, value `value[0..valueEnd)`. */
+export const seen = { key: none as Uint8Array, keyEnd: 0, value: none as Uint8Array, valueEnd: 0 }
+
+/** The entry that the next put writes: key `key[keyFrom..keyTo)`, and the value by its offsets in a buffer. */
+export const toPut = { key: none as Uint8Array, keyFrom: 0, keyTo: 0, value: { buffer: none.buffer as ArrayBuffer, start: 0, end: 0, address: 0 } as Value }
+
+/** Values come from this buffer from now on. */
+export const putFrom = (buffer: ArrayBuffer): void => {
+  toPut.value.buffer = buffer
+  toPut.value.address = 0
+}
+
+const codec: Codec = {
+  keyEncoder: {
+    writeKey: (_key, target, start) => {
+      const { key, keyFrom, keyTo } = toPut
+      let position = start
+      for (let i = keyFrom; i < keyTo; i++) target[position++] = key[i]!
+      return position
+    },
+    readKey: (buffer, _start, end) => {
+      seen.key = buffer
+      seen.keyEnd = end
+      return end
+    }
+  },
+  encoder: {
+    encode: () => toPut.value,
+    decode: (buffer, length) => {
+      seen.value = buffer
+      return seen.valueEnd = length
+    }
+  }
+}
+
+/** The same for every file of a run, and above what the largest needs: the file itself grows with its content only. */
+export const mapSize = 32 * 2 ** 30
+
+export const open = (path: string, size = mapSize): Environment =>
+  openEnvironment({ ...codec, path, noSubdir: true, mapSize: size, maxDbs: 64, encoding: "binary", overlappingSync: false })
+
+export const openDbi = (environment: Environment, name: string, create = false): Dbi => environment.openDB({ ...codec, name, create })
+
+/** Of all DBIs, in byte order. */
+export const dbiNames = (environment: Environment): ReadonlyArray<string> => {
+  const names: Array<string> = []
+  for (const _ of environment.getKeys({ start: undefined })) names.push(Buffer.from(seen.key.subarray(keyStart, seen.keyEnd)).toString())
+  return names
+}
+
+/** Takes the write lock and drops it, and writes nothing. Returns how long it waited, in milliseconds. */
+export const takeLock = (environment: Environment): number => {
+  const begin = performance.now()
+  let had = begin
+  environment.transactionSync(() => {
+    had = performance.now()
+    return ABORT
+  })
+  return had - begin
+}

@@ -1,0 +1,91 @@
+/** Starts the real command as a process of its own, as an operator would: `lightningstream --config FILE sync`. */
+import { Data, Deferred, Effect, FileSystem, Stream } from "effect"
+import { ChildProcess } from "effect/process"
+import type { ChildProcessHandle } from "effect/process/ChildProcessSpawner"
+
+export interface DaemonOptions {
+  readonly instance: string
+  /** The LMDB's data file. */
+  readonly lmdb: string
+  /** Folder of the objects. */
+  readonly bucket: string
+  /** Where the configuration and large spooled snapshots go. */
+  readonly folder: string
+  /** Of LMDB and of the bucket. */
+  readonly poll: string
+}
+
+export class DaemonEnded extends Data.TaggedError("DaemonEnded")<{ readonly instance: string; readonly how: string; readonly log: string }> {
+  override get message(): string {
+    return `the daemon of instance ${this.instance} ended: ${this.how}. Its last lines:\n${this.log}`
+  }
+}
+
+export interface Daemon {
+  readonly instance: string
+  readonly pid: number
+  /** What was in the bucket is merged, and ours is stored: by its log. */
+  readonly ready: Effect.Effect<void>
+  /** Never succeeds; fails when the daemon ends by itself. */
+  readonly ended: Effect.Effect<never, DaemonEnded>
+}
+
+/** JSON is YAML. */
+const configuration = (options: DaemonOptions): string =>
+  JSON.stringify(
+    {
+      instance: options.instance,
+      lmdb_poll_interval: options.poll,
+      storage_poll_interval: options.poll,
+      spool_directory: options.folder,
+      lmdbs: { main: { path: options.lmdb, options: { no_subdir: true }, schema_tracks_changes: true } },
+      storage: { type: "fs", options: { root_path: options.bucket } }
+    },
+    null,
+    2
+  )
+
+const linesKept = 20
+
+/** Keeps the last lines of its log, sees when it is ready, and drains the pipe so that logging never stops it. */
+const follow = Effect.fnUntraced(function*(handle: ChildProcessHandle) {
+  const lines: Array<string> = []
+  const ready = yield* Deferred.make<void>()
+  yield* Effect.forkScoped(handle.stderr.pipe(
+    Stream.decodeText(),
+    Stream.splitLines,
+    Stream.runForEach((line) =>
+      Effect.suspend(() => {
+        lines.push(line)
+        if (lines.length > linesKept) lines.shift()
+        return line.includes("Ready: ") ? Deferred.succeed(ready, undefined) : Effect.void
+      })
+    ),
+    Effect.ignore
+  ))
+  return { lines, ready: Deferred.await(ready) }
+})
+
+/** Told to stop (SIGTERM, by its process id) when the scope closes; killed if it has not within 15 s. */
+export const start = Effect.fn("Daemon.start")(function*(command: URL, options: DaemonOptions) {
+  const file = `${options.folder}/${options.instance}.yaml`
+  yield* (yield* FileSystem.FileSystem).writeFileString(file, configuration(options))
+  const handle = yield* ChildProcess.make(process.execPath, [command.pathname, "--config", file, "sync"], {
+    stdin: "ignore",
+    stdout: "ignore",
+    forceKillAfter: "15 seconds"
+  })
+  const { lines, ready } = yield* follow(handle)
+  const daemon: Daemon = {
+    instance: options.instance,
+    pid: handle.pid,
+    ready,
+    ended: handle.exitCode.pipe(
+      Effect.map((code) => `exit code ${code}`),
+      // The spawner has no code of a process that a signal has ended.
+      Effect.orElseSucceed(() => "killed by a signal"),
+      Effect.flatMap((how) => Effect.fail(new DaemonEnded({ instance: options.instance, how, log: lines.join("\n") })))
+    )
+  }
+  return daemon
+})

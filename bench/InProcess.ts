@@ -1,0 +1,192 @@
+/**
+ * The scenarios of one database: each runs in a fresh process (scenario.ts) with the prober in another one, and its floors (floor.ts) right after it,
+ * so that both have the same neighbours. Of several rounds a time is the median, and memory, waits and gaps are the worst.
+ */
+import { Data, Effect } from "effect"
+import * as Bundle from "./Bundle.ts"
+import * as Child from "./Child.ts"
+import * as LockProbe from "./LockProbe.ts"
+import { FloorResult, type ProberReport, ScenarioResult } from "./Results.ts"
+import { atMost, type Figure, megabytes, milliseconds, must, plain, type Row, seconds, times } from "./Table.ts"
+import * as Workspace from "./Workspace.ts"
+
+/** It did not do what it should have: its figures would mean nothing. */
+export class WrongOutcome extends Data.TaggedError("WrongOutcome")<{ readonly scenario: string; readonly problem: string }> {
+  override get message(): string {
+    return `${this.scenario}: ${this.problem}`
+  }
+}
+
+/** One round. */
+interface Round {
+  readonly scenario: ScenarioResult
+  readonly peak: number
+  readonly probe: ProberReport
+  readonly floorMillis: number
+  /** A bare commit of as many puts. */
+  readonly commitMillis: number
+}
+
+export interface Judged {
+  readonly row: Row
+  readonly entries: number
+  /** Highest RssAnon in MB. */
+  readonly peak: number
+}
+
+const floors = new URL("floor.ts", import.meta.url)
+const floor = (...args: ReadonlyArray<string>) => Effect.map(Child.run(floors, args, FloorResult), ({ report }) => report)
+
+/** A floor that goes through so many entries. */
+const floorOf = Effect.fnUntraced(function*(entries: number, kind: "walk" | "put", ...args: ReadonlyArray<string>) {
+  const result = yield* floor(kind, ...args)
+  if (result.amount !== entries) return yield* new WrongOutcome({ scenario: `floor ${kind}`, problem: `${result.amount} entries instead of ${entries}` })
+  return result
+})
+
+/** What the LMDB holds: in shadow mode each entry twice, in main and in the shadow. */
+const stored = ({ entries, mode }: Workspace.Workspace): number => mode === "shadow" ? 2 * entries : entries
+
+/** The DBIs that have the headers begin with this. */
+const headersPrefix = ({ mode }: Workspace.Workspace): string => mode === "shadow" ? "_sync_shadow_" : ""
+
+/** With the prober at `lmdb`. */
+const probed = (lmdb: string, args: ReadonlyArray<string>) =>
+  Effect.map(
+    LockProbe.during(lmdb, Child.run(Bundle.scenario, args, ScenarioResult)),
+    ({ probe, value }) => ({ scenario: value.report, peak: value.peak, probe })
+  )
+
+const expect = (scenario: string, wrote: number, expected: number) =>
+  wrote === expected ? Effect.void : new WrongOutcome({ scenario, problem: `${wrote} entries written instead of ${expected}` })
+
+const send = Effect.fnUntraced(function*(workspace: Workspace.Workspace) {
+  const { folder, lmdb, mode, snapshot, target } = workspace
+  const round = yield* probed(lmdb, ["send", mode, lmdb, folder, target])
+  yield* Workspace.remove(target)
+  const walk = yield* floorOf(stored(workspace), "walk", lmdb)
+  const deflate = yield* floor("deflate", snapshot)
+  return { ...round, floorMillis: walk.millis + deflate.millis, commitMillis: 0 } satisfies Round
+})
+
+const firstLoad = (lockMillis: number) =>
+  Effect.fnUntraced(function*(workspace: Workspace.Workspace) {
+    const { entries, folder, lmdb, mode, snapshot, target } = workspace
+    yield* Workspace.makeEmpty(target)
+    const round = yield* probed(target, ["merge", mode, target, folder, String(lockMillis), snapshot])
+    const { entriesWritten, transactions } = round.scenario
+    yield* expect("first load", entriesWritten, entries)
+    const gunzip = yield* floor("gunzip", snapshot)
+    yield* Workspace.makeEmpty(target)
+    const put = yield* floorOf(stored(workspace), "put", lmdb, target, "0")
+    let commitMillis = put.longestCommitMillis
+    if (lockMillis > 0) {
+      yield* Workspace.makeEmpty(target)
+      commitMillis = (yield* floorOf(stored(workspace), "put", lmdb, target, String(Math.ceil(entriesWritten / transactions)))).longestCommitMillis
+    }
+    yield* Workspace.remove(target)
+    return { ...round, floorMillis: gunzip.millis + put.millis, commitMillis } satisfies Round
+  })
+
+const nothingNew = Effect.fnUntraced(function*(workspace: Workspace.Workspace) {
+  const { entries, folder, lmdb, mode, snapshot } = workspace
+  const round = yield* probed(lmdb, ["merge", mode, lmdb, folder, "0", snapshot, snapshot, snapshot])
+  yield* expect("3 merges, nothing new", round.scenario.entriesWritten, 0)
+  const gunzip = yield* floor("gunzip", snapshot)
+  // Main is compared with its shadow before the first: nobody commits after that.
+  const first = yield* floorOf(stored(workspace), "walk", lmdb)
+  const next = yield* floorOf(entries, "walk", lmdb, headersPrefix(workspace))
+  return { ...round, floorMillis: 3 * gunzip.millis + first.millis + 2 * next.millis, commitMillis: 0 } satisfies Round
+})
+
+const oneChanged = Effect.fnUntraced(function*(workspace: Workspace.Workspace) {
+  const { changedSnapshot, folder, lmdb, mode, target } = workspace
+  yield* Workspace.copy(lmdb, target)
+  const round = yield* probed(target, ["merge", mode, target, folder, "0", changedSnapshot])
+  yield* expect("1 changed entry", round.scenario.entriesWritten, 1)
+  const gunzip = yield* floor("gunzip", changedSnapshot)
+  const walk = yield* floorOf(stored(workspace), "walk", target)
+  const commit = yield* floor("commit", target)
+  yield* Workspace.remove(target)
+  return { ...round, floorMillis: gunzip.millis + walk.millis, commitMillis: commit.millis } satisfies Round
+})
+
+export interface Scenario {
+  /** For `--only`. */
+  readonly key: string
+  readonly mode: Workspace.Mode
+  readonly title: string
+  readonly round: (workspace: Workspace.Workspace) => ReturnType<typeof send> | ReturnType<typeof nothingNew>
+  /** Time against the floor; none where pauses are part of what is asked for. */
+  readonly ratio: number | undefined
+  /** MB. */
+  readonly peak: number
+  /** Against the peak at the size before. */
+  readonly growth: number | undefined
+  readonly lock: (probe: ProberReport, scenario: ScenarioResult, commitMillis: number) => Figure
+}
+
+const untouched = (probe: ProberReport, { transactions }: ScenarioResult): Figure =>
+  must(transactions === 0 && probe.firstId === probe.lastId, `${milliseconds(probe.longestWaitMillis)}, no write of ours`)
+
+const within = (millis: number) => (probe: ProberReport, _: ScenarioResult, commitMillis: number): Figure =>
+  atMost(probe.longestWaitMillis, millis + commitMillis, milliseconds)
+
+const waited = (probe: ProberReport): Figure => plain(milliseconds(probe.longestWaitMillis))
+
+export const scenarios: ReadonlyArray<Scenario> = [
+  { key: "send", mode: "native", title: "send", round: send, ratio: 1.2, peak: 160, growth: 1.3, lock: untouched },
+  { key: "load", mode: "native", title: "first load", round: firstLoad(0), ratio: 1.5, peak: 700, growth: undefined, lock: waited },
+  {
+    key: "load-parts", mode: "native", title: "first load, merge_lock_duration 50ms", round: firstLoad(50),
+    ratio: undefined, peak: 160, growth: undefined, lock: within(60)
+  },
+  { key: "merge", mode: "native", title: "3 merges, nothing new", round: nothingNew, ratio: 1.5, peak: 160, growth: 1.3, lock: untouched },
+  { key: "change", mode: "native", title: "merge, 1 changed entry", round: oneChanged, ratio: 1.5, peak: 160, growth: 1.3, lock: within(5) },
+  { key: "shadow-send", mode: "shadow", title: "shadow: send", round: send, ratio: 2, peak: 160, growth: 1.3, lock: untouched },
+  { key: "shadow-load", mode: "shadow", title: "shadow: first load", round: firstLoad(0), ratio: 2, peak: 700, growth: undefined, lock: waited },
+  { key: "shadow-merge", mode: "shadow", title: "shadow: 3 merges, nothing new", round: nothingNew, ratio: 2, peak: 160, growth: 1.3, lock: untouched }
+]
+
+const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1]!
+const worst = (values: ReadonlyArray<number>): number => Math.max(...values)
+
+/** Entries from which on memory is compared between sizes: with fewer, buffers and code are not all in use yet. */
+const comparable = 800_000
+
+/** The longest gap that the event loop of the main thread may have. */
+const gapLimit = 20
+
+export const judge = (scenario: Scenario, workspace: Workspace.Workspace, rounds: ReadonlyArray<Round>, smaller: Judged | undefined): Judged => {
+  const time = median(rounds.map((round) => round.scenario.millis))
+  const floorMillis = median(rounds.map((round) => round.floorMillis))
+  const peak = worst(rounds.map((round) => round.peak))
+  const commitMillis = worst(rounds.map((round) => round.commitMillis))
+  const probe = rounds.map((round) => round.probe).reduce((a, b) => ({
+    longestWaitMillis: Math.max(a.longestWaitMillis, b.longestWaitMillis),
+    takes: a.takes + b.takes,
+    firstId: 0,
+    lastId: a.lastId - a.firstId + b.lastId - b.firstId
+  }))
+  const ratio = time / floorMillis
+  const grown = smaller === undefined || scenario.growth === undefined || smaller.entries < comparable ? Infinity : scenario.growth * smaller.peak
+  const peakLimit = Math.min(scenario.peak, grown)
+  return {
+    entries: workspace.entries,
+    peak,
+    row: {
+      scenario: plain(scenario.title),
+      entries: plain(workspace.entries.toLocaleString("en")),
+      time: plain(seconds(time)),
+      floor: plain(seconds(floorMillis)),
+      "time / floor": scenario.ratio === undefined ? plain(times(ratio)) : atMost(ratio, scenario.ratio, times),
+      "peak RssAnon": atMost(peak, peakLimit, megabytes),
+      "longest wait for the write lock": scenario.lock(probe, rounds[0]!.scenario, commitMillis),
+      "longest gap of the event loop": atMost(worst(rounds.map((round) => round.scenario.loopGapMillis)), gapLimit, milliseconds)
+    }
+  }
+}
+
+/** Runs all rounds of a scenario, after each other. */
+export const run = (scenario: Scenario, workspace: Workspace.Workspace, rounds: number) =>
+  Effect.forEach(Array.from({ length: rounds }), () => scenario.round(workspace))

@@ -1,0 +1,33 @@
+/** Single entries with a native header (docs/format.md), written and looked up as an application would. */
+import * as Bare from "./BareLmdb.ts"
+
+const headerBytes = 24
+
+const setKey = (key: string): void => {
+  const bytes = Buffer.from(key)
+  Object.assign(Bare.toPut, { key: bytes, keyFrom: 0, keyTo: bytes.length })
+}
+
+/** Writes `text` under `key`, changed at `timestampNano`, in a transaction of its own. */
+export const put = (environment: Bare.Environment, dbi: Bare.Dbi, key: string, text: string, timestampNano: bigint): void => {
+  const value = Buffer.concat([Buffer.alloc(headerBytes), Buffer.from(text)])
+  value.writeBigUInt64BE(timestampNano, 0)
+  environment.transactionSync(() => {
+    value.writeBigUInt64BE(BigInt(environment.env.info().lastTxnId + 1), 8)
+    setKey(key)
+    Bare.putFrom(value.buffer as ArrayBuffer)
+    Object.assign(Bare.toPut.value, { start: value.byteOffset, end: value.byteOffset + value.length })
+    dbi.putSync(0, 0, { append: false })
+  })
+}
+
+/** What was committed last under `key`. */
+export const get = (environment: Bare.Environment, dbi: Bare.Dbi, key: string): { readonly text: string; readonly timestampNano: bigint } | undefined => {
+  environment.resetReadTxn()
+  setKey(key)
+  const found = dbi.getBinaryFast(0)
+  if (found === undefined) return undefined
+  // Its length is set by the package: that of the value, not of the shared buffer behind it.
+  const value = Buffer.from(Buffer.from(found.buffer, found.byteOffset, found.length))
+  return { text: value.subarray(headerBytes).toString(), timestampNano: value.readBigUInt64BE(0) }
+}

@@ -1,0 +1,15 @@
+/** Bundles the scenarios and the worker thread's module into dist-bench/, with the settings of the command's own bundle. */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { Effect } from "effect"
+import { build } from "rolldown"
+import config from "../rolldown.config.ts"
+
+Effect.promise(() =>
+  build({
+    ...config,
+    cwd: new URL("..", import.meta.url).pathname,
+    logLevel: "warn",
+    input: { scenario: "bench/scenario.ts", worker: "src/worker.ts" },
+    output: { ...config.output, dir: "dist-bench" }
+  })
+).pipe(NodeRuntime.runMain)

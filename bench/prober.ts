@@ -1,0 +1,39 @@
+/**
+ * `node bench/prober.ts FILE`: takes LMDB's write lock and drops it, every 2 ms, as an application that writes all the time would, but writes
+ * nothing. Says `ready`; when its standard input ends or at SIGTERM it reports its longest wait, and the last transaction ids before and after.
+ *
+ * Its priority is raised where it may: what it measures should be the lock, not the scheduler.
+ */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { Console, Effect } from "effect"
+import * as os from "node:os"
+import * as Bare from "./BareLmdb.ts"
+import type { ProberReport } from "./Results.ts"
+
+const inputEnds = Effect.callback<void>((resume) => {
+  const end = () => resume(Effect.void)
+  process.stdin.on("end", end).on("close", end).resume()
+})
+
+const raisePriority = Effect.sync(() => os.setPriority(-15)).pipe(Effect.catchDefect(() => Effect.void))
+
+Effect.gen(function*() {
+  yield* raisePriority
+  const environment = Bare.open(process.argv[2]!)
+  // The first ones are compiled and mapped on the way.
+  for (let i = 0; i < 200; i++) Bare.takeLock(environment)
+  const firstId = environment.env.info().lastTxnId
+  let longestWaitMillis = 0
+  let takes = 0
+  yield* Console.log("ready")
+  const probe = Effect.sync(() => {
+    longestWaitMillis = Math.max(longestWaitMillis, Bare.takeLock(environment))
+    takes++
+  })
+  const report = Effect.suspend(() => {
+    const lastId = environment.env.info().lastTxnId
+    return Console.log(JSON.stringify({ longestWaitMillis, takes, firstId, lastId } satisfies ProberReport))
+  })
+  // SIGTERM interrupts.
+  yield* Effect.raceFirst(inputEnds, Effect.forever(Effect.andThen(probe, Effect.sleep("2 millis")))).pipe(Effect.ensuring(report))
+}).pipe(NodeRuntime.runMain)

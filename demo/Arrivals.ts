@@ -1,0 +1,99 @@
+/**
+ * Sees what is written at one of two LMDBs arrive in the other. It only reads, in the LMDBs themselves: what it sees, an application sees.
+ * An entry's time is that in its header, which whoever wrote it has put there.
+ */
+import { Clock, Effect } from "effect"
+import * as Bare from "../bench/BareLmdb.ts"
+
+export const dbiName = "demo"
+
+/** As large as the application that made the file wants it to get. */
+export const mapSize = 2 ** 30
+
+export interface Side {
+  readonly name: string
+  readonly path: string
+}
+
+export interface Arrival {
+  readonly key: string
+  readonly text: string
+  readonly from: string
+  readonly to: string
+  /** From the time in the entry's header until it was seen. */
+  readonly millis: number
+}
+
+interface Entry {
+  readonly text: string
+  readonly timestampNano: bigint
+  /** Index of the side that had it first. */
+  readonly from: number
+}
+
+interface Watched extends Side {
+  readonly environment: Bare.Environment
+  readonly dbi: Bare.Dbi
+}
+
+const headerBytes = 24
+
+/** Makes the files that are not there yet, and the DBI in them. */
+const open = (side: Side): Watched => {
+  const environment = Bare.open(side.path, mapSize)
+  return { ...side, environment, dbi: Bare.openDbi(environment, dbiName, true) }
+}
+
+const entriesOf = ({ dbi, environment }: Watched): ReadonlyArray<readonly [string, { readonly text: string; readonly timestampNano: bigint }]> => {
+  environment.resetReadTxn()
+  const { keyStart, seen } = Bare
+  const entries: Array<readonly [string, { readonly text: string; readonly timestampNano: bigint }]> = []
+  for (const _ of dbi.getRange({ start: undefined })) {
+    const value = Buffer.from(seen.value.subarray(0, seen.valueEnd))
+    entries.push([
+      Buffer.from(seen.key.subarray(keyStart, seen.keyEnd)).toString(),
+      { text: value.subarray(headerBytes).toString(), timestampNano: value.readBigUInt64BE(0) }
+    ])
+  }
+  return entries
+}
+
+/** Looks every 5 ms. */
+const between = "5 millis"
+
+export class Arrivals {
+  private readonly sides: readonly [Watched, Watched]
+  /** The newest of each key, and whether it is on both sides. */
+  private readonly newest = new Map<string, Entry & { arrived: boolean }>()
+  private readonly queue: Array<Arrival> = []
+
+  constructor(a: Side, b: Side) {
+    this.sides = [open(a), open(b)]
+  }
+
+  private look(now: bigint): void {
+    this.sides.forEach((side, index) => {
+      for (const [key, { text, timestampNano }] of entriesOf(side)) {
+        const known = this.newest.get(key)
+        if (known === undefined || timestampNano > known.timestampNano) {
+          this.newest.set(key, { text, timestampNano, from: index, arrived: false })
+        } else if (!known.arrived && known.from !== index && known.timestampNano === timestampNano) {
+          known.arrived = true
+          this.queue.push({ key, text, from: this.sides[known.from]!.name, to: side.name, millis: Number(now - timestampNano) / 1e6 })
+        }
+      }
+    })
+  }
+
+  /** Waits for the next arrival. */
+  get next(): Effect.Effect<Arrival> {
+    return Effect.gen({ self: this }, function*() {
+      for (;;) {
+        const arrival = this.queue.shift()
+        if (arrival !== undefined) return arrival
+        this.look(yield* Clock.currentTimeNanos)
+        if (this.queue.length === 0) yield* Effect.sleep(between)
+      }
+    })
+  }
+}

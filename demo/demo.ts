@@ -1,0 +1,115 @@
+/**
+ * `npm run demo`: two servers in sync, on this machine. Two LMDBs in a temporary folder, the real daemon beside each as a process of its own, and a folder
+ * as the bucket. Entries are written to one side and then the other by a process that stands for the application, and seen to arrive.
+ *
+ * Then it shows what you change, until Ctrl-C; with `--once` it ends after the round, with 0, or 1 if something did not arrive.
+ */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Cause, Console, Data, Effect, Exit, FileSystem } from "effect"
+import * as Child from "../bench/Child.ts"
+import * as Daemon from "../bench/Daemon.ts"
+import { rssAnon } from "../bench/Proc.ts"
+import { type Arrival, Arrivals, type Side } from "./Arrivals.ts"
+
+const at = (path: string): URL => new URL(`../${path}`, import.meta.url)
+
+class NotArrived extends Data.TaggedError("NotArrived")<{ readonly what: string }> {
+  override get message(): string {
+    return `${this.what} did not arrive within ${patience}`
+  }
+}
+
+const patience = "20 seconds"
+const poll = "100ms"
+
+/** Times are short, and the next second is as good as this one. */
+const after = (millis: number): string => `${(millis / 1000).toFixed(2)} s`
+
+const objects = Effect.fnUntraced(function*(bucket: string) {
+  const fs = yield* FileSystem.FileSystem
+  const names = (yield* fs.readDirectory(bucket)).filter((name) => !name.startsWith(".") && !name.endsWith(".tmp"))
+  return yield* Effect.forEach(names.toSorted(), (name) => Effect.map(fs.stat(`${bucket}/${name}`), ({ size }) => ({ name, size: Number(size) })))
+})
+
+const put = (side: Side, key: string, value: string) => Child.runOnly(at("demo/put.ts"), [side.path, key, value])
+
+interface Demo {
+  readonly a: Side
+  readonly b: Side
+  readonly bucket: string
+  readonly arrivals: Arrivals
+}
+
+/** Writes an entry at one side, waits for it at the other, and shows what was uploaded for that. */
+const step = Effect.fnUntraced(function*({ arrivals, bucket }: Demo, number: number, from: Side, to: Side, key: string, value: string) {
+  const before = new Set((yield* objects(bucket)).map(({ name }) => name))
+  yield* Console.log(`${number}. Written at ${from.name}:  ${key} = ${value}`)
+  yield* put(from, key, value)
+  const arrival: Arrival = yield* Effect.timeoutOrElse(arrivals.next, {
+    duration: patience,
+    orElse: () => new NotArrived({ what: `${key} = ${value}` })
+  })
+  if (arrival.key !== key || arrival.text !== value || arrival.to !== to.name) return yield* new NotArrived({ what: `${key} = ${value}` })
+  yield* Console.log(`   Seen at ${to.name} after ${after(arrival.millis)}`)
+  for (const { name, size } of yield* objects(bucket)) {
+    if (!before.has(name)) yield* Console.log(`   Uploaded ${name}, ${size} bytes`)
+  }
+})
+
+const memory = Effect.fnUntraced(function*(daemons: ReadonlyArray<Daemon.Daemon>) {
+  const used = yield* Effect.forEach(daemons, ({ instance, pid }) =>
+    Effect.map(rssAnon(pid), (megabytes) => `${instance} ${megabytes.toFixed(0)} MB`))
+  yield* Console.log(`\nMemory of the daemons (RssAnon): ${used.join(", ")}`)
+})
+
+/** The Node that runs this may be the one that came with the installation, and not what `node` is in another terminal. */
+const nodeCommand = process.execPath.includes("node_modules") ? "npx node" : "node"
+
+const follow = Effect.fnUntraced(function*({ a, arrivals, b }: Demo) {
+  yield* Console.log("\nPress Ctrl-C, or change it yourself, from this folder in another terminal:")
+  for (const { path } of [a, b]) yield* Console.log(`  ${nodeCommand} demo/put.ts ${path} fruit cherry`)
+  yield* Console.log("")
+  for (;;) {
+    const { from, key, millis, text, to } = yield* arrivals.next
+    yield* Console.log(`${key} = ${text}: from ${from}, seen at ${to} after ${after(millis)}`)
+  }
+})
+
+const run = Effect.fnUntraced(function*(once: boolean) {
+  const fs = yield* FileSystem.FileSystem
+  const folder = yield* fs.makeTempDirectoryScoped({ prefix: "ls-demo-" })
+  const bucket = `${folder}/bucket`
+  yield* fs.makeDirectory(bucket)
+  yield* Child.runOnly(at("scripts/build.mjs"), [])
+  const [a, b] = [{ name: "a", path: `${folder}/a.mdb` }, { name: "b", path: `${folder}/b.mdb` }]
+  const demo: Demo = { a, b, bucket, arrivals: new Arrivals(a, b) }
+  yield* Console.log(`Two servers, a and b, with an LMDB and a daemon each, and one bucket,\nall in ${folder}; the daemons look every ${poll}.`)
+  const daemons = yield* Effect.forEach([a, b], ({ name, path }) =>
+    Daemon.start(at("bin/lightningstream.js"), { instance: name, lmdb: path, bucket, folder, poll }))
+  const story = Effect.gen(function*() {
+    const ready = Effect.forEach(daemons, (daemon) => daemon.ready)
+    yield* Effect.timeoutOrElse(ready, { duration: patience, orElse: () => new NotArrived({ what: "The daemons' being ready" }) })
+    yield* Console.log(`Daemons ready: ${daemons.map(({ instance, pid }) => `${instance} is process ${pid}`).join(", ")}.\n`)
+    yield* step(demo, 1, a, b, "fruit", "apple")
+    yield* step(demo, 2, b, a, "drink", "tea")
+    yield* step(demo, 3, b, a, "fruit", "banana")
+    yield* memory(daemons)
+    if (!once) return yield* follow(demo)
+  })
+  yield* Effect.raceAllFirst([story, ...daemons.map(({ ended }) => ended)])
+  yield* Console.log("\nAll arrived. Ending the daemons and removing the folder.")
+}, Effect.scoped)
+
+const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
+
+Effect.suspend(() => run(process.argv.includes("--once"))).pipe(
+  Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Console.error(`\nThe demonstration failed: ${messageOf(Cause.squash(cause))}`)),
+  Effect.provide(NodeServices.layer),
+  (program) =>
+    NodeRuntime.runMain(program, {
+      disableErrorReporting: true,
+      // Ctrl-C is how it is meant to end.
+      teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
+    })
+)

@@ -1,0 +1,46 @@
+/**
+ * Bundles the command into dist/, unless that is newer than all that it is made of. What runs meanwhile finds the old bundle or the new one, never half of
+ * it: the new one is made beside it. Does nothing where the development tools are not installed: a published package brings its dist/.
+ */
+import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from "node:fs"
+import { join } from "node:path"
+
+const root = join(import.meta.dirname, "..")
+const dist = join(root, "dist")
+
+/** Of folders as well: a file that is gone changes its folder. */
+const changedAt = (path) => existsSync(path) ? statSync(path).mtimeMs : 0
+
+const newestSource = () => {
+  const sources = readdirSync(join(root, "src"), { recursive: true }).map((name) => join("src", name))
+  const inputs = ["src", ...sources, "package.json", "package-lock.json", "rolldown.config.ts", "scripts/build.mjs"]
+  return Math.max(...inputs.map((name) => changedAt(join(root, name))))
+}
+
+const isCurrent = () => ["main.js", "worker.js"].every((name) => changedAt(join(dist, name)) > newestSource())
+
+const replaceBy = (folder, old) => {
+  try {
+    if (existsSync(dist)) renameSync(dist, old)
+    renameSync(folder, dist)
+  } catch (error) {
+    // Somebody else may have done the same meanwhile.
+    if (!isCurrent()) throw error
+  }
+}
+
+const build = async () => {
+  const { build } = await import("rolldown")
+  const { loadConfig } = await import("rolldown/config")
+  process.chdir(root)
+  const config = await loadConfig(join(root, "rolldown.config.ts"))
+  const next = mkdtempSync(`${dist}-`)
+  try {
+    await build({ logLevel: "warn", ...config, output: { ...config.output, dir: join(next, "new") } })
+    replaceBy(join(next, "new"), join(next, "old"))
+  } finally {
+    rmSync(next, { recursive: true })
+  }
+}
+
+if (existsSync(join(root, "node_modules", "rolldown")) && existsSync(join(root, "src", "main.ts")) && !isCurrent()) await build()

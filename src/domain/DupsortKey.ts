@@ -1,0 +1,40 @@
+/**
+ * Keys of the shadow of a MDB_DUPSORT DBI (`dupsort_hack_v1`): an entry for each pair of key and value.
+ *
+ *     key ‖ 00 00 00 00 ‖ as much of the value as fits in 511 bytes with the last byte left ‖ length of the key, one byte
+ *
+ * Source: docs/sync.md. Called once per entry: nothing here allocates.
+ */
+
+const separator = 4
+/** Of LMDB. */
+export const largestShadowKey = 511
+export const largestKey = 255
+
+/** Writes the shadow key of a pair to the start of `target` (511 bytes) and returns its length; 0 when the key is empty or too long. */
+export const write = (
+  target: Uint8Array,
+  key: Uint8Array, keyStart: number, keyEnd: number,
+  value: Uint8Array, valueStart: number, valueEnd: number
+): number => {
+  const length = keyEnd - keyStart
+  if (length === 0 || length > largestKey) return 0
+  let at = 0
+  for (let p = keyStart; p < keyEnd; p++) target[at++] = key[p]!
+  for (let i = 0; i < separator; i++) target[at++] = 0
+  const room = largestShadowKey - 1 - at
+  const end = valueEnd - valueStart > room ? valueStart + room : valueEnd
+  for (let p = valueStart; p < end; p++) target[at++] = value[p]!
+  target[at++] = length
+  return at
+}
+
+/** Whether `bytes[start..end)` is such a key. */
+export const isLayout = (bytes: Uint8Array, start: number, end: number): boolean => {
+  const length = bytes[end - 1]!
+  const at = start + length
+  return length > 0 && at + separator < end && bytes[at] === 0 && bytes[at + 1] === 0 && bytes[at + 2] === 0 && bytes[at + 3] === 0
+}
+
+/** Where the key of the pair ends, in a shadow key `bytes[start..end)` of the right layout. */
+export const keyEnd = (bytes: Uint8Array, start: number, end: number): number => start + bytes[end - 1]!

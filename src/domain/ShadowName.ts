@@ -1,0 +1,6 @@
+/** Names of shadow DBIs: `_sync_shadow_<dbi>`. */
+import * as DbiName from "./DbiName.ts"
+
+const prefix = "_sync_shadow_"
+
+export const of = (dbi: DbiName.DbiName): DbiName.DbiName => DbiName.fromBytes(Buffer.from(prefix + dbi, "latin1"))

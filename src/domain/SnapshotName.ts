@@ -1,0 +1,72 @@
+/**
+ * Names of snapshot objects: `<database>__<instance>__<timestamp>__<generation>[__<extra>…].<extension>`.
+ *
+ * `parse` gives undefined for everything that is no snapshot: such an object belongs to somebody else and is left alone. What it gives may still
+ * belong to another database whose name begins alike: compare `database`. Source: docs/format.md.
+ */
+import * as NanoTimestamp from "./NanoTimestamp.ts"
+
+export type SnapshotKind = "gzip" | "zstd"
+
+export interface SnapshotName {
+  readonly database: string
+  readonly instance: string
+  /** As in the name. */
+  readonly timestampText: string
+  /** Nanoseconds since the UNIX epoch; negative before 1970, more than 64 bits after 2554. */
+  readonly timestampNano: bigint
+  readonly generation: string
+  /** In the order of the name, unchecked. */
+  readonly extras: ReadonlyArray<string>
+  /** All after the first dot of the name. */
+  readonly extension: string
+  readonly kind: SnapshotKind
+  /** The whole name. */
+  readonly text: string
+}
+
+/** The container that an extension stands for; undefined when the object is not a snapshot that we know. */
+export const kind = (extension: string): SnapshotKind | undefined =>
+  extension === "pb.gz" ? "gzip" : extension === "pb.zst" ? "zstd" : undefined
+
+/** The extension of what we write. */
+export const extensionOf = (kind: SnapshotKind): string => kind === "gzip" ? "pb.gz" : "pb.zst"
+
+export const parse = (name: string): SnapshotName | undefined => {
+  const dot = name.indexOf(".")
+  if (dot < 0) return undefined
+  const extension = name.slice(dot + 1)
+  const known = kind(extension)
+  if (known === undefined) return undefined
+  const [database, instance, timestampText, generation, ...extras] = name.slice(0, dot).split("__")
+  if (database === undefined || instance === undefined || timestampText === undefined || generation === undefined) return undefined
+  const timestampNano = NanoTimestamp.parse(timestampText)
+  if (timestampNano === undefined) return undefined
+  return { database, instance, timestampText, timestampNano, generation, extras, extension, kind: known, text: name }
+}
+
+/** `instance` as `instanceText` gives it. */
+export const format = (parts: {
+  readonly database: string
+  readonly instance: string
+  readonly timestampNano: bigint
+  readonly generation?: "GX"
+  readonly extension: string
+}): string =>
+  `${parts.database}__${parts.instance}__${NanoTimestamp.format(parts.timestampNano)}__${parts.generation ?? "GX"}.${parts.extension}`
+
+/** What names that belong to the database start with; names of other databases may, too. */
+export const listingPrefix = (database: string): string => `${database}__`
+
+/** The instance's name as it stands in object names: each character outside of `[A-Za-z0-9-]` is replaced. */
+export const instanceText = (configured: string): string => configured.replace(/[^A-Za-z0-9-]/gu, "-")
+
+/** Oldest first; by the whole name where the time is the same, so that all instances agree. */
+export const compare = (a: SnapshotName, b: SnapshotName): number => {
+  if (a.timestampText !== b.timestampText) return a.timestampText < b.timestampText ? -1 : 1
+  return a.text === b.text ? 0 : a.text < b.text ? -1 : 1
+}
+
+/** Undefined when there is none. */
+export const newest = (names: ReadonlyArray<SnapshotName>): SnapshotName | undefined =>
+  names.reduce<SnapshotName | undefined>((last, name) => last === undefined || compare(last, name) < 0 ? name : last, undefined)

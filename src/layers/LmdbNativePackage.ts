@@ -1,0 +1,109 @@
+/**
+ * The part of the package `lmdb` 3.5.6 that we use, typed: its own declarations leave out half of it. The version is pinned exactly, since
+ * some of this is not documented there (`env`, `db`, encoders with offsets); test/layers/lmdb-contract.ts holds it.
+ *
+ * Never used: the asynchronous API (hides MAP_FULL), `getStats` (begins a read transaction of its own, which the next one would share).
+ */
+import * as declared from "lmdb"
+
+/** A read transaction that was begun with `useReadTransaction`. */
+export interface PackageTransaction {
+  readonly done: () => void
+}
+
+/** What the package calls for each key and value, with offsets into its buffers. */
+export interface PackageCodec {
+  readonly keyEncoder: {
+    readonly writeKey: (key: unknown, target: Uint8Array, start: number) => number
+    readonly readKey: (buffer: Uint8Array, start: number, end: number) => number
+  }
+  readonly encoder: {
+    readonly encode: (value: unknown) => PackageValue
+    readonly decode: (buffer: Uint8Array, length: number) => number
+  }
+}
+
+/** Bytes `start` to `end` of `buffer`. The package fills in `address` when it is 0. */
+export interface PackageValue {
+  buffer: ArrayBuffer
+  start: number
+  end: number
+  address: number
+}
+
+export interface PackageEntries {
+  readonly iterate: () => {
+    readonly next: () => { readonly done?: boolean }
+    readonly return: () => unknown
+  }
+}
+
+export interface PackageInfo {
+  readonly mapSize: number
+  readonly lastPageNumber: number
+  readonly lastTxnId: number
+  readonly maxReaders: number
+}
+
+/** A handle of a DBI. Keys and values that are given are placeholders: the codec knows the bytes. */
+export interface PackageDbi {
+  /** `dbi`: LMDB's number; 1 is the root. `stat`: inside the write transaction, as that one sees it. */
+  readonly db: { readonly dbi: number; readonly stat: () => { readonly entryCount: number } }
+  readonly getRange: (options: { readonly start: unknown; readonly transaction?: PackageTransaction }) => PackageEntries
+  /** The shared buffer, with its length set to that of the value, or undefined. */
+  readonly getBinaryFast: (key: unknown) => Uint8Array | undefined
+  /** False when LMDB said MDB_KEYEXIST: an append out of order. */
+  readonly putSync: (key: unknown, value: unknown, options: { readonly append: boolean }) => boolean
+  /** With a value, of a DUPSORT DBI: that pair alone. */
+  readonly removeSync: (key: unknown, value?: unknown) => boolean
+  readonly clearSync: () => void
+  readonly dropSync: () => void
+  readonly close: () => Promise<void>
+}
+
+export interface PackageDbiOptions extends PackageCodec {
+  /** Bytes only with a build that takes them: see LmdbNativeHandles. */
+  readonly name: string | Uint8Array
+  readonly create: boolean
+  readonly reverseKey?: boolean
+  readonly dupSort?: boolean
+  readonly keyIsUint32?: boolean
+  readonly dupFixed?: boolean
+  readonly integerDup?: boolean
+  readonly reverseDup?: boolean
+}
+
+/** An environment, and the handle of its root DBI. */
+export interface PackageRoot extends PackageDbi {
+  readonly env: { readonly info: () => PackageInfo }
+  readonly openDB: (options: PackageDbiOptions) => PackageDbi | undefined
+  readonly resetReadTxn: () => void
+  readonly useReadTransaction: () => PackageTransaction
+  /** Begins, calls `action`, and commits when the promise is fulfilled or aborts when it is rejected. */
+  readonly transactionSync: (action: () => Promise<void>) => Promise<void>
+  /** 0 when begin failed: the package ignores that. */
+  readonly getWriteTxnId: () => number
+  readonly readerList: () => string
+  /** How many slots were freed. */
+  readonly readerCheck: () => number
+}
+
+export interface PackageOptions extends PackageCodec {
+  readonly path: string
+  readonly noSubdir: boolean
+  readonly mapSize: number
+  readonly maxDbs: number
+  readonly permissionsMode: number
+  readonly encoding: "binary"
+  readonly create: false
+  readonly overlappingSync: false
+  readonly noSync: false
+  readonly noMetaSync: false
+}
+
+interface Package {
+  readonly open: (options: PackageOptions) => PackageRoot
+  readonly version: { readonly patch: number; readonly versionString: string }
+}
+
+export const { open, version } = declared as unknown as Package

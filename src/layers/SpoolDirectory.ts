@@ -1,0 +1,24 @@
+/** Looks at the folder for spooled snapshots before anything is written there: it must exist and be writable, and should not be in memory. */
+// @effect-diagnostics-next-line nodeBuiltinImport:off -- statfs is not in effect's FileSystem
+import * as NodeFs from "node:fs/promises"
+import { Effect, FileSystem } from "effect"
+
+/** In memory, files would count against it, which the spool is there to avoid. Numbers of statfs(2): tmpfs, ramfs. */
+const memoryFileSystems = new Set([0x01021994, 0x858458f6])
+
+/** For people; empty when there is nothing to say. */
+export const warningsOf = Effect.fnUntraced(function*(directory: string) {
+  const found = yield* Effect.tryPromise(() => NodeFs.statfs(directory)).pipe(Effect.option)
+  return found._tag === "Some" && memoryFileSystems.has(found.value.type)
+    ? [`spool_directory: ${directory} is in memory (tmpfs): snapshots that are spooled there count against it`]
+    : []
+})
+
+/** Undefined when it can be used. */
+export const problemOf = Effect.fnUntraced(function*(directory: string) {
+  const fs = yield* FileSystem.FileSystem
+  const isFolder = yield* fs.stat(directory).pipe(Effect.map(({ type }) => type === "Directory"), Effect.orElseSucceed(() => false))
+  if (!isFolder) return `expected a folder that exists, not ${JSON.stringify(directory)}`
+  const isWritable = yield* fs.access(directory, { writable: true }).pipe(Effect.as(true), Effect.orElseSucceed(() => false))
+  return isWritable ? undefined : `expected a folder that this user can write to, not ${JSON.stringify(directory)}`
+})

@@ -1,0 +1,68 @@
+/** What all commands that read the configuration have in common: the file, the log, the time-out, and what errors become. */
+import { NodeServices } from "@effect/platform-node"
+import { Duration, Effect, Layer } from "effect"
+import { type GlobalOptions, overridesOf, type SyncOptions } from "./domain/CommandLine.ts"
+import * as Logs from "./layers/Logs.ts"
+import * as MinimumPid from "./layers/MinimumPid.ts"
+import * as Signals from "./layers/Signals.ts"
+import * as SettingsYaml from "./layers/SettingsYaml.ts"
+import { InvalidSettings } from "./services/Settings.ts"
+
+const timedOut = 75
+
+export interface CommandOptions {
+  readonly global: GlobalOptions
+  readonly sync?: SyncOptions
+  /** False for commands that never use the bucket. */
+  readonly usesBucket?: boolean
+}
+
+/** Of a failure: 2 for the configuration, else 1. It has been reported then. */
+export const report = (error: { readonly message: string }) => {
+  if (!(error instanceof InvalidSettings)) return Effect.as(Effect.logError(error.message), 1)
+  // A list for people, whatever the log's format.
+  return Effect.sync(() => {
+    process.stderr.write(`lightningstream: ${error.message}\n`)
+    return 2
+  })
+}
+
+/** The log as the command line has it: before the file has said how to log, and where there is no file. */
+export const earlyLog = ({ logFormat: format = "human", logLevel: level = "info", logTimestamp: timestamp = "short" }: GlobalOptions) =>
+  Logs.layerWith({ format, level, timestamp })
+
+/** `--timeout`: what is under way is interrupted, and when that takes longer than ten seconds (another process holds LMDB's lock), the process kills itself. */
+export const bounded = ({ timeout }: GlobalOptions) => <E, R>(command: Effect.Effect<number, E, R>): Effect.Effect<number, E, R> =>
+  Duration.isZero(timeout) ? command : Effect.raceFirst(command, Effect.gen(function*() {
+    yield* Effect.sleep(timeout)
+    yield* Signals.arm
+    yield* Effect.logError(`Time-out: not done within ${Duration.format(timeout)} (--timeout)`)
+    return timedOut
+  }))
+
+const logConfig = (loaded: SettingsYaml.Loaded) => Effect.logInfo("Effective configuration", { config: SettingsYaml.effectiveYaml(loaded.settings) })
+
+const announce = Effect.fnUntraced(function*(global: GlobalOptions, loaded: SettingsYaml.Loaded) {
+  const warning = MinimumPid.warningOf(global.minimumPid)
+  if (warning !== undefined) yield* Effect.logWarning(warning)
+  if (global.logConfig) yield* logConfig(loaded)
+})
+
+/** Runs `use` with the configuration; the exit code. */
+export const withSettings = <E extends { readonly message: string }>(
+  { global, sync, usesBucket = true }: CommandOptions,
+  use: (loaded: SettingsYaml.Loaded) => Effect.Effect<number, E, NodeServices.NodeServices>
+): Effect.Effect<number> =>
+  SettingsYaml.load({ file: global.config, usesBucket, overrides: overridesOf(global, sync) }).pipe(
+    Effect.flatMap((loaded) =>
+      Effect.andThen(announce(global, loaded), use(loaded)).pipe(
+        bounded(global),
+        Effect.catch(report),
+        Effect.provide(Logs.layerWith(loaded.settings.log))
+      )
+    ),
+    Effect.catch(report),
+    // A defect is a bug: its stack helps.
+    Effect.catchCause((cause) => Effect.as(Effect.logFatal("A defect, please report it", cause), 1)),
+    Effect.provide(Layer.merge(NodeServices.layer, earlyLog(global)))
+  )

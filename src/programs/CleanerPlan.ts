@@ -1,0 +1,164 @@
+/**
+ * Which snapshots of one database may be deleted from the bucket. Plain state, told what this process has listed, merged and stored. Source: docs/sync.md,
+ * Cleaner.
+ *
+ * Whatever is not proven by this process itself is kept: an older snapshot goes only when a newer one of its instance is in the same listing and was
+ * read to its end or stored by this process; the last one of an instance only when the newest snapshot of our own, in the same listing, contains it.
+ * What is no snapshot of this database is never among them.
+ *
+ * Not guaranteed: that what the application has thrown away since is in our own snapshot. A DBI that it has dropped is noticed (it is missing in our
+ * snapshot, or a merge had to make it), one that it has emptied, or dropped and made again, is not.
+ */
+import * as SnapshotName from "../domain/SnapshotName.ts"
+import type { MergeResult } from "../services/Database.ts"
+import type { StoredObject } from "../services/Storage.ts"
+import type { Snapshot } from "./SnapshotIndex.ts"
+
+export type Reason = "newer snapshot" | "stale instance"
+
+export interface Deletion {
+  readonly name: SnapshotName.SnapshotName
+  readonly reason: Reason
+}
+
+export interface CleanerRules {
+  readonly database: string
+  /** As it stands in object names. */
+  readonly ownInstance: string
+  /** Nanoseconds. */
+  readonly mustKeep: bigint
+  /** Nanoseconds. */
+  readonly removeOldInstances: bigint
+}
+
+/** Nanoseconds: intervals are measured with the first, which no one sets; names are compared with the second. */
+export interface Now {
+  readonly monotonic: bigint
+  readonly wall: bigint
+}
+
+interface Seen {
+  readonly snapshot: Snapshot
+  /** Of the monotonic clock: since when every listing has had it, with this content. */
+  readonly since: bigint
+}
+
+/** The newest of an instance that was merged. */
+interface Merged {
+  readonly snapshot: Snapshot
+  readonly dbis: ReadonlyArray<string>
+  /** Of the monotonic clock. */
+  readonly ended: bigint
+}
+
+/** The newest that this process has stored. */
+interface Stored {
+  readonly name: SnapshotName.SnapshotName
+  readonly dbis: ReadonlySet<string>
+  /** Of the monotonic clock: before its read transaction. */
+  readonly began: bigint
+}
+
+const isSameObject = (a: StoredObject, b: StoredObject): boolean => a.name === b.name && a.size === b.size && a.etag === b.etag
+
+export class CleanerPlan {
+  private readonly rules: CleanerRules
+  /** Of the last listing, by name. */
+  private seen: ReadonlyMap<string, Seen> = new Map()
+  /** What was read to its end, by name. */
+  private readonly read = new Map<string, StoredObject>()
+  private readonly written = new Set<string>()
+  private readonly merged = new Map<string, Merged>()
+  private stored: Stored | undefined
+
+  constructor(rules: CleanerRules) {
+    this.rules = rules
+  }
+
+  /** It was read to its end without an error, and all of it was merged. `ended`: of the monotonic clock. */
+  markMerged(snapshot: Snapshot, { dbis, made }: Pick<MergeResult, "dbis" | "made">, ended: bigint): void {
+    const { name, object } = snapshot
+    this.read.set(name.text, object)
+    // What came from other snapshots into a DBI that has been dropped since did not come back with it.
+    for (const [instance, earlier] of this.merged) if (made.some((dbi) => earlier.dbis.includes(dbi))) this.merged.delete(instance)
+    const before = this.merged.get(name.instance)
+    if (before === undefined || SnapshotName.compare(before.snapshot.name, name) <= 0) this.merged.set(name.instance, { snapshot, dbis, ended })
+  }
+
+  /** It was stored, and the store has confirmed it. `began`: of the monotonic clock, before it was made. */
+  markStored(name: SnapshotName.SnapshotName, dbis: ReadonlyArray<string>, began: bigint): void {
+    this.written.add(name.text)
+    if (this.stored === undefined || SnapshotName.compare(this.stored.name, name) < 0) this.stored = { name, dbis: new Set(dbis), began }
+  }
+
+  /** What to delete, the older ones of an instance first. `objects`: all of a listing with the database's prefix; `now`: after it. */
+  deletions(objects: ReadonlyArray<StoredObject>, now: Now): ReadonlyArray<Deletion> {
+    const instances = this.see(objects, now)
+    return Array.from(instances.values()).flatMap((list) => this.ofInstance(list, instances, now))
+  }
+
+  /** By instance, oldest first. */
+  private see(objects: ReadonlyArray<StoredObject>, now: Now): ReadonlyMap<string, ReadonlyArray<Seen>> {
+    const seen = new Map<string, Seen>()
+    const instances = new Map<string, Array<Seen>>()
+    for (const object of objects) {
+      const name = SnapshotName.parse(object.name)
+      if (name === undefined || name.database !== this.rules.database) continue
+      const before = this.seen.get(name.text)
+      const since = before !== undefined && isSameObject(before.snapshot.object, object) ? before.since : now.monotonic
+      const one: Seen = { snapshot: { name, object }, since }
+      seen.set(name.text, one)
+      const list = instances.get(name.instance)
+      if (list === undefined) instances.set(name.instance, [one])
+      else list.push(one)
+    }
+    for (const list of instances.values()) list.sort((a, b) => SnapshotName.compare(a.snapshot.name, b.snapshot.name))
+    this.seen = seen
+    this.forgetVanished()
+    return instances
+  }
+
+  private ofInstance(list: ReadonlyArray<Seen>, instances: ReadonlyMap<string, ReadonlyArray<Seen>>, now: Now): ReadonlyArray<Deletion> {
+    const mayGo = ({ since }: Seen) => now.monotonic - since > this.rules.mustKeep
+    const kept = list.findLastIndex(mayGo)
+    if (kept < 0) return []
+    const deletions: Array<Deletion> = []
+    if (list.slice(kept).some(({ snapshot }) => this.isProven(snapshot))) {
+      for (const one of list.slice(0, kept)) if (mayGo(one)) deletions.push({ name: one.snapshot.name, reason: "newer snapshot" })
+    }
+    const newest = list[kept]!.snapshot
+    if (kept === list.length - 1 && this.isSilent(newest, now) && this.isContained(newest, instances)) {
+      deletions.push({ name: newest.name, reason: "stale instance" })
+    }
+    return deletions
+  }
+
+  /** This process knows that others can read it. */
+  private isProven({ name, object }: Snapshot): boolean {
+    const read = this.read.get(name.text)
+    return this.written.has(name.text) || (read !== undefined && isSameObject(read, object))
+  }
+
+  private isSilent({ name }: Snapshot, now: Now): boolean {
+    return name.instance !== this.rules.ownInstance && now.wall - name.timestampNano >= this.rules.removeOldInstances
+  }
+
+  /** It, or a newer one of its instance, is in the newest snapshot of our own. */
+  private isContained({ name, object }: Snapshot, instances: ReadonlyMap<string, ReadonlyArray<Seen>>): boolean {
+    const merged = this.merged.get(name.instance)
+    const own = instances.get(this.rules.ownInstance)?.at(-1)?.snapshot
+    const { stored } = this
+    if (merged === undefined || stored === undefined || own === undefined || own.name.text !== stored.name.text) return false
+    const order = SnapshotName.compare(merged.snapshot.name, name)
+    if (order < 0 || (order === 0 && !isSameObject(merged.snapshot.object, object))) return false
+    return stored.began > merged.ended && merged.dbis.every((dbi) => stored.dbis.has(dbi))
+  }
+
+  /** The newest of each instance is remembered: a listing that lags behind may not have it yet. */
+  private forgetVanished(): void {
+    const newest = new Set(Array.from(this.merged.values(), ({ snapshot }) => snapshot.name.text))
+    if (this.stored !== undefined) newest.add(this.stored.name.text)
+    for (const name of this.read.keys()) if (!this.seen.has(name) && !newest.has(name)) this.read.delete(name)
+    for (const name of this.written) if (!this.seen.has(name) && !newest.has(name)) this.written.delete(name)
+  }
+}

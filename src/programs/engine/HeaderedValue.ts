@@ -1,0 +1,43 @@
+/** Builds native values to put: the header with the transaction's id, then the application value, none for a tombstone. Source: docs/format.md. */
+import type { EntryBatch } from "../../domain/EntryBatch.ts"
+import { blockSize, size, writeHeader } from "../../domain/NativeHeader.ts"
+
+export class HeaderedValue {
+  /** The value built last is `bytes[0..length)`; its application value begins at `header`. Reused. */
+  bytes = new Uint8Array(4096)
+  length = 0
+  readonly header: number
+  private readonly paddingBlocks: number
+  private idHigh = 0
+  private idLow = 0
+
+  constructor(paddingBlocks: number) {
+    this.paddingBlocks = paddingBlocks
+    this.header = size + blockSize * paddingBlocks
+  }
+
+  /** The id of the transaction that values are built for. */
+  begin(id: bigint): void {
+    this.idHigh = Number(id >> 32n)
+    this.idLow = Number(id & 0xffffffffn)
+  }
+
+  build(
+    from: Uint8Array, valueStart: number, valueEnd: number,
+    timestampHigh: number, timestampLow: number, deleted: boolean
+  ): void {
+    const length = deleted ? 0 : valueEnd - valueStart
+    const { header } = this
+    this.length = header + length
+    if (this.length > this.bytes.length) this.bytes = new Uint8Array(2 * this.length)
+    const { bytes } = this
+    writeHeader(bytes, 0, timestampHigh, timestampLow, this.idHigh, this.idLow, deleted, this.paddingBlocks)
+    // Values are short: a loop beats the call of a copy, and makes no view.
+    if (length > 256) bytes.set(from.subarray(valueStart, valueStart + length), header)
+    else for (let p = 0; p < length; p++) bytes[header + p] = from[valueStart + p]!
+  }
+
+  buildFrom(batch: EntryBatch, i: number, deleted: boolean): void {
+    this.build(batch.bytes, batch.valueStart[i]!, batch.valueEnd[i]!, batch.timestampHigh[i]!, batch.timestampLow[i]!, deleted)
+  }
+}

@@ -1,0 +1,13 @@
+/** The error for a local value without a native header: it names the DBI and the key. */
+import * as DbiName from "../../domain/DbiName.ts"
+import { problemOf } from "../../domain/NativeHeader.ts"
+import { NotNative } from "../../services/Database.ts"
+import type { Cursor } from "../../services/Lmdb.ts"
+
+/** `code`: what readHeader returned. */
+export const notNative = (dbi: DbiName.DbiName, at: Pick<Cursor, "key" | "keyStart" | "keyEnd">, code: number): NotNative =>
+  new NotNative({
+    dbi: DbiName.display(dbi),
+    key: Buffer.from(at.key.buffer, at.key.byteOffset + at.keyStart, at.keyEnd - at.keyStart).toString("hex"),
+    problem: problemOf(code)
+  })

@@ -1,0 +1,51 @@
+/** Which DBIs of an environment are synced, and what they must be like. Source: docs/sync.md. */
+import * as DbiFlags from "../../domain/DbiFlags.ts"
+import * as DbiName from "../../domain/DbiName.ts"
+import { UnsupportedDbi } from "../../services/Database.ts"
+import type { Dbi } from "../../services/Lmdb.ts"
+
+const unsupported = (dbi: Dbi, problem: string) => new UnsupportedDbi({ dbi: DbiName.display(dbi.name), problem })
+
+/** Native mode knows plain DBIs only. */
+export const checkNative = (dbi: Dbi): void => {
+  if (dbi.flags !== 0) throw unsupported(dbi, `it has the flags ${DbiFlags.display(dbi.flags)}, and native mode supports plain DBIs only`)
+}
+
+/** Why a DBI with these flags does not go into a shadow exactly. What does: MDB_INTEGERKEY, and MDB_DUPSORT with `dupsort_hack`. */
+export const shadowProblem = (flags: number, dupsortHack: boolean): string | undefined => {
+  if ((flags & DbiFlags.REVERSEKEY) !== 0) return "it has MDB_REVERSEKEY, which is not supported"
+  if ((flags & DbiFlags.DUPSORT) === 0) return undefined
+  if (!dupsortHack) return "it has MDB_DUPSORT: set dupsort_hack: true for this database"
+  const inexact = flags & (DbiFlags.INTEGERKEY | DbiFlags.INTEGERDUP | DbiFlags.REVERSEDUP)
+  if (inexact === 0) return undefined
+  return `it has MDB_DUPSORT and ${DbiFlags.display(inexact)}, whose order the shadow of dupsort_hack cannot represent`
+}
+
+export const checkShadow = (dbi: Dbi, dupsortHack: boolean): void => {
+  const problem = shadowProblem(dbi.flags, dupsortHack)
+  if (problem !== undefined) throw unsupported(dbi, problem)
+}
+
+/** Flags that a shadow has of its main DBI. */
+export const shadowFlags = (mainFlags: number): number =>
+  (mainFlags & DbiFlags.DUPSORT) !== 0 ? 0 : mainFlags & DbiFlags.INTEGERKEY
+
+/** `dbi` was made anew, and is not what its shadow is of. */
+export const otherShadow = (dbi: Dbi, difference: string): UnsupportedDbi =>
+  unsupported(dbi, `its shadow has ${difference}: the application has made it anew, in another way. Run drop-shadow, and start again`)
+
+/** The same, where the shadow is of one without MDB_DUPSORT. */
+export const otherKeys = (dbi: Dbi): UnsupportedDbi => otherShadow(dbi, "keys that are not those of a MDB_DUPSORT DBI")
+
+/** Throws when `dbi` was made anew with other flags than its shadow is for. */
+export const checkShadowFlags = (dbi: Dbi, shadow: Dbi): void => {
+  const wanted = shadowFlags(dbi.flags)
+  if (shadow.flags !== wanted) throw otherShadow(dbi, `the flags ${DbiFlags.display(shadow.flags)}, not ${DbiFlags.display(wanted)}`)
+}
+
+/** The application's DBIs; fails for one that the mode cannot sync. */
+export const syncedDbis = (dbis: ReadonlyArray<Dbi>, check: (dbi: Dbi) => void): ReadonlyArray<Dbi> => {
+  const synced = dbis.filter((dbi) => !DbiName.isPrivate(dbi.name))
+  for (const dbi of synced) check(dbi)
+  return synced
+}

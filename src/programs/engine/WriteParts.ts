@@ -1,0 +1,82 @@
+/** Runs the work of a merge, or of a copy main → shadow, in one write transaction or in several, and keeps count. */
+import { Duration, Effect } from "effect"
+import { Lmdb } from "../../services/Lmdb.ts"
+import type { ChangeTracker } from "./ChangeTracker.ts"
+import { attemptWith, type EngineError, engineErrorOf, sliceMillis } from "./Engine.ts"
+import { BeginAgain, type WriteJob } from "./MergeWrite.ts"
+import { State } from "./SnapshotPass.ts"
+
+export interface Writing {
+  readonly tracker: ChangeTracker
+  /** How long the lock may be held, about; 0: one transaction. */
+  readonly lockMillis: number
+  /** The least pause between two transactions. */
+  readonly releaseMillis: number
+  transactions: number
+  written: number
+  lockHeldMillis: number
+  longestLockMillis: number
+}
+
+export const begin = (tracker: ChangeTracker, lockMillis: number, releaseMillis = 1): Writing => ({
+  tracker,
+  lockMillis,
+  releaseMillis,
+  transactions: 0,
+  written: 0,
+  lockHeldMillis: 0,
+  longestLockMillis: 0
+})
+
+const attemptJob = <A>(run: () => A) =>
+  attemptWith((thrown) => thrown instanceof BeginAgain ? thrown : engineErrorOf(thrown), run)
+
+/** Works on `job` in one transaction: until it is done (true), or, with a limit, until the lock was held for that long (false). */
+const part = Effect.fnUntraced(function*(writing: Writing, job: WriteJob, seen: bigint, feed: Effect.Effect<void, EngineError>) {
+  const { lockMillis, tracker } = writing
+  const lmdb = yield* Lmdb
+  return yield* Effect.acquireUseRelease(
+    Effect.sync(() => tracker.beginWrite()),
+    () =>
+      lmdb.write((transaction) =>
+        Effect.gen(function*() {
+          yield* attemptJob(() => job.attach(transaction, transaction.id === seen + 1n))
+          const end = lockMillis === 0 ? Infinity : performance.now() + lockMillis
+          for (;;) {
+            const slice = performance.now() + sliceMillis
+            const state = yield* attemptJob(() => job.advance(job.divisible ? Math.min(slice, end) : slice))
+            if (state === State.End) return true
+            if (performance.now() >= end && job.divisible) return false
+            yield* state === State.NeedChunk ? feed : Effect.yieldNow
+          }
+        }).pipe(Effect.ensuring(Effect.sync(() => job.detach())))
+      ),
+    (_, exit) => Effect.sync(() => tracker.endWrite(exit._tag === "Success" && exit.value.wrote ? exit.value.id : undefined))
+  )
+})
+
+/**
+ * Works on `job` to its end. `seen`: the last transaction that what the job knows comes from. `feed` gives the job's reader the next chunk.
+ * Returns the id of the last transaction that is recorded now.
+ */
+export const write = Effect.fnUntraced(function*(
+  writing: Writing,
+  job: WriteJob,
+  seen: bigint,
+  feed: Effect.Effect<void, EngineError>
+) {
+  let last = seen
+  for (;;) {
+    const done = yield* part(writing, job, last, feed)
+    // LMDB does not record a transaction that wrote nothing, and uses its id again.
+    last = done.wrote ? done.id : done.id - 1n
+    if (done.wrote) writing.transactions++
+    writing.lockHeldMillis += done.lockHeldMillis
+    writing.longestLockMillis = Math.max(writing.longestLockMillis, done.lockHeldMillis)
+    if (done.value) break
+    // LMDB's writer mutex is not fair: without a pause the application would starve.
+    yield* Effect.sleep(Duration.millis(Math.max(writing.releaseMillis, done.lockHeldMillis)))
+  }
+  writing.written += job.written
+  return last
+})

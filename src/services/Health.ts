@@ -1,0 +1,22 @@
+/**
+ * What is not well, for people and probes: components report, /healthz and the status page read.
+ * A check that is reported as failing keeps the time of its first failure until it is well again.
+ */
+import { Context, type Effect } from "effect"
+
+export interface Failing {
+  /** `<database>_storage_list`, `<database>_lmdb_missing`, … */
+  readonly check: string
+  /** Milliseconds since the UNIX epoch: of the first failure after the last success. */
+  readonly since: number
+  readonly message: string
+}
+
+export class Health extends Context.Service<Health, {
+  /** True when the check was well (or unknown) before: the moment to log it. */
+  readonly failing: (check: string, message: string) => Effect.Effect<boolean>
+  /** For how long it had been failing, in milliseconds; undefined when it was well before. */
+  readonly well: (check: string) => Effect.Effect<number | undefined>
+  /** By name of the check. */
+  readonly all: Effect.Effect<ReadonlyArray<Failing>>
+}>()("lightningstream/services/Health") {}

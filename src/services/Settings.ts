@@ -1,0 +1,17 @@
+/** The configuration in effect: decoded, checked, every default filled in. */
+import { Context, Schema } from "effect"
+import type { SettingsValues } from "../domain/SettingsFile.ts"
+
+export { defaultMapSize, type LmdbSettings, type SettingsValues, type StorageSettings } from "../domain/SettingsFile.ts"
+
+/** Everything that is wrong with the file at once: one edit, not one per restart. */
+export class InvalidSettings extends Schema.TaggedError<InvalidSettings>()("InvalidSettings", {
+  file: Schema.String,
+  problems: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return `${this.file} is not usable:\n${this.problems.map((problem) => `  ${problem}`).join("\n")}`
+  }
+}
+
+export class Settings extends Context.Service<Settings, SettingsValues>()("lightningstream/services/Settings") {}

@@ -1,0 +1,85 @@
+/** The direction of dependencies: main → layers → services ← programs, and everybody may use domain. Read from the import statements. */
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, FileSystem, Path } from "effect"
+
+type Part = "domain" | "services" | "layers" | "programs" | "root"
+
+/** What the files of each part may import. */
+const allowed: Readonly<Record<Part, ReadonlyArray<Part>>> = {
+  domain: ["domain"],
+  services: ["domain", "services"],
+  layers: ["domain", "services", "layers"],
+  programs: ["domain", "services", "programs"],
+  root: ["domain", "services", "layers", "programs", "root"]
+}
+
+/** The engine runs inside a layer: this one alone joins layer and program. */
+const exceptions: ReadonlySet<string> = new Set(["layers/DatabaseInline.ts"])
+
+/** Packages that the domain may use besides itself: data types only. */
+const domainPackages = /^effect(\/(Brand|Schema|Data|Duration|Effect|Redacted|Schema\w+))?$/
+
+const parts: ReadonlyArray<Part> = ["domain", "services", "layers", "programs"]
+
+const partOf = (file: string): Part => parts.find((part) => file.startsWith(`${part}/`)) ?? "root"
+
+const importsOf = (source: string): ReadonlyArray<string> =>
+  Array.from(source.matchAll(/(?:^import|^export)[^"';]*?from\s+"([^"]+)"|import\("([^"]+)"\)/gm), (match) => match[1] ?? match[2]!)
+
+const sources = Effect.gen(function*() {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const root = path.join(import.meta.dirname, "..", "src")
+  const files = (yield* fs.readDirectory(root, { recursive: true })).filter((file) => file.endsWith(".ts"))
+  return yield* Effect.forEach(files, (file) =>
+    Effect.map(fs.readFileString(path.join(root, file)), (source) => ({
+      file,
+      source,
+      imports: importsOf(source).map((name) => ({
+        name,
+        target: name.startsWith(".") ? path.join(path.dirname(file), name) : undefined
+      }))
+    })))
+}).pipe(Effect.provide(NodeServices.layer))
+
+const outside = (part: Part) => part === "domain" || part === "services" || part === "programs"
+
+describe("architecture", () => {
+  it.effect("imports point one way", () =>
+    Effect.gen(function*() {
+      const wrong = (yield* sources).flatMap(({ file, imports }) =>
+        exceptions.has(file) ? [] : imports.filter(({ target }) =>
+          target !== undefined && !allowed[partOf(file)].includes(partOf(target))
+        ).map(({ name }) => `${file} imports ${name}`)
+      )
+      assert.deepStrictEqual(wrong, [])
+    }))
+
+  it.effect("domain, services and programs know no platform, and the domain no service of effect's", () =>
+    Effect.gen(function*() {
+      const wrong = (yield* sources).flatMap(({ file, imports }) => {
+        const part = partOf(file)
+        if (!outside(part)) return []
+        return imports.filter(({ name, target }) =>
+          target === undefined && (part === "domain" ? !domainPackages.test(name) : !/^effect(\/[A-Z]\w*)?$/.test(name))
+        ).map(({ name }) => `${file} imports ${name}`)
+      })
+      assert.deepStrictEqual(wrong, [])
+    }))
+
+  it.effect("clocks, timers, randomness, the environment and the console are used in layers and main only", () =>
+    Effect.gen(function*() {
+      const forbidden = /\b(process\.env|Date\.now|Math\.random|setTimeout|setInterval|console\.|new Promise)\b/
+      const wrong = (yield* sources).filter(({ file }) => outside(partOf(file))).flatMap(({ file, source }) =>
+        source.split("\n").filter((line) => forbidden.test(line) && !/^\s*(\*|\/\/)/.test(line)).map((line) => `${file}: ${line.trim()}`)
+      )
+      assert.deepStrictEqual(wrong, [])
+    }))
+
+  it.effect("every source file says what it is for", () =>
+    Effect.gen(function*() {
+      const wrong = (yield* sources).filter(({ source }) => !source.startsWith("/**")).map(({ file }) => file)
+      assert.deepStrictEqual(wrong, [])
+    }))
+})

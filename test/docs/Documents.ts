@@ -1,0 +1,61 @@
+/** The documents of the project, taken apart for tests of what they say. */
+import { Effect, FileSystem, Path } from "effect"
+
+const root = Effect.map(Path.Path, (path) => path.join(import.meta.dirname, "..", ".."))
+
+/** Of all files in src/. */
+export const sources = Effect.gen(function*() {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const folder = path.join(yield* root, "src")
+  const files = (yield* fs.readDirectory(folder, { recursive: true })).filter((file) => file.endsWith(".ts"))
+  return (yield* Effect.forEach(files, (file) => fs.readFileString(path.join(folder, file)))).join("\n")
+})
+
+/** `name`: from the root of the project. */
+export const readText = Effect.fnUntraced(function*(name: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  return yield* fs.readFileString(path.join(yield* root, name))
+})
+
+/** From the root of the project. */
+export const documentNames = Effect.gen(function*() {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const docs = yield* fs.readDirectory(path.join(yield* root, "docs"))
+  return ["README.md", "CHANGELOG.md", ...docs.filter((name) => name.endsWith(".md")).toSorted().map((name) => `docs/${name}`)]
+})
+
+/** Contents of the fenced blocks of a language. */
+export const blocksOf = (text: string, language: string): ReadonlyArray<string> =>
+  Array.from(text.matchAll(/^```(\w*)\n(.*?)^```$/gms)).flatMap(([, name, block]) => (name === language ? [block!] : []))
+
+const withoutBlocks = (text: string): string => text.replace(/^```.*?^```$/gms, "")
+
+export interface Row {
+  /** The last heading above. */
+  readonly section: string
+  readonly cells: ReadonlyArray<string>
+}
+
+/** Of all tables, without their heads. */
+export const rowsOf = (text: string): ReadonlyArray<Row> => {
+  let section = ""
+  const rows: Array<Row> = []
+  for (const line of withoutBlocks(text).split("\n")) {
+    section = /^#+ (.*)$/.exec(line)?.[1] ?? section
+    if (line.startsWith("| -")) rows.pop()
+    else if (line.startsWith("|")) rows.push({ section, cells: line.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim()) })
+  }
+  return rows
+}
+
+/** Targets within the project. */
+export const linksOf = (text: string): ReadonlyArray<string> =>
+  Array.from(withoutBlocks(text).matchAll(/\]\(([^)]+)\)/g), ([, target]) => target!).filter((target) => !/^[a-z]+:/.test(target))
+
+/** As anchors. */
+export const headingsOf = (text: string): ReadonlyArray<string> =>
+  Array.from(withoutBlocks(text).matchAll(/^#+ (.*)$/gm), ([, heading]) =>
+    heading!.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-"))

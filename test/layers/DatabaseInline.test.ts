@@ -1,0 +1,4 @@
+import { suite } from "./database-contract.ts"
+import { inline } from "./DatabaseLayers.ts"
+
+suite("inline", inline)

@@ -1,0 +1,4 @@
+import { suite } from "./database-contract.ts"
+import { worker } from "./DatabaseLayers.ts"
+
+suite("worker", worker)

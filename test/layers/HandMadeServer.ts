@@ -1,0 +1,68 @@
+/** HTTP servers on 127.0.0.1 for tests of a client's bad days: what they answer, or don't, is the test's; they end with their scope. */
+import { Effect } from "effect"
+// @effect-diagnostics-next-line nodeBuiltinImport:off -- answers that break HTTP's rules need node's servers
+import * as http from "node:http"
+// @effect-diagnostics-next-line nodeBuiltinImport:off -- as above
+import * as https from "node:https"
+import * as net from "node:net"
+
+export interface HandMade {
+  readonly port: number
+  readonly endpoint_url: string
+  /** Open at this moment. */
+  readonly connections: () => number
+  /** Accepted so far. */
+  readonly accepted: () => number
+}
+
+const listen = (server: net.Server, scheme: string) => {
+  const open = new Set<net.Socket>()
+  let accepted = 0
+  server.on("connection", (socket: net.Socket) => {
+    accepted++
+    open.add(socket)
+    socket.on("error", () => {}).on("close", () => open.delete(socket))
+  })
+  const started = Effect.callback<HandMade>((resume) => {
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as net.AddressInfo
+      resume(Effect.succeed({ port, endpoint_url: `${scheme}://127.0.0.1:${port}`, connections: () => open.size, accepted: () => accepted }))
+    })
+  })
+  const stop = Effect.callback<void>((resume) => {
+    server.close(() => resume(Effect.void))
+    for (const socket of open) socket.destroy()
+  })
+  return Effect.acquireRelease(started, () => stop)
+}
+
+export const serve = (handler: http.RequestListener) => listen(http.createServer(handler), "http")
+
+export const serveTls = (options: https.ServerOptions, handler: http.RequestListener) => listen(https.createServer(options, handler), "https")
+
+/** Accepts and does with the connection as told; by default reads and never answers. */
+export const serveRaw = (onConnection: (socket: net.Socket) => void = (socket) => socket.resume()) => listen(net.createServer(onConnection), "http")
+
+/** A proxy whose tunnels all end at that port of 127.0.0.1, whatever was asked for; `onConnect` sees what was. */
+export const serveTunnel = (port: number, onConnect: (request: http.IncomingMessage) => void) => {
+  const server = http.createServer()
+  server.on("connect", (request, socket) => {
+    onConnect(request)
+    const upstream = net.connect(port, "127.0.0.1", () => {
+      socket.write("HTTP/1.1 200 Connection Established\r\n\r\n")
+      upstream.pipe(socket)
+      socket.pipe(upstream)
+    })
+    upstream.on("error", () => socket.destroy())
+    socket.on("error", () => upstream.destroy()).on("close", () => upstream.destroy())
+  })
+  return listen(server, "http")
+}
+
+/** The answer to a listing with these objects of one byte. */
+export const listing = (...names: ReadonlyArray<string>) =>
+  `<?xml version="1.0"?><ListBucketResult><IsTruncated>false</IsTruncated>${
+    names.map((name) => `<Contents><Key>${name}</Key><Size>1</Size><ETag>"e"</ETag></Contents>`).join("")
+  }</ListBucketResult>`
+
+export const errorXml = (code: string) => `<?xml version="1.0"?><Error><Code>${code}</Code><Message>of the test</Message></Error>`

@@ -1,0 +1,42 @@
+/** The settings of a process with which a daemon gives back what it has freed: they are read when it starts. */
+import { NodeServices } from "@effect/platform-node"
+import { assert, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { nativeWorkspace, run } from "./Command.ts"
+
+/** Each program that a process runs says the process's number, the allocator's setting and the largest young generation; its worker threads say the last. */
+const saySettings = `data:text/javascript,${encodeURIComponent(`
+  import { isMainThread, resourceLimits } from "node:worker_threads"
+  const flag = process.execArgv.find((arg) => arg.startsWith("--max-semi"))
+  process.stderr.write(isMainThread
+    ? ["setting", process.pid, process.env.MALLOC_MMAP_THRESHOLD_, flag].map(String).join(" ") + "\\n"
+    : "worker " + resourceLimits.maxYoungGenerationSizeMb + "\\n")
+`)}`
+
+const settingsOf = (text: string) =>
+  Array.from(text.matchAll(/^setting (\d+) (\w+) (\S+)$/gm), ([, pid, setting, flag]) => ({ pid, setting, flag }))
+
+const started = (args: ReadonlyArray<string>, env = {}) =>
+  Effect.flatMap(nativeWorkspace, ({ file }) => run([...args, "-c", file], { env, node: ["--import", saySettings] }))
+
+layer(NodeServices.layer, { excludeTestServices: true })("memory", (it) => {
+  it.effect("is set to be given back for a daemon, by starting again in the same process with the same arguments", () =>
+    Effect.gen(function*() {
+      const { code, err } = yield* started(["sync", "--only-once", "--timeout", "40s"])
+      assert.strictEqual(code, 0, err)
+      const [first, second, ...more] = settingsOf(err)
+      assert.deepStrictEqual([first?.setting, second?.setting, more], ["undefined", "131072", []], err)
+      assert.strictEqual(first?.pid, second?.pid)
+      assert.deepStrictEqual([first?.flag, second?.flag], ["undefined", "--max-semi-space-size=4"])
+      assert.include(err, "worker 12\n")
+    }))
+
+  it.effect("is as the operator has it when he has set the allocator, and not needed by a command that soon ends", () =>
+    Effect.gen(function*() {
+      const own = yield* started(["sync", "--only-once", "--timeout", "40s"], { MALLOC_MMAP_THRESHOLD_: "65536" })
+      assert.strictEqual(own.code, 0, own.err)
+      assert.deepStrictEqual(settingsOf(own.err).map(({ setting }) => setting), ["65536"])
+      const list = yield* started(["snapshots", "list"])
+      assert.deepStrictEqual(settingsOf(list.err).map(({ setting }) => setting), ["undefined"], list.err)
+    }))
+})
