@@ -18,8 +18,8 @@ export interface Side {
 export interface Arrival {
   readonly key: string
   readonly text: string
-  readonly from: string
-  readonly to: string
+  /** Undefined when both sides had it already at the first look that found it: on a busy machine that may be late. */
+  readonly route: { readonly from: string; readonly to: string } | undefined
   /** From the time in the entry's header until it was seen. */
   readonly millis: number
 }
@@ -27,8 +27,9 @@ export interface Arrival {
 interface Entry {
   readonly text: string
   readonly timestampNano: bigint
-  /** Index of the side that had it first. */
+  /** Index of the side that had it first, and which look that was. */
   readonly from: number
+  readonly look: number
 }
 
 interface Watched extends Side {
@@ -66,20 +67,23 @@ export class Arrivals {
   /** The newest of each key, and whether it is on both sides. */
   private readonly newest = new Map<string, Entry & { arrived: boolean }>()
   private readonly queue: Array<Arrival> = []
+  private looks = 0
 
   constructor(a: Side, b: Side) {
     this.sides = [open(a), open(b)]
   }
 
   private look(now: bigint): void {
+    const look = this.looks++
     this.sides.forEach((side, index) => {
       for (const [key, { text, timestampNano }] of entriesOf(side)) {
         const known = this.newest.get(key)
         if (known === undefined || timestampNano > known.timestampNano) {
-          this.newest.set(key, { text, timestampNano, from: index, arrived: false })
+          this.newest.set(key, { text, timestampNano, from: index, look, arrived: false })
         } else if (!known.arrived && known.from !== index && known.timestampNano === timestampNano) {
           known.arrived = true
-          this.queue.push({ key, text, from: this.sides[known.from]!.name, to: side.name, millis: Number(now - timestampNano) / 1e6 })
+          const route = known.look === look ? undefined : { from: this.sides[known.from]!.name, to: side.name }
+          this.queue.push({ key, text, route, millis: Number(now - timestampNano) / 1e6 })
         }
       }
     })

@@ -10,7 +10,7 @@ import { Cause, Console, Data, Effect, Exit, FileSystem } from "effect"
 import * as Child from "../bench/Child.ts"
 import * as Daemon from "../bench/Daemon.ts"
 import { rssAnon } from "../bench/Proc.ts"
-import { type Arrival, Arrivals, type Side } from "./Arrivals.ts"
+import { Arrivals, type Side } from "./Arrivals.ts"
 
 const at = (path: string): URL => new URL(`../${path}`, import.meta.url)
 
@@ -45,12 +45,9 @@ interface Demo {
 const step = Effect.fnUntraced(function*({ arrivals, bucket }: Demo, number: number, from: Side, to: Side, key: string, value: string) {
   const before = new Set((yield* objects(bucket)).map(({ name }) => name))
   yield* Console.log(`${number}. Written at ${from.name}:  ${key} = ${value}`)
-  yield* put(from, key, value)
-  const arrival: Arrival = yield* Effect.timeoutOrElse(arrivals.next, {
-    duration: patience,
-    orElse: () => new NotArrived({ what: `${key} = ${value}` })
-  })
-  if (arrival.key !== key || arrival.text !== value || arrival.to !== to.name) return yield* new NotArrived({ what: `${key} = ${value}` })
+  const arrived = Effect.timeoutOrElse(arrivals.next, { duration: patience, orElse: () => new NotArrived({ what: `${key} = ${value}` }) })
+  const [, arrival] = yield* Effect.all([put(from, key, value), arrived], { concurrency: 2 })
+  if (arrival.key !== key || arrival.text !== value) return yield* new NotArrived({ what: `${key} = ${value}` })
   yield* Console.log(`   Seen at ${to.name} after ${after(arrival.millis)}`)
   for (const { name, size } of yield* objects(bucket)) {
     if (!before.has(name)) yield* Console.log(`   Uploaded ${name}, ${size} bytes`)
@@ -71,8 +68,9 @@ const follow = Effect.fnUntraced(function*({ a, arrivals, b }: Demo) {
   for (const { path } of [a, b]) yield* Console.log(`  ${nodeCommand} demo/put.ts ${path} fruit cherry`)
   yield* Console.log("")
   for (;;) {
-    const { from, key, millis, text, to } = yield* arrivals.next
-    yield* Console.log(`${key} = ${text}: from ${from}, seen at ${to} after ${after(millis)}`)
+    const { key, millis, route, text } = yield* arrivals.next
+    const where = route === undefined ? "seen at both" : `from ${route.from}, seen at ${route.to}`
+    yield* Console.log(`${key} = ${text}: ${where} after ${after(millis)}`)
   }
 })
 

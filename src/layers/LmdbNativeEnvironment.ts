@@ -6,7 +6,7 @@
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- LMDB itself is synchronous, and what it is told must be true at that moment
 import * as fs from "node:fs"
-import { type LmdbInfo, LmdbError, type LmdbOptions, Replaced } from "../services/Lmdb.ts"
+import { type LmdbInfo, LmdbError, type LmdbOptions, ReadersFull, Replaced } from "../services/Lmdb.ts"
 import { failed, fromNative, type Facts } from "./LmdbNativeErrors.ts"
 import { type Identity, identityOf, type Meta, readMeta } from "./LmdbNativeFile.ts"
 import { Handles } from "./LmdbNativeHandles.ts"
@@ -33,6 +33,8 @@ export class Environment {
   readonly facts: Facts
   readonly #options: LmdbOptions
   readonly identity: Identity
+  /** The last id that views were seen to begin with. */
+  #viewed = -1n
 
   constructor(options: LmdbOptions, path: string, identity: Identity, root: PackageRoot) {
     this.path = path
@@ -65,9 +67,29 @@ export class Environment {
     if (identityOf(this.#options) !== this.identity) throw new LmdbError({ path: this.path, reason: new Replaced() })
   }
 
+  /**
+   * That of a view which begins now, so whoever sees a new id and reads finds what it stands for: LMDB's own last id is ahead of it while another process
+   * waits for the disk in its commit. With no slot for a view it is LMDB's own.
+   */
   lastTransactionId(): bigint {
     this.requireSame()
-    return BigInt(this.root.env.info().lastTxnId)
+    const last = BigInt(this.root.env.info().lastTxnId)
+    if (last !== this.#viewed) this.#viewed = this.#idOfView() ?? last
+    return this.#viewed
+  }
+
+  #idOfView(): bigint | undefined {
+    try {
+      const transaction = this.beginRead()
+      try {
+        return this.newestReaderId()
+      } finally {
+        transaction.done()
+      }
+    } catch (error) {
+      if (error instanceof LmdbError && error.reason instanceof ReadersFull) return undefined
+      throw error
+    }
   }
 
   /** One of its own: without both resets the package would give out one that it keeps for reading, however old. */
@@ -125,11 +147,11 @@ export class Environment {
   }
 
   info(): LmdbInfo {
-    this.requireSame()
-    const { lastTxnId, mapSize, maxReaders } = this.root.env.info()
+    const lastTransactionId = this.lastTransactionId()
+    const { mapSize, maxReaders } = this.root.env.info()
     const meta = this.#meta()
     return {
-      lastTransactionId: BigInt(lastTxnId),
+      lastTransactionId,
       mapSize,
       fileSize: fs.statSync(this.path).size,
       used: this.#used(meta),

@@ -43,12 +43,14 @@ interface Seen {
   readonly since: bigint
 }
 
-/** The newest of an instance that was merged. */
+/** It was read to its end, and all of it was merged. */
 interface Merged {
   readonly snapshot: Snapshot
   readonly dbis: ReadonlyArray<string>
   /** Of the monotonic clock. */
   readonly ended: bigint
+  /** None of its DBIs is known to have been dropped since. */
+  readonly isWhole: boolean
 }
 
 /** The newest that this process has stored. */
@@ -65,10 +67,9 @@ export class CleanerPlan {
   private readonly rules: CleanerRules
   /** Of the last listing, by name. */
   private seen: ReadonlyMap<string, Seen> = new Map()
-  /** What was read to its end, by name. */
-  private readonly read = new Map<string, StoredObject>()
-  private readonly written = new Set<string>()
+  /** By name, the last one last. */
   private readonly merged = new Map<string, Merged>()
+  private readonly written = new Set<string>()
   private stored: Stored | undefined
 
   constructor(rules: CleanerRules) {
@@ -77,12 +78,10 @@ export class CleanerPlan {
 
   /** It was read to its end without an error, and all of it was merged. `ended`: of the monotonic clock. */
   markMerged(snapshot: Snapshot, { dbis, made }: Pick<MergeResult, "dbis" | "made">, ended: bigint): void {
-    const { name, object } = snapshot
-    this.read.set(name.text, object)
     // What came from other snapshots into a DBI that has been dropped since did not come back with it.
-    for (const [instance, earlier] of this.merged) if (made.some((dbi) => earlier.dbis.includes(dbi))) this.merged.delete(instance)
-    const before = this.merged.get(name.instance)
-    if (before === undefined || SnapshotName.compare(before.snapshot.name, name) <= 0) this.merged.set(name.instance, { snapshot, dbis, ended })
+    for (const [name, earlier] of this.merged) if (made.some((dbi) => earlier.dbis.includes(dbi))) this.merged.set(name, { ...earlier, isWhole: false })
+    this.merged.delete(snapshot.name.text)
+    this.merged.set(snapshot.name.text, { snapshot, dbis, ended, isWhole: true })
   }
 
   /** It was stored, and the store has confirmed it. `began`: of the monotonic clock, before it was made. */
@@ -134,31 +133,36 @@ export class CleanerPlan {
   }
 
   /** This process knows that others can read it. */
-  private isProven({ name, object }: Snapshot): boolean {
-    const read = this.read.get(name.text)
-    return this.written.has(name.text) || (read !== undefined && isSameObject(read, object))
+  private isProven(snapshot: Snapshot): boolean {
+    return this.written.has(snapshot.name.text) || this.mergeOf(snapshot) !== undefined
+  }
+
+  private mergeOf({ name, object }: Snapshot): Merged | undefined {
+    const merged = this.merged.get(name.text)
+    return merged !== undefined && isSameObject(merged.snapshot.object, object) ? merged : undefined
   }
 
   private isSilent({ name }: Snapshot, now: Now): boolean {
     return name.instance !== this.rules.ownInstance && now.wall - name.timestampNano >= this.rules.removeOldInstances
   }
 
-  /** It, or a newer one of its instance, is in the newest snapshot of our own. */
-  private isContained({ name, object }: Snapshot, instances: ReadonlyMap<string, ReadonlyArray<Seen>>): boolean {
-    const merged = this.merged.get(name.instance)
+  /**
+   * It is in the newest snapshot of our own. That a newer one was merged, which is gone from the bucket, proves nothing: the names of an instance rise
+   * with what it holds only as long as nobody removes the newest one by hand (`SnapshotIndex.next`).
+   */
+  private isContained(snapshot: Snapshot, instances: ReadonlyMap<string, ReadonlyArray<Seen>>): boolean {
+    const merged = this.mergeOf(snapshot)
     const own = instances.get(this.rules.ownInstance)?.at(-1)?.snapshot
     const { stored } = this
-    if (merged === undefined || stored === undefined || own === undefined || own.name.text !== stored.name.text) return false
-    const order = SnapshotName.compare(merged.snapshot.name, name)
-    if (order < 0 || (order === 0 && !isSameObject(merged.snapshot.object, object))) return false
+    if (merged === undefined || !merged.isWhole || stored === undefined || own?.name.text !== stored.name.text) return false
     return stored.began > merged.ended && merged.dbis.every((dbi) => stored.dbis.has(dbi))
   }
 
-  /** The newest of each instance is remembered: a listing that lags behind may not have it yet. */
+  /** The last one of each instance is remembered: a listing that lags behind may not have it yet. */
   private forgetVanished(): void {
-    const newest = new Set(Array.from(this.merged.values(), ({ snapshot }) => snapshot.name.text))
-    if (this.stored !== undefined) newest.add(this.stored.name.text)
-    for (const name of this.read.keys()) if (!this.seen.has(name) && !newest.has(name)) this.read.delete(name)
-    for (const name of this.written) if (!this.seen.has(name) && !newest.has(name)) this.written.delete(name)
+    const last = new Map(Array.from(this.merged.values(), ({ snapshot: { name } }) => [name.instance, name.text]))
+    const kept = new Set(last.values())
+    if (this.stored !== undefined) kept.add(this.stored.name.text)
+    for (const known of [this.merged, this.written]) for (const name of known.keys()) if (!this.seen.has(name) && !kept.has(name)) known.delete(name)
   }
 }

@@ -22,7 +22,10 @@ export class SnapshotIndex {
   /** Of the last listing, by instance, oldest first. */
   private snapshots = new Map<string, Array<Snapshot>>()
   private readonly setAsides = new Map<string, SetAside>()
+  /** The newest that was merged, by instance. */
   private readonly merged = new Map<string, SnapshotName.SnapshotName>()
+  /** Names of all that were merged and are listed, and of the newest ones. */
+  private readonly mergedNames = new Set<string>()
   /** Names that this process writes or wrote, with their times. */
   private readonly written = new Map<string, bigint>()
   private readonly database: string
@@ -68,17 +71,20 @@ export class SnapshotIndex {
     return this.snapshots.size === 0
   }
 
-  /** The snapshot of the instance to merge next: the newest that is not set aside, if it is newer than what was merged. */
+  /** The snapshot of the instance to merge next: the newest that is not set aside, if it was not merged. */
   next(instance: string): Snapshot | undefined {
-    const list = this.snapshots.get(instance)
-    if (list === undefined) return undefined
-    const merged = this.merged.get(instance)
-    for (let i = list.length - 1; i >= 0; i--) {
-      const snapshot = list[i]!
-      if (merged !== undefined && SnapshotName.compare(snapshot.name, merged) <= 0) return undefined
-      if (!this.setAsides.has(snapshot.object.name) && !this.written.has(snapshot.object.name)) return snapshot
-    }
-    return undefined
+    const snapshot = this.snapshots.get(instance)?.findLast(({ object }) => !this.setAsides.has(object.name) && !this.written.has(object.name))
+    return snapshot === undefined || this.isMerged(snapshot) ? undefined : snapshot
+  }
+
+  /**
+   * One of another instance that is older than what was merged and is gone may hold what that did not: its clock was ahead, was put right, and somebody has
+   * removed the snapshot with the future in its name. Of our own the names always rise.
+   */
+  private isMerged({ name }: Snapshot): boolean {
+    if (this.mergedNames.has(name.text)) return true
+    const merged = this.merged.get(name.instance)
+    return name.instance === this.ownInstance && merged !== undefined && SnapshotName.compare(name, merged) <= 0
   }
 
   /** Its name was used by another process, too: one of our name that appeared after the start. */
@@ -104,6 +110,7 @@ export class SnapshotIndex {
   }
 
   markMerged({ name }: Snapshot): void {
+    this.mergedNames.add(name.text)
     const merged = this.merged.get(name.instance)
     if (merged === undefined || SnapshotName.compare(merged, name) < 0) this.merged.set(name.instance, name)
     this.settle()
@@ -136,7 +143,7 @@ export class SnapshotIndex {
     }
   }
 
-  /** A set-aside snapshot that was replaced, or is gone, is forgotten; so are names of ours that were cleaned. */
+  /** A set-aside snapshot that was replaced, or is gone, is forgotten; so are names that were cleaned, but for the newest: a listing may lag behind. */
   private forgetVanished(): void {
     const listed = new Map<string, StoredObject>()
     for (const list of this.snapshots.values()) for (const { object } of list) listed.set(object.name, object)
@@ -144,6 +151,8 @@ export class SnapshotIndex {
       const object = listed.get(name)
       if (object === undefined || object.size !== size || object.etag !== etag) this.setAsides.delete(name)
     }
+    for (const name of this.mergedNames) if (!listed.has(name)) this.mergedNames.delete(name)
+    for (const { text } of this.merged.values()) this.mergedNames.add(text)
     // In the order of writing, which is that of their times: younger ones may not be listed yet.
     for (const [name, timestampNano] of this.written) {
       if (this.newestOwnNano - timestampNano < lateness) break

@@ -82,6 +82,52 @@ describe("LmdbNative: ids", () => {
     })))
 })
 
+/**
+ * As when a commit waits for the disk: its meta page is written (with O_DSYNC), and views begin with the one before. Page size 4096; the id is at byte 128
+ * of the meta, after the page header of 16 bytes. Source: liblmdb, mdb_env_write_meta.
+ */
+const writeMetaAhead = (file: string, last: bigint) => {
+  const [page, offset] = [4096, 16 + 128]
+  const fd = fs.openSync(file, "r+")
+  try {
+    const newest = Buffer.alloc(page)
+    fs.readSync(fd, newest, 0, page, Number(last & 1n) * page)
+    assert.strictEqual(newest.readBigUInt64LE(offset), last)
+    newest.writeBigUInt64LE(last + 1n, offset)
+    fs.writeSync(fd, newest, 16, offset + 8 - 16, Number((last + 1n) & 1n) * page + 16)
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+describe("LmdbNative: a commit of another process that waits for the disk", () => {
+  it.live("is not the last one before a view has it", () =>
+    withApplication(Effect.fnUntraced(function*(file, application) {
+      const { info, lastTransactionId } = yield* Lmdb
+      assert.strictEqual(yield* lastTransactionId, 1n)
+      writeMetaAhead(file, 1n)
+      assert.strictEqual(yield* view(({ id }) => id), 1n)
+      assert.strictEqual(yield* lastTransactionId, 1n)
+      assert.strictEqual((yield* info).lastTransactionId, 1n)
+      yield* application.write({ do: "put", dbi: "a", key: hex("k"), value: hex("w") })
+      assert.strictEqual(yield* lastTransactionId, 2n)
+      assert.strictEqual(yield* view(({ id }) => id), 2n)
+    })))
+
+  it.live("is the last one when there is no slot for a view", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const file = path.join(yield* folder, "lmdb")
+      const application = yield* LmdbApplication.make({ path: file, mapSize: 2 ** 24, maxReaders: 1 })
+      yield* application.write({ do: "create", dbi: "a", flags: 0 })
+      yield* application.send({ do: "view" })
+      yield* Effect.provide(Effect.gen(function*() {
+        const { lastTransactionId } = yield* Lmdb
+        assert.strictEqual((yield* Effect.flip(view(() => {}))).reason._tag, "ReadersFull")
+        assert.strictEqual(yield* lastTransactionId, 1n)
+      }), LmdbNative.layerWith(optionsOf(file, { create: false })))
+    })))
+})
+
 /** The map size in the file. */
 const stored = (file: string) => readMeta(file)!.mapSize
 

@@ -47,6 +47,8 @@ const foreign = [
 type Content = Map<string, Set<number>>
 
 interface Uploaded {
+  /** Which upload it was: of one instance's, the later one has replaced the others, whatever its clock said. */
+  readonly count: number
   readonly name: SnapshotName.SnapshotName
   readonly object: StoredObject
   readonly good: boolean
@@ -89,6 +91,12 @@ export class CleanerHistory {
   private readonly instances = names.map((name) => new Instance(name))
   private readonly bucket = new Map<string, Uploaded | undefined>(foreign.map((name) => [name, undefined]))
   private listings: Array<{ readonly at: number; readonly objects: ReadonlyArray<StoredObject> }> = []
+  /** All that ever were in the bucket. */
+  private readonly uploads = new Map<string, Uploaded>()
+  /** Removed by the operator: nobody has to hold it, but what it has replaced does not come back. */
+  private readonly removed = new Set<string>()
+  /** Deleted by a cleaner that was right: what it held was elsewhere. */
+  private readonly cleaned = new Set<string>()
   private time = 0
   private entries = 0
   private stores = 0
@@ -187,8 +195,10 @@ export class CleanerHistory {
     const timestampNano = wall > instance.newestOwn ? wall : instance.newestOwn + 1n
     instance.newestOwn = timestampNano
     const text = SnapshotName.format({ database, instance: instance.name, timestampNano, extension: this.stores % 2 === 0 ? "pb.gz" : "pb.zst" })
-    const uploaded = { name: SnapshotName.parse(text)!, object: { name: text, size: 10, etag: String(this.stores++) }, content, good }
+    const count = this.stores++
+    const uploaded = { count, name: SnapshotName.parse(text)!, object: { name: text, size: 10, etag: String(count) }, content, good }
     this.bucket.set(text, uploaded)
+    this.uploads.set(text, uploaded)
     this.changed()
     return uploaded
   }
@@ -209,21 +219,20 @@ export class CleanerHistory {
     instance.plan.markStored(uploaded.name, Array.from(dumped.content.keys()), this.nanos(began))
   }
 
-  /** The newest of the other one that is not set aside; our own only at the start. */
+  /** The newest of the other one that is not set aside, if it was not merged; our own only at the start. */
   private merge(instance: Instance, other: Instance, lag: number): void {
     if (instance === other) return
     const newest = this.list(lag).map(({ name }) => SnapshotName.parse(name))
       .filter((name) => name !== undefined)
       .filter((name) => name.database === database && name.instance === other.name && !instance.aside.has(name.text))
     const name = SnapshotName.newest(newest)
-    const known = Array.from(instance.known.values(), (uploaded) => uploaded.name).filter((read) => read.instance === other.name)
-    const merged = SnapshotName.newest(known)
-    if (name === undefined || (merged !== undefined && SnapshotName.compare(name, merged) <= 0)) return
+    if (name === undefined || instance.known.has(name.text)) return
     const uploaded = this.bucket.get(name.text)
     if (uploaded !== undefined) this.read(instance, uploaded)
   }
 
-  private read(instance: Instance, { content, good, name, object }: Uploaded): void {
+  private read(instance: Instance, uploaded: Uploaded): void {
+    const { content, good, name, object } = uploaded
     const result = { dbis: [...content.keys()], made: [...content.keys()].filter((dbi) => !instance.content.has(dbi)) }
     if (!good) {
       instance.aside.add(name.text)
@@ -236,7 +245,7 @@ export class CleanerHistory {
       instance.content.set(dbi, local)
       for (const entry of entries) local.add(entry)
     }
-    instance.known.set(name.text, { content, good, name, object })
+    instance.known.set(name.text, uploaded)
     const told = this.planted.forgetsDbis === true ? { ...result, dbis: [] } : result
     instance.plan.markMerged({ name, object }, told, this.nanos(this.time))
   }
@@ -261,6 +270,7 @@ export class CleanerHistory {
     const newest = this.snapshotsOf(name).at(-1)
     if (newest === undefined) return
     this.bucket.delete(newest.name.text)
+    this.removed.add(newest.name.text)
     this.listings = []
     this.changed()
   }
@@ -273,7 +283,8 @@ export class CleanerHistory {
       if ((failing + index) % 4 === 0) continue
       this.deleted[reason]++
       const problem = this.problemOf(instance, listing, name)
-      if (problem !== undefined) this.violations.push(`${instance.name} deletes ${name.text} (${reason}): ${problem}`)
+      if (problem === undefined) this.cleaned.add(name.text)
+      else this.violations.push(`${instance.name} deletes ${name.text} (${reason}): ${problem}`)
       this.bucket.delete(name.text)
     }
     this.changed()
@@ -287,31 +298,31 @@ export class CleanerHistory {
       if (name.instance === instance.name) return "it is the newest of its own"
       if (this.wall(instance) - name.timestampNano < this.nanos(removeOldInstances)) return "its instance is not silent"
     } else if (this.newestOldEnough(instance, listed, name.instance)?.text === name.text) return "it is the newest that was seen for long enough"
+    return this.lossOf(instance, this.uploads.get(name.text)!)
+  }
+
+  /** What an instance loses for all others when it deletes the snapshot. */
+  private lossOf(instance: Instance, deleted: Uploaded): string | undefined {
     const known = Array.from(instance.known.values())
-      .filter((one) => one.name.instance === name.instance && SnapshotName.compare(one.name, name) >= 0)
-      .toSorted((a, b) => SnapshotName.compare(a.name, b.name))
-    if (known.length === 0) return "neither it nor a newer one was read"
+      .filter(({ count, name }) => name.instance === deleted.name.instance && count >= deleted.count)
+      .toSorted((a, b) => a.count - b.count)
+    if (known.length === 0) return "neither it nor a later one was read"
     // Another instance was quicker.
-    if (!this.bucket.has(name.text)) return undefined
-    const newer = known.find((one) => one.name.text !== name.text)
-    const proof = known.at(-1)!
-    const holds = (one: Uploaded | undefined) => one !== undefined && one.good && one.name.text !== name.text && contains(one.content, proof.content)
-    const isReplaced = newer !== undefined && this.isThere(newer)
-    // By a snapshot of its own, or by another instance that has deleted the newer one.
-    const isTakenOver = newer !== undefined ||
-      Array.from(instance.known.values()).some((one) => one.name.instance === instance.name && holds(one))
-    if (isReplaced || (isTakenOver && Array.from(this.bucket.values()).some(holds))) return undefined
-    return "its content is nowhere else in the bucket"
+    if (!this.bucket.has(deleted.name.text)) return undefined
+    const later = known.filter(({ count }) => count > deleted.count)
+    if (later.some(({ name }) => this.cleaned.has(name.text))) return undefined
+    const isReplaced = (by: Uploaded) => this.snapshotsOf(by.name.instance).some(({ count, good }) => good && count >= by.count)
+    if (later.some(isReplaced)) return undefined
+    const needed = known.slice(Math.max(known.findLastIndex(({ name }) => !this.removed.has(name.text)), 0))
+    const isTakenOver = Array.from(this.bucket.values())
+      .filter((one) => one !== undefined && one.good && one.name.text !== deleted.name.text)
+      .some((one) => needed.some(({ content }) => contains(one!.content, content)))
+    return isTakenOver ? undefined : "its content is nowhere else in the bucket"
   }
 
   private newestOldEnough(cleaner: Instance, listed: ReadonlyArray<SnapshotName.SnapshotName>, instance: string) {
     return SnapshotName.newest(listed.filter((one) =>
       one.database === database && one.instance === instance && this.time - cleaner.firstSeen.get(one.text)! > mustKeep
     ))
-  }
-
-  /** It, or one that has replaced it. */
-  private isThere({ name }: Uploaded): boolean {
-    return this.snapshotsOf(name.instance).some((one) => one.good && SnapshotName.compare(one.name, name) >= 0)
   }
 }

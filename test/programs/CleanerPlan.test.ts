@@ -193,6 +193,27 @@ describe("The last snapshot of an instance", () => {
     assert.deepStrictEqual(gone(plan, [newest, own]), [])
   })
 
+  it("stays when only a newer one was merged, which somebody has removed: its instance may have begun anew with an older clock", () => {
+    const plan = makePlan()
+    plan.merged(newest, 5)
+    plan.list(0, [newest])
+    plan.stored(own, 6)
+    assert.deepStrictEqual(gone(plan, [old, own]), [])
+    plan.merged(old, 7)
+    const later = object("a", 21n)
+    plan.stored(later, 8)
+    assert.deepInclude(gone(plan, [old, own, later]), [old.name, "stale instance"])
+  })
+
+  it("goes when a newer one was merged after it, and is gone", () => {
+    const plan = makePlan()
+    plan.merged(old, 5)
+    plan.list(0, [old])
+    plan.merged(newest, 6)
+    plan.stored(own, 7)
+    assert.deepStrictEqual(gone(plan, [old, own]), [[old.name, "stale instance"]])
+  })
+
   it("stays when our snapshot began before the end of the merge", () => {
     const plan = makePlan()
     plan.merged(newest, 5)

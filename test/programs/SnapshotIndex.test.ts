@@ -32,3 +32,52 @@ describe("Names that this process wrote", () => {
     expect(listed.next("a")).toBeUndefined()
   })
 })
+
+describe("The snapshot of another instance that is next", () => {
+  const other = (timestampNano: bigint) => ({
+    name: SnapshotName.format({ database: "main", instance: "b", timestampNano, extension: "pb.gz" }), size: 1, etag: "e"
+  })
+  const [first, second, third] = [other(start), other(start + minute), other(start + 2n * minute)]
+  const listing = (...objects: ReadonlyArray<typeof first>) => {
+    const index = new SnapshotIndex("main", "a")
+    index.update(objects)
+    return index
+  }
+
+  it("is the newest, once", () => {
+    const index = listing(first, second)
+    expect(index.next("b")?.object).toBe(second)
+    index.markMerged(index.next("b")!)
+    expect(index.next("b")).toBeUndefined()
+  })
+
+  it("is an older one when what was merged is gone: that may have had a future in its name", () => {
+    const index = listing(third)
+    index.markMerged(index.next("b")!)
+    index.update([first])
+    expect(index.next("b")?.object).toBe(first)
+    index.markMerged(index.next("b")!)
+    expect(index.next("b")).toBeUndefined()
+    index.update([first, second])
+    expect(index.next("b")?.object).toBe(second)
+  })
+
+  it("is none when those left were merged, in whatever order, nor when the newest comes back", () => {
+    const index = listing(first)
+    index.markMerged(index.next("b")!)
+    index.update([first, second])
+    index.markMerged(index.next("b")!)
+    index.update([first])
+    expect(index.next("b")).toBeUndefined()
+    index.update([first, second])
+    expect(index.next("b")).toBeUndefined()
+  })
+
+  it("is the next-newest when the newest is set aside, but not when that was merged", () => {
+    const index = listing(first, second)
+    index.setAside(index.next("b")!)
+    expect(index.next("b")?.object).toBe(first)
+    index.markMerged(index.next("b")!)
+    expect(index.next("b")).toBeUndefined()
+  })
+})
