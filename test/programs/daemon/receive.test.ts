@@ -174,6 +174,21 @@ describe("Receiving", () => {
       assert.deepStrictEqual(warnings.map(({ fields }) => [fields["snapshot_instance"], fields["ahead_seconds"]]), [["b", 60]])
     }))
 
+  it.effect("when a snapshot with the future in its name was merged and removed, the ones that its instance writes with the right clock are merged", () =>
+    Effect.gen(function*() {
+      const { bucket, content, start } = yield* makeWorld()
+      const future = nameOf("b", epoch + 86_400_000)
+      yield* bucket.put("b", epoch + 86_400_000, { d: [["k", 1, "before"]] })
+      yield* start()
+      yield* pass(2_000)
+      yield* bucket.storage.delete(future)
+      yield* bucket.put("b", epoch, { d: [["k", 2, "after"]] })
+      yield* pass(2_000)
+      assert.include((yield* content)["d"]![0]!, Buffer.from("after").toString("hex"))
+      yield* pass(10_000)
+      assert.strictEqual((yield* bucket.callsOf("load")).length, 2)
+    }))
+
   it.effect("objects that are no snapshots of this database are left alone", () =>
     Effect.gen(function*() {
       const { bucket, content, start } = yield* makeWorld()
