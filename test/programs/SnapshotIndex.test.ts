@@ -33,10 +33,13 @@ describe("Names that this process wrote", () => {
   })
 })
 
+const other = (timestampNano: bigint) => ({
+  name: SnapshotName.format({ database: "main", instance: "b", timestampNano, extension: "pb.gz" }),
+  size: 1,
+  etag: "e"
+})
+
 describe("The snapshot of another instance that is next", () => {
-  const other = (timestampNano: bigint) => ({
-    name: SnapshotName.format({ database: "main", instance: "b", timestampNano, extension: "pb.gz" }), size: 1, etag: "e"
-  })
   const [first, second, third] = [other(start), other(start + minute), other(start + 2n * minute)]
   const listing = (...objects: ReadonlyArray<typeof first>) => {
     const index = new SnapshotIndex("main", "a")
