@@ -4,17 +4,17 @@ import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { nativeWorkspace, run } from "./Command.ts"
 
-/** Each program that a process runs says the process's number, the allocator's setting and the largest young generation; its worker threads say the last. */
+/** Each program that a process runs says the process's number, the allocator's setting and V8's flags; its worker threads say their largest young generation. */
 const saySettings = `data:text/javascript,${encodeURIComponent(`
   import { isMainThread, resourceLimits } from "node:worker_threads"
-  const flag = process.execArgv.find((arg) => arg.startsWith("--max-semi"))
+  const flags = process.execArgv.filter((arg) => arg.startsWith("--max-semi") || arg.startsWith("--no-alloc"))
   process.stderr.write(isMainThread
-    ? ["setting", process.pid, process.env.MALLOC_MMAP_THRESHOLD_, flag].map(String).join(" ") + "\\n"
+    ? ["setting", process.pid, process.env.MALLOC_MMAP_THRESHOLD_, "flags" + flags.join("")].map(String).join(" ") + "\\n"
     : "worker " + resourceLimits.maxYoungGenerationSizeMb + "\\n")
 `)}`
 
 const settingsOf = (text: string) =>
-  Array.from(text.matchAll(/^setting (\d+) (\w+) (\S+)$/gm), ([, pid, setting, flag]) => ({ pid, setting, flag }))
+  Array.from(text.matchAll(/^setting (\d+) (\w+) (\S+)$/gm), ([, pid, setting, flags]) => ({ pid, setting, flags }))
 
 const started = (args: ReadonlyArray<string>, env = {}) =>
   Effect.flatMap(nativeWorkspace, ({ file }) => run([...args, "-c", file], { env, node: ["--import", saySettings] }))
@@ -27,7 +27,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("memory", (it) => {
       const [first, second, ...more] = settingsOf(err)
       assert.deepStrictEqual([first?.setting, second?.setting, more], ["undefined", "131072", []], err)
       assert.strictEqual(first?.pid, second?.pid)
-      assert.deepStrictEqual([first?.flag, second?.flag], ["undefined", "--max-semi-space-size=4"])
+      assert.deepStrictEqual([first?.flags, second?.flags], ["flags", "flags--max-semi-space-size=4--no-allocation-site-pretenuring"])
       assert.include(err, "worker 12\n")
     }))
 
