@@ -62,6 +62,10 @@ class MemoryCursor implements Cursor {
     return true
   }
 
+  forget(): void {
+    this.keyStart = this.keyEnd = this.valueStart = this.valueEnd = 0
+  }
+
   close(): void {
     this.#table = Table.make(0)
     this.key = this.value = none

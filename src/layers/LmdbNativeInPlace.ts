@@ -233,10 +233,14 @@ export class InPlaceCursor implements Cursor {
     this.valueStart = 0
   }
 
+  forget(): void {
+    if (owner === this) owner = undefined
+  }
+
   close(): void {
     if (!this.#open) return
     this.#open = false
-    if (owner === this) owner = undefined
+    this.forget()
     this.key = this.value = this.#keptKey = this.#keptValue = none
     this.keyStart = this.keyEnd = this.valueStart = this.valueEnd = 0
     this.#onClose(this)

@@ -119,6 +119,8 @@ export interface Cursor {
   readonly value: Uint8Array
   readonly valueStart: number
   readonly valueEnd: number
+  /** Of two that are walked side by side, the one whose entry is done with: before its next step it shows nothing any more. Saves a copy of the entry. */
+  readonly forget: () => void
   /** May be called more than once. Ends with its transaction, too. */
   readonly close: () => void
 }

@@ -289,6 +289,26 @@ export const suite = (name: string, make: MakeSubject) => {
         assert.deepStrictEqual(shown(), ["k3=of a k3", "k2=of b k2", "k2=of a k2"])
       }))
 
+    it.live("forget their own entry and nobody else's: what others show stays, and the next step is the next entry", () =>
+      withEntries((transaction) => {
+        const [first, second] = [transaction.cursor(a), transaction.cursor(b)]
+        first.forget()
+        const pairs: Array<string> = []
+        while (first.next() && second.next()) {
+          // What the other one shows is the package's own buffer.
+          first.forget()
+          const other = transaction.cursor(a)
+          assert.isTrue(other.next())
+          other.forget()
+          assert.isTrue(other.next())
+          pairs.push(current(second).slice(0, 10))
+          second.forget()
+        }
+        assert.deepStrictEqual(pairs, ["k1=of b k1", "k2=of b k2", "k3=of b k3"])
+        assert.isFalse(second.next())
+        second.forget()
+      }))
+
     it.live("may be what is put, in place, with long keys, and beside other values of the key", () =>
       withSubject(Effect.fnUntraced(function*() {
         const keys = ["k".repeat(100), "l".repeat(511)]

@@ -52,6 +52,8 @@ class DupsortEntries implements Cursor {
     return true
   }
 
+  readonly forget = (): void => this.pairs.forget()
+
   readonly close = (): void => this.pairs.close()
 
   private fail(what: string): never {

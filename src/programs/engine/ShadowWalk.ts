@@ -102,6 +102,7 @@ export class ShadowWalk {
         if (!NativeHeader.isDeleted(shadow.value, shadow.valueStart)) this.change(shadow, 0, 0, shadow, true)
       } else {
         this.both(shadow, value)
+        shadow.forget()
         this.hasMain = main.next()
       }
       this.hasShadow = shadow.next()
