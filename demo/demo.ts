@@ -47,7 +47,8 @@ const step = Effect.fnUntraced(function*({ arrivals, bucket }: Demo, number: num
   yield* Console.log(`${number}. Written at ${from.name}:  ${key} = ${value}`)
   const arrived = Effect.timeoutOrElse(arrivals.next, { duration: patience, orElse: () => new NotArrived({ what: `${key} = ${value}` }) })
   const [, arrival] = yield* Effect.all([put(from, key, value), arrived], { concurrency: 2 })
-  if (arrival.key !== key || arrival.text !== value) return yield* new NotArrived({ what: `${key} = ${value}` })
+  const isOther = arrival.key !== key || arrival.text !== value || (arrival.route !== undefined && arrival.route.to !== to.name)
+  if (isOther) return yield* new NotArrived({ what: `${key} = ${value}` })
   yield* Console.log(`   Seen at ${to.name} after ${after(arrival.millis)}`)
   for (const { name, size } of yield* objects(bucket)) {
     if (!before.has(name)) yield* Console.log(`   Uploaded ${name}, ${size} bytes`)

@@ -80,12 +80,7 @@ export class Environment {
 
   #idOfView(): bigint | undefined {
     try {
-      const transaction = this.beginRead()
-      try {
-        return this.newestReaderId()
-      } finally {
-        transaction.done()
-      }
+      return this.#inView(() => this.newestReaderId())
     } catch (error) {
       if (error instanceof LmdbError && error.reason instanceof ReadersFull) return undefined
       throw error
@@ -101,6 +96,15 @@ export class Environment {
       throw this.toError(error)
     } finally {
       this.root.resetReadTxn()
+    }
+  }
+
+  #inView<A>(use: (transaction: PackageTransaction) => A): A {
+    const transaction = this.beginRead()
+    try {
+      return use(transaction)
+    } finally {
+      transaction.done()
     }
   }
 
@@ -125,25 +129,13 @@ export class Environment {
 
   /** Closes handles of DBIs that are gone or have other flags now, and opens those that are missing. Only with the permit of `writer`. */
   refreshHandles(): void {
-    const transaction = this.beginRead()
-    let listing: Root.RootListing
-    try {
-      listing = Root.list(this.root, transaction, this.toError)
-    } finally {
-      transaction.done()
-    }
-    this.handles.refresh(listing)
+    this.handles.refresh(this.#inView((transaction) => Root.list(this.root, transaction, this.toError)))
   }
 
   /** Bytes. Of a DBI with MDB_DUPSORT, LMDB does not count the pages of values that have a tree of their own. */
   #used(meta: Meta): number {
-    const transaction = this.beginRead()
-    try {
-      const { records } = Root.list(this.root, transaction, this.toError)
-      return records.reduce((sum, record) => sum + record.pages, meta.ownPages) * meta.pageSize
-    } finally {
-      transaction.done()
-    }
+    const { records } = this.#inView((transaction) => Root.list(this.root, transaction, this.toError))
+    return records.reduce((sum, record) => sum + record.pages, meta.ownPages) * meta.pageSize
   }
 
   info(): LmdbInfo {

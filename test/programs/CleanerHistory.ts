@@ -314,10 +314,11 @@ export class CleanerHistory {
     const isReplaced = (by: Uploaded) => this.snapshotsOf(by.name.instance).some(({ count, good }) => good && count >= by.count)
     if (later.some(isReplaced)) return undefined
     const needed = known.slice(Math.max(known.findLastIndex(({ name }) => !this.removed.has(name.text)), 0))
-    const isTakenOver = Array.from(this.bucket.values())
-      .filter((one) => one !== undefined && one.good && one.name.text !== deleted.name.text)
-      .some((one) => needed.some(({ content }) => contains(one!.content, content)))
-    return isTakenOver ? undefined : "its content is nowhere else in the bucket"
+    const holds = (one: Uploaded | undefined) =>
+      one !== undefined && one.good && one.name.text !== deleted.name.text && needed.some(({ content }) => contains(one.content, content))
+    // By a snapshot of its own, or by another instance that has deleted the later one.
+    const isTakenOver = later.length > 0 || Array.from(instance.known.values()).some((one) => one.name.instance === instance.name && holds(one))
+    return isTakenOver && Array.from(this.bucket.values()).some(holds) ? undefined : "its content is nowhere else in the bucket"
   }
 
   private newestOldEnough(cleaner: Instance, listed: ReadonlyArray<SnapshotName.SnapshotName>, instance: string) {

@@ -33,6 +33,21 @@ describe("Names that this process wrote", () => {
   })
 })
 
+describe("Our own snapshot that is next", () => {
+  it("is never older than the one merged at the start: when a delete fails, an old one stays in the bucket without those behind it", () => {
+    const index = new SnapshotIndex("main", "a")
+    index.update(objectsOf(start, start + minute))
+    expect(index.next("a")?.name.text).toBe(nameOf(start + minute))
+    index.markMerged(index.next("a")!)
+    index.markWritten(nameOf(start + 2n * minute), start + 2n * minute)
+    index.update(objectsOf(start, start + 2n * minute))
+    expect(index.next("a")).toBeUndefined()
+    // Of a stranger with our name.
+    index.update(objectsOf(start, start + 2n * minute, start + 3n * minute))
+    expect(index.next("a")?.name.text).toBe(nameOf(start + 3n * minute))
+  })
+})
+
 const other = (timestampNano: bigint) => ({
   name: SnapshotName.format({ database: "main", instance: "b", timestampNano, extension: "pb.gz" }),
   size: 1,
@@ -74,6 +89,16 @@ describe("The snapshot of another instance that is next", () => {
     expect(index.next("b")).toBeUndefined()
     index.update([first, second])
     expect(index.next("b")).toBeUndefined()
+  })
+
+  it("is one that was merged long ago and was gone since: years of names are not kept in memory", () => {
+    const index = listing(first)
+    index.markMerged(index.next("b")!)
+    index.update([second])
+    index.markMerged(index.next("b")!)
+    index.update([second])
+    index.update([first])
+    expect(index.next("b")?.object).toBe(first)
   })
 
   it("is the next-newest when the newest is set aside, but not when that was merged", () => {
