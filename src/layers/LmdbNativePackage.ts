@@ -8,6 +8,8 @@ import * as declared from "lmdb"
 
 /** A read transaction that was begun with `useReadTransaction`. */
 export interface PackageTransaction {
+  /** For `NativeCursor`. */
+  readonly address: number
   readonly done: () => void
 }
 
@@ -101,9 +103,41 @@ export interface PackageOptions extends PackageCodec {
   readonly noMetaSync: false
 }
 
+/** What the package itself calls, of C++. A cursor is unknown to its transaction: it must be closed before that ends. */
+interface Addon {
+  /** With address 0: in the open write transaction. Points into the handle, which must outlive it. */
+  readonly Cursor: new(handle: PackageDbi["db"], transactionAddress: number) => NativeCursor
+  /**
+   * Reads the first entry at or after the key in the first `keyLength` bytes of the buffer of keys, or the first of all: its key into that buffer from
+   * byte 32 on, the length of its value into the first four bytes, its value into the buffer of values, unless it is larger than that. The
+   * length of the key; 0: none; negative: a code of LMDB's, or of the system with its sign changed.
+   */
+  readonly position: (cursorAddress: number, flags: number, offset: 0, keyLength: number, endAddress: 0) => number
+  /** The same with the next one. */
+  readonly iterate: (cursorAddress: number) => number
+  /** The same with the current one. */
+  readonly getCurrentValue: (cursorAddress: number) => number
+  /** Where values go from now on. The package's own idea of it stays: it has to be set back. */
+  readonly setGlobalBuffer: (buffer: Uint8Array) => void
+  /** Throws the error of a code. */
+  readonly lmdbError: (code: number) => void
+  /** Where values go at first. */
+  readonly globalBuffer: Uint8Array
+}
+
+export interface NativeCursor {
+  readonly address: number
+  readonly close: () => void
+}
+
 interface Package {
   readonly open: (options: PackageOptions) => PackageRoot
   readonly version: { readonly patch: number; readonly versionString: string }
+  /** Builds that are refused may have none. */
+  readonly nativeAddon?: Addon
 }
 
-export const { open, version } = declared as unknown as Package
+const { nativeAddon, open, version } = declared as unknown as Package
+
+export { open, version }
+export const { Cursor: NativeCursor, getCurrentValue, globalBuffer, iterate, lmdbError, position, setGlobalBuffer } = nativeAddon ?? ({} as Addon)

@@ -1,10 +1,10 @@
 /** A read transaction: one view, with the handles that fit it. */
 import type { DbiName } from "../domain/DbiName.ts"
 import type { Cursor, Dbi, ReadTransaction } from "../services/Lmdb.ts"
+import { InPlaceCursor } from "./LmdbNativeCursor.ts"
 import type { Environment } from "./LmdbNativeEnvironment.ts"
 import { dbiMissing, failed } from "./LmdbNativeErrors.ts"
 import type { HandleMap } from "./LmdbNativeHandles.ts"
-import { InPlaceCursor } from "./LmdbNativeInPlace.ts"
 import type { PackageTransaction } from "./LmdbNativePackage.ts"
 import * as Root from "./LmdbNativeRoot.ts"
 

@@ -9,7 +9,8 @@ import * as DbiFlags from "../domain/DbiFlags.ts"
 import * as DbiName from "../domain/DbiName.ts"
 import type { Dbi } from "../services/Lmdb.ts"
 import { pagesOf } from "./LmdbNativeFile.ts"
-import { InPlaceCursor } from "./LmdbNativeInPlace.ts"
+import { InPlaceCursor } from "./LmdbNativeCursor.ts"
+import { learnBuffers } from "./LmdbNativeInPlace.ts"
 import type { PackageRoot, PackageTransaction } from "./LmdbNativePackage.ts"
 
 const recordBytes = 48
@@ -48,13 +49,18 @@ export const list = (
 ): RootListing => {
   const records: Array<RootRecord> = []
   const others: Array<DbiName.DbiName> = []
+  learnBuffers(root, transaction)
   const cursor = new InPlaceCursor({ dbi: root, closed: false }, transaction, undefined, toError, () => {})
-  while (cursor.next()) {
-    const name = DbiName.fromBytes(cursor.key.subarray(cursor.keyStart, cursor.keyEnd))
-    const { value, valueStart, valueEnd } = cursor
-    const view = new DataView(value.buffer, value.byteOffset + valueStart, valueEnd - valueStart)
-    if (isRecord(name, view)) records.push(recordOf(name, view))
-    else others.push(name)
+  try {
+    while (cursor.next()) {
+      const name = DbiName.fromBytes(cursor.key.subarray(cursor.keyStart, cursor.keyEnd))
+      const { value, valueStart, valueEnd } = cursor
+      const view = new DataView(value.buffer, value.byteOffset + valueStart, valueEnd - valueStart)
+      if (isRecord(name, view)) records.push(recordOf(name, view))
+      else others.push(name)
+    }
+  } finally {
+    cursor.close()
   }
   records.sort((a, b) => (a.name < b.name ? -1 : 1))
   return { records, others }

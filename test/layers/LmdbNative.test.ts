@@ -8,7 +8,9 @@ import * as path from "node:path"
 import * as DbiFlags from "../../src/domain/DbiFlags.ts"
 import * as DbiName from "../../src/domain/DbiName.ts"
 import { readMeta } from "../../src/layers/LmdbNativeFile.ts"
+import * as GarbageCollectorV8 from "../../src/layers/GarbageCollectorV8.ts"
 import * as LmdbNative from "../../src/layers/LmdbNative.ts"
+import { GarbageCollector } from "../../src/services/GarbageCollector.ts"
 import { Lmdb, type LmdbOptions, type ReadTransaction, type WriteTransaction } from "../../src/services/Lmdb.ts"
 import * as LmdbApplication from "./LmdbApplication.ts"
 import { suite } from "./lmdb-contract.ts"
@@ -278,6 +280,38 @@ describe("LmdbNative: the root", () => {
     }), { options: { maxDbs: 1 } }))
 })
 
+/** Makes the last pointer of each branch page point beyond the file. Source: MDB_page and MDB_node in LMDB's mdb.c. */
+const breakBranches = (file: string, pageSize: number) => {
+  const bytes = fs.readFileSync(file)
+  const fd = fs.openSync(file, "r+")
+  for (let page = 0; page < bytes.length; page += pageSize) {
+    const isBranch = bytes.readUInt16LE(page + 10) === 1
+    const pointers = (bytes.readUInt16LE(page + 12) - 16) / 2
+    if (!isBranch) continue
+    const node = page + bytes.readUInt16LE(page + 16 + 2 * (pointers - 1))
+    fs.writeSync(fd, Buffer.from("ffffff0f", "hex"), 0, 4, node)
+  }
+  fs.closeSync(fd)
+}
+
+describe("LmdbNative: a damaged file", () => {
+  it.live("is an error where the damage is, and no end of the entries", () =>
+    withApplication(Effect.fnUntraced(function*(file, application) {
+      yield* application.write({ do: "fill", dbi: "a", entries: 5_000, bytes: 50 })
+      const { info, read } = yield* Lmdb
+      breakBranches(file, (yield* info).pageSize)
+      yield* Effect.scoped(Effect.gen(function*() {
+        const cursor = (yield* read).cursor(a)
+        let count = 0
+        assert.throws(() => {
+          while (cursor.next()) count++
+        }, "MDB_PAGE_NOTFOUND")
+        assert.isAbove(count, 1_000)
+        assert.isFalse(cursor.next())
+      }))
+    })))
+})
+
 describe("LmdbNative: handles that close under a walk", () => {
   const many = { do: "fill", dbi: "a", entries: 5_000, bytes: 50 } as const
 
@@ -292,6 +326,9 @@ describe("LmdbNative: handles that close under a walk", () => {
         for (let i = 0; i < 100; i++) walked.next()
         yield* application.write({ do: "drop", dbi: "a" }, { do: "create", dbi: "a", flags: DbiFlags.REVERSEKEY }, many)
         yield* change((transaction) => put(transaction, a, "x", "y"))
+        // The old handle is nobody's but the cursor's any more.
+        yield* Effect.provide(Effect.flatMap(GarbageCollector, ({ collect }) => collect), GarbageCollectorV8.layer)
+        yield* Effect.sleep(1)
         let rest = 0
         while (walked.next()) rest++
         assert.strictEqual(rest, 5_001 - 100)

@@ -184,6 +184,29 @@ export const suite = (name: string, make: MakeSubject) => {
         })
       })))
 
+    it.live("a value larger than any before is shown whole by a cursor, also when another one goes on, and small ones around it", () =>
+      withSubject(Effect.fnUntraced(function*() {
+        // What `get` has found makes room for twice as much.
+        const large = Buffer.alloc(45_000_000, "larger")
+        yield* change((transaction) => {
+          transaction.create(a, 0)
+          put(transaction, a, "1", "small", true)
+          transaction.put(a, bytes("2"), 0, 1, large, 0, large.length, true)
+          put(transaction, a, "3", "small, too", true)
+        })
+        yield* view((transaction) => {
+          const [cursor, other] = [transaction.cursor(a), transaction.cursor(a)]
+          assert.isTrue(cursor.next() && cursor.next())
+          assert.isTrue(other.next())
+          assert.strictEqual(current(other), "1=small")
+          assert.strictEqual(Buffer.from(cursor.key.subarray(cursor.keyStart, cursor.keyEnd)).toString(), "2")
+          assert.isTrue(large.equals(cursor.value.subarray(cursor.valueStart, cursor.valueEnd)))
+          assert.isTrue(cursor.next())
+          assert.strictEqual(current(cursor), "3=small, too")
+          assert.strictEqual(current(other), "1=small")
+        })
+      })))
+
     it.live("a value may be in memory that is shared with other threads", () =>
       withSubject(Effect.fnUntraced(function*() {
         // A Buffer, whose `slice` is no copy.
