@@ -8,7 +8,7 @@ import { State } from "./SnapshotPass.ts"
 
 export interface Writing {
   readonly tracker: ChangeTracker
-  /** How long the lock may be held, about; 0: one transaction. */
+  /** How long the lock may be held, about, with the commit; 0: one transaction. */
   readonly lockMillis: number
   /** The least pause between two transactions. */
   readonly releaseMillis: number
@@ -16,6 +16,8 @@ export interface Writing {
   written: number
   lockHeldMillis: number
   longestLockMillis: number
+  /** What the last transaction held the lock for beyond its work: mostly the commit, which waits for the disk. */
+  commitMillis: number
 }
 
 export const begin = (tracker: ChangeTracker, lockMillis: number, releaseMillis = 1): Writing => ({
@@ -25,28 +27,35 @@ export const begin = (tracker: ChangeTracker, lockMillis: number, releaseMillis 
   transactions: 0,
   written: 0,
   lockHeldMillis: 0,
-  longestLockMillis: 0
+  longestLockMillis: 0,
+  commitMillis: 0
 })
+
+/** How long to work, so that the lock is given up in time if the commit takes as long as the last one. Half of the time at least, however slow the disk. */
+const workMillis = ({ commitMillis, lockMillis }: Writing): number =>
+  lockMillis === 0 ? Infinity : Math.max(lockMillis - commitMillis, lockMillis / 2)
 
 const attemptJob = <A>(run: () => A) =>
   attemptWith((thrown) => thrown instanceof BeginAgain ? thrown : engineErrorOf(thrown), run)
 
-/** Works on `job` in one transaction: until it is done (true), or, with a limit, until the lock was held for that long (false). */
+/** Works on `job` in one transaction: until it is `done`, or, with a limit, until the time is up. */
 const part = Effect.fnUntraced(function*(writing: Writing, job: WriteJob, seen: bigint, feed: Effect.Effect<void, EngineError>) {
-  const { lockMillis, tracker } = writing
+  const { tracker } = writing
   const lmdb = yield* Lmdb
   return yield* Effect.acquireUseRelease(
     Effect.sync(() => tracker.beginWrite()),
     () =>
       lmdb.write((transaction) =>
         Effect.gen(function*() {
+          const began = performance.now()
+          const end = began + workMillis(writing)
           yield* attemptJob(() => job.attach(transaction, transaction.id === seen + 1n))
-          const end = lockMillis === 0 ? Infinity : performance.now() + lockMillis
           for (;;) {
             const slice = performance.now() + sliceMillis
             const state = yield* attemptJob(() => job.advance(job.divisible ? Math.min(slice, end) : slice))
-            if (state === State.End) return true
-            if (performance.now() >= end && job.divisible) return false
+            const now = performance.now()
+            if (state === State.End) return { done: true, workedMillis: now - began }
+            if (now >= end && job.divisible) return { done: false, workedMillis: now - began }
             yield* state === State.NeedChunk ? feed : Effect.yieldNow
           }
         }).pipe(Effect.ensuring(Effect.sync(() => job.detach())))
@@ -67,15 +76,16 @@ export const write = Effect.fnUntraced(function*(
 ) {
   let last = seen
   for (;;) {
-    const done = yield* part(writing, job, last, feed)
+    const { id, lockHeldMillis, value: { done, workedMillis }, wrote } = yield* part(writing, job, last, feed)
     // LMDB does not record a transaction that wrote nothing, and uses its id again.
-    last = done.wrote ? done.id : done.id - 1n
-    if (done.wrote) writing.transactions++
-    writing.lockHeldMillis += done.lockHeldMillis
-    writing.longestLockMillis = Math.max(writing.longestLockMillis, done.lockHeldMillis)
-    if (done.value) break
+    last = wrote ? id : id - 1n
+    if (wrote) writing.transactions++
+    writing.lockHeldMillis += lockHeldMillis
+    writing.longestLockMillis = Math.max(writing.longestLockMillis, lockHeldMillis)
+    writing.commitMillis = lockHeldMillis - workedMillis
+    if (done) break
     // LMDB's writer mutex is not fair: without a pause the application would starve.
-    yield* Effect.sleep(Duration.millis(Math.max(writing.releaseMillis, done.lockHeldMillis)))
+    yield* Effect.sleep(Duration.millis(Math.max(writing.releaseMillis, lockHeldMillis)))
   }
   writing.written += job.written
   return last
