@@ -27,6 +27,7 @@ const flagsTag = 0x20
 export const scanEntries = (bytes: Uint8Array, from: number, limit: number, batch: EntryBatch): number => {
   const { flags, keyEnd, keyStart, timestampHigh, timestampLow, valueEnd, valueStart } = batch
   const capacity = keyStart.length
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   let count = batch.count
   let at = from
   while (count < capacity && at + 5 <= limit && bytes[at] === entryTag) {
@@ -77,8 +78,8 @@ export const scanEntries = (bytes: Uint8Array, from: number, limit: number, batc
     let high = 0
     let low = 0
     if (p + 8 < end && bytes[p] === timestampTag) {
-      low = bytes[p + 1]! | bytes[p + 2]! << 8 | bytes[p + 3]! << 16 | bytes[p + 4]! << 24
-      high = bytes[p + 5]! | bytes[p + 6]! << 8 | bytes[p + 7]! << 16 | bytes[p + 8]! << 24
+      low = view.getUint32(p + 1, true)
+      high = view.getUint32(p + 5, true)
       p += 9
       if (p + 1 < end && bytes[p] === flagsTag) {
         flag = bytes[p + 1]!

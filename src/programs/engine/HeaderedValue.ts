@@ -1,12 +1,15 @@
 /** Builds native values to put: the header with the transaction's id, then the application value, none for a tombstone. Source: docs/format.md. */
 import type { EntryBatch } from "../../domain/EntryBatch.ts"
 import { blockSize, size, writeHeader } from "../../domain/NativeHeader.ts"
+import { copyWords, overrun, Words } from "../../domain/Words.ts"
 
 export class HeaderedValue {
   /** The value built last is `bytes[0..length)`; its application value begins at `header`. Reused. */
   bytes = new Uint8Array(4096)
   length = 0
   readonly header: number
+  private readonly target = new Words(this.bytes)
+  private readonly source = new Words(this.bytes)
   private readonly paddingBlocks: number
   private idHigh = 0
   private idLow = 0
@@ -29,12 +32,10 @@ export class HeaderedValue {
     const length = deleted ? 0 : valueEnd - valueStart
     const { header } = this
     this.length = header + length
-    if (this.length > this.bytes.length) this.bytes = new Uint8Array(2 * this.length)
+    if (this.length + overrun > this.bytes.length) this.bytes = new Uint8Array(2 * (this.length + overrun))
     const { bytes } = this
     writeHeader(bytes, 0, timestampHigh, timestampLow, this.idHigh, this.idLow, deleted, this.paddingBlocks)
-    // Values are short: a loop beats the call of a copy, and makes no view.
-    if (length > 256) bytes.set(from.subarray(valueStart, valueStart + length), header)
-    else for (let p = 0; p < length; p++) bytes[header + p] = from[valueStart + p]!
+    copyWords(bytes, this.target.use(bytes), header, from, this.source.use(from), valueStart, valueStart + length)
   }
 
   buildFrom(batch: EntryBatch, i: number, deleted: boolean): void {
