@@ -26,7 +26,9 @@ export type { DbiHead } from "./SnapshotRules.ts"
 export const Event = { NeedChunk: 0, Batch: 1, DbiStart: 2, DbiEnd: 3, End: 4 } as const
 
 /** `next` goes on by itself. */
-const none = -1
+const goesOn = -1
+
+const none = new Uint8Array(0)
 
 /** A DBI message, as far as it was read: name, flags and transform may come after the entries, or twice; at DbiEnd they are final. */
 export interface SnapshotDbi extends DbiHead {
@@ -61,7 +63,7 @@ export class SnapshotReader {
   #meta: { -readonly [K in keyof SnapshotMeta.SnapshotMeta]: SnapshotMeta.SnapshotMeta[K] } = { ...SnapshotMeta.empty }
   #dbi = { name: DbiName.fromText(""), flags: 0n, transform: "", index: -1 }
 
-  #chunk: Uint8Array = new Uint8Array(0)
+  #chunk: Uint8Array = none
   #at = 0
   /** Bytes before the chunk. */
   #base = 0
@@ -126,9 +128,13 @@ export class SnapshotReader {
     this.#base += bytes
   }
 
-  /** Only when `next` said NeedChunk, or before its first call. The chunk must not change until `next` says so again. Less than 4 GiB. */
+  /** Only when `next` said NeedChunk, or before its first call. The chunk must not change until `next` says so again: then it is let go of. Less than 4 GiB. */
   push(chunk: Uint8Array): void {
     if (this.#at !== this.#chunk.length || this.#finished) throw new Error("SnapshotReader.push: the chunk before is not read to its end")
+    this.#use(chunk)
+  }
+
+  #use(chunk: Uint8Array): void {
     this.#base += this.#chunk.length
     this.#chunk = chunk
     this.#at = 0
@@ -143,8 +149,8 @@ export class SnapshotReader {
   next(): number {
     if (this.#failure !== undefined) throw this.#failure
     this.batch.count = 0
-    let event: number = none
-    while (event === none) event = this.#mode === Fields ? this.#nextField() : this.#content()
+    let event: number = goesOn
+    while (event === goesOn) event = this.#mode === Fields ? this.#nextField() : this.#content()
     return event
   }
 
@@ -153,7 +159,8 @@ export class SnapshotReader {
     const chunk = this.#chunk
     const level = this.#level
     const room = this.#ends[level]! - this.#base
-    const limit = room < chunk.length ? room : chunk.length
+    // An integer for V8, whatever it takes positions in the whole for: the loop over the entries would be compiled again and again for the two.
+    const limit = (room < chunk.length ? room : chunk.length) >>> 0
     if (level === Dbi) {
       this.batch.bytes = chunk
       if (!this.#fields.started) this.#at = scanEntries(chunk, this.#at, limit, this.batch)
@@ -188,7 +195,11 @@ export class SnapshotReader {
   /** The chunk is used up. */
   #more(): number {
     if (this.batch.count > 0) return Event.Batch
-    if (!this.#finished) return Event.NeedChunk
+    if (!this.#finished) {
+      this.#use(none)
+      this.batch.bytes = none
+      return Event.NeedChunk
+    }
     if (this.#level === Top && this.#mode === Fields && !this.#fields.started) return Event.End
     return this.#fail(`it ends within ${levelNames[this.#level]}`)
   }
@@ -204,7 +215,7 @@ export class SnapshotReader {
         return this.#endEntry()
       default:
         this.#level = Top
-        return none
+        return goesOn
     }
   }
 
@@ -218,11 +229,11 @@ export class SnapshotReader {
         if (fields.high !== 0) this.#fail("a version of more than 32 bits")
         if (fields.field === 1) this.#formatVersion = fields.low
         else this.#compatVersion = fields.low
-        return none
+        return goesOn
       case 2:
         this.#expect(Wire.Length)
         this.#enter(Meta)
-        return none
+        return goesOn
       case 3:
         this.#expect(Wire.Length)
         this.#enter(Dbi)
@@ -243,15 +254,15 @@ export class SnapshotReader {
       case 4:
         this.#expect(Wire.Varint)
         this.#meta.lmdbTxnID = BigInt.asIntN(64, this.#number())
-        return none
+        return goesOn
       case 5:
         this.#expect(Wire.Fixed64)
         this.#meta.timestampNano = this.#number()
-        return none
+        return goesOn
       case 8:
         this.#expect(Wire.Varint)
         this.#meta.fromLmdbTxnID = BigInt.asIntN(64, this.#number())
-        return none
+        return goesOn
       default:
         return this.#skip()
     }
@@ -269,7 +280,7 @@ export class SnapshotReader {
       case 3:
         this.#expect(Wire.Varint)
         this.#dbi.flags = this.#number()
-        return none
+        return goesOn
       default:
         return this.#skip()
     }
@@ -285,11 +296,11 @@ export class SnapshotReader {
       const problem = readEntry(this.#fields, this.#chunk, this.#at, stop, this.batch)
       if (problem !== undefined) this.#fail(problem)
       this.#at = stop
-      return this.batch.count === batchSize ? Event.Batch : none
+      return this.batch.count === batchSize ? Event.Batch : goesOn
     }
     this.#enter(Entry)
     this.#entry.reset()
-    return none
+    return goesOn
   }
 
   #entryField(): number {
@@ -299,7 +310,7 @@ export class SnapshotReader {
     if (fields.field > 4) return this.#skip()
     if (fields.wire === Wire.Length) return this.#gather()
     this.#entry.number(fields)
-    return none
+    return goesOn
   }
 
   /** A batch of one. There is no other entry in it: this one did not fit into a chunk, so `#more` has sent those before. */
@@ -315,10 +326,10 @@ export class SnapshotReader {
   }
 
   #skip(): number {
-    if (this.#fields.wire !== Wire.Length) return none
+    if (this.#fields.wire !== Wire.Length) return goesOn
     this.#mode = Skip
     this.#remaining = this.#fields.length
-    return none
+    return goesOn
   }
 
   #gatherText(): number {
@@ -332,7 +343,7 @@ export class SnapshotReader {
     this.#gatheredField = this.#fields.field
     this.#gathered = 0
     this.#remaining = this.#fields.length
-    return none
+    return goesOn
   }
 
   /** Takes what the chunk has of a content that is gathered or skipped. */
@@ -349,7 +360,7 @@ export class SnapshotReader {
     if (this.#remaining > 0) return this.#more()
     if (this.#mode === Gather && this.#level !== Entry) this.#keepText()
     this.#mode = Fields
-    return none
+    return goesOn
   }
 
   #keepText(): void {

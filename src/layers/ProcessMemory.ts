@@ -7,10 +7,7 @@
  *
  * V8's young generation: it grows to 134 MB a thread while there is much to do, and is no faster for it here.
  *
- * V8's pretenuring: in about one run of three it takes the two objects that the package `lmdb` makes for each entry for long-lived, and allocates them where
- * only a full collection finds them. Three merges of 8 million entries in shadow mode then took 153 to 167 MB instead of 87 to 107, and no less time.
- *
- * All are read when a process starts, so this one replaces itself once, before it has anything open: its number, standard streams and arguments stay.
+ * Both are read when a process starts, so this one replaces itself once, before it has anything open: its number, standard streams and arguments stay.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- synchronous, before anything else of the command is loaded
 import { spawnSync } from "node:child_process"
@@ -26,7 +23,7 @@ export const environment = { [variable]: "131072" }
 const semiSpace = 4
 
 /** Of node. */
-export const flags: ReadonlyArray<string> = [`--max-semi-space-size=${semiSpace}`, "--no-allocation-site-pretenuring"]
+export const flags: ReadonlyArray<string> = [`--max-semi-space-size=${semiSpace}`]
 
 /** The same for a worker thread. */
 export const resourceLimits = { maxYoungGenerationSizeMb: 3 * semiSpace }

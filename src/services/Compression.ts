@@ -25,16 +25,16 @@ export interface Members {
   readonly lengthOf: (head: Uint8Array) => number | undefined
   /** Uncompressed bytes of a member that says its length, as it says, which nobody has checked. */
   readonly contentLength: (member: Uint8Array) => number
-  /** A whole member, on the thread pool; it must not change until that is done. The offset of an error is within it. */
+  /** A whole member, on the thread pool; it must not change until that is done. What comes is the caller's alone. The offset of an error is within it. */
   readonly decompress: (member: Uint8Array<ArrayBuffer>) => Effect.Effect<Uint8Array<ArrayBuffer>, CompressionError>
 }
 
 export interface Codec {
   /**
    * One member, on the thread pool: several may be under way at once. `member` must not change until it is done; afterwards it is the
-   * caller's again. The result may be several pieces. Never fails: the memory for it is the only thing needed.
+   * caller's again. The result, which is the caller's, too, may be several pieces. Never fails: the memory for it is the only thing needed.
    */
-  readonly compress: (member: Uint8Array<ArrayBuffer>) => Effect.Effect<ReadonlyArray<Uint8Array>>
+  readonly compress: (member: Uint8Array<ArrayBuffer>) => Effect.Effect<ReadonlyArray<Uint8Array<ArrayBuffer>>>
   /** Any number of members, and zero bytes after the last one. Chunks of about 256 KiB; each is valid until the next is pulled. */
   readonly decompress: <E, R>(
     compressed: Stream.Stream<Uint8Array<ArrayBuffer>, E, R>
@@ -48,8 +48,8 @@ export class Compression extends Context.Service<Compression, {
   readonly gzip: Codec
   /** Of objects with the extension `pb.zst`: the reference ignores them. */
   readonly zstd: Codec
-  /** SHA-256, on the thread pool, as a text of 32 characters: equal digests are equal bytes. */
-  readonly digest: (bytes: Uint8Array<ArrayBuffer>) => Effect.Effect<string>
+  /** SHA-256, as a text of 32 characters: equal digests are equal bytes. The thread gets its turns meanwhile, however many bytes there are. */
+  readonly digest: (bytes: Uint8Array) => Effect.Effect<string>
   /** The same of the pieces in a row, at once: for compressed members, which are small. */
   readonly digestNow: (...pieces: ReadonlyArray<Uint8Array>) => string
 }>()("lightningstream/services/Compression") {}

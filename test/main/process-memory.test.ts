@@ -7,7 +7,7 @@ import { nativeWorkspace, run } from "./Command.ts"
 /** Each program that a process runs says the process's number, the allocator's setting and V8's flags; its worker threads say their largest young generation. */
 const saySettings = `data:text/javascript,${encodeURIComponent(`
   import { isMainThread, resourceLimits } from "node:worker_threads"
-  const flags = process.execArgv.filter((arg) => arg.startsWith("--max-semi") || arg.startsWith("--no-alloc"))
+  const flags = process.execArgv.filter((arg) => arg.startsWith("--max-semi"))
   process.stderr.write(isMainThread
     ? ["setting", process.pid, process.env.MALLOC_MMAP_THRESHOLD_, "flags" + flags.join("")].map(String).join(" ") + "\\n"
     : "worker " + resourceLimits.maxYoungGenerationSizeMb + "\\n")
@@ -27,7 +27,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("memory", (it) => {
       const [first, second, ...more] = settingsOf(err)
       assert.deepStrictEqual([first?.setting, second?.setting, more], ["undefined", "131072", []], err)
       assert.strictEqual(first?.pid, second?.pid)
-      assert.deepStrictEqual([first?.flags, second?.flags], ["flags", "flags--max-semi-space-size=4--no-allocation-site-pretenuring"])
+      assert.deepStrictEqual([first?.flags, second?.flags], ["flags", "flags--max-semi-space-size=4"])
       assert.include(err, "worker 12\n")
     }))
 

@@ -1,6 +1,7 @@
 /** Feeds a snapshot from the spool, decompressed, to whoever reads it: one chunk each time, or a member to skip. */
 import { Effect, type Scope, Stream } from "effect"
 import * as Pull from "effect/Pull"
+import { releaseBuffer } from "../../domain/ReleaseBuffer.ts"
 import type { Compression } from "../../services/Compression.ts"
 import type { MergeRequest } from "../../services/Database.ts"
 import type { Spool } from "../../services/Spool.ts"
@@ -12,14 +13,16 @@ import type { SnapshotPass } from "./SnapshotPass.ts"
 /** Gives it the next chunk, or lets it skip one, or tells it that there is none. */
 export type Feed = (pass: SnapshotPass) => Effect.Effect<void, EngineError>
 
+/** Returns a member's content: nobody else's, and read when the next item is asked for. */
 const give = Effect.fnUntraced(function*(pass: SnapshotPass, item: MemberSource.Item) {
-  if (item instanceof Uint8Array) return pass.push(item)
+  if (item instanceof Uint8Array) return void pass.push(item)
   const { content, digest, known } = item
   if (known !== undefined && (yield* attempt(() => pass.skip(known)))) return
   const bytes = yield* content
   // The source makes others meanwhile: without a turn of the event loop it would only begin when all that were made are used up.
   yield* Effect.yieldNow
   pass.pushMember(digest, bytes)
+  return bytes
 })
 
 /** Begins at the first byte each time; what it takes is let go with the scope. `known`: what may be skipped. */
@@ -31,9 +34,12 @@ export const open = Effect.fnUntraced(function*(
   // Arrays of one are the rule, but not promised.
   let items: ReadonlyArray<MemberSource.Item> = []
   let next = 0
+  let given: Uint8Array<ArrayBuffer> | undefined
   const feed: Feed = (pass) => {
+    if (given !== undefined) releaseBuffer(given)
+    given = undefined
     const item = items[next++]
-    if (item !== undefined) return give(pass, item)
+    if (item !== undefined) return Effect.map(give(pass, item), (content) => void (given = content))
     return Pull.matchEffect(pull, {
       onSuccess: (more) => {
         items = more

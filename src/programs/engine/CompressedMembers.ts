@@ -23,8 +23,8 @@ export interface CompressedMembers {
   readonly members: ReadonlyMap<string, CompressedMember>
 }
 
-/** Compressed bytes, or where in the place they are already. */
-export type Pieces = ReadonlyArray<Uint8Array> | Extent
+/** Compressed bytes, nobody else's, or where in the place they are already. */
+export type Pieces = ReadonlyArray<Uint8Array<ArrayBuffer>> | Extent
 
 export interface Found {
   /** Of the compressed bytes. */

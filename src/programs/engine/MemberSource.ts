@@ -30,6 +30,8 @@ const ahead = 3
 const largestWhole = 4 * 2 ** 20
 /** Bytes of the spool that are read at once. */
 const windowBytes = 2 ** 20
+/** Bytes of a buffer for a compressed member, at least: most have less. */
+const memberBytes = 2 ** 19
 
 /** Of a part that begins at `start`. */
 const placed = (start: number) => ({ format, offset, problem }: CompressionError) => new CompressionError({ format, problem, offset: start + offset })
@@ -71,11 +73,23 @@ export const make = Effect.fnUntraced(function*({ format, spooled }: MergeReques
     return yield* decompressed(members, start, compressed)
   })
 
+  /** Buffers of members that are decompressed: new memory costs thirty times as much as what is copied into it. */
+  const spare: Array<Bytes> = []
+
+  /** Of a copy, since what is read next overwrites the window. */
+  const decompressedCopy = (members: Members, start: number, compressed: Bytes) => {
+    const { length } = compressed
+    const last = spare.pop()
+    const buffer = last !== undefined && last.length >= length ? last : new Uint8Array(Math.max(length, memberBytes))
+    buffer.set(compressed)
+    return Effect.ensuring(decompressed(members, start, buffer.subarray(0, length)), Effect.sync(() => void spare.push(buffer)))
+  }
+
   const wholeOf = Effect.fnUntraced(function*(members: Members, start: number, compressed: Bytes) {
     const digest = compression.digestNow(compressed)
     const found = known.get(digest)
     if (found !== undefined) return { digest, known: found, content: readAgain(members, start, compressed.length) } satisfies Whole
-    const fiber = yield* Effect.forkIn(decompressed(members, start, Uint8Array.from(compressed)), scope, { startImmediately: true })
+    const fiber = yield* Effect.forkIn(decompressedCopy(members, start, compressed), scope, { startImmediately: true })
     return { digest, known: undefined, content: Fiber.join(fiber) } satisfies Whole
   })
 

@@ -1,0 +1,62 @@
+/** Large buffers go back when they are done with, whenever the collector comes. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { releaseBuffer } from "../../../src/domain/ReleaseBuffer.ts"
+import * as CompressionGzip from "../../../src/layers/CompressionGzip.ts"
+import { digest, digestNow } from "../../../src/layers/Digest.ts"
+import * as LmdbMemory from "../../../src/layers/LmdbMemory.ts"
+import { type Codec, Compression } from "../../../src/services/Compression.ts"
+import { databaseOptions, dump, merge, over, putRaw, write } from "./Environments.ts"
+import { many, rawDbis } from "./Snapshots.ts"
+
+interface Seen {
+  readonly bytes: Uint8Array
+  readonly length: number
+}
+
+/** Gzip, and the buffers that it gave: compressed and decompressed members. */
+const watched = () => {
+  const compressed: Array<Seen> = []
+  const contents: Array<Seen> = []
+  const { compress, members } = CompressionGzip.codec
+  const codec: Codec = {
+    ...CompressionGzip.codec,
+    compress: (member) => Effect.tap(compress(member), (pieces) => Effect.sync(() => pieces.forEach((bytes) => compressed.push({ bytes, length: bytes.length })))),
+    members: {
+      ...members!,
+      decompress: (member) => Effect.tap(members!.decompress(member), (bytes) => Effect.sync(() => contents.push({ bytes, length: bytes.length })))
+    }
+  }
+  return { compressed, contents, layer: Layer.succeed(Compression, { gzip: codec, zstd: codec, digest, digestNow }) }
+}
+
+const isLarge = ({ length }: Seen) => length > Buffer.poolSize
+const large = (seen: ReadonlyArray<Seen>) => seen.filter(isLarge)
+const stillThere = (seen: ReadonlyArray<Seen>) => large(seen).filter(({ bytes }) => bytes.length > 0).length
+
+describe("Buffers", () => {
+  it.live("of compressed members are released when they were written, of decompressed ones when they were merged", () =>
+    Effect.gen(function*() {
+      const lines = many(20_000, 20, 60)
+      const { compressed, contents, layer } = watched()
+      const run = <A, E>(use: Effect.Effect<A, E, Layer.Success<ReturnType<typeof over>>>) =>
+        Effect.provide(use, over(LmdbMemory.layerWith(), databaseOptions(), layer), { local: true })
+      const { object } = yield* run(Effect.andThen(write(putRaw(rawDbis({ a: lines, b: lines, c: lines }))), dump()))
+      assert.isAbove(large(compressed).length, 2)
+      assert.strictEqual(stillThere(compressed), 0)
+      const result = yield* run(merge(object))
+      assert.strictEqual(result.entriesWritten, 60_000)
+      assert.isAbove(large(contents).length, 2)
+      assert.strictEqual(stillThere(contents), 0)
+    }))
+
+  it("that may be a part of Node's pool stay", () => {
+    const [one, other] = [Buffer.from("one"), Buffer.from("other")]
+    assert.strictEqual(one.buffer, other.buffer)
+    releaseBuffer(one)
+    assert.strictEqual(other.toString(), "other")
+    const own = new Uint8Array(100_000)
+    releaseBuffer(own.subarray(10, 20))
+    assert.lengthOf(own, 0)
+  })
+})
