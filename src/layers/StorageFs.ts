@@ -12,6 +12,7 @@
  */
 import { ByteSize, Effect, Exit, FileSystem, Layer, Option, Random, Stream } from "effect"
 import type { PlatformError } from "effect/PlatformError"
+import { releaseBuffer } from "../domain/ReleaseBuffer.ts"
 import { ObjectNotFound, Refused, type Source, Storage, StorageError, type StoredObject, Unavailable } from "../services/Storage.ts"
 import { sortByName } from "./StorageListing.ts"
 import { sized } from "./StorageSized.ts"
@@ -120,7 +121,8 @@ const store = Effect.fn("StorageFs.store")(function*<E, R>(folder: Folder, name:
       (_, exit) => Exit.isSuccess(exit) ? Effect.void : Effect.ignore(fs.remove(temporary, { force: true }))
     )
     const bytes = sized(source.size, (reason) => folder.fail("store", name, reason))(source.read(0, source.size))
-    yield* Stream.runForEach(bytes, (chunk) => Effect.mapError(Effect.uninterruptible(file.writeAll(chunk)), failed))
+    yield* Stream.runForEach(bytes, (chunk) =>
+      Effect.andThen(Effect.mapError(Effect.uninterruptible(file.writeAll(chunk)), failed), Effect.sync(() => releaseBuffer(chunk))))
     yield* Effect.mapError(Effect.uninterruptible(file.sync), failed)
     yield* Effect.mapError(Effect.uninterruptible(fs.rename(temporary, `${root}/${name}`)), failed)
   }))

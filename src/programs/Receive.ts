@@ -5,6 +5,7 @@
  * Nothing in the bucket can end the daemon, but for our own newest snapshot at start when it is refused: nothing may be sent over it.
  */
 import { Clock, Data, Duration, Effect, FiberSet, Stream } from "effect"
+import { releaseBuffer } from "../domain/ReleaseBuffer.ts"
 import { DatabaseError, type MergeResult } from "../services/Database.ts"
 import { Health } from "../services/Health.ts"
 import { MemoryBudget } from "../services/MemoryBudget.ts"
@@ -74,7 +75,8 @@ const download = Effect.fnUntraced(function*(snapshot: Snapshot) {
   const writer = spool.writer(yield* spool.open)
   const loadBegan = yield* Clock.monotonicTimeNanos
   // The bucket is read while the spool is written.
-  yield* Stream.runForEach(Stream.buffer(storage.load(snapshot.object.name), { capacity: 2 }), writer.append)
+  yield* Stream.runForEach(Stream.buffer(storage.load(snapshot.object.name), { capacity: 2 }), (chunk) =>
+    Effect.andThen(writer.append(chunk), Effect.sync(() => releaseBuffer(chunk))))
   const loadMillis = yield* millisSince(loadBegan)
   const spooled = yield* writer.finish
   yield* Effect.logInfo("Snapshot downloaded", {

@@ -77,7 +77,7 @@ export interface StoredObject {
 /** Bytes of known size that can be read more than once and in parts, as stores want checksums before the body, and parts side by side. */
 export interface Source<E, R> {
   readonly size: number
-  /** `start` inclusive, `end` exclusive. */
+  /** `start` inclusive, `end` exclusive. Each chunk belongs to the consumer. */
   readonly read: (start: number, end: number) => Stream.Stream<Uint8Array<ArrayBuffer>, E, R>
 }
 

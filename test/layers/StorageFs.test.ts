@@ -77,6 +77,16 @@ it.layer(NodeFileSystem.layer)("StorageFs", (it) => {
       assert.deepStrictEqual(yield* fs.readDirectory(root), ["object"])
     }))
 
+  it.effect("a chunk that was written is released", () =>
+    Effect.gen(function*() {
+      const storage = yield* storageIn(yield* temporaryFolder)
+      const chunks = [new Uint8Array(100_000).fill(1), new Uint8Array(100_000).fill(2)]
+      yield* storage.store("object", { size: 200_000, read: () => Stream.fromIterable(chunks) })
+      assert.deepStrictEqual(chunks.map(({ length }) => length), [0, 0])
+      const [stored] = yield* storage.list("")
+      assert.strictEqual(stored?.size, 200_000)
+    }))
+
   it.effect("a file that grows while it is read is not taken for whole", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem

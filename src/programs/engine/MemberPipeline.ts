@@ -16,8 +16,8 @@ type Bytes = Uint8Array<ArrayBuffer>
 /** Enough that the thread pool has work while the oldest, which may be a large one, is waited for. Of 5 a send takes a tenth longer, of 12 no less. */
 const inFlight = 8
 const firstBufferBytes = 2 ** 20
-/** Larger ones (of members with a huge entry) are let go after use. */
-const keptBufferBytes = 2 ** 23
+/** One member in fifty has more: its buffer is released after use. If such ones were kept, all would become as large as the largest member. */
+const keptBufferBytes = 2 ** 21
 
 interface Compressed {
   readonly pieces: Pieces
@@ -116,6 +116,7 @@ export const make = (
     if (isReused) reused += member.length
     member.onWritten({ contentDigest, digest, start, length: written - start })
     if (member.buffer.length >= firstBufferBytes && member.buffer.length <= keptBufferBytes) free.push(member.buffer)
+    else releaseBuffer(member.buffer)
     waited += Number((yield* Clock.monotonicTimeNanos) - began) / 1e6
   })
 

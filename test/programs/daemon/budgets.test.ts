@@ -1,7 +1,9 @@
 /** How much of the bucket is in memory at once: counted by who has a load, a spool place or a merge under way. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import { randomBytes } from "node:crypto"
+import type { Storage } from "../../../src/services/Storage.ts"
 import { unavailable } from "../../layers/StorageFaults.ts"
 import { objectOf, snapshot } from "../engine/Snapshots.ts"
 import { epoch, makeBucket, makeEnvironment, nameOf, pass, startDaemon } from "./World.ts"
@@ -52,6 +54,29 @@ const busyWorld = Effect.fnUntraced(function*(downloaded: number, decompressed: 
 })
 
 describe("Budgets", () => {
+  it.effect("a chunk is released when it was written into the spool", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(epoch)
+      const bucket = yield* makeBucket
+      const environment = makeEnvironment()
+      // Random, or it would be compressed to nothing.
+      yield* bucket.put("b", epoch - 1_000, { d: [["k", 5, randomBytes(150_000).toString("base64")]] })
+      const chunks: Array<Uint8Array> = []
+      const storage: Storage["Service"] = {
+        ...bucket.storage,
+        load: (name) =>
+          Stream.fromEffect(Effect.map(Stream.runCollect(bucket.storage.load(name)), (parts) => {
+            const whole = new Uint8Array(Buffer.concat(parts))
+            chunks.push(whole)
+            return whole
+          }))
+      }
+      yield* startDaemon({ bucket, environments: { main: environment }, storage })
+      yield* pass(3_000)
+      assert.strictEqual((yield* environment.content)["d"]?.length, 1)
+      assert.deepStrictEqual(chunks.map(({ length }) => length), [0])
+    }))
+
   for (const [downloaded, decompressed] of [[2, 1], [3, 3], [1, 2]] as const) {
     it.effect(`${downloaded} downloaded and ${decompressed} being merged are never exceeded, used, and given back in every way out`, () =>
       Effect.gen(function*() {
