@@ -8,70 +8,73 @@
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { Console, Effect, FileSystem, Layer, Stream } from "effect"
-import { monitorEventLoopDelay } from "node:perf_hooks"
+import { Console, Effect, FileSystem, Layer } from "effect"
 import * as DatabaseWorker from "../src/layers/DatabaseWorker.ts"
 import * as SpoolFile from "../src/layers/SpoolFile.ts"
 import type { WorkerData } from "../src/layers/WorkerData.ts"
 import * as WorkerPool from "../src/layers/WorkerPool.ts"
 import { Database } from "../src/services/Database.ts"
-import { Spool } from "../src/services/Spool.ts"
+import { Spool, type Spooled } from "../src/services/Spool.ts"
+import * as EventLoop from "./EventLoop.ts"
 import type { ScenarioResult } from "./Results.ts"
 
 const [kind, mode, path, folder, ...rest] = process.argv.slice(2) as [string, string, string, string, ...ReadonlyArray<string>]
 
-/** Milliseconds between two looks at the event loop. */
-const resolution = 2
-
-/** Time and the event loop's longest gap, while `use` runs. */
-const measured = Effect.fnUntraced(function*<A, E, R>(use: Effect.Effect<A, E, R>) {
-  const delay = monitorEventLoopDelay({ resolution })
-  delay.enable()
-  // So that the first gap is not that of starting to look.
-  yield* Effect.sleep("20 millis")
-  delay.reset()
-  const begin = performance.now()
-  const value = yield* use
-  const millis = performance.now() - begin
-  delay.disable()
-  // What is counted are the times between two looks; none at all is Infinity's opposite, 0.
-  return { value, millis, loopGapMillis: Math.max(0, delay.max / 1e6 - resolution) }
-})
+/** Time and the event loop's longest gaps, while `use` runs. */
+const measured = <A, E, R>(use: Effect.Effect<A, E, R>) =>
+  EventLoop.gapsDuring(Effect.gen(function*() {
+    const began = performance.now()
+    const result = yield* use
+    return { result, millis: performance.now() - began }
+  })).pipe(Effect.map(({ value, ...gaps }) => ({ ...value, gaps })))
 
 const nothing: ScenarioResult = {
-  millis: 0, loopGapMillis: 0, entriesRead: 0, entriesWritten: 0, compressedSize: 0, uncompressedSize: 0, transactions: 0,
+  millis: 0, loopGapMillis: 0, loopBlockedMillis: 0, entriesRead: 0, entriesWritten: 0, compressedSize: 0, uncompressedSize: 0, transactions: 0,
   lockHeldMillis: 0, longestLockMillis: 0
 }
+
+/** With one buffer, since the process's memory is still being looked at. */
+const writeTo = Effect.fnUntraced(function*(path: string, spooled: Spooled) {
+  const { readInto } = yield* Spool
+  const file = yield* (yield* FileSystem.FileSystem).open(path, { flag: "w" })
+  const buffer = new Uint8Array(2 ** 18)
+  for (let start = 0; start < spooled.size; start += buffer.length) {
+    const part = buffer.subarray(0, Math.min(buffer.length, spooled.size - start))
+    yield* readInto(spooled, start, part)
+    yield* file.writeAll(part)
+  }
+}, Effect.scoped)
 
 const send = Effect.gen(function*() {
   const { dump } = yield* Database
   const spool = yield* Spool
   const place = yield* spool.open
-  const { loopGapMillis, millis, value } = yield* measured(dump({
+  const { gaps, millis, result } = yield* measured(dump({
     place, format: "gzip", instanceID: "bench", hostname: "bench", newestKnown: 0n
   }))
-  const { sink } = yield* FileSystem.FileSystem
-  yield* Stream.run(spool.read(value.spooled), sink(rest[0]!))
-  const result: ScenarioResult = {
-    ...nothing, millis, loopGapMillis, entriesRead: value.entries, compressedSize: value.spooled.size, uncompressedSize: value.uncompressedSize
-  }
-  return result
+  yield* writeTo(rest[0]!, result.spooled)
+  return {
+    ...nothing, ...gaps, millis, entriesRead: result.entries, compressedSize: result.spooled.size, uncompressedSize: result.uncompressedSize
+  } satisfies ScenarioResult
 }).pipe(Effect.scoped)
 
-/** As a download does. */
-const spooled = Effect.fnUntraced(function*(file: string) {
+/** As after a download. */
+const spooled = Effect.fnUntraced(function*(path: string) {
   const spool = yield* Spool
-  const { stream } = yield* FileSystem.FileSystem
+  const file = yield* (yield* FileSystem.FileSystem).open(path)
   const writer = spool.writer(yield* spool.open)
-  yield* Stream.runForEach(stream(file), writer.append)
+  const buffer = new Uint8Array(2 ** 18)
+  for (let length = yield* file.read(buffer); length > 0; length = yield* file.read(buffer)) {
+    yield* writer.append(buffer.subarray(0, Number(length)))
+  }
   return yield* writer.finish
 })
 
 const mergeOne = Effect.fnUntraced(function*(file: string) {
   const { merge } = yield* Database
   const source = yield* spooled(file)
-  const { loopGapMillis, millis, value } = yield* measured(merge({ spooled: source, format: "gzip" }))
-  return { ...value, millis, loopGapMillis, compressedSize: source.size }
+  const { gaps, millis, result } = yield* measured(merge({ spooled: source, format: "gzip" }))
+  return { ...result, ...gaps, millis, compressedSize: source.size }
 }, Effect.scoped)
 
 const merge = Effect.gen(function*() {
@@ -81,6 +84,7 @@ const merge = Effect.gen(function*() {
     sum = {
       millis: sum.millis + one.millis,
       loopGapMillis: Math.max(sum.loopGapMillis, one.loopGapMillis),
+      loopBlockedMillis: Math.max(sum.loopBlockedMillis, one.loopBlockedMillis),
       entriesRead: sum.entriesRead + one.entriesRead,
       entriesWritten: sum.entriesWritten + one.entriesWritten,
       compressedSize: sum.compressedSize + one.compressedSize,
