@@ -38,7 +38,7 @@ export class InPlaceCursor implements Cursor, Owner {
   readonly #toError: (error: unknown) => unknown
   readonly #onClose: (cursor: InPlaceCursor) => void
   readonly #cursor: NativeCursor
-  /** Undefined when it is closed. Of an object or undefined V8 makes no new number for each call. */
+  /** Undefined when it is closed. A field that has been that, and not always a number, V8 passes on as it is, without making a new number for each call. */
   #address: number | undefined
   /** Before the first step. */
   #from: Uint8Array | undefined
@@ -58,7 +58,6 @@ export class InPlaceCursor implements Cursor, Owner {
     this.#onClose = onClose
     this.#from = from === undefined ? none : Uint8Array.from(from)
     this.#cursor = new NativeCursor(source.dbi.db, transaction?.address ?? 0)
-    this.#address = undefined
     this.#address = this.#cursor.address
   }
 

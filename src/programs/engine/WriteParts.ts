@@ -54,8 +54,8 @@ const part = Effect.fnUntraced(function*(writing: Writing, job: WriteJob, seen: 
             const slice = performance.now() + sliceMillis
             const state = yield* attemptJob(() => job.advance(job.divisible ? Math.min(slice, end) : slice))
             const now = performance.now()
-            if (state === State.End) return { done: true, workedMillis: now - began }
-            if (now >= end && job.divisible) return { done: false, workedMillis: now - began }
+            const done = state === State.End
+            if (done || (now >= end && job.divisible)) return { done, workedMillis: now - began }
             yield* state === State.NeedChunk ? feed : Effect.yieldNow
           }
         }).pipe(Effect.ensuring(Effect.sync(() => job.detach())))

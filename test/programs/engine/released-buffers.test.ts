@@ -14,20 +14,26 @@ interface Seen {
   readonly length: number
 }
 
-/** Gzip, and the buffers that it gave: compressed and decompressed members. */
+/** Gzip, and its buffers: those that members to compress were in, and the compressed and decompressed members that it gave. */
 const watched = () => {
+  const encoded: Array<Seen> = []
   const compressed: Array<Seen> = []
   const contents: Array<Seen> = []
   const { compress, members } = CompressionGzip.codec
   const codec: Codec = {
     ...CompressionGzip.codec,
-    compress: (member) => Effect.tap(compress(member), (pieces) => Effect.sync(() => pieces.forEach((bytes) => compressed.push({ bytes, length: bytes.length })))),
+    compress: (member) =>
+      Effect.tap(compress(member), (pieces) =>
+        Effect.sync(() => {
+          encoded.push({ bytes: member, length: member.length })
+          pieces.forEach((bytes) => compressed.push({ bytes, length: bytes.length }))
+        })),
     members: {
       ...members!,
       decompress: (member) => Effect.tap(members!.decompress(member), (bytes) => Effect.sync(() => contents.push({ bytes, length: bytes.length })))
     }
   }
-  return { compressed, contents, layer: Layer.succeed(Compression, { gzip: codec, zstd: codec, digest, digestNow }) }
+  return { compressed, contents, encoded, layer: Layer.succeed(Compression, { gzip: codec, zstd: codec, digest, digestNow }) }
 }
 
 const isLarge = ({ length }: Seen) => length > Buffer.poolSize
@@ -48,6 +54,21 @@ describe("Buffers", () => {
       assert.strictEqual(result.entriesWritten, 60_000)
       assert.isAbove(large(contents).length, 2)
       assert.strictEqual(stillThere(contents), 0)
+    }))
+
+  it.live("that had to grow for a large member are released, and the others used again", () =>
+    Effect.gen(function*() {
+      const { encoded, layer } = watched()
+      const huge = ["huge", 20, "v".repeat(3 * 2 ** 20)] as const
+      yield* Effect.provide(
+        Effect.andThen(write(putRaw(rawDbis({ a: [huge], b: many(20_000, 20, 60) }))), dump()),
+        over(LmdbMemory.layerWith(), databaseOptions(), layer),
+        { local: true }
+      )
+      const grown = encoded.filter(({ length }) => length > 2 ** 21)
+      assert.strictEqual(grown.length, 1)
+      assert.strictEqual(stillThere(grown), 0)
+      assert.isAbove(stillThere(encoded), 0)
     }))
 
   it("that may be a part of Node's pool stay", () => {
