@@ -1,15 +1,19 @@
 /**
- * Looks at the event loop of this thread every 2 ms: how late each look is, and for how much of that the thread was ready to run and had no core.
- * The rest is what it was blocked for, by what it did itself or waited for.
+ * Looks at the event loop of this thread every 2 ms: how late each look is, and for how much of the time since the last one the loop was blocked.
+ *
+ * A late look alone does not tell that: a timer also comes late while a virtual core stands still. Blocked is what is neither the loop's sleep, which
+ * libuv counts, nor time for which the thread was ready and had no core, which the kernel counts. The two overlap where a sleep ends, so the larger
+ * one is taken off: what is told is never less than it was.
  */
 import { Effect } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- read within a callback, where nothing may be waited for
 import * as fs from "node:fs"
+import { performance } from "node:perf_hooks"
 
 export interface Gaps {
   /** Milliseconds, of the longest. */
   readonly loopGapMillis: number
-  /** Without the wait for a core; of whichever has the most of it. */
+  /** Of whichever time between two looks has the most of it. */
   readonly loopBlockedMillis: number
 }
 
@@ -27,25 +31,26 @@ const openWaits = Effect.map(
   }
 )
 
+/** Milliseconds that the loop has slept so far. */
+const slept = () => performance.nodeTiming.idleTime
+
 export const gapsDuring = Effect.fnUntraced(function*<A, E, R>(use: Effect.Effect<A, E, R>) {
-  const waits = yield* openWaits
-  let last = performance.now()
-  let waited = waits()
+  const waited = yield* openWaits
+  let last = { now: performance.now(), slept: slept(), waited: waited() }
   let gap = 0
   let blocked = 0
   const look = Effect.sync(() => {
-    const now = performance.now()
-    const waitedNow = waits()
-    const late = now - last - intervalMillis
-    gap = Math.max(gap, late)
-    blocked = Math.max(blocked, late - (waitedNow - waited))
-    last = now
-    waited = waitedNow
+    const next = { now: performance.now(), slept: slept(), waited: waited() }
+    const elapsed = next.now - last.now
+    gap = Math.max(gap, elapsed - intervalMillis)
+    blocked = Math.max(blocked, elapsed - Math.max(next.slept - last.slept, next.waited - last.waited))
+    last = next
   })
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(intervalMillis), look)))
   // So that the first gap is not that of starting to look.
   yield* Effect.sleep("20 millis")
   gap = blocked = 0
   const value = yield* use
+  yield* look
   return { value, loopGapMillis: gap, loopBlockedMillis: blocked }
 }, Effect.scoped)

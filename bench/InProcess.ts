@@ -157,7 +157,7 @@ const comparable = 800_000
 /** Milliseconds that the event loop of the main thread may be blocked for. */
 const blockedLimit = 20
 
-/** The gap is the machine's business, too: with more threads than cores each waits. */
+/** The gap is the machine's business, too: with more threads than cores each waits, and a timer comes late when a virtual core stands still. */
 const gaps = (scenarios: ReadonlyArray<ScenarioResult>): Figure => {
   const gap = milliseconds(worst(scenarios.map(({ loopGapMillis }) => loopGapMillis)))
   const blocked = atMost(worst(scenarios.map(({ loopBlockedMillis }) => loopBlockedMillis)), blockedLimit, milliseconds)
@@ -189,7 +189,7 @@ export const judge = (scenario: Scenario, workspace: Workspace.Workspace, rounds
       "time / floor": scenario.ratio === undefined ? plain(times(ratio)) : atMost(ratio, scenario.ratio, times),
       "peak RssAnon": atMost(peak, peakLimit, megabytes),
       "longest wait for the write lock": scenario.lock(probe, rounds[0]!.scenario, commitMillis),
-      "longest gap of the event loop, without waits for a core": gaps(rounds.map((round) => round.scenario))
+      "longest gap of the event loop, of it blocked": gaps(rounds.map((round) => round.scenario))
     }
   }
 }

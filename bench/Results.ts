@@ -14,7 +14,7 @@ export const ScenarioResult = Schema.Struct({
   millis: Schema.Finite,
   /** Longest gap of the main thread's event loop. */
   loopGapMillis: Schema.Finite,
-  /** The longest that it was blocked for: without waiting for a core. */
+  /** The longest that it was blocked for: without its own sleep, or the wait for a core. */
   loopBlockedMillis: Schema.Finite,
   entriesRead: Schema.Finite,
   entriesWritten: Schema.Finite,
