@@ -3,6 +3,7 @@
  * read and decompressed ahead on the thread pool; those that are known are not decompressed before somebody asks. All others come in chunks.
  */
 import { Effect, Fiber, Stream } from "effect"
+import { releaseBuffer } from "../../domain/ReleaseBuffer.ts"
 import { Compression, CompressionError, type Members } from "../../services/Compression.ts"
 import type { MergeRequest } from "../../services/Database.ts"
 import { Spool, type SpoolError } from "../../services/Spool.ts"
@@ -30,7 +31,7 @@ const ahead = 3
 const largestWhole = 4 * 2 ** 20
 /** Bytes of the spool that are read at once. */
 const windowBytes = 2 ** 20
-/** Bytes of a buffer for a compressed member, at least: most have less. */
+/** Bytes of a buffer for a compressed member: most have less. */
 const memberBytes = 2 ** 19
 
 /** Of a part that begins at `start`. */
@@ -73,16 +74,17 @@ export const make = Effect.fnUntraced(function*({ format, spooled }: MergeReques
     return yield* decompressed(members, start, compressed)
   })
 
-  /** Buffers of members that are decompressed: new memory costs thirty times as much as what is copied into it. */
+  /** Buffers of members that are decompressed: new memory costs thirty times as much as what is copied into it. Larger ones than most need are not kept. */
   const spare: Array<Bytes> = []
+  const room = (length: number): Bytes => length > memberBytes ? new Uint8Array(length) : spare.pop() ?? new Uint8Array(memberBytes)
+  const giveBack = (buffer: Bytes) => Effect.sync(() => buffer.length > memberBytes ? releaseBuffer(buffer) : void spare.push(buffer))
 
   /** Of a copy, since what is read next overwrites the window. */
   const decompressedCopy = (members: Members, start: number, compressed: Bytes) => {
     const { length } = compressed
-    const last = spare.pop()
-    const buffer = last !== undefined && last.length >= length ? last : new Uint8Array(Math.max(length, memberBytes))
+    const buffer = room(length)
     buffer.set(compressed)
-    return Effect.ensuring(decompressed(members, start, buffer.subarray(0, length)), Effect.sync(() => void spare.push(buffer)))
+    return Effect.ensuring(decompressed(members, start, buffer.subarray(0, length)), giveBack(buffer))
   }
 
   const wholeOf = Effect.fnUntraced(function*(members: Members, start: number, compressed: Bytes) {

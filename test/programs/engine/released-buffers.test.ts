@@ -14,8 +14,9 @@ interface Seen {
   readonly length: number
 }
 
-/** Gzip, and its buffers: those that members to compress were in, and the compressed and decompressed members that it gave. */
+/** Gzip, and its buffers: those that members to compress or to decompress were in, and the compressed and decompressed members that it gave. */
 const watched = () => {
+  const read: Array<Seen> = []
   const encoded: Array<Seen> = []
   const compressed: Array<Seen> = []
   const contents: Array<Seen> = []
@@ -30,11 +31,19 @@ const watched = () => {
         })),
     members: {
       ...members!,
-      decompress: (member) => Effect.tap(members!.decompress(member), (bytes) => Effect.sync(() => contents.push({ bytes, length: bytes.length })))
+      decompress: (member) =>
+        Effect.tap(members!.decompress(member), (bytes) =>
+          Effect.sync(() => {
+            read.push({ bytes: member, length: member.length })
+            contents.push({ bytes, length: bytes.length })
+          }))
     }
   }
-  return { compressed, contents, encoded, layer: Layer.succeed(Compression, { gzip: codec, zstd: codec, digest, digestNow }) }
+  return { compressed, contents, encoded, read, layer: Layer.succeed(Compression, { gzip: codec, zstd: codec, digest, digestNow }) }
 }
+
+/** 1.3 MB, which gzip makes about 0.9 of. */
+const hardlyCompressible = Array.from({ length: 200_000 }, (_, i) => (Math.imul(i + 1, 2_654_435_761) >>> 0).toString(36)).join("")
 
 const isLarge = ({ length }: Seen) => length > Buffer.poolSize
 const large = (seen: ReadonlyArray<Seen>) => seen.filter(isLarge)
@@ -69,6 +78,25 @@ describe("Buffers", () => {
       assert.strictEqual(grown.length, 1)
       assert.strictEqual(stillThere(grown), 0)
       assert.isAbove(stillThere(encoded), 0)
+    }))
+
+  it.live("that had to be made for a large compressed member are released, and the others used again", () =>
+    Effect.gen(function*() {
+      const { layer, read } = watched()
+      const huge = ["huge", 20, hardlyCompressible] as const
+      yield* Effect.provide(
+        Effect.gen(function*() {
+          const { object } = yield* Effect.andThen(write(putRaw(rawDbis({ a: [huge], b: many(60_000, 20, 60) }))), dump())
+          yield* Effect.provide(merge(object), over(LmdbMemory.layerWith(), databaseOptions(), layer), { local: true })
+        }),
+        over(LmdbMemory.layerWith(), databaseOptions(), layer),
+        { local: true }
+      )
+      const made = read.filter(({ length }) => length > 2 ** 19)
+      assert.strictEqual(made.length, 1)
+      assert.strictEqual(stillThere(made), 0)
+      const others = read.filter((seen) => !made.includes(seen))
+      assert.isBelow(new Set(others.map(({ bytes }) => bytes.buffer)).size, others.length)
     }))
 
   it("that may be a part of Node's pool stay", () => {
