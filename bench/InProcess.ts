@@ -157,14 +157,13 @@ const worst = (values: ReadonlyArray<number>): number => Math.max(...values)
 /** Entries from which on memory is compared between sizes: with fewer, buffers and code are not all in use yet. */
 const comparable = 800_000
 
-/** Milliseconds that the event loop of the main thread may be blocked for, and as much more as that of a process beside it is. */
+/** Milliseconds that the event loop of the main thread may be blocked for. */
 const blockedLimit = 20
 
 /** The gap is the machine's business, too: with more threads than cores each waits, and a timer comes late when a virtual core stands still. */
-const gaps = (rounds: ReadonlyArray<Round>): Figure => {
-  const gap = milliseconds(worst(rounds.map(({ scenario }) => scenario.loopGapMillis)))
-  const limit = blockedLimit + worst(rounds.map(({ bystanderMillis }) => bystanderMillis))
-  const blocked = atMost(worst(rounds.map(({ scenario }) => scenario.loopBlockedMillis)), limit, milliseconds)
+const gaps = (scenarios: ReadonlyArray<ScenarioResult>): Figure => {
+  const gap = milliseconds(worst(scenarios.map(({ loopGapMillis }) => loopGapMillis)))
+  const blocked = atMost(worst(scenarios.map(({ loopBlockedMillis }) => loopBlockedMillis)), blockedLimit, milliseconds)
   return { ...blocked, text: `${gap}, ${blocked.text}` }
 }
 
@@ -193,7 +192,8 @@ export const judge = (scenario: Scenario, workspace: Workspace.Workspace, rounds
       "time / floor": scenario.ratio === undefined ? plain(times(ratio)) : atMost(ratio, scenario.ratio, times),
       "peak RssAnon": atMost(peak, peakLimit, megabytes),
       "longest wait for the write lock": scenario.lock(probe, rounds[0]!.scenario, commitMillis),
-      "longest gap of the event loop, of it blocked": gaps(rounds)
+      "longest gap of the event loop, of it blocked": gaps(rounds.map((round) => round.scenario)),
+      "blocked in a process beside it": plain(milliseconds(worst(rounds.map(({ bystanderMillis }) => bystanderMillis))))
     }
   }
 }
