@@ -3,7 +3,8 @@
  *
  * A late look alone does not tell that: a timer also comes late while a virtual core stands still. Blocked is what is neither the loop's sleep, which
  * libuv counts, nor time for which the thread was ready and had no core, which the kernel counts. The two overlap where a sleep ends, so the larger
- * one is taken off: what is told is never less than it was.
+ * one is taken off: what is told is never less than it was. All three are read again when the thread had to wait for a core between reading one and
+ * the next: that wait would be taken off one look and be in the other.
  */
 import { Effect } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- read within a callback, where nothing may be waited for
@@ -31,16 +32,25 @@ const openWaits = Effect.map(
   }
 )
 
-/** Milliseconds that the loop has slept so far. */
-const slept = () => performance.nodeTiming.idleTime
+/** A clock and how long the loop has slept so far, in milliseconds. */
+const clock = () => ({ now: performance.now(), slept: performance.nodeTiming.idleTime })
+
+/** Reads the clock while `waited` stands still. */
+export const readTogether = <A extends object>(read: () => A, waited: () => number): A & { readonly waited: number } => {
+  for (;;) {
+    const before = waited()
+    const values = read()
+    if (waited() === before) return { ...values, waited: before }
+  }
+}
 
 export const gapsDuring = Effect.fnUntraced(function*<A, E, R>(use: Effect.Effect<A, E, R>) {
   const waited = yield* openWaits
-  let last = { now: performance.now(), slept: slept(), waited: waited() }
+  let last = readTogether(clock, waited)
   let gap = 0
   let blocked = 0
   const look = Effect.sync(() => {
-    const next = { now: performance.now(), slept: slept(), waited: waited() }
+    const next = readTogether(clock, waited)
     const elapsed = next.now - last.now
     gap = Math.max(gap, elapsed - intervalMillis)
     blocked = Math.max(blocked, elapsed - Math.max(next.slept - last.slept, next.waited - last.waited))

@@ -24,8 +24,11 @@ const parts: ReadonlyArray<Part> = ["domain", "services", "layers", "programs"]
 
 const partOf = (file: string): Part => parts.find((part) => file.startsWith(`${part}/`)) ?? "root"
 
-const importsOf = (source: string): ReadonlyArray<string> =>
-  Array.from(source.matchAll(/(?:^import|^export)[^"';]*?from\s+"([^"]+)"|import\("([^"]+)"\)/gm), (match) => match[1] ?? match[2]!)
+const importsOf = (source: string) =>
+  Array.from(source.matchAll(/(?:^import|^export)( type)?[^"';]*?from\s+"([^"]+)"|import\("([^"]+)"\)/gm), (match) => ({
+    name: match[2] ?? match[3]!,
+    typeOnly: match[1] !== undefined
+  }))
 
 const sources = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem
@@ -36,8 +39,9 @@ const sources = Effect.gen(function*() {
     Effect.map(fs.readFileString(path.join(root, file)), (source) => ({
       file,
       source,
-      imports: importsOf(source).map((name) => ({
+      imports: importsOf(source).map(({ name, typeOnly }) => ({
         name,
+        typeOnly,
         target: name.startsWith(".") ? path.join(path.dirname(file), name) : undefined
       }))
     })))
@@ -75,6 +79,23 @@ describe("architecture", () => {
         source.split("\n").filter((line) => forbidden.test(line) && !/^\s*(\*|\/\/)/.test(line)).map((line) => `${file}: ${line.trim()}`)
       )
       assert.deepStrictEqual(wrong, [])
+    }))
+
+  it.effect("the main thread of a daemon calls no LMDB: it only looks at the version that the package was built with", () =>
+    Effect.gen(function*() {
+      const all = new Map((yield* sources).map((source) => [source.file, source]))
+      const reached = new Set<string>()
+      const reach = (file: string): void => {
+        if (reached.has(file)) return
+        reached.add(file)
+        for (const { target, typeOnly } of all.get(file)!.imports) if (target !== undefined && !typeOnly) reach(target)
+      }
+      reach("mainSync.ts")
+      assert.isTrue(reached.has("layers/DatabasesWorker.ts"))
+      const callers = [...reached].filter((file) => all.get(file)!.imports.some(({ name }) => name === "lmdb" || name.endsWith("/LmdbNativePackage.ts")))
+      assert.sameMembers(callers, ["layers/LmdbNativeBuild.ts", "layers/LmdbNativePackage.ts"])
+      const used = Array.from(all.get("layers/LmdbNativeBuild.ts")!.source.matchAll(/\bPackage\.(\w+)/g), (match) => match[1])
+      assert.deepStrictEqual([...new Set(used)], ["version"])
     }))
 
   it.effect("every source file says what it is for", () =>
