@@ -15,6 +15,8 @@ export const layerWith = (limits: Readonly<Record<Budget, number>>) =>
     MemoryBudget,
     Effect.gen(function*() {
       const { collect } = yield* GarbageCollector
+      // A merge's buffers are in its engine's thread, which collects before it answers: here a collection would find nothing, and block for 10 ms.
+      const collected: Readonly<Record<Budget, Effect.Effect<void>>> = { download: collect, decompress: Effect.void }
       // Never removed from: the databases are those of the configuration.
       const gates = new Map<string, Gate>()
       const gateOf = (database: string, budget: Budget): Gate => {
@@ -46,7 +48,7 @@ export const layerWith = (limits: Readonly<Record<Budget, number>>) =>
 
       return MemoryBudget.of({
         withPermit: (database, budget) => (use) =>
-          counted(gateOf(database, budget), Effect.ensuring(Effect.scoped(use), collect)),
+          counted(gateOf(database, budget), Effect.ensuring(Effect.scoped(use), collected[budget])),
         use: (database, budget) =>
           Effect.sync(() => {
             const { active, limit, waiting } = gateOf(database, budget)

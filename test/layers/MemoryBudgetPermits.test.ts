@@ -64,6 +64,16 @@ describe("MemoryBudgetPermits", () => {
       assert.deepStrictEqual(yield* orderOfLeaving(Effect.never, true), expected)
     }))
 
+  it.effect("a snapshot that was downloaded and merged is collected once in this thread, when it is let go of", () =>
+    Effect.gen(function*() {
+      const events: Array<string> = []
+      yield* Effect.gen(function*() {
+        const { withPermit } = yield* MemoryBudget
+        yield* withPermit("db", "download")(withPermit("db", "decompress")(Effect.void).pipe(Effect.andThen(Effect.sync(() => void events.push("merged")))))
+      }).pipe(Effect.provide(permits(1, 1, events)))
+      assert.deepStrictEqual(events, ["merged", "collected"])
+    }))
+
   it.effect("databases and budgets do not hold each other up", () =>
     Effect.gen(function*() {
       const { withPermit } = yield* MemoryBudget

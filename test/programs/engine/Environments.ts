@@ -26,10 +26,10 @@ export const nativeOptions = (path: string, overrides: Partial<DatabaseOptions> 
 export const collectorIdle = Layer.succeed(GarbageCollector, { collect: Effect.void })
 
 /** `Database` over this environment, and what else a test wants to touch. */
-export const over = (lmdb: Layer.Layer<Lmdb, LmdbError>, options = databaseOptions(), compression = Compressions.layer) =>
+export const over = (lmdb: Layer.Layer<Lmdb, LmdbError>, options = databaseOptions(), compression = Compressions.layer, collector = collectorIdle) =>
   DatabaseInline.layerWith(options).pipe(
     Layer.provideMerge(Layer.mergeAll(lmdb, SpoolMemory.layer)),
-    Layer.provide([compression, collectorIdle])
+    Layer.provide([compression, collector])
   )
 
 export const overNative = (options: DatabaseOptions) => over(LmdbNative.layerWith(options.lmdb), options)
