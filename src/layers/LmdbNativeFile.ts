@@ -11,6 +11,7 @@ import * as fs from "node:fs"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- paths of this machine, without a service
 import * as path from "node:path"
 import { Missing, LmdbError, type LmdbOptions, NotLmdb, PermissionDenied } from "../services/Lmdb.ts"
+import * as FolderWithParents from "./FolderWithParents.ts"
 import { failed } from "./LmdbNativeErrors.ts"
 
 /** `device:inode`: equal for two paths of one file, and different for a file that took its place. */
@@ -154,7 +155,7 @@ export const deniedFile = (options: LmdbOptions): string => {
 export const makeFolder = (options: LmdbOptions): void => {
   const folder = path.dirname(dataFile(options))
   try {
-    fs.mkdirSync(folder, { recursive: true, mode: options.dirMask })
+    FolderWithParents.makeSync(folder, options.dirMask)
   } catch (error) {
     throw fromSystem(folder, error)
   }

@@ -14,6 +14,7 @@ import { ByteSize, Effect, Exit, FileSystem, Layer, Option, Random, Stream } fro
 import type { PlatformError } from "effect/PlatformError"
 import { releaseBuffer } from "../domain/ReleaseBuffer.ts"
 import { ObjectNotFound, Refused, type Source, Storage, StorageError, type StoredObject, Unavailable } from "../services/Storage.ts"
+import * as FolderWithParents from "./FolderWithParents.ts"
 import { sortByName } from "./StorageListing.ts"
 import { sized } from "./StorageSized.ts"
 
@@ -146,9 +147,7 @@ export const layerWith = ({ create = true, root_path: root }: FsOptions): Layer.
     const fs = yield* FileSystem.FileSystem
     const place = `folder ${root}`
     const folder: Folder = { fs, root, fail: (operation, name, reason) => new StorageError({ operation, place, name, reason }) }
-    if (create) {
-      yield* Effect.mapError(fs.makeDirectory(root, { recursive: true, mode: 0o755 }), (error) => folder.fail("create", "", reasonOf(error)))
-    }
+    if (create) yield* Effect.mapError(FolderWithParents.make(fs, root, 0o755), (error) => folder.fail("create", "", reasonOf(error)))
     return Storage.of({
       place,
       list: (prefix) => list(folder, prefix),

@@ -156,6 +156,13 @@ describe("LmdbNative: what is no LMDB of ours", () => {
       )
     })))
 
+  it.live("in a folder that says of each new one that it is not there: not tried for ever", () =>
+    Effect.gen(function*() {
+      const error = yield* refusal("/proc/nothing/below/data.mdb", { create: true })
+      assert.strictEqual(error.reason._tag, "Missing")
+      assert.include(error.message, "/proc/nothing/below")
+    }))
+
   it.live("a build of the package that has another data format", () =>
     Effect.gen(function*() {
       yield* LmdbNativeBuild.check

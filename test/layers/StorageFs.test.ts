@@ -121,6 +121,16 @@ it.layer(NodeFileSystem.layer)("StorageFs", (it) => {
       }
     }))
 
+  it.effect("a root path in a folder that says of each new one that it is not there is refused at once, not tried for ever", () =>
+    Effect.gen(function*() {
+      for (const path of ["/proc/nothing", "/proc/self/nothing/below"]) {
+        const error = yield* Effect.flip(storageIn(path))
+        assert.deepStrictEqual([error.reason._tag, error.operation], ["Refused", "create"])
+        assert.include(error.message, path)
+        assert.include(error.message, "Check root_path")
+      }
+    }))
+
   it.effect("a folder that can't be written is an error that names it", () =>
     Effect.gen(function*() {
       const storage = yield* storageIn("/proc/self/task")
