@@ -119,3 +119,12 @@ export const takeLock = (environment: Environment): number => {
   })
   return had - begin
 }
+
+/** Has the write lock for so many milliseconds, and writes nothing. */
+export const holdLock = (environment: Environment, millis: number, held: () => void): void => {
+  environment.transactionSync(() => {
+    held()
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, millis)
+    return ABORT
+  })
+}

@@ -9,6 +9,7 @@ const at = (path: string): URL => new URL(`../${path}`, import.meta.url)
 
 export const command = at("bin/lightningstream.js")
 export const scenario = at("dist-bench/scenario.js")
+export const loopProbe = at("dist-bench/loop-probe.js")
 
 export const build = Effect.gen(function*() {
   yield* Child.runOnly(at("bench/bundle-scenarios.ts"), [])

@@ -3,6 +3,7 @@ import { Effect, FileSystem } from "effect"
 import * as Bundle from "./Bundle.ts"
 import * as Child from "./Child.ts"
 import * as Daemon from "./Daemon.ts"
+import * as LoopOfDaemon from "./LoopOfDaemon.ts"
 import { cpuSeconds, rssAnon } from "./Proc.ts"
 import { LatencyResult } from "./Results.ts"
 import { atMost, megabytes, plain, type Row, seconds } from "./Table.ts"
@@ -49,24 +50,24 @@ const folders = Effect.fnUntraced(function*(parent: string) {
 
 export const run = Effect.fn("DaemonPair.run")(function*(workspace: Workspace.Workspace, { changes: count, limit, pollMillis }: Options) {
   const { bucket, folder } = yield* folders(workspace.folder)
-  const start = Effect.fnUntraced(function*(instance: string) {
-    const lmdb = `${folder}/${instance}.mdb`
-    yield* Workspace.copy(workspace.lmdb, lmdb)
-    return yield* Daemon.start(Bundle.command, { instance, lmdb, bucket, folder, poll: `${pollMillis}ms` })
-  })
-  const a = yield* start("a")
-  const b = yield* start("b")
-  const peak: [number] = [0]
   const [lmdbA, lmdbB] = [`${folder}/a.mdb`, `${folder}/b.mdb`]
-  const measure = Effect.gen(function*() {
-    // Ready when a change has gone from one to the other.
-    yield* changes(lmdbA, lmdbB, 0, pollMillis)
-    // V8 compiles and collects for a while after the work is done: that is not what a day of idling is like.
-    yield* Effect.sleep("15 seconds")
-    const rest = yield* idle(a)
-    return { rest, times: yield* changes(lmdbA, lmdbB, count, pollMillis) }
-  })
-  const { rest, times } = yield* Effect.raceAllFirst([measure, a.ended, b.ended, Child.samplePeak(a.pid, peak)])
+  for (const lmdb of [lmdbA, lmdbB]) yield* Workspace.copy(workspace.lmdb, lmdb)
+  const both = { bucket, folder, poll: `${pollMillis}ms` }
+  const peak: [number] = [0]
+  const measure = Effect.fnUntraced(function*(loop: Daemon.DaemonOptions["loop"] & {}) {
+    const a = yield* Daemon.start(Bundle.command, { ...both, instance: "a", lmdb: lmdbA })
+    const b = yield* Daemon.start(Bundle.command, { ...both, instance: "b", lmdb: lmdbB, loop })
+    const run = Effect.gen(function*() {
+      // Ready when a change has gone from one to the other.
+      yield* changes(lmdbA, lmdbB, 0, pollMillis)
+      // V8 compiles and collects for a while after the work is done: that is not what a day of idling is like.
+      yield* Effect.sleep("15 seconds")
+      const rest = yield* idle(a)
+      return { rest, times: yield* changes(lmdbA, lmdbB, count, pollMillis) }
+    })
+    return yield* Effect.raceAllFirst([run, a.ended, b.ended, Child.samplePeak(a.pid, peak)])
+  }, Effect.scoped)
+  const { columns, value: { rest, times } } = yield* LoopOfDaemon.during(folder, measure)
   const row: Row = {
     "two daemons": plain(`polls of ${pollMillis < 1000 ? `${pollMillis} ms` : `${pollMillis / 1000} s`}`),
     entries: plain(workspace.entries.toLocaleString("en")),
@@ -78,7 +79,8 @@ export const run = Effect.fn("DaemonPair.run")(function*(workspace: Workspace.Wo
     // The goal is for the default: ten times as many polls are asked for.
     "idle, of a core": pollMillis < 1000 ? plain(percent(rest.share)) : atMost(rest.share, 0.01, percent),
     "idle RssAnon": atMost(rest.memory, 70, megabytes),
-    "peak RssAnon": plain(megabytes(peak[0]))
+    "peak RssAnon": plain(megabytes(peak[0])),
+    ...columns
   }
   return row
 }, Effect.scoped)

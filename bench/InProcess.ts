@@ -41,7 +41,7 @@ const floors = new URL("floor.ts", import.meta.url)
 const floor = (...args: ReadonlyArray<string>) => Effect.map(Child.run(floors, args, FloorResult), ({ report }) => report)
 
 /** A floor that goes through so many entries. */
-const floorOf = Effect.fnUntraced(function*(entries: number, kind: "walk" | "put", ...args: ReadonlyArray<string>) {
+export const floorOf = Effect.fnUntraced(function*(entries: number, kind: "walk" | "put", ...args: ReadonlyArray<string>) {
   const result = yield* floor(kind, ...args)
   if (result.amount !== entries) return yield* new WrongOutcome({ scenario: `floor ${kind}`, problem: `${result.amount} entries instead of ${entries}` })
   return result
@@ -160,10 +160,12 @@ const comparable = 800_000
 /** Milliseconds that the event loop of the main thread may be blocked for. */
 const blockedLimit = 20
 
+export const blockedFigure = (millis: number): Figure => atMost(millis, blockedLimit, milliseconds)
+
 /** The gap is the machine's business, too: with more threads than cores each waits, and a timer comes late when a virtual core stands still. */
 const gaps = (scenarios: ReadonlyArray<ScenarioResult>): Figure => {
   const gap = milliseconds(worst(scenarios.map(({ loopGapMillis }) => loopGapMillis)))
-  const blocked = atMost(worst(scenarios.map(({ loopBlockedMillis }) => loopBlockedMillis)), blockedLimit, milliseconds)
+  const blocked = blockedFigure(worst(scenarios.map(({ loopBlockedMillis }) => loopBlockedMillis)))
   return { ...blocked, text: `${gap}, ${blocked.text}` }
 }
 

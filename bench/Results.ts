@@ -26,6 +26,9 @@ export const ScenarioResult = Schema.Struct({
 })
 export type ScenarioResult = typeof ScenarioResult.Type
 
+/** Milliseconds: `Gaps` of LoopMeter.ts. */
+export const LoopReport = Schema.Struct({ loopGapMillis: Schema.Finite, loopBlockedMillis: Schema.Finite, loopBusyMillis: Schema.Finite })
+
 export const ProberReport = Schema.Struct({
   longestWaitMillis: Schema.Finite,
   /** How often it took the lock. */

@@ -1,4 +1,4 @@
-/** Bundles the scenarios and the worker thread's module into dist-bench/, with the settings of the command's own bundle. */
+/** Bundles the scenarios, the probe of the event loop and the worker thread's module into dist-bench/, with the settings of the command's own bundle. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
 import { build } from "rolldown"
@@ -9,7 +9,7 @@ Effect.promise(() =>
     ...config,
     cwd: new URL("..", import.meta.url).pathname,
     logLevel: "warn",
-    input: { scenario: "bench/scenario.ts", worker: "src/worker.ts" },
+    input: { scenario: "bench/scenario.ts", "loop-probe": "bench/loop-probe.ts", worker: "src/worker.ts" },
     output: { ...config.output, dir: "dist-bench" }
   })
 ).pipe(NodeRuntime.runMain)

@@ -12,6 +12,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Console, Effect, FileSystem, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Bundle from "./Bundle.ts"
+import * as DaemonAlone from "./DaemonAlone.ts"
 import * as DaemonPair from "./DaemonPair.ts"
 import * as InProcess from "./InProcess.ts"
 import { entriesPerDomain } from "./PdnsEntries.ts"
@@ -19,7 +20,7 @@ import * as Proc from "./Proc.ts"
 import { missed, render, type Row } from "./Table.ts"
 import * as Workspace from "./Workspace.ts"
 
-const keys: ReadonlyArray<string> = [...InProcess.scenarios.map(({ key }) => key), "latency"]
+const keys: ReadonlyArray<string> = [...InProcess.scenarios.map(({ key }) => key), "lock", "latency"]
 
 const sizes = (text: string): ReadonlyArray<number> =>
   text.split(",").map((part) => {
@@ -65,6 +66,7 @@ interface Part {
   readonly domains: number
   readonly mode: Workspace.Mode
   readonly scenarios: ReadonlyArray<InProcess.Scenario>
+  readonly lock: boolean
   readonly latency: boolean
 }
 
@@ -75,9 +77,13 @@ const partsOf = (domains: ReadonlyArray<number>, only: ReadonlyArray<string>): R
   const chosenOf = (mode: Workspace.Mode) => InProcess.scenarios.filter((scenario) => scenario.mode === mode && only.includes(scenario.key))
   return all.flatMap((size) =>
     modes.map((mode): Part => ({
-      domains: size, mode, scenarios: domains.includes(size) ? chosenOf(mode) : [], latency: withLatency && mode === "native"
+      domains: size,
+      mode,
+      scenarios: domains.includes(size) ? chosenOf(mode) : [],
+      lock: only.includes("lock") && mode === "native" && domains.includes(size),
+      latency: withLatency && mode === "native"
     }))
-  ).filter(({ latency, scenarios }) => latency || scenarios.length > 0)
+  ).filter(({ latency, lock, scenarios }) => latency || lock || scenarios.length > 0)
 }
 
 const inProcess = Effect.fnUntraced(function*(
@@ -95,6 +101,11 @@ const inProcess = Effect.fnUntraced(function*(
     rows.push(judged.row)
   }
   return rows
+})
+
+const alone = Effect.fnUntraced(function*(workspace: Workspace.Workspace) {
+  yield* progress(`${workspace.entries} entries: a daemon alone`)
+  return yield* DaemonAlone.run(workspace)
 })
 
 const limitAt = (entries: number, limit: number) =>
@@ -123,11 +134,12 @@ Command.make("bench", flags, Effect.fn(function*({ domains, folder, only, rounds
   const { steal, value } = yield* Proc.withSteal(Effect.forEach(partsOf(domains, only), Effect.fnUntraced(function*(part) {
     const workspace = yield* Workspace.make(temporary, part.domains, seed, part.mode)
     const single = yield* inProcess(workspace, part.scenarios, rounds, peaks)
+    const lock = part.lock ? [yield* alone(workspace)] : []
     const pair = part.latency ? yield* pairs(workspace) : []
     yield* Workspace.dispose(workspace)
-    return { single, pair }
+    return { single, lock, pair }
   })))
-  const tables = [value.flatMap(({ single }) => single), value.flatMap(({ pair }) => pair)].filter((rows) => rows.length > 0)
+  const tables = [value.flatMap(({ single }) => single), value.flatMap(({ lock }) => lock), value.flatMap(({ pair }) => pair)].filter((rows) => rows.length > 0)
   yield* Console.log(`${Proc.machine()}; load before ${load.toFixed(2)}, stolen by the hypervisor ${(100 * steal).toFixed(1)} %; rounds: ${rounds}`)
   for (const rows of tables) yield* Console.log(`\n${render(rows)}`)
   const misses = missed(tables.flat())

@@ -26,6 +26,10 @@ export const parse = Effect.fnUntraced(function*(args: ReadonlyArray<string>, ve
     if (wants("version")) return { _tag: "Print", text: `${commandName} version ${version}\n` } satisfies Command
     if (spelled.command[0] === "version" && spelled.operands.length === 0) return { _tag: "Print", text: `${version}\n` } satisfies Command
   }
+  // Three things that take the event loop for 10 ms each. effect/cli makes a segmenter, and the first one reads the locales.
+  yield* Effect.sync(() => new Intl.Segmenter())
+  yield* Effect.yieldNow
   const { parseSpelled } = yield* Effect.promise(() => import("./CommandLineParser.ts"))
+  yield* Effect.yieldNow
   return yield* parseSpelled(spelled)
 })

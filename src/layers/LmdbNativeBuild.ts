@@ -5,15 +5,15 @@
 import { Effect } from "effect"
 import { LmdbError, WrongBuild } from "../services/Lmdb.ts"
 import { lmdbBuildCommand } from "./LmdbBuildCommand.ts"
-import * as Package from "./LmdbNativePackage.ts"
+import { version } from "./LmdbNativeAddon.ts"
 
 /** The fork counts its patch levels from 90. */
 const forkPatch = 90
 
 /** Of any version, so that a wrong one can be tested. */
-export const checkVersion = (version: typeof Package.version): Effect.Effect<void, LmdbError> =>
-  version.patch < forkPatch
+export const checkVersion = (built: typeof version): Effect.Effect<void, LmdbError> =>
+  built.patch < forkPatch
     ? Effect.void
-    : Effect.fail(new LmdbError({ path: "of any database", reason: new WrongBuild({ version: version.versionString, command: lmdbBuildCommand }) }))
+    : Effect.fail(new LmdbError({ path: "of any database", reason: new WrongBuild({ version: built.versionString, command: lmdbBuildCommand }) }))
 
-export const check = checkVersion(Package.version)
+export const check = checkVersion(version)

@@ -132,12 +132,11 @@ export interface NativeCursor {
 
 interface Package {
   readonly open: (options: PackageOptions) => PackageRoot
-  readonly version: { readonly patch: number; readonly versionString: string }
   /** Builds that are refused may have none. */
   readonly nativeAddon?: Addon
 }
 
-const { nativeAddon, open, version } = declared as unknown as Package
+const { nativeAddon, open } = declared as unknown as Package
 
-export { open, version }
+export { open }
 export const { Cursor: NativeCursor, getCurrentValue, globalBuffer, iterate, lmdbError, position, setGlobalBuffer } = nativeAddon ?? ({} as Addon)

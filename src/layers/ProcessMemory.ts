@@ -9,8 +9,8 @@
  *
  * Both are read when a process starts, so this one replaces itself once, before it has anything open: its number, standard streams and arguments stay.
  */
-// @effect-diagnostics-next-line nodeBuiltinImport:off -- synchronous, before anything else of the command is loaded
-import { spawnSync } from "node:child_process"
+// @effect-diagnostics-next-line nodeBuiltinImport:off -- before anything else of the command is loaded
+import { execFile } from "node:child_process"
 import { Effect } from "effect"
 
 /** A variable that is there, whatever its value, is left alone. */
@@ -29,16 +29,27 @@ export const flags: ReadonlyArray<string> = [`--max-semi-space-size=${semiSpace}
 export const resourceLimits = { maxYoungGenerationSizeMb: 3 * semiSpace }
 
 /** Tried first, since a replacement that fails ends the process: a security policy may forbid it, an upgrade may have removed the file or a flag. */
-const canStartAgain = (): boolean => spawnSync(process.execPath, [...flags, "--version"], { stdio: "ignore" }).status === 0
+const canStartAgain = Effect.callback<boolean>((resume) => {
+  try {
+    execFile(process.execPath, [...flags, "--version"], (error) => resume(Effect.succeed(error === null)))
+  } catch {
+    // Node's permission model may forbid it: more memory is used then, and that is all.
+    resume(Effect.succeed(false))
+  }
+})
 
-/** Does not return when the process is replaced. */
-export const giveBackFreed = Effect.sync(() => {
-  // A parent that is connected would lose the channel.
-  if (process.platform !== "linux" || process.env[variable] !== undefined || process.connected) return
+const replace = Effect.sync(() => {
   const args = [process.execPath, ...flags, ...process.execArgv, ...process.argv.slice(1)]
   try {
-    if (canStartAgain()) process.execve?.(process.execPath, args, { ...process.env, ...environment })
+    process.execve?.(process.execPath, args, { ...process.env, ...environment })
   } catch {
-    // Node's permission model may forbid either: more memory is used then, and that is all.
+    // As above.
   }
+})
+
+/** Does not return when the process is replaced. */
+export const giveBackFreed = Effect.suspend(() => {
+  // A parent that is connected would lose the channel.
+  if (process.platform !== "linux" || process.env[variable] !== undefined || process.connected) return Effect.void
+  return Effect.flatMap(canStartAgain, (can) => can ? replace : Effect.void)
 })

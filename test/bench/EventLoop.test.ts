@@ -3,7 +3,8 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import { ChildProcess } from "effect/process"
-import { gapsDuring, readTogether } from "../../bench/EventLoop.ts"
+import { gapsDuring } from "../../bench/EventLoop.ts"
+import { readTogether } from "../../bench/LoopMeter.ts"
 
 const millis = 400
 

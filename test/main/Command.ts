@@ -30,6 +30,13 @@ export const execute = Effect.fnUntraced(function*(line: ReadonlyArray<string>, 
   return { code, out: yield* Fiber.join(out), err: yield* Fiber.join(err) }
 }, Effect.scoped, Effect.timeoutOrElse({ duration: "50 seconds", orElse: () => new ProcessFailed({ what: "goes on", output: "" }) }))
 
+/** The command as it is published. */
+export const bundled = pathOf("../../bin/lightningstream.js")
+
+/** Makes it anew if the sources have changed since. */
+export const bundle = Effect.flatMap(execute([process.execPath, pathOf("../../scripts/build.mjs")]), ({ code, err }) =>
+  code === 0 ? Effect.void : new ProcessFailed({ what: `ended with ${code}`, output: err }))
+
 /** `args`: of the command. */
 export const run = (args: ReadonlyArray<string>, options: CommandOptions = {}) =>
   execute([...(options.under ?? []), process.execPath, "--no-warnings", ...(options.node ?? []), script, ...args], options)

@@ -4,12 +4,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import packageJson from "../../package.json" with { type: "json" }
 import { pathOf } from "../servers/RealServers.ts"
-import { execute, piped, run } from "./Command.ts"
-
-const bundled = pathOf("../../bin/lightningstream.js")
-
-/** Made anew if the sources have changed since. */
-const bundle = Effect.map(execute([process.execPath, pathOf("../../scripts/build.mjs")]), ({ code, err }) => assert.strictEqual(code, 0, err))
+import { bundle, bundled, execute, piped, run } from "./Command.ts"
 
 layer(NodeServices.layer, { excludeTestServices: true })("the command", (it) => {
   it.effect("prints versions and help to standard output with 0, without a configuration", () =>
@@ -68,13 +63,14 @@ layer(NodeServices.layer, { excludeTestServices: true })("the command", (it) => 
         storage: { type: "fs", options: { root_path: `${folder}/bucket` } }
       }))
       const cases = [
-        ["throw new Error('No native build was found')", /installation is not complete: No native build was found/],
-        ["export const version = { patch: 90, versionString: 'LMDB 0.9.90' }; export const open = () => { throw new Error('opened') }", /was built as LMDB 0\.9\.90/]
+        ["() => { throw new Error('No native build was found') }", /installation is not complete: No native build was found/],
+        ["() => ({ version: { patch: 90, versionString: 'LMDB 0.9.90' } })", /was built as LMDB 0\.9\.90/]
       ] as const
       for (const [source, expected] of cases) {
         const hook = `import { registerHooks } from "node:module"
-          const url = "data:text/javascript," + encodeURIComponent(${JSON.stringify(source)})
-          registerHooks({ resolve: (name, context, next) => name === "lmdb" ? { url, shortCircuit: true } : next(name, context) })`
+          const url = "file:///${folder}/load.cjs"
+          registerHooks({ resolve: (name, context, next) => name === "node-gyp-build-optional-packages" ? { url, format: "commonjs", shortCircuit: true } : next(name, context) })`
+        yield* fs.writeFileString(`${folder}/load.cjs`, `module.exports = ${source}`)
         yield* fs.writeFileString(`${folder}/hook.mjs`, hook)
         for (const script of [pathOf("../../src/main.ts"), bundled]) {
           const { code, err, out } = yield* execute([process.execPath, "--import", `${folder}/hook.mjs`, script, "sync", "-c", `${folder}/c.yaml`])
@@ -85,7 +81,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("the command", (it) => 
           assert.strictEqual(out, "")
         }
       }
-      assert.deepStrictEqual((yield* fs.readDirectory(folder)).toSorted(), ["c.yaml", "hook.mjs"])
+      assert.deepStrictEqual((yield* fs.readDirectory(folder)).toSorted(), ["c.yaml", "hook.mjs", "load.cjs"])
     }))
 
   it.effect("runs bundled as well, with the compile cache of Node, and loads little for what a script asks for", () =>
