@@ -2,7 +2,6 @@
 import { Data, Deferred, Effect, FileSystem, Stream } from "effect"
 import { ChildProcess } from "effect/process"
 import type { ChildProcessHandle } from "effect/process/ChildProcessSpawner"
-import * as LoopMeter from "./LoopMeter.ts"
 
 export interface DaemonOptions {
   readonly instance: string
@@ -14,8 +13,8 @@ export interface DaemonOptions {
   readonly folder: string
   /** Of LMDB and of the bucket. */
   readonly poll: string
-  /** What looks at its event loop, loaded before anything else, and the file for the report, which is there when the daemon has ended. */
-  readonly loop?: { readonly probe: URL; readonly report: string }
+  /** Variables beside this process's own. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 export class DaemonEnded extends Data.TaggedError("DaemonEnded")<{ readonly instance: string; readonly how: string; readonly log: string }> {
@@ -48,9 +47,6 @@ const configuration = (options: DaemonOptions): string =>
     2
   )
 
-const environment = ({ loop }: DaemonOptions) =>
-  loop === undefined ? {} : { NODE_OPTIONS: `--import ${loop.probe.href}`, [LoopMeter.reportVariable]: loop.report }
-
 const linesKept = 20
 
 /** Keeps the last lines of its log, sees when it is ready, and drains the pipe so that logging never stops it. */
@@ -79,7 +75,7 @@ export const start = Effect.fn("Daemon.start")(function*(command: URL, options: 
   const handle = yield* ChildProcess.make(process.execPath, [command.pathname, "--config", file, "sync"], {
     stdin: "ignore",
     stdout: "ignore",
-    env: environment(options),
+    env: { ...options.env },
     extendEnv: true,
     forceKillAfter: "15 seconds"
   })

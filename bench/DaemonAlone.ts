@@ -33,8 +33,8 @@ export const run = Effect.fn("DaemonAlone.run")(function*(workspace: Workspace.W
   yield* fs.makeDirectory(bucket)
   yield* fs.copyFile(snapshot, `${bucket}/${objectName}`)
   yield* Workspace.makeEmpty(target)
-  const { columns, value: millis } = yield* LoopOfDaemon.during(folder, (loop) =>
-    untilReady({ instance: "a", lmdb: target, bucket, folder, poll: "1s", loop }), InProcess.blockedFigure)
+  const { columns, value: millis } = yield* LoopOfDaemon.during(folder, (env) =>
+    untilReady({ instance: "a", lmdb: target, bucket, folder, poll: "1s", env }), InProcess.blockedFigure)
   if (millis < heldMillis) return yield* new InProcess.WrongOutcome({ scenario: "a daemon alone", problem: `ready after ${millis} ms, with the lock held` })
   yield* InProcess.floorOf(entries, "walk", target)
   yield* Workspace.remove(target)

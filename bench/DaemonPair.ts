@@ -54,9 +54,9 @@ export const run = Effect.fn("DaemonPair.run")(function*(workspace: Workspace.Wo
   for (const lmdb of [lmdbA, lmdbB]) yield* Workspace.copy(workspace.lmdb, lmdb)
   const both = { bucket, folder, poll: `${pollMillis}ms` }
   const peak: [number] = [0]
-  const measure = Effect.fnUntraced(function*(loop: Daemon.DaemonOptions["loop"] & {}) {
+  const measure = Effect.fnUntraced(function*(env: Readonly<Record<string, string>>) {
     const a = yield* Daemon.start(Bundle.command, { ...both, instance: "a", lmdb: lmdbA })
-    const b = yield* Daemon.start(Bundle.command, { ...both, instance: "b", lmdb: lmdbB, loop })
+    const b = yield* Daemon.start(Bundle.command, { ...both, instance: "b", lmdb: lmdbB, env })
     const run = Effect.gen(function*() {
       // Ready when a change has gone from one to the other.
       yield* changes(lmdbA, lmdbB, 0, pollMillis)

@@ -24,6 +24,9 @@ export interface Gaps {
 /** Environment variable of a process that loads loop-probe.ts: the file for its report, `LoopReport` of Results.ts. */
 export const reportVariable = "LIGHTNINGSTREAM_BENCH_LOOP"
 
+/** Environment with which a process is looked at by `probe`, which is loop-probe.ts or its bundle; the report is there when it has ended. */
+export const environment = (probe: URL, report: string) => ({ NODE_OPTIONS: `--import ${probe.href}`, [reportVariable]: report })
+
 /** Milliseconds between two looks. */
 export const interval = 2
 

@@ -6,17 +6,18 @@ import { Effect, FileSystem } from "effect"
 import * as Bundle from "./Bundle.ts"
 import * as Child from "./Child.ts"
 import * as EventLoop from "./EventLoop.ts"
+import * as LoopMeter from "./LoopMeter.ts"
 import { LoopReport } from "./Results.ts"
 import { type Figure, milliseconds, plain, type Row } from "./Table.ts"
 
-/** `use` starts a daemon with these options, and ends it; `judge` makes a figure of the milliseconds for which its loop was blocked at the longest. */
+/** `use` starts a daemon with this environment, and ends it; `judge` makes a figure of the milliseconds for which its loop was blocked at the longest. */
 export const during = Effect.fn("LoopOfDaemon.during")(function*<A, E, R>(
   folder: string,
-  use: (loop: { readonly probe: URL; readonly report: string }) => Effect.Effect<A, E, R>,
+  use: (env: Readonly<Record<string, string>>) => Effect.Effect<A, E, R>,
   judge: (millis: number) => Figure = (millis) => plain(milliseconds(millis))
 ) {
   const report = `${folder}/loop.json`
-  const { loopBlockedMillis: beside, value } = yield* EventLoop.gapsDuring(use({ probe: Bundle.loopProbe, report }))
+  const { loopBlockedMillis: beside, value } = yield* EventLoop.gapsDuring(use(LoopMeter.environment(Bundle.loopProbe, report)))
   const text = yield* (yield* FileSystem.FileSystem).readFileString(report)
   const { loopBlockedMillis: blocked } = yield* Child.decodeReport("the daemon's event loop", LoopReport, text)
   const columns: Row = {

@@ -19,19 +19,22 @@ class NotInstalled extends Schema.TaggedError<NotInstalled>()("NotInstalled", { 
   }
 }
 
+/** With a turn for the event loop before and after: a part takes it for 5 to 12 ms, and those of `sync` in a row for 70. */
 const load = <A>(part: () => Promise<A>) =>
-  Effect.tryPromise({ try: part, catch: (error) => new NotInstalled({ detail: error instanceof Error ? error.message : String(error) }) })
+  Effect.yieldNow.pipe(
+    Effect.andThen(Effect.tryPromise({
+      try: part,
+      catch: (error) => new NotInstalled({ detail: error instanceof Error ? error.message : String(error) })
+    })),
+    Effect.tap(Effect.yieldNow)
+  )
 
-/**
- * What `sync` is made of, in parts, with a turn for the event loop before and after each: they take it for 5 to 12 ms, and in one piece for 70. What
- * reads the configuration, what its errors become, the native part of `lmdb`, and the rest.
- */
+/** In parts: what reads the configuration, what its errors become, the native part of `lmdb`, and the rest. */
 const loadSync = Effect.gen(function*() {
-  const parts = [() => import("./layers/SettingsYaml.ts"), () => import("./mainCommand.ts"), () => import("./layers/LmdbNativeBuild.ts")]
-  for (const part of parts) yield* Effect.andThen(Effect.yieldNow, load<unknown>(part))
-  const last = yield* Effect.andThen(Effect.yieldNow, load(() => import("./mainSync.ts")))
-  yield* Effect.yieldNow
-  return last
+  yield* load(() => import("./layers/SettingsYaml.ts"))
+  yield* load(() => import("./mainCommand.ts"))
+  yield* load(() => import("./layers/LmdbNativeBuild.ts"))
+  return yield* load(() => import("./mainSync.ts"))
 })
 
 /** A reader that has seen enough (`--help | head -1`) is no error. */

@@ -30,21 +30,12 @@ export const resourceLimits = { maxYoungGenerationSizeMb: 3 * semiSpace }
 
 /** Tried first, since a replacement that fails ends the process: a security policy may forbid it, an upgrade may have removed the file or a flag. */
 const canStartAgain = Effect.callback<boolean>((resume) => {
-  try {
-    execFile(process.execPath, [...flags, "--version"], (error) => resume(Effect.succeed(error === null)))
-  } catch {
-    // Node's permission model may forbid it: more memory is used then, and that is all.
-    resume(Effect.succeed(false))
-  }
+  execFile(process.execPath, [...flags, "--version"], (error) => resume(Effect.succeed(error === null)))
 })
 
 const replace = Effect.sync(() => {
   const args = [process.execPath, ...flags, ...process.execArgv, ...process.argv.slice(1)]
-  try {
-    process.execve?.(process.execPath, args, { ...process.env, ...environment })
-  } catch {
-    // As above.
-  }
+  process.execve?.(process.execPath, args, { ...process.env, ...environment })
 })
 
 /** Does not return when the process is replaced. */
@@ -52,4 +43,7 @@ export const giveBackFreed = Effect.suspend(() => {
   // A parent that is connected would lose the channel.
   if (process.platform !== "linux" || process.env[variable] !== undefined || process.connected) return Effect.void
   return Effect.flatMap(canStartAgain, (can) => can ? replace : Effect.void)
-})
+}).pipe(
+  // Node's permission model may forbid either: more memory is used then, and that is all.
+  Effect.catchDefect(() => Effect.void)
+)

@@ -2,11 +2,10 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem, Schema } from "effect"
-import * as LockHolder from "../../bench/LockHolder.ts"
-import { reportVariable } from "../../bench/LoopMeter.ts"
+import * as LoopMeter from "../../bench/LoopMeter.ts"
 import { LoopReport } from "../../bench/Results.ts"
 import { read } from "../domain/Golden.ts"
-import { pathOf } from "../servers/RealServers.ts"
+import * as LmdbApplication from "../layers/LmdbApplication.ts"
 import { bundle, bundled, execute, nativeWorkspace } from "./Command.ts"
 
 const heldMillis = 3_000
@@ -19,7 +18,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("the event loop of a da
       const fs = yield* FileSystem.FileSystem
       const { file, folder } = yield* nativeWorkspace
       yield* bundle
-      const env = { NODE_OPTIONS: `--import ${pathOf("../../bench/loop-probe.ts")}`, [reportVariable]: `${folder}/loop.json` }
+      const env = LoopMeter.environment(new URL("../../bench/loop-probe.ts", import.meta.url), `${folder}/loop.json`)
       const sync = Effect.gen(function*() {
         const { code, err } = yield* execute([process.execPath, bundled, "sync", "--only-once", "-c", file], { env })
         assert.strictEqual(code, 0, err)
@@ -28,7 +27,8 @@ layer(NodeServices.layer, { excludeTestServices: true })("the event loop of a da
       // Makes the LMDB, and fills Node's compile cache.
       yield* sync
       yield* fs.writeFile(`${folder}/bucket/${snapshot}`, yield* read("ok/native-small.pb.gz"))
-      yield* LockHolder.hold(`${folder}/main.lmdb`, heldMillis)
+      const application = yield* LmdbApplication.make({ path: `${folder}/main.lmdb`, mapSize: 2 ** 30 })
+      yield* application.send({ do: "holdFor", millis: heldMillis })
       const began = performance.now()
       const { loopBlockedMillis, loopBusyMillis } = yield* sync
       assert.isAtLeast(performance.now() - began, 0.9 * heldMillis)

@@ -68,7 +68,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("the command", (it) => 
       ] as const
       for (const [source, expected] of cases) {
         const hook = `import { registerHooks } from "node:module"
-          const url = "file:///${folder}/load.cjs"
+          const url = "file://${folder}/load.cjs"
           registerHooks({ resolve: (name, context, next) => name === "node-gyp-build-optional-packages" ? { url, format: "commonjs", shortCircuit: true } : next(name, context) })`
         yield* fs.writeFileString(`${folder}/load.cjs`, `module.exports = ${source}`)
         yield* fs.writeFileString(`${folder}/hook.mjs`, hook)
