@@ -2,7 +2,7 @@
  * The orders in which LMDB keeps the keys of a DBI: plain byte order; with MDB_INTEGERKEY, as unsigned little-endian integers; with
  * MDB_REVERSEKEY, byte order from the last byte to the first. Numbers, not objects: comparisons run once per entry.
  */
-import { compareBytes } from "./ByteOrder.ts"
+import { compareBytes, type Sides } from "./ByteOrder.ts"
 import * as DbiFlags from "./DbiFlags.ts"
 
 export const plain = 0
@@ -46,13 +46,14 @@ const compareReversed = (
   return (i - aStart) - (j - bStart)
 }
 
-/** Negative, 0 or positive, for `a[aStart..aEnd)` and `b[bStart..bEnd)`. */
+/** Negative, 0 or positive, for `a[aStart..aEnd)` and `b[bStart..bEnd)`. `sides`: as in ByteOrder. */
 export const compareKeys = (
   order: KeyOrder,
   a: Uint8Array, aStart: number, aEnd: number,
-  b: Uint8Array, bStart: number, bEnd: number
+  b: Uint8Array, bStart: number, bEnd: number,
+  sides?: Sides
 ): number => {
-  if (order === plain) return compareBytes(a, aStart, aEnd, b, bStart, bEnd)
+  if (order === plain) return compareBytes(a, aStart, aEnd, b, bStart, bEnd, sides)
   if (order === integer) return compareIntegers(a, aStart, aEnd, b, bStart, bEnd)
   return compareReversed(a, aStart, aEnd, b, bStart, bEnd)
 }

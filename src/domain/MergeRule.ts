@@ -5,7 +5,7 @@
  *
  * Decided once per entry: plain numbers in, a number out, nothing is allocated. Mostly both sides are equal, so that is the path without a detour.
  */
-import { compareBytes } from "./ByteOrder.ts"
+import { compareBytes, type Sides } from "./ByteOrder.ts"
 import type { EntryBatch } from "./EntryBatch.ts"
 import * as NativeHeader from "./NativeHeader.ts"
 
@@ -26,11 +26,12 @@ export const isTombstone = (batch: EntryBatch, i: number, formatVersion: number)
 
 /**
  * The key is there locally, with the raw value `local[start..end)`, header included: `KeepLocal`, `TakeRemote`, or a negative code of
- * `NativeHeader.readHeader`.
+ * `NativeHeader.readHeader`. `sides`: as in ByteOrder.
  */
 export const decide = (
   local: Uint8Array, start: number, end: number,
-  batch: EntryBatch, i: number, formatVersion: number
+  batch: EntryBatch, i: number, formatVersion: number,
+  sides?: Sides
 ): number => {
   const value = NativeHeader.readHeader(local, start, end)
   if (value < 0) return value
@@ -43,7 +44,7 @@ export const decide = (
   // An empty value is the smallest, and a tombstone goes before that: nothing beats it.
   if (localDeleted) return KeepLocal
   if (remoteDeleted) return TakeRemote
-  return compareBytes(batch.bytes, batch.valueStart[i]!, batch.valueEnd[i]!, local, value, end) < 0 ? TakeRemote : KeepLocal
+  return compareBytes(batch.bytes, batch.valueStart[i]!, batch.valueEnd[i]!, local, value, end, sides) < 0 ? TakeRemote : KeepLocal
 }
 
 /**

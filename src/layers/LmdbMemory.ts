@@ -70,7 +70,7 @@ const write = (state: State) => <A, E>(body: (transaction: WriteTransaction) => 
       const begun = performance.now()
       const transaction = new MemoryWrite(state.path, state.mapSize, state.committed)
       const exit = yield* Effect.exit(restore(Effect.suspend(() => body(transaction))))
-      transaction.before.end()
+      transaction.end()
       if (Exit.isFailure(exit)) return yield* Effect.failCause(asFailure(exit.cause))
       if (transaction.failure !== undefined) return yield* transaction.failure
       commit(state, transaction)

@@ -112,6 +112,7 @@ export class MemoryWrite implements WriteTransaction {
   readonly #tables: Map<DbiName.DbiName, Table.Table>
   readonly #copied = new Set<DbiName.DbiName>()
   #found = none
+  #ended = false
 
   constructor(path: string, mapSize: number, committed: Committed) {
     this.id = committed.id + 1n
@@ -131,8 +132,17 @@ export class MemoryWrite implements WriteTransaction {
     return error
   }
 
+  #requireOpen(): void {
+    if (this.#ended) throw fail(this.#path, new LmdbFailure({ code: "MDB_BAD_TXN", detail: "the write transaction has ended" }))
+  }
+
+  #table(name: DbiName.DbiName): Table.Table {
+    this.#requireOpen()
+    return tableOf(this.#path, this.#tables, name)
+  }
+
   #toChange(name: DbiName.DbiName): Table.Table {
-    const table = tableOf(this.#path, this.#tables, name)
+    const table = this.#table(name)
     this.wrote = true
     if (this.#copied.has(name)) return table
     const copy = Table.copy(table)
@@ -147,14 +157,14 @@ export class MemoryWrite implements WriteTransaction {
 
   #requireDuplicate(name: DbiName.DbiName, key: Uint8Array, length: number): void {
     if (length > 511) throw this.#badSize(name, `a value of ${length} bytes, but with MDB_DUPSORT they have at most 511`)
-    const found = Table.get(tableOf(this.#path, this.#tables, name), key)
+    const found = Table.get(this.#table(name), key)
     if (found !== undefined && (found.length === 0) !== (length === 0)) {
       throw this.#badSize(name, "an empty value beside others of its key, which LMDB cannot hold")
     }
   }
 
   #keyOf(name: DbiName.DbiName, key: Uint8Array, start: number, end: number): Uint8Array {
-    const { flags } = tableOf(this.#path, this.#tables, name)
+    const { flags } = this.#table(name)
     if (!(start >= 0 && start <= end && end <= key.length)) throw new RangeError(`bytes ${start} to ${end} of ${key.length}`)
     const bytes = Uint8Array.from(key.subarray(start, end))
     if (bytes.length === 0 || bytes.length > 511) {
@@ -169,6 +179,7 @@ export class MemoryWrite implements WriteTransaction {
   readonly dbis = (): ReadonlyArray<Dbi> => list(this.#tables)
 
   readonly create = (name: DbiName.DbiName, flags: number): void => {
+    this.#requireOpen()
     if (this.#tables.has(name)) {
       throw fail(this.#path, new LmdbFailure({ code: "MDB_KEYEXIST", detail: `DBI "${DbiName.display(name)}" is there already` }))
     }
@@ -178,7 +189,7 @@ export class MemoryWrite implements WriteTransaction {
   }
 
   readonly get = (name: DbiName.DbiName, key: Uint8Array, start: number, end: number): Found | undefined => {
-    const value = Table.get(tableOf(this.#path, this.#tables, name), this.#keyOf(name, key, start, end))
+    const value = Table.get(this.#table(name), this.#keyOf(name, key, start, end))
     if (value === undefined) return undefined
     if (this.#found.length < value.length) this.#found = new Uint8Array(2 * value.length)
     this.#found.set(value)
@@ -195,7 +206,7 @@ export class MemoryWrite implements WriteTransaction {
     if (!(valueStart >= 0 && valueStart <= valueEnd && valueEnd <= value.length)) {
       throw new RangeError(`bytes ${valueStart} to ${valueEnd} of ${value.length}`)
     }
-    if (Table.hasDuplicates(tableOf(this.#path, this.#tables, name))) this.#requireDuplicate(name, keyBytes, valueEnd - valueStart)
+    if (Table.hasDuplicates(this.#table(name))) this.#requireDuplicate(name, keyBytes, valueEnd - valueStart)
     const table = this.#toChange(name)
     const valueBytes = Uint8Array.from(value.subarray(valueStart, valueEnd))
     if (!append || Table.hasDuplicates(table)) Table.put(table, keyBytes, valueBytes)
@@ -208,7 +219,7 @@ export class MemoryWrite implements WriteTransaction {
 
   readonly remove = (name: DbiName.DbiName, key: Uint8Array, start: number, end: number): boolean => {
     const bytes = this.#keyOf(name, key, start, end)
-    if (Table.get(tableOf(this.#path, this.#tables, name), bytes) === undefined) return false
+    if (Table.get(this.#table(name), bytes) === undefined) return false
     return Table.remove(this.#toChange(name), bytes)
   }
 
@@ -219,7 +230,7 @@ export class MemoryWrite implements WriteTransaction {
   ): boolean => {
     const keyBytes = this.#keyOf(name, key, keyStart, keyEnd)
     const valueBytes = value.slice(valueStart, valueEnd)
-    if (!Table.hasPair(tableOf(this.#path, this.#tables, name), keyBytes, valueBytes)) return false
+    if (!Table.hasPair(this.#table(name), keyBytes, valueBytes)) return false
     return Table.removePair(this.#toChange(name), keyBytes, valueBytes)
   }
 
@@ -228,9 +239,16 @@ export class MemoryWrite implements WriteTransaction {
   }
 
   readonly drop = (name: DbiName.DbiName): void => {
-    if (!this.#tables.delete(name)) throw missing(this.#path, name)
+    this.#table(name)
+    this.#tables.delete(name)
     this.#copied.delete(name)
     this.wrote = true
+  }
+
+  /** Before commit or abort. */
+  readonly end = (): void => {
+    this.#ended = true
+    this.before.end()
   }
 }
 

@@ -26,7 +26,6 @@ const fail = (code: number): never => {
 }
 
 export class InPlaceCursor implements Cursor, Owner {
-  readonly ownsKey = true
   key: Uint8Array = none
   keyStart = 0
   keyEnd = 0

@@ -11,6 +11,7 @@ import { failed, fromNative, type Facts } from "./LmdbNativeErrors.ts"
 import { type Identity, identityOf, type Meta, readMeta } from "./LmdbNativeFile.ts"
 import { Handles } from "./LmdbNativeHandles.ts"
 import type { PackageRoot, PackageTransaction } from "./LmdbNativePackage.ts"
+import { Instruction } from "./LmdbNativeInstruction.ts"
 import * as Root from "./LmdbNativeRoot.ts"
 
 interface Reader {
@@ -30,6 +31,7 @@ export class Environment {
   readonly path: string
   readonly root: PackageRoot
   readonly handles: Handles
+  readonly instruction: Instruction
   readonly facts: Facts
   readonly #options: LmdbOptions
   readonly identity: Identity
@@ -52,6 +54,7 @@ export class Environment {
       enlarged: () => this.#meta().mapSize > root.env.info().mapSize
     }
     this.handles = new Handles(root, this.facts)
+    this.instruction = new Instruction(root)
   }
 
   readonly toError = (error: unknown): LmdbError => fromNative(this.facts, error)

@@ -1,6 +1,6 @@
 /**
- * Keys and values without a copy. The package reads every key and value into one pair of buffers per thread, for all environments, and asks a codec
- * for the bytes of a key or value to write. This is that codec, and who owns what is in the buffers: a cursor, or what `get` found.
+ * Keys and values read without a copy. The package reads every key and value into one pair of buffers per thread, for all environments, and asks a codec
+ * for the bytes of a key to look for. This is that codec, and who owns what is in the buffers: a cursor, or what `get` found.
  *
  * Guarantees: what an owner shows stays until its own next call, whatever else of this thread reads or writes in between: before its bytes are
  * overwritten, they move to a buffer of its own, and the fields with them. So read the fields again after any other call: who kept the arrays and
@@ -9,17 +9,20 @@
  * The state is a module's, not an environment's, since the package's buffers are.
  */
 import type { Found } from "../services/Lmdb.ts"
-import { globalBuffer, type PackageCodec, type PackageDbi, type PackageTransaction, type PackageValue } from "./LmdbNativePackage.ts"
+import { globalBuffer, type PackageCodec, type PackageDbi, type PackageTransaction } from "./LmdbNativePackage.ts"
 
 export const none = new Uint8Array(0)
 
 /** Where the package puts the key of the current entry. */
 export const keyOffset = 32
 
-/** The key to write next. Fields of one object, not variables of the module: V8 keeps them in registers of the loop. */
-const keyToWrite = { bytes: none as Uint8Array, start: 0, end: 0 }
+/** The key to look for next. Fields of one object, not variables of the module: V8 keeps them in registers of the loop. */
+const keyToRead = { bytes: none as Uint8Array, start: 0, end: 0 }
 
-const valueToWrite: PackageValue = { buffer: new ArrayBuffer(0), start: 0, end: 0, address: 0 }
+/** Values are put by instructions. */
+const encode = (): never => {
+  throw new Error("LmdbNativeInPlace: the package was to put a value by itself")
+}
 
 const viewOf = (buffer: Uint8Array): Uint8Array => new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
 
@@ -51,9 +54,9 @@ export const codec: PackageCodec = {
   keyEncoder: {
     // A loop: keys are short, and `set` would need a view. Ascending, so a key may be written to a place before itself in the same buffer.
     writeKey: (_key, target, start) => {
-      const { bytes, end } = keyToWrite
+      const { bytes, end } = keyToRead
       let position = start
-      for (let i = keyToWrite.start; i < end; i++) target[position++] = bytes[i]!
+      for (let i = keyToRead.start; i < end; i++) target[position++] = bytes[i]!
       return position
     },
     readKey: (buffer, _start, end) => {
@@ -61,15 +64,13 @@ export const codec: PackageCodec = {
       return end
     }
   },
-  encoder: { encode: () => valueToWrite, decode: (_buffer, length) => length }
+  encoder: { encode, decode: (_buffer, length) => length }
 }
 
 /** Shows what is in the package's buffers. */
 export interface Owner {
   /** Moves it to buffers of its own. */
   readonly keep: () => void
-  /** The buffer of keys is its, too, not that of values alone. */
-  readonly ownsKey: boolean
 }
 
 let owner: Owner | undefined
@@ -91,50 +92,17 @@ export const displace = (next?: Owner): void => {
   }
 }
 
-const setKey = (bytes: Uint8Array, start: number, end: number): void => {
-  keyToWrite.bytes = bytes
-  keyToWrite.start = start
-  keyToWrite.end = end
-}
-
 /** The key that the package looks for next. */
 export const setKeyToRead = (bytes: Uint8Array, start: number, end: number): void => {
   displace()
-  setKey(bytes, start, end)
+  keyToRead.bytes = bytes
+  keyToRead.start = start
+  keyToRead.end = end
 }
 
-/** The key that the package puts or removes next: that overwrites the buffer of keys, not that of values. */
-export const setKeyToWrite = (bytes: Uint8Array, start: number, end: number): void => {
-  if (owner?.ownsKey === true) displace()
-  setKey(bytes, start, end)
-}
-
-/**
- * The value that the next put writes: LMDB copies it from where it is. The offsets were checked, or LMDB would read beyond the buffer.
- * An address is asked for once per buffer. A buffer shared with other threads has none that the package can ask for, so it is copied.
- */
-export const setValue = (bytes: Uint8Array, start: number, end: number): void => {
-  const { buffer, byteOffset } = bytes
-  if (buffer instanceof ArrayBuffer) {
-    if (buffer !== valueToWrite.buffer) {
-      valueToWrite.buffer = buffer
-      valueToWrite.address = 0
-    }
-    valueToWrite.start = byteOffset + start
-    valueToWrite.end = byteOffset + end
-  } else {
-    valueToWrite.buffer = Uint8Array.from(bytes.subarray(start, end)).buffer
-    valueToWrite.address = 0
-    valueToWrite.start = 0
-    valueToWrite.end = end - start
-  }
-}
-
-/** Lets go of the caller's buffers. */
+/** Lets go of the caller's buffer. */
 export const release = (): void => {
-  keyToWrite.bytes = none
-  valueToWrite.buffer = none.buffer as ArrayBuffer
-  valueToWrite.address = 0
+  keyToRead.bytes = none
 }
 
 export const copyInto = (target: Uint8Array, bytes: Uint8Array, start: number, end: number): Uint8Array => {
@@ -147,7 +115,6 @@ export const copyInto = (target: Uint8Array, bytes: Uint8Array, start: number, e
 
 /** One for each transaction, reused by each `get`. */
 export class InPlaceFound implements Found, Owner {
-  readonly ownsKey = false
   value: Uint8Array = none
   valueStart = 0
   valueEnd = 0

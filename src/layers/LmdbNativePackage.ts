@@ -13,24 +13,16 @@ export interface PackageTransaction {
   readonly done: () => void
 }
 
-/** What the package calls for each key and value, with offsets into its buffers. */
+/** What the package calls for each key that is looked for, and each key and value that is read, with offsets into its buffers. */
 export interface PackageCodec {
   readonly keyEncoder: {
     readonly writeKey: (key: unknown, target: Uint8Array, start: number) => number
     readonly readKey: (buffer: Uint8Array, start: number, end: number) => number
   }
   readonly encoder: {
-    readonly encode: (value: unknown) => PackageValue
+    readonly encode: (value: unknown) => never
     readonly decode: (buffer: Uint8Array, length: number) => number
   }
-}
-
-/** Bytes `start` to `end` of `buffer`. The package fills in `address` when it is 0. */
-export interface PackageValue {
-  buffer: ArrayBuffer
-  start: number
-  end: number
-  address: number
 }
 
 export interface PackageEntries {
@@ -54,10 +46,6 @@ export interface PackageDbi {
   readonly getRange: (options: { readonly start: unknown; readonly transaction?: PackageTransaction }) => PackageEntries
   /** The shared buffer, with its length set to that of the value, or undefined. */
   readonly getBinaryFast: (key: unknown) => Uint8Array | undefined
-  /** False when LMDB said MDB_KEYEXIST: an append out of order. */
-  readonly putSync: (key: unknown, value: unknown, options: { readonly append: boolean }) => boolean
-  /** With a value, of a DUPSORT DBI: that pair alone. */
-  readonly removeSync: (key: unknown, value?: unknown) => boolean
   readonly clearSync: () => void
   readonly dropSync: () => void
   readonly close: () => Promise<void>
@@ -77,7 +65,8 @@ export interface PackageDbiOptions extends PackageCodec {
 
 /** An environment, and the handle of its root DBI. */
 export interface PackageRoot extends PackageDbi {
-  readonly env: { readonly info: () => PackageInfo }
+  /** `address`: of what C++ knows of it. */
+  readonly env: { readonly address: number; readonly info: () => PackageInfo }
   readonly openDB: (options: PackageDbiOptions) => PackageDbi | undefined
   readonly resetReadTxn: () => void
   readonly useReadTransaction: () => PackageTransaction
@@ -119,6 +108,10 @@ interface Addon {
   readonly getCurrentValue: (cursorAddress: number) => number
   /** Where values go from now on. The package's own idea of it stays: it has to be set back. */
   readonly setGlobalBuffer: (buffer: Uint8Array) => void
+  /** Of the bytes of an array, in memory that is shared with other threads, too. They stay there as long as the array's buffer is there and has not been detached. */
+  readonly getBufferAddress: (bytes: Uint8Array) => number
+  /** Runs the instruction at an address in the open write transaction, without which the process crashes: see LmdbNativeInstruction. Throws. */
+  readonly write: (environmentAddress: number, instructionAddress: number) => void
   /** Throws the error of a code. */
   readonly lmdbError: (code: number) => void
   /** Where values go at first. */
@@ -139,4 +132,6 @@ interface Package {
 const { nativeAddon, open } = declared as unknown as Package
 
 export { open }
-export const { Cursor: NativeCursor, getCurrentValue, globalBuffer, iterate, lmdbError, position, setGlobalBuffer } = nativeAddon ?? ({} as Addon)
+export const {
+  Cursor: NativeCursor, getBufferAddress, getCurrentValue, globalBuffer, iterate, lmdbError, position, setGlobalBuffer, write
+} = nativeAddon ?? ({} as Addon)

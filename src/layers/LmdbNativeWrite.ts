@@ -8,7 +8,7 @@ import type { Dbi, Found, LmdbError, WriteTransaction } from "../services/Lmdb.t
 import type { Environment } from "./LmdbNativeEnvironment.ts"
 import { dbiMissing, failed, fromNative, keyTooLong } from "./LmdbNativeErrors.ts"
 import type { Handle } from "./LmdbNativeHandles.ts"
-import { InPlaceFound, release, setKeyToRead, setKeyToWrite, setValue } from "./LmdbNativeInPlace.ts"
+import { InPlaceFound, release, setKeyToRead } from "./LmdbNativeInPlace.ts"
 import type { PackageDbi } from "./LmdbNativePackage.ts"
 import type { NativeRead } from "./LmdbNativeRead.ts"
 import * as Root from "./LmdbNativeRoot.ts"
@@ -16,9 +16,6 @@ import * as Root from "./LmdbNativeRoot.ts"
 /** Of LMDB as applications have it; our build would take more, and they could not read it. */
 const maxKeyBytes = 511
 const maxDuplicateBytes = 511
-
-const appended = { append: true }
-const anywhere = { append: false }
 
 const isInteger = (length: number): boolean => length === 4 || length === 8
 
@@ -33,6 +30,7 @@ export class NativeWrite implements WriteTransaction {
   wrote = false
   /** LMDB refuses to commit after a failed put. */
   failure: LmdbError | undefined
+  #ended = false
   readonly #environment: Environment
   readonly #handles: Map<DbiName.DbiName, Handle>
   readonly #created = new Set<Handle>()
@@ -48,8 +46,14 @@ export class NativeWrite implements WriteTransaction {
     this.#handles = new Map(before.handles)
   }
 
+  /** Without an open transaction the package would crash, or begin one. */
+  #requireOpen(): void {
+    if (this.#ended) throw failed(this.#environment.path, "MDB_BAD_TXN", "the write transaction has ended")
+  }
+
   #handleOf(name: DbiName.DbiName): Handle {
     if (name === this.#name) return this.#handle!
+    this.#requireOpen()
     const handle = this.#handles.get(name)
     const { handles, path } = this.#environment
     if (handle === undefined) throw handles.unusable(name) ?? dbiMissing(path, name)
@@ -88,6 +92,7 @@ export class NativeWrite implements WriteTransaction {
   }
 
   readonly create = (name: DbiName.DbiName, flags: number): void => {
+    this.#requireOpen()
     if (this.dbis().some((dbi) => dbi.name === name)) {
       throw failed(this.#environment.path, "MDB_KEYEXIST", `DBI "${DbiName.display(name)}" is there already`)
     }
@@ -125,7 +130,7 @@ export class NativeWrite implements WriteTransaction {
     this.#requireKey(name, flags, key, keyStart, keyEnd)
     requireWithin(value, valueStart, valueEnd)
     if ((flags & DbiFlags.DUPSORT) === 0) {
-      this.#store(name, dbi, key, keyStart, keyEnd, value, valueStart, valueEnd, append ? appended : anywhere)
+      this.#store(name, dbi, key, keyStart, keyEnd, value, valueStart, valueEnd, append)
     } else {
       this.#putDuplicate(name, dbi, key, keyStart, keyEnd, value, valueStart, valueEnd)
     }
@@ -135,14 +140,12 @@ export class NativeWrite implements WriteTransaction {
     name: DbiName.DbiName, dbi: PackageDbi,
     key: Uint8Array, keyStart: number, keyEnd: number,
     value: Uint8Array, valueStart: number, valueEnd: number,
-    where: typeof anywhere
+    append: boolean
   ): void {
-    setKeyToWrite(key, keyStart, keyEnd)
-    setValue(value, valueStart, valueEnd)
     this.wrote = true
     let stored
     try {
-      stored = dbi.putSync(1, 1, where)
+      stored = this.#environment.instruction.put(dbi, key, keyStart, keyEnd, value, valueStart, valueEnd, append)
     } catch (error) {
       throw this.#fail(error, keyEnd - keyStart + valueEnd - valueStart)
     }
@@ -168,7 +171,7 @@ export class NativeWrite implements WriteTransaction {
     if (found !== undefined && (found.valueEnd === found.valueStart) !== (length === 0)) {
       throw this.#badSize(name, "an empty value beside others of its key, which LMDB cannot hold")
     }
-    this.#store(name, dbi, ownKey, 0, ownKey.length, ownValue, 0, length, anywhere)
+    this.#store(name, dbi, ownKey, 0, ownKey.length, ownValue, 0, length, false)
   }
 
   #outOfOrder(name: DbiName.DbiName): LmdbError {
@@ -178,9 +181,8 @@ export class NativeWrite implements WriteTransaction {
   readonly remove = (name: DbiName.DbiName, key: Uint8Array, start: number, end: number): boolean => {
     const { dbi, flags } = this.#handleOf(name)
     this.#requireKey(name, flags, key, start, end)
-    setKeyToWrite(key, start, end)
     try {
-      const removed = dbi.removeSync(1)
+      const removed = this.#environment.instruction.remove(dbi, key, start, end)
       if (removed) this.wrote = true
       return removed
     } catch (error) {
@@ -196,10 +198,8 @@ export class NativeWrite implements WriteTransaction {
     const { dbi, flags } = this.#handleOf(name)
     this.#requireKey(name, flags, key, keyStart, keyEnd)
     requireWithin(value, valueStart, valueEnd)
-    setKeyToWrite(key, keyStart, keyEnd)
-    setValue(value, valueStart, valueEnd)
     try {
-      const removed = dbi.removeSync(1, 1)
+      const removed = this.#environment.instruction.removePair(dbi, key, keyStart, keyEnd, value, valueStart, valueEnd)
       if (removed) this.wrote = true
       return removed
     } catch (error) {
@@ -233,6 +233,9 @@ export class NativeWrite implements WriteTransaction {
 
   /** Before commit or abort: the cursors and the view. */
   end(): void {
+    this.#ended = true
+    this.#name = undefined
+    this.#environment.instruction.release()
     release()
     this.before.end()
   }

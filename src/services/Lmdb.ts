@@ -141,6 +141,7 @@ export interface ReadTransaction {
   readonly cursor: (dbi: DbiName, from?: Uint8Array) => Cursor
 }
 
+/** Once it has ended, it does nothing but throw. */
 export interface WriteTransaction {
   /** Its own id: the last one + 1. */
   readonly id: bigint

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { compareBytes } from "../../src/domain/ByteOrder.ts"
+import { compareBytes, Sides } from "../../src/domain/ByteOrder.ts"
 import * as DbiFlags from "../../src/domain/DbiFlags.ts"
 import * as KeyOrder from "../../src/domain/KeyOrder.ts"
 
@@ -9,9 +9,21 @@ const Byte = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 }))
 const Key = Schema.Array(Schema.Literals([0, 1, 0x7f, 0x80, 0xff])).check(Schema.isMaxLength(12))
 const Length = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 300 }))
 
-/** Within other bytes, so that a look outside of the range shows. */
-const compare = (order: KeyOrder.KeyOrder, a: ReadonlyArray<number>, b: ReadonlyArray<number>): number =>
-  Math.sign(KeyOrder.compareKeys(order, Uint8Array.from([9, ...a, 200]), 1, 1 + a.length, Uint8Array.from([8, 7, ...b, 3]), 2, 2 + b.length))
+const sides = new Sides()
+
+/** The sign, which is the same with `sides` and without. */
+const signOf = (compared: (sides?: Sides) => number): number => {
+  const sign = Math.sign(compared())
+  assert.strictEqual(Math.sign(compared(sides)), sign)
+  return sign
+}
+
+/** Within other bytes, so that a look outside of the range shows: behind it they are the same, too. */
+const compare = (order: KeyOrder.KeyOrder, a: ReadonlyArray<number>, b: ReadonlyArray<number>): number => {
+  const left = Uint8Array.from([9, ...a, 200, 200, 200, 200])
+  const right = Uint8Array.from([8, 7, ...b, 200, 200, 200, 200])
+  return signOf((sides) => KeyOrder.compareKeys(order, left, 1, 1 + a.length, right, 2, 2 + b.length, sides))
+}
 
 const integerOf = (key: ReadonlyArray<number>): bigint => key.reduceRight((sum, byte) => sum << 8n | BigInt(byte), 0n)
 
@@ -33,9 +45,9 @@ describe("key orders", () => {
     const a = new Uint8Array(length).fill(7)
     const b = new Uint8Array(other).fill(7)
     if (at < length) a[at] = byte
-    assert.strictEqual(Math.sign(compareBytes(a, 0, length, b, 0, other)), Buffer.compare(a, b))
+    assert.strictEqual(signOf((sides) => compareBytes(a, 0, length, b, 0, other, sides)), Buffer.compare(a, b))
     const shifted = Buffer.concat([Buffer.alloc(3), b, Buffer.alloc(9)])
-    assert.strictEqual(Math.sign(compareBytes(a, 0, length, shifted, 3, 3 + other)), Buffer.compare(a, b))
+    assert.strictEqual(signOf((sides) => compareBytes(a, 0, length, shifted, 3, 3 + other, sides)), Buffer.compare(a, b))
   }, { arbitrary: { runs: 300 } })
 
   it("follows from the flags", () => {

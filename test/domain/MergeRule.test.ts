@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Schema } from "effect"
+import { Sides } from "../../src/domain/ByteOrder.ts"
 import * as EntryBatch from "../../src/domain/EntryBatch.ts"
 import * as MergeRule from "../../src/domain/MergeRule.ts"
 import * as NativeHeader from "../../src/domain/NativeHeader.ts"
@@ -50,6 +51,8 @@ interface Merges {
   }>
 }
 
+const sides = new Sides()
+
 /** The raw local value after merging, or undefined when there is none. */
 const merge = (local: Buffer | undefined, remote: Version, formatVersion: number, cutOff = 0n, txnID = 7n): Buffer | undefined => {
   const batch = batchOf(remote)
@@ -59,6 +62,7 @@ const merge = (local: Buffer | undefined, remote: Version, formatVersion: number
   // Also in the middle of other bytes.
   const raw = Buffer.concat([Buffer.alloc(3, 0xdd), local, Buffer.alloc(40)])
   const decision = MergeRule.decide(raw, 3, 3 + local.length, batch, 1, formatVersion)
+  assert.strictEqual(MergeRule.decide(raw, 3, 3 + local.length, batch, 1, formatVersion, sides), decision)
   if (decision < 0) throw new Error(NativeHeader.problemOf(decision))
   return decision === MergeRule.TakeRemote ? written(remote, formatVersion, txnID) : local
 }

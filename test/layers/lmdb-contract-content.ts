@@ -94,6 +94,22 @@ export const suite = (name: string, make: MakeSubject) => {
         })
       })))
 
+    it.live("of a key with several values, one goes, or all of them", () =>
+      withSubject(Effect.fnUntraced(function*() {
+        yield* change((transaction) => {
+          transaction.create(a, DbiFlags.DUPSORT)
+          for (const key of ["k", "l"]) for (const value of ["one", "three", "two"]) put(transaction, a, key, value)
+        })
+        yield* change((transaction) => {
+          const pair = (value: string) => transaction.removePair(a, bytes("-k-"), 1, 2, bytes(`--${value}`), 2, 2 + value.length)
+          assert.isTrue(pair("three"))
+          assert.isFalse(pair("three"))
+          assert.isFalse(pair("on"))
+          assert.isTrue(transaction.remove(a, bytes("l"), 0, 1))
+        })
+        yield* view((transaction) => assert.deepStrictEqual(entries(transaction, a), ["k=one", "k=two"]))
+      })))
+
     it.live("a DBI may be dropped and made again with other flags in one transaction", () =>
       withSubject(Effect.fnUntraced(function*() {
         yield* change((transaction) => {

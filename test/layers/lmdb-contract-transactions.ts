@@ -103,6 +103,39 @@ export const suite = (name: string, make: MakeSubject) => {
         yield* view((transaction) => assert.deepStrictEqual(entries(transaction, a), ["k=first", "l=first", "m=second"]))
       })))
 
+    it.live("a write transaction that has ended does nothing any more, whether it was committed or aborted", () =>
+      withSubject(Effect.fnUntraced(function*() {
+        const { write } = yield* Lmdb
+        const kept: Array<WriteTransaction> = []
+        const keep = (transaction: WriteTransaction) => {
+          kept.push(transaction)
+          // Its DBI is the one that was used last.
+          put(transaction, a, "k", "new")
+        }
+        yield* filled
+        yield* change(keep)
+        yield* Effect.exit(write((transaction) => Effect.andThen(Effect.sync(() => keep(transaction)), Effect.die("aborted"))))
+        assert.strictEqual(kept.length, 2)
+        const key = bytes("k")
+        const uses: ReadonlyArray<(transaction: WriteTransaction) => unknown> = [
+          (transaction) => put(transaction, a, "k", "late"),
+          (transaction) => transaction.get(a, key, 0, 1),
+          (transaction) => transaction.remove(a, key, 0, 1),
+          (transaction) => transaction.removePair(a, key, 0, 1, key, 0, 1),
+          (transaction) => transaction.create(b, 0),
+          (transaction) => transaction.clear(a),
+          (transaction) => transaction.drop(a)
+        ]
+        for (const transaction of kept) {
+          for (const use of uses) assert.strictEqual(thrown(() => use(transaction)), "LmdbFailure")
+        }
+        yield* view((transaction) => {
+          assert.strictEqual(transaction.id, 2n)
+          assert.deepStrictEqual(transaction.dbis.map(({ name }) => name), [a])
+          assert.deepStrictEqual(entries(transaction, a), ["k=new"])
+        })
+      })))
+
     it.live("what a paused transaction drops and makes again is read as it was, or after the commit", () =>
       withSubject(Effect.fnUntraced(function*() {
         const { read, write } = yield* Lmdb

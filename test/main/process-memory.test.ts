@@ -4,17 +4,17 @@ import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { nativeWorkspace, run } from "./Command.ts"
 
-/** Each program that a process runs says the process's number, the allocator's setting and V8's flags; its worker threads say their largest young generation. */
+/** Each program that a process runs says the process's number, the allocator's two settings and V8's flags; its worker threads say their largest young generation. */
 const saySettings = `data:text/javascript,${encodeURIComponent(`
   import { isMainThread, resourceLimits } from "node:worker_threads"
   const flags = process.execArgv.filter((arg) => arg.startsWith("--max-semi"))
   process.stderr.write(isMainThread
-    ? ["setting", process.pid, process.env.MALLOC_MMAP_THRESHOLD_, "flags" + flags.join("")].map(String).join(" ") + "\\n"
+    ? ["setting", process.pid, process.env.MALLOC_MMAP_THRESHOLD_, process.env.MALLOC_ARENA_MAX, "flags" + flags.join("")].map(String).join(" ") + "\\n"
     : "worker " + resourceLimits.maxYoungGenerationSizeMb + "\\n")
 `)}`
 
 const settingsOf = (text: string) =>
-  Array.from(text.matchAll(/^setting (\d+) (\w+) (\S+)$/gm), ([, pid, setting, flags]) => ({ pid, setting, flags }))
+  Array.from(text.matchAll(/^setting (\d+) (\w+ \w+) (\S+)$/gm), ([, pid, setting, flags]) => ({ pid, setting, flags }))
 
 const started = (args: ReadonlyArray<string>, env = {}) =>
   Effect.flatMap(nativeWorkspace, ({ file }) => run([...args, "-c", file], { env, node: ["--import", saySettings] }))
@@ -25,7 +25,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("memory", (it) => {
       const { code, err } = yield* started(["sync", "--only-once", "--timeout", "40s"])
       assert.strictEqual(code, 0, err)
       const [first, second, ...more] = settingsOf(err)
-      assert.deepStrictEqual([first?.setting, second?.setting, more], ["undefined", "131072", []], err)
+      assert.deepStrictEqual([first?.setting, second?.setting, more], ["undefined undefined", "131072 1", []], err)
       assert.strictEqual(first?.pid, second?.pid)
       assert.deepStrictEqual([first?.flags, second?.flags], ["flags", "flags--max-semi-space-size=4"])
       assert.include(err, "worker 12\n")
@@ -35,8 +35,11 @@ layer(NodeServices.layer, { excludeTestServices: true })("memory", (it) => {
     Effect.gen(function*() {
       const own = yield* started(["sync", "--only-once", "--timeout", "40s"], { MALLOC_MMAP_THRESHOLD_: "65536" })
       assert.strictEqual(own.code, 0, own.err)
-      assert.deepStrictEqual(settingsOf(own.err).map(({ setting }) => setting), ["65536"])
+      assert.deepStrictEqual(settingsOf(own.err).map(({ setting }) => setting), ["65536 undefined"])
+      const heaps = yield* started(["sync", "--only-once", "--timeout", "40s"], { MALLOC_ARENA_MAX: "3" })
+      assert.strictEqual(heaps.code, 0, heaps.err)
+      assert.deepStrictEqual(settingsOf(heaps.err).map(({ setting }) => setting), ["undefined 3", "131072 3"])
       const list = yield* started(["snapshots", "list"])
-      assert.deepStrictEqual(settingsOf(list.err).map(({ setting }) => setting), ["undefined"], list.err)
+      assert.deepStrictEqual(settingsOf(list.err).map(({ setting }) => setting), ["undefined undefined"], list.err)
     }))
 })

@@ -7,6 +7,7 @@
  *
  * A loop stops after `steps` steps and goes on where it was with the next call, so that its thread can turn to other things.
  */
+import { Sides } from "../../domain/ByteOrder.ts"
 import type * as DbiName from "../../domain/DbiName.ts"
 import type { EntryBatch } from "../../domain/EntryBatch.ts"
 import { compareKeys, type KeyOrder, reverse } from "../../domain/KeyOrder.ts"
@@ -60,6 +61,8 @@ export class MergeWalk implements MergeEntries {
   /** What follows has not been compared with what was skipped. */
   private skipped = false
   private index = 0
+  private readonly keys = new Sides()
+  private readonly values = new Sides()
 
   /** `view`: undefined for a DBI without entries. */
   constructor(dbi: DbiName.DbiName, order: KeyOrder, rule: Rule, sink: Sink, view: ReadTransaction | undefined) {
@@ -90,14 +93,14 @@ export class MergeWalk implements MergeEntries {
     while (i < batch.count && steps-- > 0) {
       if (hasLocal && cursor !== undefined) {
         const difference = compareKeys(
-          order, cursor.key, cursor.keyStart, cursor.keyEnd, batch.bytes, batch.keyStart[i]!, batch.keyEnd[i]!
+          order, cursor.key, cursor.keyStart, cursor.keyEnd, batch.bytes, batch.keyStart[i]!, batch.keyEnd[i]!, this.keys
         )
         if (difference < 0) {
           hasLocal = cursor.next()
           continue
         }
         if (difference === 0) {
-          const decision = decide(cursor.value, cursor.valueStart, cursor.valueEnd, batch, i, formatVersion)
+          const decision = decide(cursor.value, cursor.valueStart, cursor.valueEnd, batch, i, formatVersion, this.values)
           if (decision < 0) throw notNative(this.dbi, cursor, decision)
           if (decision === TakeRemote) this.sink.take(batch, i, isTombstone(batch, i, formatVersion))
           hasLocal = cursor.next()
@@ -159,6 +162,7 @@ export class MergeLookups implements MergeEntries {
   private readonly sink: Sink
   private readonly rising: RisingKeys
   private index = 0
+  private readonly values = new Sides()
 
   constructor(dbi: DbiName.DbiName, order: KeyOrder, rule: Rule, sink: Sink, transaction: WriteTransaction) {
     this.dbi = dbi
@@ -189,7 +193,7 @@ export class MergeLookups implements MergeEntries {
       const local = this.transaction.get(this.dbi, key, keyStart, keyEnd)
       const decision = local === undefined
         ? decideAbsent(batch, i, formatVersion, cutOffHigh, cutOffLow)
-        : decide(local.value, local.valueStart, local.valueEnd, batch, i, formatVersion)
+        : decide(local.value, local.valueStart, local.valueEnd, batch, i, formatVersion, this.values)
       if (decision < 0) throw notNative(this.dbi, { key, keyStart, keyEnd }, decision)
       // Add and TakeRemote are the same number.
       if (decision === TakeRemote) this.sink.take(batch, i, isTombstone(batch, i, formatVersion))

@@ -7,7 +7,7 @@
  * value loses, unless the shadow's time is 1, too, and the new value is smaller. The next copy then gives what still differs the current time.
  * Source: docs/sync.md.
  */
-import { compareBytes } from "../../domain/ByteOrder.ts"
+import { compareBytes, Sides } from "../../domain/ByteOrder.ts"
 import * as DupsortKey from "../../domain/DupsortKey.ts"
 import { compareKeys, integer, type KeyOrder } from "../../domain/KeyOrder.ts"
 import * as NativeHeader from "../../domain/NativeHeader.ts"
@@ -50,6 +50,8 @@ export class ShadowWalk {
   private hasMain = false
   private hasShadow = false
   private started = false
+  private readonly keys = new Sides()
+  private readonly values = new Sides()
 
   /** `shadow`: undefined when there is none yet. */
   constructor(
@@ -86,7 +88,7 @@ export class ShadowWalk {
         continue
       }
       const difference = this.hasMain
-        ? compareKeys(this.order, main.key, main.keyStart, main.keyEnd, shadow.key, shadow.keyStart, shadow.keyEnd)
+        ? compareKeys(this.order, main.key, main.keyStart, main.keyEnd, shadow.key, shadow.keyStart, shadow.keyEnd, this.keys)
         : 1
       if (difference < 0) {
         this.put()
@@ -149,7 +151,7 @@ export class ShadowWalk {
       if (!this.stamp.first) this.put(shadow)
       return
     }
-    const difference = compareBytes(main.value, main.valueStart, main.valueEnd, shadow.value, value, shadow.valueEnd)
+    const difference = compareBytes(main.value, main.valueStart, main.valueEnd, shadow.value, value, shadow.valueEnd, this.values)
     if (difference === 0) return
     if (!this.stamp.first || (difference < 0 && isFirstTime(shadow.value, shadow.valueStart))) this.put(shadow)
   }
