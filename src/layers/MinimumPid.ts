@@ -32,7 +32,7 @@ const useNumbers = (minimum: number): boolean => {
 const runAgain = Effect.callback<number>((resume) => {
   const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
     stdio: "inherit",
-    // Not in the terminal's foreground group: Ctrl-C would reach it twice, and the second signal kills.
+    // Not in the terminal's foreground group: Ctrl-C would reach it twice.
     detached: true,
     env: { ...process.env, [skip]: "1" }
   })

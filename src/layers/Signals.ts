@@ -1,12 +1,18 @@
 /**
  * The signals that end the daemon. The first one is an event; after ten seconds, or at a second one, the process kills itself with SIGKILL (137), since
  * anything gentler hangs, and keeps LMDB's write lock taken, while a worker thread is in LMDB: the lock recovers from a kill.
+ *
+ * Whoever ends a process often does it twice at once: coreutils' `timeout` signals it and then its group; a terminal signals all of its foreground,
+ * a wrapper among them that passes it on. That is one wish, and what is unsent must be sent.
  */
 import { Effect, Latch } from "effect"
 import type * as Scope from "effect/Scope"
 
 /** Milliseconds from the first signal, or from `arm`, to the kill. */
 const patience = 10_000
+
+/** Milliseconds from the first signal in which others are the same. */
+const sameFor = 500
 
 export interface Signals {
   /** Ends at the first signal, with its name. */
@@ -37,13 +43,19 @@ export const make: Effect.Effect<Signals, never, Scope.Scope> = Effect.gen(funct
   const kill = yield* killing
   const latch = Latch.makeUnsafe(false)
   let signal: string | undefined
+  let signalledAt = 0
   let timer: NodeJS.Timeout | undefined
   const armOnce = () => {
     timer ??= killLater(kill)
   }
   const listener = (received: string) => {
-    if (signal !== undefined) kill(`a second signal, ${received}`)
+    const now = performance.now()
+    if (signal !== undefined) {
+      if (now - signalledAt >= sameFor) kill(`a second signal, ${received}`)
+      return
+    }
     signal = received
+    signalledAt = now
     armOnce()
     latch.openUnsafe()
   }

@@ -100,12 +100,25 @@ layer(NodeServices.layer, { excludeTestServices: true })("a daemon that is told 
       assert.lengthOf((yield* application.send({ do: "list", dbi: "uhcxcw" })).entries, 10)
     }))
 
+  it.effect("twice at once, as `timeout` does it: ends in order", () =>
+    Effect.gen(function*() {
+      const { application, bucket, daemon } = yield* startSide(debugging)
+      yield* waitForLock(daemon, application, bucket)
+      yield* daemon.signal("SIGTERM")
+      yield* Effect.sleep("20 millis")
+      yield* daemon.signal("SIGTERM")
+      yield* daemon.logged("Stopping")
+      yield* application.send({ do: "letGo" })
+      assert.strictEqual(yield* daemon.ended, 0)
+    }))
+
   it.effect("twice: ends at once, with 137", () =>
     Effect.gen(function*() {
       const { application, bucket, daemon } = yield* startSide(debugging)
       yield* waitForLock(daemon, application, bucket)
       yield* daemon.signal("SIGTERM")
       yield* daemon.logged("Stopping")
+      yield* Effect.sleep("600 millis")
       yield* daemon.signal("SIGTERM")
       assert.strictEqual(yield* daemon.ended, 137)
       yield* daemon.logged("a second signal")
