@@ -83,17 +83,15 @@ export const entrySize = (keyLength: number, valueLength: number, flags: number,
   return content === 0 ? 0 : 1 + varintSize(content) + content
 }
 
-const noBytes = new Uint8Array(0)
-
 /** Encodes entries, one after the other, into a buffer that is reused and grows. */
 export class EntryEncoder {
   /** The encoded entries are `bytes[0..length)`. */
   bytes: Uint8Array<ArrayBuffer>
   length = 0
   #lastStart = 0
-  readonly #target = new Words(noBytes)
-  readonly #keys = new Words(noBytes)
-  readonly #values = new Words(noBytes)
+  readonly #target = new Words()
+  readonly #keys = new Words()
+  readonly #values = new Words()
 
   constructor(buffer: Uint8Array<ArrayBuffer> = new Uint8Array(2 ** 20)) {
     this.bytes = buffer

@@ -4,10 +4,12 @@
  */
 
 /** Up to this many bytes a loop is faster than a call into C++. */
-const loopLimit = 256
+export const loopLimit = 256
 
 /** Bytes behind the copy that may be written besides: the target has room for them. */
 export const overrun = 3
+
+const noBytes = new Uint8Array(0)
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
@@ -16,7 +18,7 @@ export class Words {
   bytes: Uint8Array
   view: DataView
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array = noBytes) {
     this.bytes = bytes
     this.view = viewOf(bytes)
   }

@@ -176,7 +176,10 @@ export class MemoryWrite implements WriteTransaction {
     return bytes
   }
 
-  readonly dbis = (): ReadonlyArray<Dbi> => list(this.#tables)
+  readonly dbis = (): ReadonlyArray<Dbi> => {
+    this.#requireOpen()
+    return list(this.#tables)
+  }
 
   readonly create = (name: DbiName.DbiName, flags: number): void => {
     this.#requireOpen()

@@ -10,8 +10,8 @@ import { type LmdbInfo, LmdbError, type LmdbOptions, ReadersFull, Replaced } fro
 import { failed, fromNative, type Facts } from "./LmdbNativeErrors.ts"
 import { type Identity, identityOf, type Meta, readMeta } from "./LmdbNativeFile.ts"
 import { Handles } from "./LmdbNativeHandles.ts"
-import type { PackageRoot, PackageTransaction } from "./LmdbNativePackage.ts"
 import { Instruction } from "./LmdbNativeInstruction.ts"
+import type { PackageRoot, PackageTransaction } from "./LmdbNativePackage.ts"
 import * as Root from "./LmdbNativeRoot.ts"
 
 interface Reader {

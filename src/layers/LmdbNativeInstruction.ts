@@ -9,6 +9,7 @@
  *
  * It answers in the flags, and throws what LMDB's codes stand for, but for two.
  */
+import { none } from "./LmdbNativeInPlace.ts"
 import { getBufferAddress, type PackageDbi, type PackageRoot, write } from "./LmdbNativePackage.ts"
 
 const putFlags = 0x0f
@@ -21,8 +22,6 @@ const failedCondition = 0x4000000
 const keyAt = 12
 /** Bytes: room for the longest key. */
 const instructionBytes = 1024
-
-const none = new Uint8Array(0)
 
 /**
  * Only while a write transaction is open: without one the process would crash. All offsets were checked, and the key's length: LMDB reads what is there.

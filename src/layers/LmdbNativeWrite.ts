@@ -83,6 +83,7 @@ export class NativeWrite implements WriteTransaction {
 
   /** LMDB updates the root at commit: the counts of DBIs that are open here are asked for. */
   readonly dbis = (): ReadonlyArray<Dbi> => {
+    this.#requireOpen()
     const { handles, root, toError } = this.#environment
     return handles.dbisOf(Root.list(root, undefined, toError)).map(({ name, flags, entries }) => ({
       name,
@@ -92,7 +93,6 @@ export class NativeWrite implements WriteTransaction {
   }
 
   readonly create = (name: DbiName.DbiName, flags: number): void => {
-    this.#requireOpen()
     if (this.dbis().some((dbi) => dbi.name === name)) {
       throw failed(this.#environment.path, "MDB_KEYEXIST", `DBI "${DbiName.display(name)}" is there already`)
     }

@@ -37,13 +37,16 @@ const deliver = Effect.fnUntraced(function*(bucket: string) {
   yield* fs.rename(`${bucket}/${snapshot}.tmp`, `${bucket}/${snapshot}`)
 })
 
-/** Leaves the daemon in a merge that waits for the write lock, which the application holds. */
-const waitForLock = Effect.fnUntraced(function*(daemon: Daemon.Daemon, application: Effect.Success<ReturnType<typeof Application.open>>, bucket: string) {
+/** The daemon is in a merge that waits for the write lock, which the application holds. */
+const startWaiting = Effect.gen(function*() {
+  const side = yield* startSide(debugging)
+  const { application, bucket, daemon } = side
   yield* daemon.logged("Ready")
   yield* application.send({ do: "hold" })
   yield* deliver(bucket)
   const downloaded = yield* daemon.logged("Snapshot downloaded")
   yield* daemon.logged("asking for the write lock", undefined, daemon.log.indexOf(downloaded))
+  return side
 })
 
 layer(NodeServices.layer, { excludeTestServices: true })("a daemon that is told to end", (it) => {
@@ -85,8 +88,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a daemon that is told 
 
   it.effect("while it waits for the write lock that another process holds: kills itself, and leaves the lock to others", () =>
     Effect.gen(function*() {
-      const { application, bucket, daemon, start } = yield* startSide(debugging)
-      yield* waitForLock(daemon, application, bucket)
+      const { application, daemon, start } = yield* startWaiting
       yield* daemon.signal("SIGTERM")
       assert.strictEqual(yield* daemon.ended, 137)
       yield* daemon.logged("Killing the process")
@@ -102,8 +104,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a daemon that is told 
 
   it.effect("twice at once, as `timeout` does it: ends in order", () =>
     Effect.gen(function*() {
-      const { application, bucket, daemon } = yield* startSide(debugging)
-      yield* waitForLock(daemon, application, bucket)
+      const { application, daemon } = yield* startWaiting
       yield* daemon.signal("SIGTERM")
       yield* Effect.sleep("20 millis")
       yield* daemon.signal("SIGTERM")
@@ -114,8 +115,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a daemon that is told 
 
   it.effect("twice: ends at once, with 137", () =>
     Effect.gen(function*() {
-      const { application, bucket, daemon } = yield* startSide(debugging)
-      yield* waitForLock(daemon, application, bucket)
+      const { application, daemon } = yield* startWaiting
       yield* daemon.signal("SIGTERM")
       yield* daemon.logged("Stopping")
       yield* Effect.sleep("600 millis")

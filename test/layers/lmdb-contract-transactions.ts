@@ -118,6 +118,7 @@ export const suite = (name: string, make: MakeSubject) => {
         assert.strictEqual(kept.length, 2)
         const key = bytes("k")
         const uses: ReadonlyArray<(transaction: WriteTransaction) => unknown> = [
+          (transaction) => transaction.dbis(),
           (transaction) => put(transaction, a, "k", "late"),
           (transaction) => transaction.get(a, key, 0, 1),
           (transaction) => transaction.remove(a, key, 0, 1),
