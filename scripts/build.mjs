@@ -13,7 +13,7 @@ const changedAt = (path) => existsSync(path) ? statSync(path).mtimeMs : 0
 
 const newestSource = () => {
   const sources = readdirSync(join(root, "src"), { recursive: true }).map((name) => join("src", name))
-  const inputs = ["src", ...sources, "package.json", "package-lock.json", "rolldown.config.ts", "scripts/build.mjs"]
+  const inputs = ["src", ...sources, "package.json", "package-lock.json", "rolldown.config.ts", "scripts/build.mjs", "scripts/LoadInTurns.ts"]
   return Math.max(...inputs.map((name) => changedAt(join(root, name))))
 }
 
@@ -30,13 +30,12 @@ const replaceBy = (folder, old) => {
 }
 
 const build = async () => {
-  const { build } = await import("rolldown")
-  const { loadConfig } = await import("rolldown/config")
+  const { bundle } = await import("./LoadInTurns.ts")
+  const { default: config } = await import("../rolldown.config.ts")
   process.chdir(root)
-  const config = await loadConfig(join(root, "rolldown.config.ts"))
   const next = mkdtempSync(`${dist}-`)
   try {
-    await build({ logLevel: "warn", ...config, output: { ...config.output, dir: join(next, "new") } })
+    await bundle({ logLevel: "warn", ...config }, { ...config.output, dir: join(next, "new") })
     replaceBy(join(next, "new"), join(next, "old"))
   } finally {
     rmSync(next, { recursive: true })

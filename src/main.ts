@@ -19,7 +19,7 @@ class NotInstalled extends Schema.TaggedError<NotInstalled>()("NotInstalled", { 
   }
 }
 
-/** With a turn for the event loop before and after: a part takes it for 5 to 12 ms, and those of `sync` in a row for 70. */
+/** With a turn for the event loop before and after. In the bundle what the part needs is loaded in turns, too: scripts/LoadInTurns.ts. */
 const load = <A>(part: () => Promise<A>) =>
   Effect.yieldNow.pipe(
     Effect.andThen(Effect.tryPromise({
@@ -28,14 +28,6 @@ const load = <A>(part: () => Promise<A>) =>
     })),
     Effect.tap(Effect.yieldNow)
   )
-
-/** In parts: what reads the configuration, what its errors become, the native part of `lmdb`, and the rest. */
-const loadSync = Effect.gen(function*() {
-  yield* load(() => import("./layers/SettingsYaml.ts"))
-  yield* load(() => import("./mainCommand.ts"))
-  yield* load(() => import("./layers/LmdbNativeBuild.ts"))
-  return yield* load(() => import("./mainSync.ts"))
-})
 
 /** A reader that has seen enough (`--help | head -1`) is no error. */
 const print = (text: string) =>
@@ -56,7 +48,7 @@ const run = (command: Command): Effect.Effect<number, NotInstalled> => {
       return print(command.text)
     case "Sync":
     case "Receive":
-      return Effect.andThen(giveBackFreed, Effect.flatMap(loadSync, ({ sync }) => sync(command)))
+      return Effect.andThen(giveBackFreed, Effect.flatMap(load(() => import("./mainSync.ts")), ({ sync }) => sync(command)))
     case "DropShadow":
       return Effect.flatMap(load(() => import("./mainDropShadow.ts")), ({ dropShadow }) => dropShadow(command))
     case "SnapshotsList":

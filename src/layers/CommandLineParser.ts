@@ -152,6 +152,7 @@ export const parseSpelled = Effect.fnUntraced(function*(spelled: Spelled) {
   const output = Layer.merge(CliConfig.layer({ builtIns: [GlobalFlag.Help] }), CliOutput.layerPresenter({ present }))
   // No version: that flag is answered before.
   const run = Cli.runWith(commandTree((command) => void (found = command)), { version: "", renderErrors: true })
+  yield* Effect.yieldNow
   const command = [commandName, ...spelled.command].join(" ")
   yield* run(canonical(spelled)).pipe(
     Effect.provide(Layer.merge(output, unused)),

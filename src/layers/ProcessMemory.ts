@@ -13,8 +13,6 @@
  *
  * Both are read when a process starts, so this one replaces itself once, before it has anything open: its number, standard streams and arguments stay.
  */
-// @effect-diagnostics-next-line nodeBuiltinImport:off -- before anything else of the command is loaded
-import { execFile } from "node:child_process"
 import { Effect } from "effect"
 
 /** When it is there, whatever its value, all is left alone. */
@@ -33,8 +31,12 @@ export const flags: ReadonlyArray<string> = [`--max-semi-space-size=${semiSpace}
 export const resourceLimits = { maxYoungGenerationSizeMb: 3 * semiSpace }
 
 /** Tried first, since a replacement that fails ends the process: a security policy may forbid it, an upgrade may have removed the file or a flag. */
-const canStartAgain = Effect.callback<boolean>((resume) => {
-  execFile(process.execPath, [...flags, "--version"], (error) => resume(Effect.succeed(error === null)))
+const canStartAgain = Effect.gen(function*() {
+  // Only the commands that start again pay for it: it takes 5 ms.
+  const { execFile } = yield* Effect.promise(() => import("node:child_process"))
+  return yield* Effect.callback<boolean>((resume) => {
+    execFile(process.execPath, [...flags, "--version"], (error) => resume(Effect.succeed(error === null)))
+  })
 })
 
 const replace = Effect.sync(() => {

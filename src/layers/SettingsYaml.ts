@@ -80,6 +80,7 @@ const read = Effect.fnUntraced(function*(file: string, environment: Environment)
       file,
       problems: [error.reason._tag === "NotFound" ? "there is no such file: name it with --config" : `it cannot be read: ${error.message}`]
     }))
+  yield* Effect.yieldNow
   const replaced = mapOutsideComments(text, (part) => replaceVariables(part, environment))
   const { nulls, problems, tree: parsed } = parse(replaced)
   // A database without any keys is one that lacks its path, not one that is absent.
@@ -117,7 +118,10 @@ export const load = Effect.fn("SettingsYaml.load")(function*(options: Options) {
   if (written.tree === undefined) return yield* invalid([...written.problems, ...written.unset])
   const overridden = Object.entries(overrides).reduce((tree, [key, value]) => withValue(tree, key.split("."), new Scalar(value)), written.tree)
   const tree = withDefaults(overridden, environment)
+  // Before and after: this and reading the text take the event loop for 5 ms each, and so does what comes after it.
+  yield* Effect.yieldNow
   const { problems, settings } = check(tree, written.unset, usesBucket)
+  yield* Effect.yieldNow
   const directory = textAt(tree, ["spool_directory"]) ?? ""
   const spool = directory === "" ? undefined : yield* SpoolDirectory.problemOf(directory)
   const spoolProblem: ReadonlyArray<Problem> = spool === undefined ? [] : [{ path: ["spool_directory"], message: spool }]

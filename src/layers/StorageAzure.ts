@@ -11,4 +11,8 @@ import type { AzureOptions } from "../domain/StorageOptions.ts"
 import type { Storage, StorageError } from "../services/Storage.ts"
 
 export const layerWith = (options: AzureOptions): Layer.Layer<Storage, StorageError, FileSystem.FileSystem> =>
-  Layer.unwrap(Effect.map(Effect.promise(() => import("./StorageAzureLayer.ts")), (loaded) => loaded.layerWith(options)))
+  Layer.unwrap(Effect.promise(() => import("./StorageAzureLayer.ts")).pipe(
+    // Making the client takes the event loop for 10 ms more.
+    Effect.tap(Effect.yieldNow),
+    Effect.map((loaded) => loaded.layerWith(options))
+  ))

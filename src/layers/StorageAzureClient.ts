@@ -66,6 +66,7 @@ export const make = Effect.fnUntraced(function*(options: AzureOptions) {
   dialWithin(agent, options.dial_timeout)
   const { keys } = credentials
   const toReason = (error: unknown) => reasonOf(error, keys.hide)
+  yield* Effect.yieldNow
   const client = clients(options, agent, credentials)
   const sendWith = StorageClient.sending({ client, agent, keys, reasonOf: toReason, mayBeStale: mayBeStaleKey })
   const inTime = StorageClient.within("client_timeout", options.client_timeout)

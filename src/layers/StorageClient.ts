@@ -49,6 +49,8 @@ export const sending =
   <Client>({ agent, client, keys, mayBeStale, reasonOf }: Parts<Client>): StorageClient<Client, never>["sendWith"] =>
   <A>(request: Request<Client, A>, controller: AbortController) =>
     Effect.andThen(keys.refresh, agent.refresh).pipe(
+      // The SDK's part of a request takes the event loop for 10 ms while its code is new.
+      Effect.tap(Effect.yieldNow),
       Effect.andThen(Effect.callback<A, Reason>((resume) => {
         const settled = request(client(), { abortSignal: controller.signal }).then(
           (answer) => resume(Effect.succeed(answer)),

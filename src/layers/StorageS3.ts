@@ -10,4 +10,8 @@ import type { S3Options } from "../domain/StorageOptions.ts"
 import type { Storage, StorageError } from "../services/Storage.ts"
 
 export const layerWith = (options: S3Options): Layer.Layer<Storage, StorageError, FileSystem.FileSystem> =>
-  Layer.unwrap(Effect.map(Effect.promise(() => import("./StorageS3Layer.ts")), (loaded) => loaded.layerWith(options)))
+  Layer.unwrap(Effect.promise(() => import("./StorageS3Layer.ts")).pipe(
+    // Making the client takes the event loop for 10 ms more.
+    Effect.tap(Effect.yieldNow),
+    Effect.map((loaded) => loaded.layerWith(options))
+  ))

@@ -5,6 +5,8 @@
 import { S3Client } from "@aws-sdk/client-s3"
 import { NodeHttpHandler } from "@smithy/node-http-handler"
 import { DateTime, Duration, Effect } from "effect"
+// @effect-diagnostics-next-line nodeBuiltinImport:off -- within the SDK's promises
+import { setImmediate } from "node:timers/promises"
 import type { S3Options } from "../domain/StorageOptions.ts"
 import { Refused } from "../services/Storage.ts"
 import * as StorageAgent from "./StorageAgent.ts"
@@ -42,6 +44,13 @@ const credentialsOf = (keys: StorageKeyFiles.KeySource) => {
 /** What the SDK has to say comes as errors, too; without a logger it writes to the console. */
 const silent = { trace: () => {}, debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
+/** With a turn of the event loop between what the SDK makes of a request, which it does in one go, and the request itself: 10 ms each while the code is new. */
+class Handler extends NodeHttpHandler {
+  override handle(...args: Parameters<NodeHttpHandler["handle"]>) {
+    return setImmediate().then(() => super.handle(...args))
+  }
+}
+
 const clientOf = (options: S3Options, endpoint: Endpoint, agent: StorageAgent.StorageAgent, keys: StorageKeyFiles.KeySource) =>
   new S3Client({
     endpoint: endpoint.url.href,
@@ -58,7 +67,7 @@ const clientOf = (options: S3Options, endpoint: Endpoint, agent: StorageAgent.St
     useFipsEndpoint: false,
     // Older servers don't answer it, and with agents of our own the handler does not wait for the answer.
     expectContinueHeader: false,
-    requestHandler: new NodeHttpHandler({
+    requestHandler: new Handler({
       ...agent.agent,
       connectionTimeout: Duration.toMillis(options.dial_timeout),
       // Time-outs of whole operations are ours.
@@ -73,10 +82,13 @@ export const make = Effect.fnUntraced(function*(options: S3Options) {
   const fail = StorageClient.failing(place, notThere)
   const setUp = Effect.all([StorageAgent.make(options, endpoint.target), StorageKeyFiles.make(options)])
   const [agent, keys] = yield* Effect.mapError(setUp, (reason) => fail("open", "", reason))
+  yield* Effect.yieldNow
   const client = yield* Effect.acquireRelease(
     Effect.sync(() => clientOf(options, endpoint, agent, keys)),
     (client) => Effect.sync(() => client.destroy())
   )
+  // That took the event loop for 10 ms, and so does what starts next.
+  yield* Effect.yieldNow
 
   const toReason = (error: unknown) => reasonOf(error, keys.hide)
   const sendWith = StorageClient.sending({ client: () => client, agent, keys, reasonOf: toReason, mayBeStale: mayBeStaleKeys })
