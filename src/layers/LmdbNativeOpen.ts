@@ -108,8 +108,9 @@ const acquire = Effect.fnUntraced(function*(options: LmdbOptions) {
     )
   }
   const environment = yield* attempt(path, () => openNow(options, path, meta))
-  const cleared = yield* Effect.onError(attempt(path, () => OwnSlots.free(environment, options)), () => close(environment))
-  if (cleared > 0) yield* Effect.logInfo("Cleared readers of dead processes", { cleared, path })
+  const { count, warning } = yield* Effect.onError(attempt(path, () => OwnSlots.free(environment, options)), () => close(environment))
+  if (count > 0) yield* Effect.logInfo("Cleared readers of dead processes", { cleared: count, path })
+  if (warning !== undefined) yield* Effect.logWarning(warning)
   return environment
 })
 

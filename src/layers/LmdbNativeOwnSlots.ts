@@ -25,10 +25,20 @@ const script = "require(process.argv[1]).open(JSON.parse(process.argv[2]))"
 /** Milliseconds: opening takes the write lock, which the application may hold. */
 const patience = 60_000
 
-const openElsewhere = ({ path, root }: Environment, { maxDbs, noSubdir }: LmdbOptions): boolean => {
+/** What is needed of an environment. */
+interface Opened extends Pick<Environment, "identity" | "path" | "ownSlots"> {
+  readonly root: { readonly env: { readonly info: () => { readonly mapSize: number } } }
+}
+
+/** Why it could not be opened. */
+const openElsewhere = ({ path, root }: Opened, { maxDbs, noSubdir }: LmdbOptions): string | undefined => {
   const options = { path: noSubdir ? path : dirname(path), noSubdir, maxDbs, mapSize: root.env.info().mapSize, overlappingSync: false, encoding: "binary" }
   const packagePath = createRequire(import.meta.url).resolve("lmdb")
-  return spawnSync(process.execPath, ["-e", script, packagePath, JSON.stringify(options)], { stdio: "ignore", timeout: patience }).status === 0
+  const args = ["-e", script, packagePath, JSON.stringify(options)]
+  const { error, signal, status, stderr } = spawnSync(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"], timeout: patience, encoding: "utf8" })
+  if (status === 0) return undefined
+  const said = /^\w*Error: .*$/m.exec(stderr ?? "")?.[0]
+  return error?.message ?? said ?? `it ended with ${signal ?? status}`
 }
 
 const inUse = (path: string): LmdbError =>
@@ -39,13 +49,27 @@ const inUse = (path: string): LmdbError =>
       "or let the containers share their process ids"
   )
 
-/** How many slots were freed. Before the first transaction of a newly opened environment. Throws LmdbError. */
-export const free = (environment: Environment, options: LmdbOptions): number => {
-  if (known.has(environment.identity)) return 0
+export interface Freed {
+  /** Slots. */
+  readonly count: number
+  /** What is to be logged, where no other process could be had that frees them. */
+  readonly warning?: string
+}
+
+const none: Freed = { count: 0 }
+
+/** Before the first transaction of a newly opened environment. Throws LmdbError. */
+export const free = (environment: Opened, options: LmdbOptions): Freed => {
+  if (known.has(environment.identity)) return none
   known.add(environment.identity)
-  const before = environment.ownSlots()
-  if (before === 0 || !openElsewhere(environment, options)) return 0
-  const after = environment.ownSlots()
-  if (after > 0) throw inUse(environment.path)
-  return before
+  const count = environment.ownSlots()
+  if (count === 0) return none
+  const failure = openElsewhere(environment, options)
+  if (failure !== undefined) {
+    const warning = `LMDB ${environment.path}: ${count} slots for readers are left by a process that had the id of this one, and keep pages from being used again: ` +
+      `another process could not open it: ${failure}. Tried again at the next start`
+    return { count: 0, warning }
+  }
+  if (environment.ownSlots() > 0) throw inUse(environment.path)
+  return { count }
 }
