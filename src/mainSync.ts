@@ -31,7 +31,7 @@ const layerOf = ({ settings }: Loaded, receiveOnly: boolean) =>
     MemoryBudgetPermits.layerWith({
       download: settings.memory_downloaded_snapshots,
       decompress: settings.memory_decompressed_snapshots
-    }).pipe(Layer.provide(GarbageCollectorV8.layer)),
+    }).pipe(Layer.provide(GarbageCollectorV8.layerInSteps)),
     SpoolFile.layerWith({ directory: settings.spool_directory, memoryLimit: settings.spool_memory }),
     HealthRegistry.layer,
     DatabasesWorker.layer.pipe(Layer.provide(WorkerPool.layerWith({

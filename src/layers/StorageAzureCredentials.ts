@@ -4,9 +4,9 @@
  */
 import type { TokenCredential } from "@azure/identity"
 import { Effect, Redacted } from "effect"
-import * as tls from "node:tls"
 import type { AzureOptions } from "../domain/StorageOptions.ts"
 import * as StorageKeyFiles from "./StorageKeyFiles.ts"
+import { systemAuthorities } from "./SystemAuthorities.ts"
 
 export type Credentials =
   | { readonly _tag: "Key"; readonly keys: StorageKeyFiles.KeySource }
@@ -25,9 +25,12 @@ const sharedKey = ({ account_key, account_key_file, account_name: id, secrets_re
 }
 
 /** Token servers are others than the store: its section `tls` is not theirs, but the system's CAs are trusted, not a list that node brings along. */
-const defaultChain = Effect.promise(() => import("@azure/identity")).pipe(
-  Effect.map(({ DefaultAzureCredential }) => new DefaultAzureCredential({ tlsOptions: { ca: tls.getCACertificates("system") } }))
-)
+const defaultChain = Effect.gen(function*() {
+  const { DefaultAzureCredential } = yield* Effect.promise(() => import("@azure/identity"))
+  const ca = yield* systemAuthorities
+  yield* Effect.yieldNow
+  return new DefaultAzureCredential({ tlsOptions: { ca: [...ca] } })
+})
 
 export const make = Effect.fnUntraced(function*(options: AzureOptions) {
   if (options.use_shared_key) return { _tag: "Key", keys: yield* sharedKey(options) } satisfies Credentials

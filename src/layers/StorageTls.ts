@@ -9,6 +9,7 @@ import { Clock, Duration, Effect, FileSystem, Redacted } from "effect"
 import * as tls from "node:tls"
 import type { Tls } from "../domain/StorageOptions.ts"
 import { Refused } from "../services/Storage.ts"
+import { systemAuthorities } from "./SystemAuthorities.ts"
 
 export interface TlsState {
   /** For the next connection. */
@@ -37,21 +38,18 @@ const readMaterial = Effect.fnUntraced(function*(options: Tls) {
   }
 })
 
-/** Files and folders overlap on most systems: each certificate would be parsed several times. */
-const systemAuthorities = () => Array.from(new Set(tls.getCACertificates("system")))
-
-const contextOf = (options: Tls, { ca, cert, key }: Material) =>
-  Effect.try({
-    try: () => {
-      if (ca !== "" && !ca.includes("-----BEGIN ")) throw new Error("the CA is not PEM")
-      return tls.createSecureContext({
-        ca: ca === "" ? systemAuthorities() : options.add_system_ca_pool ? [ca, ...systemAuthorities()] : [ca],
-        ...(cert === "" ? {} : { cert, key })
-      })
-    },
+/** Parses all certificates, which takes the event loop for 10 ms with those of the system. */
+const contextOf = Effect.fnUntraced(function*(options: Tls, { ca, cert, key }: Material) {
+  if (ca !== "" && !ca.includes("-----BEGIN ")) return yield* badTls("the CA is not PEM")
+  const own = ca === "" ? [] : [ca]
+  const all = ca === "" || options.add_system_ca_pool ? [...own, ...yield* systemAuthorities] : own
+  yield* Effect.yieldNow
+  return yield* Effect.try({
+    try: () => tls.createSecureContext({ ca: all, ...(cert === "" ? {} : { cert, key }) }),
     // OpenSSL says what was wrong and never quotes the input.
     catch: (cause) => badTls(cause instanceof Error ? cause.message : String(cause))
   })
+})
 
 export const make = Effect.fnUntraced(function*(options: Tls) {
   const fs = yield* FileSystem.FileSystem
