@@ -52,3 +52,11 @@ export const run = Effect.fn("Child.run")(function*<S extends Schema.Top>(file: 
 export const runOnly = Effect.fn("Child.runOnly")(function*(file: URL, args: ReadonlyArray<string>) {
   yield* outputOf(`${file.pathname} ${args.join(" ")}`, yield* node(file, args))
 }, Effect.scoped)
+
+/** The first line that it writes; it goes on until the scope ends. */
+export const firstLine = Effect.fn("Child.firstLine")(function*(file: URL, args: ReadonlyArray<string>) {
+  const handle = yield* node(file, args)
+  const said = yield* Stream.runHead(Stream.splitLines(Stream.decodeText(handle.stdout)))
+  if (said._tag === "None") return yield* new ChildFailed({ command: `${file.pathname} ${args.join(" ")}`, problem: "it ended early" })
+  return said.value
+})

@@ -7,7 +7,7 @@ export interface DaemonOptions {
   readonly instance: string
   /** The LMDB's data file. */
   readonly lmdb: string
-  /** Folder of the objects. */
+  /** Folder of the objects, or URL of an S3 server. */
   readonly bucket: string
   /** Where the configuration and large spooled snapshots go. */
   readonly folder: string
@@ -32,6 +32,11 @@ export interface Daemon {
   readonly ended: Effect.Effect<never, DaemonEnded>
 }
 
+const storageOf = ({ bucket }: DaemonOptions) =>
+  bucket.startsWith("http:")
+    ? { type: "s3", options: { endpoint_url: bucket, bucket: "bucket", access_key: "a", secret_key: "s" } }
+    : { type: "fs", options: { root_path: bucket } }
+
 /** JSON is YAML. */
 const configuration = (options: DaemonOptions): string =>
   JSON.stringify(
@@ -41,7 +46,7 @@ const configuration = (options: DaemonOptions): string =>
       storage_poll_interval: options.poll,
       spool_directory: options.folder,
       lmdbs: { main: { path: options.lmdb, options: { no_subdir: true }, schema_tracks_changes: true } },
-      storage: { type: "fs", options: { root_path: options.bucket } }
+      storage: storageOf(options)
     },
     null,
     2

@@ -5,6 +5,7 @@
 import { Effect, FileSystem } from "effect"
 import * as SnapshotName from "../src/domain/SnapshotName.ts"
 import * as Bundle from "./Bundle.ts"
+import * as Child from "./Child.ts"
 import * as Daemon from "./Daemon.ts"
 import * as InProcess from "./InProcess.ts"
 import * as LockHolder from "./LockHolder.ts"
@@ -25,13 +26,31 @@ const untilReady = Effect.fnUntraced(function*(options: Daemon.DaemonOptions) {
   return performance.now() - began
 }, Effect.scoped)
 
-export const run = Effect.fn("DaemonAlone.run")(function*(workspace: Workspace.Workspace) {
+/** With a thousand others beside it that are no snapshots. */
+const others = 1000
+
+const bucketProcess = new URL("bucket.ts", import.meta.url)
+
+/** Where the snapshot is: in a folder, or at an S3 server that is a process of its own. */
+const bucketOf = Effect.fnUntraced(function*(kind: "fs" | "s3", folder: string, snapshot: string) {
   const fs = yield* FileSystem.FileSystem
-  const { entries, snapshot, target } = workspace
-  const folder = yield* fs.makeTempDirectoryScoped({ directory: workspace.folder, prefix: "alone-" })
+  if (kind === "s3") return `http://127.0.0.1:${yield* Child.firstLine(bucketProcess, [objectName, snapshot, String(others)])}`
   const bucket = `${folder}/bucket`
   yield* fs.makeDirectory(bucket)
   yield* fs.copyFile(snapshot, `${bucket}/${objectName}`)
+  return bucket
+})
+
+const titles = {
+  fs: `write lock held for ${heldMillis / 1000} s, then a first load`,
+  s3: `the same from S3, with ${others.toLocaleString("en")} other objects`
+}
+
+export const run = Effect.fn("DaemonAlone.run")(function*(workspace: Workspace.Workspace, kind: "fs" | "s3") {
+  const fs = yield* FileSystem.FileSystem
+  const { entries, snapshot, target } = workspace
+  const folder = yield* fs.makeTempDirectoryScoped({ directory: workspace.folder, prefix: "alone-" })
+  const bucket = yield* bucketOf(kind, folder, snapshot)
   yield* Workspace.makeEmpty(target)
   const { columns, value: millis } = yield* LoopOfDaemon.during(folder, (env) =>
     untilReady({ instance: "a", lmdb: target, bucket, folder, poll: "1s", env }), InProcess.blockedFigure)
@@ -39,7 +58,7 @@ export const run = Effect.fn("DaemonAlone.run")(function*(workspace: Workspace.W
   yield* InProcess.floorOf(entries, "walk", target)
   yield* Workspace.remove(target)
   const row: Row = {
-    "a daemon alone": plain(`write lock held for ${heldMillis / 1000} s, then a first load`),
+    "a daemon alone": plain(titles[kind]),
     entries: plain(entries.toLocaleString("en")),
     "start to ready": plain(seconds(millis)),
     ...columns

@@ -104,8 +104,12 @@ const inProcess = Effect.fnUntraced(function*(
 })
 
 const alone = Effect.fnUntraced(function*(workspace: Workspace.Workspace) {
-  yield* progress(`${workspace.entries} entries: a daemon alone`)
-  return yield* DaemonAlone.run(workspace)
+  const rows: Array<Row> = []
+  for (const kind of ["fs", "s3"] as const) {
+    yield* progress(`${workspace.entries} entries: a daemon alone, ${kind}`)
+    rows.push(yield* DaemonAlone.run(workspace, kind))
+  }
+  return rows
 })
 
 const limitAt = (entries: number, limit: number) =>
@@ -134,7 +138,7 @@ Command.make("bench", flags, Effect.fn(function*({ domains, folder, only, rounds
   const { steal, value } = yield* Proc.withSteal(Effect.forEach(partsOf(domains, only), Effect.fnUntraced(function*(part) {
     const workspace = yield* Workspace.make(temporary, part.domains, seed, part.mode)
     const single = yield* inProcess(workspace, part.scenarios, rounds, peaks)
-    const lock = part.lock ? [yield* alone(workspace)] : []
+    const lock = part.lock ? yield* alone(workspace) : []
     const pair = part.latency ? yield* pairs(workspace) : []
     yield* Workspace.dispose(workspace)
     return { single, lock, pair }
