@@ -11,6 +11,7 @@ import * as StorageAzureCredentials from "./StorageAzureCredentials.ts"
 import { mayBeStaleKey, reasonOf } from "./StorageAzureErrors.ts"
 import * as StorageClient from "./StorageClient.ts"
 import { dialWithin } from "./StorageDial.ts"
+import { growingPages } from "./StorageListing.ts"
 
 /** `send` ends within `client_timeout`. */
 export type Azure = StorageClient.StorageClient<ContainerClient, AzureOptions>
@@ -76,7 +77,8 @@ export const make = Effect.fnUntraced(function*(options: AzureOptions) {
     send: (request) => Effect.suspend(() => inTime(sendWith(request, new AbortController()))),
     sendWith,
     reasonOf: toReason,
-    fail
+    fail,
+    pageSize: growingPages()
   }
   return azure
 })

@@ -6,7 +6,7 @@ import { type StorageError, type StoredObject, Unavailable } from "../services/S
 import type { Reason } from "./StorageAnswerErrors.ts"
 import type { Azure } from "./StorageAzureClient.ts"
 import { chunksOf } from "./StorageBody.ts"
-import { pageSize, sortByName } from "./StorageListing.ts"
+import { sortByName } from "./StorageListing.ts"
 import { sized } from "./StorageSized.ts"
 
 /** A container that is there is fine, also where we may not make any. */
@@ -27,7 +27,7 @@ export const list = Effect.fnUntraced(function*(azure: Azure, below: string) {
   const objects: Array<StoredObject> = []
   let continuationToken: string | undefined
   do {
-    const settings = { maxPageSize: pageSize, ...continuationToken === undefined ? {} : { continuationToken } }
+    const settings = { maxPageSize: azure.pageSize(), ...continuationToken === undefined ? {} : { continuationToken } }
     const { value: page } = yield* azure.send((container, options) => container.listBlobsFlat({ prefix, ...options }).byPage(settings).next())
     for (const { name, properties } of page?.segment.blobItems ?? []) {
       objects.push({ name: name.slice(global_prefix.length), size: properties.contentLength ?? 0, etag: etagOf(properties.etag) })

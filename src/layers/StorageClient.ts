@@ -23,6 +23,8 @@ export interface StorageClient<Client, Options> {
   /** The SDK's errors in the stream of a body. */
   readonly reasonOf: (error: unknown) => Reason
   readonly fail: (operation: StorageError["operation"], name: string, reason: Reason) => StorageError
+  /** Objects that are to be in the next page of a listing. */
+  readonly pageSize: () => number
 }
 
 export const late = (setting: string, duration: Duration.Duration) =>

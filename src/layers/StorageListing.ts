@@ -4,8 +4,21 @@
  */
 import type { StoredObject } from "../services/Storage.ts"
 
-/** Objects that are asked for at a time: the SDKs parse an answer in one go, one of 1000 names in 30 ms and more. */
-export const pageSize = 100
+const fewest = 25
+const most = 250
+
+/**
+ * How many objects the next page of a listing shall have. The SDKs parse a page in one go, and their code is compiled while it runs: at first one of 1000
+ * takes 30 ms and more. So there are few at first, and twice as many from page to page.
+ */
+export const growingPages = (): () => number => {
+  let next = fewest
+  return () => {
+    const size = next
+    next = Math.min(most, 2 * next)
+    return size
+  }
+}
 
 const rank = (unit: number) => unit < 0xd800 ? unit : unit < 0xe000 ? unit + 0x2000 : unit - 0x800
 

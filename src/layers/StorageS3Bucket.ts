@@ -15,7 +15,7 @@ import { Readable } from "node:stream"
 import { type StorageError, type StoredObject, Unavailable } from "../services/Storage.ts"
 import type { Reason } from "./StorageAnswerErrors.ts"
 import { chunksOf } from "./StorageBody.ts"
-import { pageSize, sortByName } from "./StorageListing.ts"
+import { sortByName } from "./StorageListing.ts"
 import type { S3 } from "./StorageS3Client.ts"
 import { sized } from "./StorageSized.ts"
 
@@ -55,7 +55,7 @@ export const list = Effect.fnUntraced(function*(s3: S3, prefix: string) {
       Bucket: bucket,
       Prefix: global_prefix + prefix,
       EncodingType: "url" as const,
-      MaxKeys: pageSize,
+      MaxKeys: s3.pageSize(),
       ...(prefix_folders ? { Delimiter: "/" } : {}),
       ...(token === undefined ? {} : { ContinuationToken: token })
     }

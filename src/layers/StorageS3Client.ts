@@ -12,6 +12,7 @@ import { Refused } from "../services/Storage.ts"
 import * as StorageAgent from "./StorageAgent.ts"
 import * as StorageClient from "./StorageClient.ts"
 import * as StorageKeyFiles from "./StorageKeyFiles.ts"
+import { growingPages } from "./StorageListing.ts"
 import { type Endpoint, endpointOf } from "./StorageS3Endpoint.ts"
 import { mayBeStaleKeys, reasonOf } from "./StorageS3Errors.ts"
 
@@ -99,7 +100,8 @@ export const make = Effect.fnUntraced(function*(options: S3Options) {
     send: (request) => Effect.suspend(() => sendWith(request, new AbortController())),
     sendWith,
     reasonOf: toReason,
-    fail
+    fail,
+    pageSize: growingPages()
   }
   return s3
 })
