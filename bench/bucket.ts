@@ -45,5 +45,5 @@ const answer: http.RequestListener = (request, response) => {
 
 Effect.callback<never>(() => {
   const server = http.createServer(answer)
-  server.listen(0, "127.0.0.1", () => console.log((server.address() as AddressInfo).port))
+  server.listen(0, "127.0.0.1", () => void process.stdout.write(`${(server.address() as AddressInfo).port}\n`))
 }).pipe(NodeRuntime.runMain)
