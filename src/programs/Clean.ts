@@ -7,6 +7,7 @@ import { listingPrefix } from "../domain/SnapshotName.ts"
 import { Settings } from "../services/Settings.ts"
 import { Storage, type StorageError } from "../services/Storage.ts"
 import { CleanerPlan, type Deletion } from "./CleanerPlan.ts"
+import { learnInTurns } from "./ListedSnapshots.ts"
 import type { SyncOptions } from "./SyncState.ts"
 
 const lists = Metric.counter("lightningstream_cleaner_list_calls_total", { incremental: true })
@@ -61,7 +62,8 @@ const round = Effect.fn("Clean.round")(function*(database: string, cleaner: Clea
   const storage = yield* Storage
   yield* Metric.update(lists, 1)
   const objects = yield* storage.list(listingPrefix(database)).pipe(
-    Effect.tapError(() => Metric.update(listsFailed, 1))
+    Effect.tapError(() => Metric.update(listsFailed, 1)),
+    Effect.tap((objects) => learnInTurns(cleaner.plan.names, objects))
   )
   const now = { monotonic: yield* Clock.monotonicTimeNanos, wall: yield* Clock.currentTimeNanos }
   const deletions = cleaner.plan.deletions(objects, now)

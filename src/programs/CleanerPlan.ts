@@ -12,7 +12,7 @@
 import * as SnapshotName from "../domain/SnapshotName.ts"
 import type { MergeResult } from "../services/Database.ts"
 import type { StoredObject } from "../services/Storage.ts"
-import type { Snapshot } from "./SnapshotIndex.ts"
+import { ListedSnapshots, type Snapshot } from "./ListedSnapshots.ts"
 
 export type Reason = "newer snapshot" | "stale instance"
 
@@ -65,6 +65,8 @@ const isSameObject = (a: StoredObject, b: StoredObject): boolean => a.name === b
 
 export class CleanerPlan {
   private readonly rules: CleanerRules
+  /** To be told of a long listing before `deletions` is. */
+  readonly names: ListedSnapshots
   /** Of the last listing, by name. */
   private seen: ReadonlyMap<string, Seen> = new Map()
   /** By name, the last one last. */
@@ -74,6 +76,7 @@ export class CleanerPlan {
 
   constructor(rules: CleanerRules) {
     this.rules = rules
+    this.names = new ListedSnapshots(rules.database)
   }
 
   /** It was read to its end without an error, and all of it was merged. `ended`: of the monotonic clock. */
@@ -99,19 +102,15 @@ export class CleanerPlan {
   /** By instance, oldest first. */
   private see(objects: ReadonlyArray<StoredObject>, now: Now): ReadonlyMap<string, ReadonlyArray<Seen>> {
     const seen = new Map<string, Seen>()
-    const instances = new Map<string, Array<Seen>>()
-    for (const object of objects) {
-      const name = SnapshotName.parse(object.name)
-      if (name === undefined || name.database !== this.rules.database) continue
-      const before = this.seen.get(name.text)
-      const since = before !== undefined && isSameObject(before.snapshot.object, object) ? before.since : now.monotonic
-      const one: Seen = { snapshot: { name, object }, since }
-      seen.set(name.text, one)
-      const list = instances.get(name.instance)
-      if (list === undefined) instances.set(name.instance, [one])
-      else list.push(one)
+    const instances = new Map<string, ReadonlyArray<Seen>>()
+    for (const [instance, snapshots] of this.names.by(objects)) {
+      const list = snapshots.map((snapshot): Seen => {
+        const before = this.seen.get(snapshot.name.text)
+        return before !== undefined && isSameObject(before.snapshot.object, snapshot.object) ? before : { snapshot, since: now.monotonic }
+      })
+      for (const one of list) seen.set(one.snapshot.name.text, one)
+      instances.set(instance, list)
     }
-    for (const list of instances.values()) list.sort((a, b) => SnapshotName.compare(a.snapshot.name, b.snapshot.name))
     this.seen = seen
     this.forgetVanished()
     return instances

@@ -3,6 +3,7 @@ import { Clock, Effect } from "effect"
 import { listingPrefix } from "../domain/SnapshotName.ts"
 import { Settings } from "../services/Settings.ts"
 import { Storage } from "../services/Storage.ts"
+import { learnInTurns } from "./ListedSnapshots.ts"
 import * as Outage from "./Outage.ts"
 import type { SyncState } from "./SyncState.ts"
 
@@ -32,6 +33,7 @@ export const run = Effect.fn("List.run")(function*(state: SyncState) {
   const warned = new Set<string>()
   for (;;) {
     const listed = yield* storage.list(listingPrefix(state.options.database)).pipe(
+      Effect.tap((objects) => learnInTurns(state.index.names, objects)),
       Effect.map((objects) => {
         state.index.update(objects)
         return true

@@ -4,11 +4,7 @@
  */
 import * as SnapshotName from "../domain/SnapshotName.ts"
 import type { StoredObject } from "../services/Storage.ts"
-
-export interface Snapshot {
-  readonly name: SnapshotName.SnapshotName
-  readonly object: StoredObject
-}
+import { ListedSnapshots, type Snapshot } from "./ListedSnapshots.ts"
 
 interface SetAside {
   readonly size: number
@@ -28,29 +24,23 @@ export class SnapshotIndex {
   private readonly mergedNames = new Set<string>()
   /** Names that this process writes or wrote, with their times. */
   private readonly written = new Map<string, bigint>()
-  private readonly database: string
+  /** To be told of a long listing before `update` is. */
+  readonly names: ListedSnapshots
   private newestOwnNano = 0n
   private readonly waitedFor = new Set<string>()
   private listings = 0
   readonly ownInstance: string
 
   constructor(database: string, ownInstance: string) {
-    this.database = database
+    this.names = new ListedSnapshots(database)
     this.ownInstance = ownInstance
   }
 
   /** A new listing of the database's prefix. Everything that is not a snapshot of this database is left out. */
   update(objects: ReadonlyArray<StoredObject>): void {
-    const snapshots = new Map<string, Array<Snapshot>>()
-    for (const object of objects) {
-      const name = SnapshotName.parse(object.name)
-      if (name === undefined || name.database !== this.database) continue
-      if (name.instance === this.ownInstance && name.timestampNano > this.newestOwnNano) this.newestOwnNano = name.timestampNano
-      const list = snapshots.get(name.instance)
-      if (list === undefined) snapshots.set(name.instance, [{ name, object }])
-      else list.push({ name, object })
-    }
-    for (const list of snapshots.values()) list.sort((a, b) => SnapshotName.compare(a.name, b.name))
+    const snapshots = this.names.by(objects)
+    const own = snapshots.get(this.ownInstance)?.at(-1)
+    if (own !== undefined && own.name.timestampNano > this.newestOwnNano) this.newestOwnNano = own.name.timestampNano
     this.snapshots = snapshots
     this.forgetVanished()
     if (this.listings++ === 0) for (const instance of snapshots.keys()) this.waitedFor.add(instance)

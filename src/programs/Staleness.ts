@@ -8,7 +8,7 @@ import type { DatabaseError } from "../services/Database.ts"
 import { Health } from "../services/Health.ts"
 import { Settings } from "../services/Settings.ts"
 import * as Outage from "./Outage.ts"
-import type { Snapshot } from "./SnapshotIndex.ts"
+import type { Snapshot } from "./ListedSnapshots.ts"
 import * as Sweep from "./Sweep.ts"
 import type { SyncState } from "./SyncState.ts"
 
