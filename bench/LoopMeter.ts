@@ -17,6 +17,10 @@ export interface Gaps {
   readonly loopGapMillis: number
   /** Of whichever time between two looks has the most of it. */
   readonly loopBlockedMillis: number
+  /** For which the thread worked in that time: in the rest of it, it waited for something else than work or a core. */
+  readonly workedMillis: number
+  /** Since the process began, when that time ended. */
+  readonly blockedUntilMillis: number
   /** Of all of them together: for how long the loop had something to do. */
   readonly loopBusyMillis: number
 }
@@ -38,7 +42,7 @@ export interface LoopMeter {
   readonly close: () => void
 }
 
-/** Nanoseconds that this thread has waited for a core since it began. Its three numbers: time that it ran, that it waited, and how often it ran. */
+/** Of this thread since it began: nanoseconds that it ran, and that it waited for a core, and how often it ran. */
 const schedulerFile = "/proc/thread-self/schedstat"
 
 /** A clock and how long the loop has slept so far, in milliseconds. */
@@ -56,23 +60,31 @@ export const readTogether = <A extends object>(read: () => A, waited: () => numb
 export const open = (): LoopMeter => {
   const fd = fs.openSync(schedulerFile, "r")
   const buffer = Buffer.alloc(256)
-  const waited = () => Number(buffer.toString("latin1", 0, fs.readSync(fd, buffer, 0, buffer.length, 0)).split(" ")[1]) / 1e6
-  let last = readTogether(clock, waited)
+  const schedule = (index: 0 | 1) => Number(buffer.toString("latin1", 0, fs.readSync(fd, buffer, 0, buffer.length, 0)).split(" ")[index]) / 1e6
+  const read = () => ({ ...clock(), ran: schedule(0) })
+  const waited = () => schedule(1)
+  let last = readTogether(read, waited)
   let gap = 0
   let blocked = 0
+  let worked = 0
+  let until = 0
   let busy = 0
   return {
     look: () => {
-      const next = readTogether(clock, waited)
+      const next = readTogether(read, waited)
       const elapsed = next.now - last.now
       gap = Math.max(gap, elapsed - interval)
       const awake = elapsed - Math.max(next.slept - last.slept, next.waited - last.waited)
-      blocked = Math.max(blocked, awake)
+      if (awake > blocked) {
+        blocked = awake
+        worked = next.ran - last.ran
+        until = next.now
+      }
       busy += awake
       last = next
     },
-    gaps: () => ({ loopGapMillis: gap, loopBlockedMillis: blocked, loopBusyMillis: busy }),
-    reset: () => void (gap = blocked = busy = 0),
+    gaps: () => ({ loopGapMillis: gap, loopBlockedMillis: blocked, workedMillis: worked, blockedUntilMillis: until, loopBusyMillis: busy }),
+    reset: () => void (gap = blocked = worked = until = busy = 0),
     close: () => fs.closeSync(fd)
   }
 }

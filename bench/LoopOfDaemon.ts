@@ -8,7 +8,7 @@ import * as Child from "./Child.ts"
 import * as EventLoop from "./EventLoop.ts"
 import * as LoopMeter from "./LoopMeter.ts"
 import { LoopReport } from "./Results.ts"
-import { type Figure, milliseconds, plain, type Row } from "./Table.ts"
+import { type Figure, milliseconds, plain, type Row, seconds } from "./Table.ts"
 
 /** `use` starts a daemon with this environment, and ends it; `judge` makes a figure of the milliseconds for which its loop was blocked at the longest. */
 export const during = Effect.fn("LoopOfDaemon.during")(function*<A, E, R>(
@@ -19,9 +19,10 @@ export const during = Effect.fn("LoopOfDaemon.during")(function*<A, E, R>(
   const report = `${folder}/loop.json`
   const { loopBlockedMillis: beside, value } = yield* EventLoop.gapsDuring(use(LoopMeter.environment(Bundle.loopProbe, report)))
   const text = yield* (yield* FileSystem.FileSystem).readFileString(report)
-  const { loopBlockedMillis: blocked } = yield* Child.decodeReport("the daemon's event loop", LoopReport, text)
+  const { blockedUntilMillis, loopBlockedMillis: blocked, workedMillis } = yield* Child.decodeReport("the daemon's event loop", LoopReport, text)
   const columns: Row = {
     "event loop blocked": judge(blocked),
+    "of it at work; when": plain(`${milliseconds(workedMillis)}; ${seconds(blockedUntilMillis)}`),
     "blocked in a process beside it": plain(milliseconds(beside))
   }
   return { value, columns }

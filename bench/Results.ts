@@ -27,7 +27,13 @@ export const ScenarioResult = Schema.Struct({
 export type ScenarioResult = typeof ScenarioResult.Type
 
 /** Milliseconds: `Gaps` of LoopMeter.ts. */
-export const LoopReport = Schema.Struct({ loopGapMillis: Schema.Finite, loopBlockedMillis: Schema.Finite, loopBusyMillis: Schema.Finite })
+export const LoopReport = Schema.Struct({
+  loopGapMillis: Schema.Finite,
+  loopBlockedMillis: Schema.Finite,
+  workedMillis: Schema.Finite,
+  blockedUntilMillis: Schema.Finite,
+  loopBusyMillis: Schema.Finite
+})
 
 export const ProberReport = Schema.Struct({
   longestWaitMillis: Schema.Finite,

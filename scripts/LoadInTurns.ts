@@ -85,18 +85,23 @@ const orderOf = (bundle: OutputBundle, file: string): ReadonlyArray<string> => {
   return [...order].slice(0, -1)
 }
 
+/** What counts for loading one: that with a `require` of its own loads a package besides. */
+const weightOf = (output: OutputBundle[string] | undefined): number => {
+  if (output?.type !== "chunk") return ofNode
+  return output.imports.includes("node:module") ? together : output.code.length
+}
+
 /** In groups that are loaded in one go. */
 const grouped = (bundle: OutputBundle, names: ReadonlyArray<string>): ReadonlyArray<ReadonlyArray<string>> => {
   const groups: Array<Array<string>> = [[]]
   let size = 0
   for (const name of names) {
-    const output = bundle[name]
-    const more = output?.type === "chunk" ? output.code.length : ofNode
+    const more = weightOf(bundle[name])
     if (size > 0 && size + more > together) {
       groups.push([])
       size = 0
     }
-    groups.at(-1)!.push(output === undefined ? name : `./${name}`)
+    groups.at(-1)!.push(name in bundle ? `./${name}` : name)
     size += more
   }
   return groups
