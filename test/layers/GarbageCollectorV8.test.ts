@@ -45,11 +45,12 @@ describe("GarbageCollectorV8", () => {
 
   it.live("in steps, the thread is blocked for less", () =>
     Effect.gen(function*() {
-      const { code, err, out } = yield* execute([process.execPath, "--no-warnings", pathOf("../layers/garbage-collector.ts")])
+      // As with event-loop.ts: V8 has no threads of its own there, which would have to be waited for where they have no core.
+      const { code, err, out } = yield* execute([process.execPath, "--no-warnings", "--single-threaded-gc", pathOf("../layers/garbage-collector.ts")])
       assert.strictEqual(code, 0, err)
       const { inOneGo, inSteps } = yield* Schema.decodeEffect(Schema.fromJsonString(Blocked))(out)
-      // Of what it takes in one go, 0.2 to 0.5: also where all cores are busy.
-      assert.isBelow(inSteps, 0.75 * inOneGo)
+      // Of what it takes in one go, 0.23 to 0.29: also where all cores are busy.
+      assert.isBelow(inSteps, 0.5 * inOneGo)
     }).pipe(Effect.provide(NodeServices.layer)))
 
   it.live("where no address space is left to begin with, it is in one go", () =>
