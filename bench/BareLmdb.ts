@@ -1,6 +1,6 @@
 /**
- * The package `lmdb` with as little around it as can be: what the generator, the prober and the floors use, and nothing of src/, so that a
- * floor stays one when the engine changes. Keys and values are read and written in place.
+ * The package `lmdb` with as little around it as can be: what the generator, the prober and the floors use, and nothing
+ * of src/, so that a floor stays one when the engine changes. Keys and values are read and written in place.
  *
  * One environment and one loop at a time per process: the entry under way is the module's.
  */
@@ -63,7 +63,12 @@ export const keyStart = 32
 export const seen = { key: none as Uint8Array, keyEnd: 0, value: none as Uint8Array, valueEnd: 0 }
 
 /** The entry that the next put writes: key `key[keyFrom..keyTo)`, and the value by its offsets in a buffer. */
-export const toPut = { key: none as Uint8Array, keyFrom: 0, keyTo: 0, value: { buffer: none.buffer as ArrayBuffer, start: 0, end: 0, address: 0 } as Value }
+export const toPut = {
+  key: none as Uint8Array,
+  keyFrom: 0,
+  keyTo: 0,
+  value: { buffer: none.buffer as ArrayBuffer, start: 0, end: 0, address: 0 } as Value
+}
 
 /** Values come from this buffer from now on. */
 export const putFrom = (buffer: ArrayBuffer): void => {
@@ -89,7 +94,7 @@ const codec: Codec = {
     encode: () => toPut.value,
     decode: (buffer, length) => {
       seen.value = buffer
-      return seen.valueEnd = length
+      return (seen.valueEnd = length)
     }
   }
 }
@@ -98,14 +103,24 @@ const codec: Codec = {
 export const mapSize = 32 * 2 ** 30
 
 export const open = (path: string, size = mapSize): Environment =>
-  openEnvironment({ ...codec, path, noSubdir: true, mapSize: size, maxDbs: 64, encoding: "binary", overlappingSync: false })
+  openEnvironment({
+    ...codec,
+    path,
+    noSubdir: true,
+    mapSize: size,
+    maxDbs: 64,
+    encoding: "binary",
+    overlappingSync: false
+  })
 
-export const openDbi = (environment: Environment, name: string, create = false): Dbi => environment.openDB({ ...codec, name, create })
+export const openDbi = (environment: Environment, name: string, create = false): Dbi =>
+  environment.openDB({ ...codec, name, create })
 
 /** Of all DBIs, in byte order. */
 export const dbiNames = (environment: Environment): ReadonlyArray<string> => {
   const names: Array<string> = []
-  for (const _ of environment.getKeys({ start: undefined })) names.push(Buffer.from(seen.key.subarray(keyStart, seen.keyEnd)).toString())
+  for (const _ of environment.getKeys({ start: undefined }))
+    names.push(Buffer.from(seen.key.subarray(keyStart, seen.keyEnd)).toString())
   return names
 }
 

@@ -17,7 +17,11 @@ export interface DaemonOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
-export class DaemonEnded extends Data.TaggedError("DaemonEnded")<{ readonly instance: string; readonly how: string; readonly log: string }> {
+export class DaemonEnded extends Data.TaggedError("DaemonEnded")<{
+  readonly instance: string
+  readonly how: string
+  readonly log: string
+}> {
   override get message(): string {
     return `the daemon of instance ${this.instance} ended: ${this.how}. Its last lines:\n${this.log}`
   }
@@ -55,26 +59,28 @@ const configuration = (options: DaemonOptions): string =>
 const linesKept = 20
 
 /** Keeps the last lines of its log, sees when it is ready, and drains the pipe so that logging never stops it. */
-const follow = Effect.fnUntraced(function*(handle: ChildProcessHandle) {
+const follow = Effect.fnUntraced(function* (handle: ChildProcessHandle) {
   const lines: Array<string> = []
   const ready = yield* Deferred.make<void>()
-  yield* Effect.forkScoped(handle.stderr.pipe(
-    Stream.decodeText(),
-    Stream.splitLines,
-    Stream.runForEach((line) =>
-      Effect.suspend(() => {
-        lines.push(line)
-        if (lines.length > linesKept) lines.shift()
-        return line.includes("Ready: ") ? Deferred.succeed(ready, undefined) : Effect.void
-      })
-    ),
-    Effect.ignore
-  ))
+  yield* Effect.forkScoped(
+    handle.stderr.pipe(
+      Stream.decodeText(),
+      Stream.splitLines,
+      Stream.runForEach((line) =>
+        Effect.suspend(() => {
+          lines.push(line)
+          if (lines.length > linesKept) lines.shift()
+          return line.includes("Ready: ") ? Deferred.succeed(ready, undefined) : Effect.void
+        })
+      ),
+      Effect.ignore
+    )
+  )
   return { lines, ready: Deferred.await(ready) }
 })
 
 /** Told to stop (SIGTERM, by its process id) when the scope closes; killed if it has not within 15 s. */
-export const start = Effect.fn("Daemon.start")(function*(command: URL, options: DaemonOptions) {
+export const start = Effect.fn("Daemon.start")(function* (command: URL, options: DaemonOptions) {
   const file = `${options.folder}/${options.instance}.yaml`
   yield* (yield* FileSystem.FileSystem).writeFileString(file, configuration(options))
   const handle = yield* ChildProcess.make(process.execPath, [command.pathname, "--config", file, "sync"], {

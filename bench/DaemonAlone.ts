@@ -1,6 +1,6 @@
 /**
- * One real daemon, whose empty LMDB is being written to by another process when it starts: that one has the write lock for three seconds. Then the daemon
- * merges what is in the bucket, all of it in one transaction.
+ * One real daemon, whose empty LMDB is being written to by another process when it starts: that one has the write lock
+ * for three seconds. Then the daemon merges what is in the bucket, all of it in one transaction.
  */
 import { Effect, FileSystem } from "effect"
 import * as SnapshotName from "../src/domain/SnapshotName.ts"
@@ -15,10 +15,15 @@ import * as Workspace from "./Workspace.ts"
 
 const heldMillis = 3000
 
-const objectName = SnapshotName.format({ database: "main", instance: "other", timestampNano: 1_700_000_000_000_000_000n, extension: "pb.gz" })
+const objectName = SnapshotName.format({
+  database: "main",
+  instance: "other",
+  timestampNano: 1_700_000_000_000_000_000n,
+  extension: "pb.gz"
+})
 
 /** Milliseconds until it was ready, from when the lock was held. */
-const untilReady = Effect.fnUntraced(function*(options: Daemon.DaemonOptions) {
+const untilReady = Effect.fnUntraced(function* (options: Daemon.DaemonOptions) {
   yield* LockHolder.hold(options.lmdb, heldMillis)
   const began = performance.now()
   const daemon = yield* Daemon.start(Bundle.command, options)
@@ -29,12 +34,13 @@ const untilReady = Effect.fnUntraced(function*(options: Daemon.DaemonOptions) {
 /** With a thousand others beside it that are no snapshots. */
 const others = 1000
 
-const bucketProcess = new URL("bucket.ts", import.meta.url)
+const bucketProcess = new URL("./bucket.ts", import.meta.url)
 
 /** Where the snapshot is: in a folder, or at an S3 server that is a process of its own. */
-const bucketOf = Effect.fnUntraced(function*(kind: "fs" | "s3", folder: string, snapshot: string) {
+const bucketOf = Effect.fnUntraced(function* (kind: "fs" | "s3", folder: string, snapshot: string) {
   const fs = yield* FileSystem.FileSystem
-  if (kind === "s3") return `http://127.0.0.1:${yield* Child.firstLine(bucketProcess, [objectName, snapshot, String(others)])}`
+  if (kind === "s3")
+    return `http://127.0.0.1:${yield* Child.firstLine(bucketProcess, [objectName, snapshot, String(others)])}`
   const bucket = `${folder}/bucket`
   yield* fs.makeDirectory(bucket)
   yield* fs.copyFile(snapshot, `${bucket}/${objectName}`)
@@ -46,15 +52,22 @@ const titles = {
   s3: `the same from S3, with ${others.toLocaleString("en")} other objects`
 }
 
-export const run = Effect.fn("DaemonAlone.run")(function*(workspace: Workspace.Workspace, kind: "fs" | "s3") {
+export const run = Effect.fn("DaemonAlone.run")(function* (workspace: Workspace.Workspace, kind: "fs" | "s3") {
   const fs = yield* FileSystem.FileSystem
   const { entries, snapshot, target } = workspace
   const folder = yield* fs.makeTempDirectoryScoped({ directory: workspace.folder, prefix: "alone-" })
   const bucket = yield* bucketOf(kind, folder, snapshot)
   yield* Workspace.makeEmpty(target)
-  const { columns, value: millis } = yield* LoopOfDaemon.during(folder, (env) =>
-    untilReady({ instance: "a", lmdb: target, bucket, folder, poll: "1s", env }), InProcess.blockedFigure)
-  if (millis < heldMillis) return yield* new InProcess.WrongOutcome({ scenario: "a daemon alone", problem: `ready after ${millis} ms, with the lock held` })
+  const { columns, value: millis } = yield* LoopOfDaemon.during(
+    folder,
+    (env) => untilReady({ instance: "a", lmdb: target, bucket, folder, poll: "1s", env }),
+    InProcess.blockedFigure
+  )
+  if (millis < heldMillis)
+    return yield* new InProcess.WrongOutcome({
+      scenario: "a daemon alone",
+      problem: `ready after ${millis} ms, with the lock held`
+    })
   yield* InProcess.floorOf(entries, "walk", target)
   yield* Workspace.remove(target)
   const row: Row = {

@@ -1,4 +1,6 @@
-/** Scenarios of two real daemons on an fs bucket, which hold the same entries: idle first, then changes to either LMDB. */
+/**
+ * Scenarios of two real daemons on an fs bucket, which hold the same entries: idle first, then changes to either LMDB.
+ */
 import { Effect, FileSystem } from "effect"
 import * as Bundle from "./Bundle.ts"
 import * as Child from "./Child.ts"
@@ -9,7 +11,7 @@ import { LatencyResult } from "./Results.ts"
 import { atMost, megabytes, plain, type Row, seconds } from "./Table.ts"
 import * as Workspace from "./Workspace.ts"
 
-const latency = new URL("latency.ts", import.meta.url)
+const latency = new URL("./latency.ts", import.meta.url)
 
 interface Options {
   readonly pollMillis: number
@@ -22,7 +24,7 @@ interface Options {
 const idleSeconds = 10
 
 /** Share of a core that a process uses while nothing happens. */
-const idleShare = Effect.fnUntraced(function*(pid: number) {
+const idleShare = Effect.fnUntraced(function* (pid: number) {
   const before = yield* cpuSeconds(pid)
   yield* Effect.sleep(`${idleSeconds} seconds`)
   return ((yield* cpuSeconds(pid)) - before) / idleSeconds
@@ -31,16 +33,18 @@ const idleShare = Effect.fnUntraced(function*(pid: number) {
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
 const changes = (a: string, b: string, count: number, pollMillis: number) =>
-  Effect.map(Child.run(latency, [a, b, String(count), String(pollMillis)], LatencyResult), ({ report }) => report.millis.toSorted((x, y) => x - y))
+  Effect.map(Child.run(latency, [a, b, String(count), String(pollMillis)], LatencyResult), ({ report }) =>
+    report.millis.toSorted((x, y) => x - y)
+  )
 
 /** How the idle daemon of the pair is, after its first snapshots were sent and merged. */
-const idle = Effect.fnUntraced(function*(daemon: Daemon.Daemon) {
+const idle = Effect.fnUntraced(function* (daemon: Daemon.Daemon) {
   yield* Effect.sleep("3 seconds")
   const share = yield* idleShare(daemon.pid)
   return { share, memory: yield* rssAnon(daemon.pid) }
 })
 
-const folders = Effect.fnUntraced(function*(parent: string) {
+const folders = Effect.fnUntraced(function* (parent: string) {
   const fs = yield* FileSystem.FileSystem
   const folder = yield* fs.makeTempDirectoryScoped({ directory: parent, prefix: "pair-" })
   const bucket = `${folder}/bucket`
@@ -48,16 +52,19 @@ const folders = Effect.fnUntraced(function*(parent: string) {
   return { folder, bucket }
 })
 
-export const run = Effect.fn("DaemonPair.run")(function*(workspace: Workspace.Workspace, { changes: count, limit, pollMillis }: Options) {
+export const run = Effect.fn("DaemonPair.run")(function* (
+  workspace: Workspace.Workspace,
+  { changes: count, limit, pollMillis }: Options
+) {
   const { bucket, folder } = yield* folders(workspace.folder)
   const [lmdbA, lmdbB] = [`${folder}/a.mdb`, `${folder}/b.mdb`]
   for (const lmdb of [lmdbA, lmdbB]) yield* Workspace.copy(workspace.lmdb, lmdb)
   const both = { bucket, folder, poll: `${pollMillis}ms` }
   const peak: [number] = [0]
-  const measure = Effect.fnUntraced(function*(env: Readonly<Record<string, string>>) {
+  const measure = Effect.fnUntraced(function* (env: Readonly<Record<string, string>>) {
     const a = yield* Daemon.start(Bundle.command, { ...both, instance: "a", lmdb: lmdbA })
     const b = yield* Daemon.start(Bundle.command, { ...both, instance: "b", lmdb: lmdbB, env })
-    const run = Effect.gen(function*() {
+    const run = Effect.gen(function* () {
       // Ready when a change has gone from one to the other.
       yield* changes(lmdbA, lmdbB, 0, pollMillis)
       // V8 compiles and collects for a while after the work is done: that is not what a day of idling is like.
@@ -67,14 +74,18 @@ export const run = Effect.fn("DaemonPair.run")(function*(workspace: Workspace.Wo
     })
     return yield* Effect.raceAllFirst([run, a.ended, b.ended, Child.samplePeak(a.pid, peak)])
   }, Effect.scoped)
-  const { columns, value: { rest, times } } = yield* LoopOfDaemon.during(folder, measure)
+  const {
+    columns,
+    value: { rest, times }
+  } = yield* LoopOfDaemon.during(folder, measure)
   const row: Row = {
     "two daemons": plain(`polls of ${pollMillis < 1000 ? `${pollMillis} ms` : `${pollMillis / 1000} s`}`),
     entries: plain(workspace.entries.toLocaleString("en")),
     changes: plain(String(count)),
-    "change to visible, median": limit === undefined
-      ? plain(seconds(times[times.length >> 1]!))
-      : atMost(times[times.length >> 1]!, limit, seconds),
+    "change to visible, median":
+      limit === undefined
+        ? plain(seconds(times[times.length >> 1]!))
+        : atMost(times[times.length >> 1]!, limit, seconds),
     longest: plain(seconds(times.at(-1)!)),
     // The goal is for the default: ten times as many polls are asked for.
     "idle, of a core": pollMillis < 1000 ? plain(percent(rest.share)) : atMost(rest.share, 0.01, percent),

@@ -1,4 +1,7 @@
-/** Writes the LMDBs that are measured, and changes some of their entries. Runs in a process of its own: a file is opened once in a process. */
+/**
+ * Writes the LMDBs that are measured, and changes some of their entries. Runs in a process of its own: a file is opened
+ * once in a process.
+ */
 import * as Bare from "./BareLmdb.ts"
 import { type DbiName, dbis, epochHigh, headerBytes, PdnsEntries, recordsPerDomain, timeSpan } from "./PdnsEntries.ts"
 
@@ -6,7 +9,12 @@ import { type DbiName, dbis, epochHigh, headerBytes, PdnsEntries, recordsPerDoma
 const putsPerTransaction = 200_000
 
 /** `put` is called for each of `count` items in turn; each makes `puts` puts. */
-const inTransactions = (environment: Bare.Environment, count: number, puts: number, put: (item: number) => void): void => {
+const inTransactions = (
+  environment: Bare.Environment,
+  count: number,
+  puts: number,
+  put: (item: number) => void
+): void => {
   const items = Math.ceil(putsPerTransaction / puts)
   for (let start = 0; start < count; start += items) {
     const end = Math.min(count, start + items)
@@ -25,7 +33,10 @@ const putEntry = (entries: PdnsEntries, dbi: Bare.Dbi, skipped: number): void =>
 }
 
 /** PowerDNS's own settings, which go along: key and value of 4 bytes. */
-const settings = [["schemaversion", 5], ["shards", 1]] as const
+const settings = [
+  ["schemaversion", 5],
+  ["shards", 1]
+] as const
 
 const putSettings = (environment: Bare.Environment, skipped: number): void => {
   const dbi = Bare.openDbi(environment, "pdns", true)
@@ -42,7 +53,10 @@ const putSettings = (environment: Bare.Environment, skipped: number): void => {
   })
 }
 
-/** `domains` 0: an LMDB without any DBI. `plain`: values without native headers, as an application in shadow mode writes them. */
+/**
+ * `domains` 0: an LMDB without any DBI. `plain`: values without native headers, as an application in shadow mode writes
+ * them.
+ */
 export const write = (path: string, domains: number, seed: number, plain: boolean): void => {
   const environment = Bare.open(path)
   if (domains === 0) return
@@ -74,18 +88,24 @@ export const write = (path: string, domains: number, seed: number, plain: boolea
   for (const name of dbis) fill[name](Bare.openDbi(environment, name, true))
 }
 
-/** Gives `count` records, spread evenly, a newer time and another value, in one transaction. Returns how many there were. */
+/**
+ * Gives `count` records, spread evenly, a newer time and another value, in one transaction. Returns how many there
+ * were.
+ */
 export const change = (path: string, domains: number, count: number): number => {
   const environment = Bare.open(path)
   const dbi = Bare.openDbi(environment, "records_v5")
   const { seen } = Bare
-  const step = Math.max(1, Math.floor(domains * recordsPerDomain / count))
+  const step = Math.max(1, Math.floor((domains * recordsPerDomain) / count))
   const picked: Array<{ readonly key: Buffer; readonly value: Buffer }> = []
   let index = 0
   for (const _ of dbi.getRange({ start: undefined })) {
     // From the middle: a change of the first entry would be found sooner than one has a right to expect.
     if (index++ % step === step >> 1 && picked.length < count) {
-      picked.push({ key: Buffer.from(seen.key.subarray(Bare.keyStart, seen.keyEnd)), value: Buffer.from(seen.value.subarray(0, seen.valueEnd)) })
+      picked.push({
+        key: Buffer.from(seen.key.subarray(Bare.keyStart, seen.keyEnd)),
+        value: Buffer.from(seen.value.subarray(0, seen.valueEnd))
+      })
     }
   }
   environment.transactionSync(() => {

@@ -4,7 +4,7 @@ import * as LoopMeter from "./LoopMeter.ts"
 
 const openMeter = Effect.acquireRelease(Effect.sync(LoopMeter.open), (meter) => Effect.sync(meter.close))
 
-export const gapsDuring = Effect.fnUntraced(function*<A, E, R>(use: Effect.Effect<A, E, R>) {
+export const gapsDuring = Effect.fnUntraced(function* <A, E, R>(use: Effect.Effect<A, E, R>) {
   const meter = yield* openMeter
   const look = Effect.sync(meter.look)
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(LoopMeter.interval), look)))

@@ -1,6 +1,7 @@
 /**
- * The scenarios of one database: each runs in a fresh process (scenario.ts) with the prober in another one, and its floors (floor.ts) right after it,
- * so that both have the same neighbours. Of several rounds a time is the median, and memory, waits and gaps are the worst.
+ * The scenarios of one database: each runs in a fresh process (scenario.ts) with the prober in another one, and its
+ * floors (floor.ts) right after it, so that both have the same neighbours. Of several rounds a time is the median, and
+ * memory, waits and gaps are the worst.
  */
 import { Data, Effect } from "effect"
 import * as Bundle from "./Bundle.ts"
@@ -12,7 +13,10 @@ import { atMost, type Figure, megabytes, milliseconds, must, plain, type Row, se
 import * as Workspace from "./Workspace.ts"
 
 /** It did not do what it should have: its figures would mean nothing. */
-export class WrongOutcome extends Data.TaggedError("WrongOutcome")<{ readonly scenario: string; readonly problem: string }> {
+export class WrongOutcome extends Data.TaggedError("WrongOutcome")<{
+  readonly scenario: string
+  readonly problem: string
+}> {
   override get message(): string {
     return `${this.scenario}: ${this.problem}`
   }
@@ -26,7 +30,10 @@ interface Round {
   readonly floorMillis: number
   /** A bare commit of as many puts. */
   readonly commitMillis: number
-  /** The longest that the event loop of this process was blocked for meanwhile, which has next to nothing to do: what the machine is to blame for. */
+  /**
+   * The longest that the event loop of this process was blocked for meanwhile, which has next to nothing to do: what
+   * the machine is to blame for.
+   */
   readonly bystanderMillis: number
 }
 
@@ -37,33 +44,49 @@ export interface Judged {
   readonly peak: number
 }
 
-const floors = new URL("floor.ts", import.meta.url)
-const floor = (...args: ReadonlyArray<string>) => Effect.map(Child.run(floors, args, FloorResult), ({ report }) => report)
+const floors = new URL("./floor.ts", import.meta.url)
+const floor = (...args: ReadonlyArray<string>) =>
+  Effect.map(Child.run(floors, args, FloorResult), ({ report }) => report)
 
 /** A floor that goes through so many entries. */
-export const floorOf = Effect.fnUntraced(function*(entries: number, kind: "walk" | "put", ...args: ReadonlyArray<string>) {
+export const floorOf = Effect.fnUntraced(function* (
+  entries: number,
+  kind: "walk" | "put",
+  ...args: ReadonlyArray<string>
+) {
   const result = yield* floor(kind, ...args)
-  if (result.amount !== entries) return yield* new WrongOutcome({ scenario: `floor ${kind}`, problem: `${result.amount} entries instead of ${entries}` })
+  if (result.amount !== entries)
+    return yield* new WrongOutcome({
+      scenario: `floor ${kind}`,
+      problem: `${result.amount} entries instead of ${entries}`
+    })
   return result
 })
 
 /** What the LMDB holds: in shadow mode each entry twice, in main and in the shadow. */
-const stored = ({ entries, mode }: Workspace.Workspace): number => mode === "shadow" ? 2 * entries : entries
+const stored = ({ entries, mode }: Workspace.Workspace): number => (mode === "shadow" ? 2 * entries : entries)
 
 /** The DBIs that have the headers begin with this. */
-const headersPrefix = ({ mode }: Workspace.Workspace): string => mode === "shadow" ? "_sync_shadow_" : ""
+const headersPrefix = ({ mode }: Workspace.Workspace): string => (mode === "shadow" ? "_sync_shadow_" : "")
 
 /** With the prober at `lmdb`. */
 const probed = (lmdb: string, args: ReadonlyArray<string>) =>
   Effect.map(
     LockProbe.during(lmdb, EventLoop.gapsDuring(Child.run(Bundle.scenario, args, ScenarioResult))),
-    ({ probe, value: { loopBlockedMillis, value } }) => ({ scenario: value.report, peak: value.peak, probe, bystanderMillis: loopBlockedMillis })
+    ({ probe, value: { loopBlockedMillis, value } }) => ({
+      scenario: value.report,
+      peak: value.peak,
+      probe,
+      bystanderMillis: loopBlockedMillis
+    })
   )
 
 const expect = (scenario: string, wrote: number, expected: number) =>
-  wrote === expected ? Effect.void : new WrongOutcome({ scenario, problem: `${wrote} entries written instead of ${expected}` })
+  wrote === expected
+    ? Effect.void
+    : new WrongOutcome({ scenario, problem: `${wrote} entries written instead of ${expected}` })
 
-const send = Effect.fnUntraced(function*(workspace: Workspace.Workspace) {
+const send = Effect.fnUntraced(function* (workspace: Workspace.Workspace) {
   const { folder, lmdb, mode, snapshot, target } = workspace
   const round = yield* probed(lmdb, ["send", mode, lmdb, folder, target])
   yield* Workspace.remove(target)
@@ -73,7 +96,7 @@ const send = Effect.fnUntraced(function*(workspace: Workspace.Workspace) {
 })
 
 const firstLoad = (lockMillis: number) =>
-  Effect.fnUntraced(function*(workspace: Workspace.Workspace) {
+  Effect.fnUntraced(function* (workspace: Workspace.Workspace) {
     const { entries, folder, lmdb, mode, snapshot, target } = workspace
     yield* Workspace.makeEmpty(target)
     const round = yield* probed(target, ["merge", mode, target, folder, String(lockMillis), snapshot])
@@ -85,13 +108,19 @@ const firstLoad = (lockMillis: number) =>
     let commitMillis = put.longestCommitMillis
     if (lockMillis > 0) {
       yield* Workspace.makeEmpty(target)
-      commitMillis = (yield* floorOf(stored(workspace), "put", lmdb, target, String(Math.ceil(entriesWritten / transactions)))).longestCommitMillis
+      commitMillis = (yield* floorOf(
+        stored(workspace),
+        "put",
+        lmdb,
+        target,
+        String(Math.ceil(entriesWritten / transactions))
+      )).longestCommitMillis
     }
     yield* Workspace.remove(target)
     return { ...round, floorMillis: gunzip.millis + put.millis, commitMillis } satisfies Round
   })
 
-const nothingNew = Effect.fnUntraced(function*(workspace: Workspace.Workspace) {
+const nothingNew = Effect.fnUntraced(function* (workspace: Workspace.Workspace) {
   const { entries, folder, lmdb, mode, snapshot } = workspace
   const round = yield* probed(lmdb, ["merge", mode, lmdb, folder, "0", snapshot, snapshot, snapshot])
   yield* expect("3 merges, nothing new", round.scenario.entriesWritten, 0)
@@ -102,7 +131,7 @@ const nothingNew = Effect.fnUntraced(function*(workspace: Workspace.Workspace) {
   return { ...round, floorMillis: 3 * gunzip.millis + first.millis + 2 * next.millis, commitMillis: 0 } satisfies Round
 })
 
-const oneChanged = Effect.fnUntraced(function*(workspace: Workspace.Workspace) {
+const oneChanged = Effect.fnUntraced(function* (workspace: Workspace.Workspace) {
   const { changedSnapshot, folder, lmdb, mode, target } = workspace
   yield* Workspace.copy(lmdb, target)
   const round = yield* probed(target, ["merge", mode, target, folder, "0", changedSnapshot])
@@ -130,25 +159,90 @@ export interface Scenario {
 }
 
 const untouched = (probe: ProberReport, { transactions }: ScenarioResult): Figure =>
-  must(transactions === 0 && probe.firstId === probe.lastId, `${milliseconds(probe.longestWaitMillis)}, no write of ours`)
+  must(
+    transactions === 0 && probe.firstId === probe.lastId,
+    `${milliseconds(probe.longestWaitMillis)}, no write of ours`
+  )
 
-const within = (millis: number) => (probe: ProberReport, _: ScenarioResult, commitMillis: number): Figure =>
-  atMost(probe.longestWaitMillis, millis + commitMillis, milliseconds)
+const within =
+  (millis: number) =>
+  (probe: ProberReport, _: ScenarioResult, commitMillis: number): Figure =>
+    atMost(probe.longestWaitMillis, millis + commitMillis, milliseconds)
 
 const waited = (probe: ProberReport): Figure => plain(milliseconds(probe.longestWaitMillis))
 
 export const scenarios: ReadonlyArray<Scenario> = [
   { key: "send", mode: "native", title: "send", round: send, ratio: 1.2, peak: 160, growth: 1.3, lock: untouched },
-  { key: "load", mode: "native", title: "first load", round: firstLoad(0), ratio: 1.5, peak: 700, growth: undefined, lock: waited },
   {
-    key: "load-parts", mode: "native", title: "first load, merge_lock_duration 50ms", round: firstLoad(50),
-    ratio: undefined, peak: 160, growth: undefined, lock: within(60)
+    key: "load",
+    mode: "native",
+    title: "first load",
+    round: firstLoad(0),
+    ratio: 1.5,
+    peak: 700,
+    growth: undefined,
+    lock: waited
   },
-  { key: "merge", mode: "native", title: "3 merges, nothing new", round: nothingNew, ratio: 1.5, peak: 160, growth: 1.3, lock: untouched },
-  { key: "change", mode: "native", title: "merge, 1 changed entry", round: oneChanged, ratio: 1.5, peak: 160, growth: 1.3, lock: within(5) },
-  { key: "shadow-send", mode: "shadow", title: "shadow: send", round: send, ratio: 2, peak: 160, growth: 1.3, lock: untouched },
-  { key: "shadow-load", mode: "shadow", title: "shadow: first load", round: firstLoad(0), ratio: 2, peak: 700, growth: undefined, lock: waited },
-  { key: "shadow-merge", mode: "shadow", title: "shadow: 3 merges, nothing new", round: nothingNew, ratio: 2, peak: 160, growth: 1.3, lock: untouched }
+  {
+    key: "load-parts",
+    mode: "native",
+    title: "first load, merge_lock_duration 50ms",
+    round: firstLoad(50),
+    ratio: undefined,
+    peak: 160,
+    growth: undefined,
+    lock: within(60)
+  },
+  {
+    key: "merge",
+    mode: "native",
+    title: "3 merges, nothing new",
+    round: nothingNew,
+    ratio: 1.5,
+    peak: 160,
+    growth: 1.3,
+    lock: untouched
+  },
+  {
+    key: "change",
+    mode: "native",
+    title: "merge, 1 changed entry",
+    round: oneChanged,
+    ratio: 1.5,
+    peak: 160,
+    growth: 1.3,
+    lock: within(5)
+  },
+  {
+    key: "shadow-send",
+    mode: "shadow",
+    title: "shadow: send",
+    round: send,
+    ratio: 2,
+    peak: 160,
+    growth: 1.3,
+    lock: untouched
+  },
+  {
+    key: "shadow-load",
+    mode: "shadow",
+    title: "shadow: first load",
+    round: firstLoad(0),
+    ratio: 2,
+    peak: 700,
+    growth: undefined,
+    lock: waited
+  },
+  {
+    key: "shadow-merge",
+    mode: "shadow",
+    title: "shadow: 3 merges, nothing new",
+    round: nothingNew,
+    ratio: 2,
+    peak: 160,
+    growth: 1.3,
+    lock: untouched
+  }
 ]
 
 const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1]!
@@ -162,26 +256,39 @@ const blockedLimit = 20
 
 export const blockedFigure = (millis: number): Figure => atMost(millis, blockedLimit, milliseconds)
 
-/** The gap is the machine's business, too: with more threads than cores each waits, and a timer comes late when a virtual core stands still. */
+/**
+ * The gap is the machine's business, too: with more threads than cores each waits, and a timer comes late when a
+ * virtual core stands still.
+ */
 const gaps = (scenarios: ReadonlyArray<ScenarioResult>): Figure => {
   const gap = milliseconds(worst(scenarios.map(({ loopGapMillis }) => loopGapMillis)))
   const blocked = blockedFigure(worst(scenarios.map(({ loopBlockedMillis }) => loopBlockedMillis)))
   return { ...blocked, text: `${gap}, ${blocked.text}` }
 }
 
-export const judge = (scenario: Scenario, workspace: Workspace.Workspace, rounds: ReadonlyArray<Round>, smaller: Judged | undefined): Judged => {
+export const judge = (
+  scenario: Scenario,
+  workspace: Workspace.Workspace,
+  rounds: ReadonlyArray<Round>,
+  smaller: Judged | undefined
+): Judged => {
   const time = median(rounds.map((round) => round.scenario.millis))
   const floorMillis = median(rounds.map((round) => round.floorMillis))
   const peak = worst(rounds.map((round) => round.peak))
   const commitMillis = worst(rounds.map((round) => round.commitMillis))
-  const probe = rounds.map((round) => round.probe).reduce((a, b) => ({
-    longestWaitMillis: Math.max(a.longestWaitMillis, b.longestWaitMillis),
-    takes: a.takes + b.takes,
-    firstId: 0,
-    lastId: a.lastId - a.firstId + b.lastId - b.firstId
-  }))
+  const probe = rounds
+    .map((round) => round.probe)
+    .reduce((a, b) => ({
+      longestWaitMillis: Math.max(a.longestWaitMillis, b.longestWaitMillis),
+      takes: a.takes + b.takes,
+      firstId: 0,
+      lastId: a.lastId - a.firstId + b.lastId - b.firstId
+    }))
   const ratio = time / floorMillis
-  const grown = smaller === undefined || scenario.growth === undefined || smaller.entries < comparable ? Infinity : scenario.growth * smaller.peak
+  const grown =
+    smaller === undefined || scenario.growth === undefined || smaller.entries < comparable
+      ? Infinity
+      : scenario.growth * smaller.peak
   const peakLimit = Math.min(scenario.peak, grown)
   return {
     entries: workspace.entries,

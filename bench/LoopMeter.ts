@@ -1,10 +1,12 @@
 /**
- * Looks at the event loop of this thread: how late each look is, and for how much of the time since the last one the loop was blocked.
+ * Looks at the event loop of this thread: how late each look is, and for how much of the time since the last one the
+ * loop was blocked.
  *
- * A late look alone does not tell that: a timer also comes late while a virtual core stands still. Blocked is what is neither the loop's sleep, which
- * libuv counts, nor time for which the thread was ready and had no core, which the kernel counts. The two overlap where a sleep ends, so the larger
- * one is taken off: what is told is never less than it was. All three are read again when the thread had to wait for a core between reading one and
- * the next: that wait would be taken off one look and be in the other.
+ * A late look alone does not tell that: a timer also comes late while a virtual core stands still. Blocked is what is
+ * neither the loop's sleep, which libuv counts, nor time for which the thread was ready and had no core, which the
+ * kernel counts. The two overlap where a sleep ends, so the larger one is taken off: what is told is never less than it
+ * was. All three are read again when the thread had to wait for a core between reading one and the next: that wait
+ * would be taken off one look and be in the other.
  *
  * Without Effect, since it is also loaded into the measured daemons.
  */
@@ -28,8 +30,14 @@ export interface Gaps {
 /** Environment variable of a process that loads loop-probe.ts: the file for its report, `LoopReport` of Results.ts. */
 export const reportVariable = "LIGHTNINGSTREAM_BENCH_LOOP"
 
-/** Environment with which a process is looked at by `probe`, which is loop-probe.ts or its bundle; the report is there when it has ended. */
-export const environment = (probe: URL, report: string) => ({ NODE_OPTIONS: `--import ${probe.href}`, [reportVariable]: report })
+/**
+ * Environment with which a process is looked at by `probe`, which is loop-probe.ts or its bundle; the report is there
+ * when it has ended.
+ */
+export const environment = (probe: URL, report: string) => ({
+  NODE_OPTIONS: `--import ${probe.href}`,
+  [reportVariable]: report
+})
 
 /** Milliseconds between two looks. */
 export const interval = 2
@@ -49,7 +57,10 @@ const schedulerFile = "/proc/thread-self/schedstat"
 const clock = () => ({ now: performance.now(), slept: performance.nodeTiming.idleTime })
 
 /** Reads the clock while `waited` stands still. */
-export const readTogether = <A extends object>(read: () => A, waited: () => number): A & { readonly waited: number } => {
+export const readTogether = <A extends object>(
+  read: () => A,
+  waited: () => number
+): A & { readonly waited: number } => {
   for (;;) {
     const before = waited()
     const values = read()
@@ -60,7 +71,8 @@ export const readTogether = <A extends object>(read: () => A, waited: () => numb
 export const open = (): LoopMeter => {
   const fd = fs.openSync(schedulerFile, "r")
   const buffer = Buffer.alloc(256)
-  const schedule = (index: 0 | 1) => Number(buffer.toString("latin1", 0, fs.readSync(fd, buffer, 0, buffer.length, 0)).split(" ")[index]) / 1e6
+  const schedule = (index: 0 | 1) =>
+    Number(buffer.toString("latin1", 0, fs.readSync(fd, buffer, 0, buffer.length, 0)).split(" ")[index]) / 1e6
   const read = () => ({ ...clock(), ran: schedule(0) })
   const waited = () => schedule(1)
   let last = readTogether(read, waited)
@@ -83,7 +95,13 @@ export const open = (): LoopMeter => {
       busy += awake
       last = next
     },
-    gaps: () => ({ loopGapMillis: gap, loopBlockedMillis: blocked, workedMillis: worked, blockedUntilMillis: until, loopBusyMillis: busy }),
+    gaps: () => ({
+      loopGapMillis: gap,
+      loopBlockedMillis: blocked,
+      workedMillis: worked,
+      blockedUntilMillis: until,
+      loopBusyMillis: busy
+    }),
     reset: () => void (gap = blocked = worked = until = busy = 0),
     close: () => fs.closeSync(fd)
   }

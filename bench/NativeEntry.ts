@@ -9,7 +9,13 @@ const setKey = (key: string): void => {
 }
 
 /** Writes `text` under `key`, changed at `timestampNano`, in a transaction of its own. */
-export const put = (environment: Bare.Environment, dbi: Bare.Dbi, key: string, text: string, timestampNano: bigint): void => {
+export const put = (
+  environment: Bare.Environment,
+  dbi: Bare.Dbi,
+  key: string,
+  text: string,
+  timestampNano: bigint
+): void => {
   const value = Buffer.concat([Buffer.alloc(headerBytes), Buffer.from(text)])
   value.writeBigUInt64BE(timestampNano, 0)
   environment.transactionSync(() => {
@@ -22,7 +28,11 @@ export const put = (environment: Bare.Environment, dbi: Bare.Dbi, key: string, t
 }
 
 /** What was committed last under `key`. */
-export const get = (environment: Bare.Environment, dbi: Bare.Dbi, key: string): { readonly text: string; readonly timestampNano: bigint } | undefined => {
+export const get = (
+  environment: Bare.Environment,
+  dbi: Bare.Dbi,
+  key: string
+): { readonly text: string; readonly timestampNano: bigint } | undefined => {
   environment.resetReadTxn()
   setKey(key)
   const found = dbi.getBinaryFast(0)

@@ -1,9 +1,11 @@
 /**
- * The content of the LMDBs that are measured: shaped like PowerDNS's (schema 5), reproducible from a seed, in key order.
+ * The content of the LMDBs that are measured: shaped like PowerDNS's (schema 5), reproducible from a seed, in key
+ * order.
  *
- * A domain has one entry in `domains_v5` (key: its number, 4 bytes), one in `domains_v5_0` (key: length, reversed name, number; no value: PowerDNS
- * keeps all of it in the key) and six in `records_v5` (key: number, host, type; 10 to 40 bytes; value of 40 to 80 bytes). Every value comes
- * behind the native header of 24 bytes: docs/format.md (for shadow mode the writer leaves it out). Random parts are as large as in real zones, since they decide how far it compresses.
+ * A domain has one entry in `domains_v5` (key: its number, 4 bytes), one in `domains_v5_0` (key: length, reversed name,
+ * number; no value: PowerDNS keeps all of it in the key) and six in `records_v5` (key: number, host, type; 10 to 40
+ * bytes; value of 40 to 80 bytes). Every value comes behind the native header of 24 bytes: docs/format.md (for shadow
+ * mode the writer leaves it out). Random parts are as large as in real zones, since they decide how far it compresses.
  */
 
 /** Bytes of the native header in front of every value. */
@@ -67,7 +69,7 @@ export class PdnsEntries {
 
   /** Names grow longer with their number, so that they are in the order of the index: by length first. */
   private name(domain: number, at: number): number {
-    const length = 14 + Math.floor(domain * 20 / this.domains)
+    const length = 14 + Math.floor((domain * 20) / this.domains)
     this.bytes.write("moc\0", at, "latin1")
     this.bytes.write(domain.toString(36).padStart(6, "0"), at + 4, "latin1")
     // From the number, not from the state: both DBIs have the same name.

@@ -90,14 +90,23 @@ export const put = (source: string, target: string, putsPerTransaction: number):
     longestCommitMillis = Math.max(longestCommitMillis, performance.now() - done)
   }
   const begin = performance.now()
-  const targets = content.map(({ blocks, count, dbi }) => ({ count, dbi: Bare.openDbi(environment, dbi, true), blocks }))
+  const targets = content.map(({ blocks, count, dbi }) => ({
+    count,
+    dbi: Bare.openDbi(environment, dbi, true),
+    blocks
+  }))
   if (putsPerTransaction === 0) {
     commit(() => targets.forEach(({ blocks, count, dbi }) => new Puts(blocks).put(dbi, count)))
   } else {
     for (const { blocks, count, dbi } of targets) {
       const puts = new Puts(blocks)
-      for (let n = 0; n < count; n += putsPerTransaction) commit(() => puts.put(dbi, Math.min(putsPerTransaction, count - n)))
+      for (let n = 0; n < count; n += putsPerTransaction)
+        commit(() => puts.put(dbi, Math.min(putsPerTransaction, count - n)))
     }
   }
-  return { millis: performance.now() - begin, amount: content.reduce((sum, { count }) => sum + count, 0), longestCommitMillis }
+  return {
+    millis: performance.now() - begin,
+    amount: content.reduce((sum, { count }) => sum + count, 0),
+    longestCommitMillis
+  }
 }

@@ -1,4 +1,6 @@
-/** What the measured processes report on standard output, as one line of JSON: the contract between them and main.ts. */
+/**
+ * What the measured processes report on standard output, as one line of JSON: the contract between them and main.ts.
+ */
 import { Schema } from "effect"
 
 export const FloorResult = Schema.Struct({

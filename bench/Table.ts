@@ -28,7 +28,9 @@ export const megabytes = (value: number): string => `${value.toFixed(0)} MB`
 export const times = (value: number): string => value.toFixed(2)
 
 const cell = ({ goal, reached, text }: Figure): string =>
-  reached === undefined ? text : `${text}${goal === undefined || goal === "" ? "" : ` (${goal})`} ${reached ? "✓" : "✗"}`
+  reached === undefined
+    ? text
+    : `${text}${goal === undefined || goal === "" ? "" : ` (${goal})`} ${reached ? "✓" : "✗"}`
 
 const line = (cells: ReadonlyArray<string>): string => `| ${cells.join(" | ")} |`
 
@@ -38,8 +40,9 @@ export const render = (rows: ReadonlyArray<Row>): string => {
   return [
     line(columns),
     line(columns.map(() => "---")),
-    ...rows.map((row) => line(columns.map((column) => row[column] === undefined ? "–" : cell(row[column]))))
+    ...rows.map((row) => line(columns.map((column) => (row[column] === undefined ? "–" : cell(row[column])))))
   ].join("\n")
 }
 
-export const missed = (rows: ReadonlyArray<Row>): number => rows.flatMap((row) => Object.values(row)).filter(({ reached }) => reached === false).length
+export const missed = (rows: ReadonlyArray<Row>): number =>
+  rows.flatMap((row) => Object.values(row)).filter(({ reached }) => reached === false).length

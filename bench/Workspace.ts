@@ -1,11 +1,14 @@
-/** The data of one size, in a folder that is removed at the end: an LMDB, a copy with one changed entry as a snapshot, and targets made anew. */
+/**
+ * The data of one size, in a folder that is removed at the end: an LMDB, a copy with one changed entry as a snapshot,
+ * and targets made anew.
+ */
 import { Effect, FileSystem } from "effect"
 import * as Bundle from "./Bundle.ts"
 import * as Child from "./Child.ts"
 import { entriesPerDomain } from "./PdnsEntries.ts"
 import { ScenarioResult } from "./Results.ts"
 
-const generator = new URL("generate.ts", import.meta.url)
+const generator = new URL("./generate.ts", import.meta.url)
 
 /** Values of the application with native headers, or without, each DBI with its shadow. */
 export type Mode = "native" | "shadow"
@@ -28,25 +31,25 @@ export const generate = (path: string, domains: number, options: ReadonlyArray<s
   Child.runOnly(generator, ["--path", path, "--domains", String(domains), ...options])
 
 /** What was written goes to the disk now, not while something is measured. */
-const flush = Effect.fnUntraced(function*(path: string) {
+const flush = Effect.fnUntraced(function* (path: string) {
   const file = yield* (yield* FileSystem.FileSystem).open(path, { flag: "r+" })
   yield* file.sync
 }, Effect.scoped)
 
-export const remove = Effect.fnUntraced(function*(path: string) {
+export const remove = Effect.fnUntraced(function* (path: string) {
   const fs = yield* FileSystem.FileSystem
   yield* fs.remove(path, { force: true })
   yield* fs.remove(`${path}-lock`, { force: true })
 })
 
 /** A copy of the LMDB, without a lock file: that one belongs to the file it was made for. */
-export const copy = Effect.fn("Workspace.copy")(function*(source: string, target: string) {
+export const copy = Effect.fn("Workspace.copy")(function* (source: string, target: string) {
   yield* remove(target)
   yield* (yield* FileSystem.FileSystem).copyFile(source, target)
   yield* flush(target)
 })
 
-export const makeEmpty = Effect.fn("Workspace.makeEmpty")(function*(target: string) {
+export const makeEmpty = Effect.fn("Workspace.makeEmpty")(function* (target: string) {
   yield* remove(target)
   yield* generate(target, 0)
 })
@@ -54,7 +57,7 @@ export const makeEmpty = Effect.fn("Workspace.makeEmpty")(function*(target: stri
 const dump = (mode: Mode, lmdb: string, folder: string, snapshot: string) =>
   Child.run(Bundle.scenario, ["send", mode, lmdb, folder, snapshot], ScenarioResult)
 
-export const make = Effect.fn("Workspace.make")(function*(folder: string, domains: number, seed: number, mode: Mode) {
+export const make = Effect.fn("Workspace.make")(function* (folder: string, domains: number, seed: number, mode: Mode) {
   const at = (name: string) => `${folder}/${domains}-${mode}-${name}`
   const workspace: Workspace = {
     mode,
@@ -81,11 +84,11 @@ export const make = Effect.fn("Workspace.make")(function*(folder: string, domain
   return workspace
 })
 
-export const dispose = Effect.fnUntraced(function*(workspace: Workspace) {
+export const dispose = Effect.fnUntraced(function* (workspace: Workspace) {
   yield* Effect.forEach([workspace.lmdb, workspace.snapshot, workspace.changedSnapshot, workspace.target], remove)
 })
 
 /** Size of a file in bytes. */
-export const sizeOf = Effect.fnUntraced(function*(path: string) {
+export const sizeOf = Effect.fnUntraced(function* (path: string) {
   return Number((yield* (yield* FileSystem.FileSystem).stat(path)).size)
 })

@@ -1,6 +1,7 @@
 /**
- * `node bench/bucket.ts OBJECT FILE OTHERS`: an S3 server with one bucket, which has the object, with the file's content, and so many others that are no
- * snapshots. What is stored it takes and forgets. Says its port. Signatures are not looked at.
+ * `node bench/bucket.ts OBJECT FILE OTHERS`: an S3 server with one bucket, which has the object, with the file's
+ * content, and so many others that are no snapshots. What is stored it takes and forgets. Says its port. Signatures are
+ * not looked at.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
@@ -16,30 +17,39 @@ const { size } = fs.statSync(file)
 const contents = (key: string, bytes: number) =>
   `<Contents><Key>${key}</Key><LastModified>2025-01-01T00:00:00.000Z</LastModified><ETag>"e"</ETag><Size>${bytes}</Size></Contents>`
 
-const all = [contents(object, size), ...Array.from({ length: Number(others) }, (_, index) => contents(`main__no-snapshot-${index}`, 1))]
+const all = [
+  contents(object, size),
+  ...Array.from({ length: Number(others) }, (_, index) => contents(`main__no-snapshot-${index}`, 1))
+]
 
 /** Tokens are positions. */
 const listing = (search: URLSearchParams) => {
   const from = Number(search.get("continuation-token") ?? 0)
   const to = from + Number(search.get("max-keys") ?? 1000)
-  const next = to < all.length ? `<IsTruncated>true</IsTruncated><NextContinuationToken>${to}</NextContinuationToken>` : "<IsTruncated>false</IsTruncated>"
+  const next =
+    to < all.length
+      ? `<IsTruncated>true</IsTruncated><NextContinuationToken>${to}</NextContinuationToken>`
+      : "<IsTruncated>false</IsTruncated>"
   return `<?xml version="1.0"?><ListBucketResult>${next}${all.slice(from, to).join("")}</ListBucketResult>`
 }
 
 const uploads = (search: URLSearchParams) =>
   search.has("uploads")
-    ? "<?xml version=\"1.0\"?><InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
-    : "<?xml version=\"1.0\"?><CompleteMultipartUploadResult><ETag>\"e\"</ETag></CompleteMultipartUploadResult>"
+    ? '<?xml version="1.0"?><InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>'
+    : '<?xml version="1.0"?><CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>'
 
 const answer: http.RequestListener = (request, response) => {
   const { pathname, searchParams } = new URL(request.url ?? "", "http://bucket")
   // Read to its end, so that the connection can be used again.
   request.resume().on("end", () => {
     if (request.method === "POST") return response.end(uploads(searchParams))
-    if (request.method !== "GET") return response.writeHead(request.method === "DELETE" ? 204 : 200, { etag: "\"e\"" }).end()
+    if (request.method !== "GET")
+      return response.writeHead(request.method === "DELETE" ? 204 : 200, { etag: '"e"' }).end()
     if (searchParams.has("list-type")) return response.end(listing(searchParams))
     if (!pathname.endsWith(`/${object}`)) return response.writeHead(404).end()
-    fs.createReadStream(file, { highWaterMark: 256 * 1024 }).pipe(response.writeHead(200, { "content-length": size, etag: "\"e\"" }))
+    fs.createReadStream(file, { highWaterMark: 256 * 1024 }).pipe(
+      response.writeHead(200, { "content-length": size, etag: '"e"' })
+    )
   })
 }
 

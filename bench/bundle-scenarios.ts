@@ -1,14 +1,20 @@
-/** Bundles the scenarios, the probe of the event loop and the worker thread's module into dist-bench/, with the settings of the command's own bundle. */
+/**
+ * Bundles the scenarios, the probe of the event loop and the worker thread's module into dist-bench/, with the settings
+ * of the command's own bundle.
+ */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
 import config from "../rolldown.config.ts"
 import { bundle } from "../scripts/LoadInTurns.ts"
 
 Effect.promise(() =>
-  bundle({
-    ...config,
-    cwd: new URL("..", import.meta.url).pathname,
-    logLevel: "warn",
-    input: { scenario: "bench/scenario.ts", "loop-probe": "bench/loop-probe.ts", worker: "src/worker.ts" }
-  }, { ...config.output, dir: "dist-bench" })
+  bundle(
+    {
+      ...config,
+      cwd: new URL("..", import.meta.url).pathname,
+      logLevel: "warn",
+      input: { scenario: "bench/scenario.ts", "loop-probe": "bench/loop-probe.ts", worker: "src/worker.ts" }
+    },
+    { ...config.output, dir: "dist-bench" }
+  )
 ).pipe(NodeRuntime.runMain)

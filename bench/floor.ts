@@ -1,6 +1,6 @@
 /**
- * `node bench/floor.ts KIND FILE …`: the plainest code for the work that cannot be avoided, alone, in a fresh process. What it needs is in memory
- * before the clock starts.
+ * `node bench/floor.ts KIND FILE …`: the plainest code for the work that cannot be avoided, alone, in a fresh process.
+ * What it needs is in memory before the clock starts.
  *
  *     walk LMDB [PREFIX]      every entry of every DBI (whose name begins with PREFIX), in place
  *     deflate SNAPSHOT        zlib level 1, in one stream, over the uncompressed bytes
@@ -23,7 +23,9 @@ const millisSince = (begin: number): number => performance.now() - begin
 
 const walk = (path: string, prefix = ""): FloorResult => {
   const environment = Bare.open(path)
-  const dbis = Bare.dbiNames(environment).filter((name) => name.startsWith(prefix)).map((name) => Bare.openDbi(environment, name))
+  const dbis = Bare.dbiNames(environment)
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => Bare.openDbi(environment, name))
   const begin = performance.now()
   let amount = 0
   for (const dbi of dbis) {
@@ -48,10 +50,12 @@ const through = (stream: zlib.Gzip | zlib.Gunzip, chunks: ReadonlyArray<Buffer>,
 
 const chunksOf = (path: string): ReadonlyArray<Buffer> => {
   const bytes = fs.readFileSync(path)
-  return Array.from({ length: Math.ceil(bytes.length / chunkBytes) }, (_, i) => bytes.subarray(i * chunkBytes, (i + 1) * chunkBytes))
+  return Array.from({ length: Math.ceil(bytes.length / chunkBytes) }, (_, i) =>
+    bytes.subarray(i * chunkBytes, (i + 1) * chunkBytes)
+  )
 }
 
-const gunzip = Effect.fnUntraced(function*(path: string) {
+const gunzip = Effect.fnUntraced(function* (path: string) {
   const chunks = chunksOf(path)
   const begin = performance.now()
   let amount = 0
@@ -59,7 +63,7 @@ const gunzip = Effect.fnUntraced(function*(path: string) {
   return { millis: millisSince(begin), amount, longestCommitMillis: 0 } satisfies FloorResult
 })
 
-const deflate = Effect.fnUntraced(function*(path: string) {
+const deflate = Effect.fnUntraced(function* (path: string) {
   const chunks: Array<Buffer> = []
   yield* through(zlib.createGunzip({ chunkSize: chunkBytes }), chunksOf(path), (chunk) => void chunks.push(chunk))
   const begin = performance.now()
@@ -91,4 +95,7 @@ const kinds: Record<string, () => Effect.Effect<FloorResult>> = {
   commit: () => Effect.sync(() => commit(path))
 }
 
-Effect.flatMap(Effect.suspend(() => kinds[kind]!()), (result) => Console.log(JSON.stringify(result))).pipe(NodeRuntime.runMain)
+Effect.flatMap(
+  Effect.suspend(() => kinds[kind]!()),
+  (result) => Console.log(JSON.stringify(result))
+).pipe(NodeRuntime.runMain)

@@ -1,6 +1,7 @@
 /**
- * `node bench/generate.ts --path FILE --domains N [--seed S]` writes a native LMDB shaped like PowerDNS's, of 8 N entries and two settings
- * (`--domains 0`: without any DBI; `--plain`: without native headers, for shadow mode). `--change K` gives K records of a file that was written before (same `--domains`) a newer time and another value.
+ * `node bench/generate.ts --path FILE --domains N [--seed S]` writes a native LMDB shaped like PowerDNS's, of 8 N
+ * entries and two settings (`--domains 0`: without any DBI; `--plain`: without native headers, for shadow mode).
+ * `--change K` gives K records of a file that was written before (same `--domains`) a newer time and another value.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -17,14 +18,18 @@ const flags = {
   change: Flag.Int("change").pipe(Flag.withDescription("Change so many records instead"), Flag.optional)
 }
 
-Command.make("generate", flags, Effect.fn(function*({ change, domains, path, plain, seed }) {
-  const begin = performance.now()
-  const done = Option.match(change, {
-    onNone: () => {
-      Dataset.write(path, domains, seed, plain)
-      return `wrote ${domains * entriesPerDomain} entries`
-    },
-    onSome: (count) => `changed ${Dataset.change(path, domains, count)} entries`
+Command.make(
+  "generate",
+  flags,
+  Effect.fn(function* ({ change, domains, path, plain, seed }) {
+    const begin = performance.now()
+    const done = Option.match(change, {
+      onNone: () => {
+        Dataset.write(path, domains, seed, plain)
+        return `wrote ${domains * entriesPerDomain} entries`
+      },
+      onSome: (count) => `changed ${Dataset.change(path, domains, count)} entries`
+    })
+    yield* Console.log(`${path}: ${done} in ${((performance.now() - begin) / 1000).toFixed(1)} s`)
   })
-  yield* Console.log(`${path}: ${done} in ${((performance.now() - begin) / 1000).toFixed(1)} s`)
-})).pipe(Command.run({ version: "1" }), Effect.provide(NodeServices.layer), NodeRuntime.runMain)
+).pipe(Command.run({ version: "1" }), Effect.provide(NodeServices.layer), NodeRuntime.runMain)

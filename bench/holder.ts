@@ -1,4 +1,7 @@
-/** `node bench/holder.ts FILE MILLIS`: has LMDB's write lock for so long, as an application with a long transaction, and writes nothing. Says `held`. */
+/**
+ * `node bench/holder.ts FILE MILLIS`: has LMDB's write lock for so long, as an application with a long transaction, and
+ * writes nothing. Says `held`.
+ */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- written within a transaction, where nothing may be waited for
@@ -7,6 +10,6 @@ import * as Bare from "./BareLmdb.ts"
 
 const [path, millis] = process.argv.slice(2) as [string, string]
 
-Effect.sync(() =>
-  Bare.holdLock(Bare.open(path), Number(millis), () => fs.writeSync(1, "held\n"))
-).pipe(NodeRuntime.runMain)
+Effect.sync(() => Bare.holdLock(Bare.open(path), Number(millis), () => fs.writeSync(1, "held\n"))).pipe(
+  NodeRuntime.runMain
+)

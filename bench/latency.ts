@@ -1,7 +1,8 @@
 /**
- * `node bench/latency.ts A B COUNT PAUSE_MILLIS`: how long an entry that was put into LMDB A takes to be seen in LMDB B, and the other way round in turn,
- * COUNT times, while two daemons run. From after the commit of the one to the first look that finds it in the other; a look every 2 ms.
- * One change before, which is not counted, waits until the daemons are ready. Pauses at random, so that no phase of the polls is preferred.
+ * `node bench/latency.ts A B COUNT PAUSE_MILLIS`: how long an entry that was put into LMDB A takes to be seen in LMDB
+ * B, and the other way round in turn, COUNT times, while two daemons run. From after the commit of the one to the first
+ * look that finds it in the other; a look every 2 ms. One change before, which is not counted, waits until the daemons
+ * are ready. Pauses at random, so that no phase of the polls is preferred.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Clock, Console, Effect, Random } from "effect"
@@ -21,21 +22,26 @@ const open = (path: string) => {
 
 type Side = ReturnType<typeof open>
 
-const seenAfter = Effect.fnUntraced(function*(from: Side, to: Side, key: string) {
+const seenAfter = Effect.fnUntraced(function* (from: Side, to: Side, key: string) {
   NativeEntry.put(from.environment, from.dbi, key, "a change", yield* Clock.currentTimeNanos)
   const begin = performance.now()
   while (NativeEntry.get(to.environment, to.dbi, key) === undefined) {
-    if (performance.now() - begin > patience) return yield* Effect.die(new Error(`"${key}" was not seen in ${to.path} after ${patience / 1000} s`))
+    if (performance.now() - begin > patience)
+      return yield* Effect.die(new Error(`"${key}" was not seen in ${to.path} after ${patience / 1000} s`))
     yield* Effect.sleep("2 millis")
   }
   return performance.now() - begin
 })
 
-Effect.gen(function*() {
+Effect.gen(function* () {
   const sides = [open(pathA), open(pathB)] as const
   const millis: Array<number> = []
   for (let i = 0; i <= Number(count); i++) {
-    const time = yield* seenAfter(sides[i % 2]!, sides[(i + 1) % 2]!, `a change for the benchmark, at ${performance.timeOrigin + performance.now()}`)
+    const time = yield* seenAfter(
+      sides[i % 2]!,
+      sides[(i + 1) % 2]!,
+      `a change for the benchmark, at ${performance.timeOrigin + performance.now()}`
+    )
     if (i > 0) millis.push(time)
     yield* Effect.sleep(Number(pauseMillis) * (1 + (yield* Random.next)))
   }

@@ -1,7 +1,8 @@
 /**
- * Loaded into a daemon before anything else (`NODE_OPTIONS="--import …"`): looks at the event loop of its main thread from its first turn to the end of
- * the process, which then writes what it saw to the file that `LoopMeter.reportVariable` names. There are five hundred looks a second: processor time and
- * memory are measured in daemons without it.
+ * Loaded into a daemon before anything else (`NODE_OPTIONS="--import …"`): looks at the event loop of its main thread
+ * from its first turn to the end of the process, which then writes what it saw to the file that
+ * `LoopMeter.reportVariable` names. There are five hundred looks a second: processor time and memory are measured in
+ * daemons without it.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- written while the process ends
 import * as fs from "node:fs"

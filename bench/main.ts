@@ -1,11 +1,13 @@
 /**
- * `npm run bench`: the scenarios of docs/benchmarks.md, each beside its floor and its goal, as Markdown on standard output.
+ * `npm run bench`: the scenarios of docs/benchmarks.md, each beside its floor and its goal, as Markdown on standard
+ * output.
  *
  *     npm run bench                                    800,000 entries (100,000 domains)
  *     npm run bench -- --domains 100000,1000000        and 8 million: several GB of disk, half an hour
  *     npm run bench -- --only send,merge --rounds 1
  *
- * Exit code 1 when a goal was missed. Data is in a temporary folder (`TMPDIR`, or below `--folder`), which is removed at the end.
+ * Exit code 1 when a goal was missed. Data is in a temporary folder (`TMPDIR`, or below `--folder`), which is removed
+ * at the end.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -23,11 +25,15 @@ import * as Workspace from "./Workspace.ts"
 const keys: ReadonlyArray<string> = [...InProcess.scenarios.map(({ key }) => key), "lock", "latency"]
 
 const sizes = (text: string): ReadonlyArray<number> =>
-  text.split(",").map((part) => {
-    const domains = Number(part)
-    if (!Number.isSafeInteger(domains) || domains < 100 || domains > 10_000_000) throw new Error(`expected 100 to 10000000, not ${part}`)
-    return domains
-  }).toSorted((a, b) => a - b)
+  text
+    .split(",")
+    .map((part) => {
+      const domains = Number(part)
+      if (!Number.isSafeInteger(domains) || domains < 100 || domains > 10_000_000)
+        throw new Error(`expected 100 to 10000000, not ${part}`)
+      return domains
+    })
+    .toSorted((a, b) => a - b)
 
 const chosen = (text: string): ReadonlyArray<string> =>
   text.split(",").map((key) => {
@@ -35,7 +41,7 @@ const chosen = (text: string): ReadonlyArray<string> =>
     return key
   })
 
-const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 const flags = {
   domains: Flag.String("domains").pipe(
@@ -48,7 +54,10 @@ const flags = {
     Flag.withDefault(keys.join(",")),
     Flag.mapTryCatch(chosen, messageOf)
   ),
-  rounds: Flag.Int("rounds").pipe(Flag.withDescription("Times are the median of so many, memory and waits the worst"), Flag.withDefault(3)),
+  rounds: Flag.Int("rounds").pipe(
+    Flag.withDescription("Times are the median of so many, memory and waits the worst"),
+    Flag.withDefault(3)
+  ),
   seed: Flag.Int("seed").pipe(Flag.withDescription("Of the generated entries"), Flag.withDefault(1)),
   folder: Flag.String("folder").pipe(Flag.withDescription("Where the temporary folder is made"), Flag.optional)
 }
@@ -74,19 +83,22 @@ interface Part {
 const partsOf = (domains: ReadonlyArray<number>, only: ReadonlyArray<string>): ReadonlyArray<Part> => {
   const withLatency = only.includes("latency")
   const all = [...new Set(withLatency ? [small / entriesPerDomain, ...domains] : domains)].toSorted((a, b) => a - b)
-  const chosenOf = (mode: Workspace.Mode) => InProcess.scenarios.filter((scenario) => scenario.mode === mode && only.includes(scenario.key))
-  return all.flatMap((size) =>
-    modes.map((mode): Part => ({
-      domains: size,
-      mode,
-      scenarios: domains.includes(size) ? chosenOf(mode) : [],
-      lock: only.includes("lock") && mode === "native" && domains.includes(size),
-      latency: withLatency && mode === "native"
-    }))
-  ).filter(({ latency, lock, scenarios }) => latency || lock || scenarios.length > 0)
+  const chosenOf = (mode: Workspace.Mode) =>
+    InProcess.scenarios.filter((scenario) => scenario.mode === mode && only.includes(scenario.key))
+  return all
+    .flatMap((size) =>
+      modes.map((mode): Part => ({
+        domains: size,
+        mode,
+        scenarios: domains.includes(size) ? chosenOf(mode) : [],
+        lock: only.includes("lock") && mode === "native" && domains.includes(size),
+        latency: withLatency && mode === "native"
+      }))
+    )
+    .filter(({ latency, lock, scenarios }) => latency || lock || scenarios.length > 0)
 }
 
-const inProcess = Effect.fnUntraced(function*(
+const inProcess = Effect.fnUntraced(function* (
   workspace: Workspace.Workspace,
   scenarios: ReadonlyArray<InProcess.Scenario>,
   rounds: number,
@@ -96,14 +108,19 @@ const inProcess = Effect.fnUntraced(function*(
   const rows: Array<Row> = []
   for (const scenario of scenarios) {
     yield* progress(`${workspace.entries} entries: ${scenario.title}`)
-    const judged = InProcess.judge(scenario, workspace, yield* InProcess.run(scenario, workspace, rounds), smaller.get(scenario.key))
+    const judged = InProcess.judge(
+      scenario,
+      workspace,
+      yield* InProcess.run(scenario, workspace, rounds),
+      smaller.get(scenario.key)
+    )
     smaller.set(scenario.key, judged)
     rows.push(judged.row)
   }
   return rows
 })
 
-const alone = Effect.fnUntraced(function*(workspace: Workspace.Workspace) {
+const alone = Effect.fnUntraced(function* (workspace: Workspace.Workspace) {
   const rows: Array<Row> = []
   for (const kind of ["fs", "s3"] as const) {
     yield* progress(`${workspace.entries} entries: a daemon alone, ${kind}`)
@@ -115,43 +132,67 @@ const alone = Effect.fnUntraced(function*(workspace: Workspace.Workspace) {
 const limitAt = (entries: number, limit: number) =>
   entries >= large ? 6000 : entries <= 1.1 * small ? limit : undefined
 
-const polls = [{ pollMillis: 1000, limit: 1200 }, { pollMillis: 100, limit: 300 }]
+const polls = [
+  { pollMillis: 1000, limit: 1200 },
+  { pollMillis: 100, limit: 300 }
+]
 
-const pairs = Effect.fnUntraced(function*(workspace: Workspace.Workspace) {
+const pairs = Effect.fnUntraced(function* (workspace: Workspace.Workspace) {
   const rows: Array<Row> = []
   for (const { limit, pollMillis } of polls) {
     yield* progress(`${workspace.entries} entries: two daemons, polls of ${pollMillis} ms`)
     const entries = workspace.domains * entriesPerDomain
-    rows.push(yield* DaemonPair.run(workspace, { pollMillis, changes: entries > 2_000_000 ? 6 : 12, limit: limitAt(entries, limit) }))
+    rows.push(
+      yield* DaemonPair.run(workspace, {
+        pollMillis,
+        changes: entries > 2_000_000 ? 6 : 12,
+        limit: limitAt(entries, limit)
+      })
+    )
   }
   return rows
 })
 
-Command.make("bench", flags, Effect.fn(function*({ domains, folder, only, rounds, seed }) {
-  const fs = yield* FileSystem.FileSystem
-  const options = Option.isSome(folder) ? { directory: folder.value } : {}
-  const temporary = yield* fs.makeTempDirectoryScoped({ ...options, prefix: "lightningstream-bench-" })
-  const load = Proc.load()
-  yield* progress(`data in ${temporary}`)
-  yield* Bundle.build
-  const peaks = new Map<string, InProcess.Judged>()
-  const { steal, value } = yield* Proc.withSteal(Effect.forEach(partsOf(domains, only), Effect.fnUntraced(function*(part) {
-    const workspace = yield* Workspace.make(temporary, part.domains, seed, part.mode)
-    const single = yield* inProcess(workspace, part.scenarios, rounds, peaks)
-    const lock = part.lock ? yield* alone(workspace) : []
-    const pair = part.latency ? yield* pairs(workspace) : []
-    yield* Workspace.dispose(workspace)
-    return { single, lock, pair }
-  })))
-  const tables = [value.flatMap(({ single }) => single), value.flatMap(({ lock }) => lock), value.flatMap(({ pair }) => pair)].filter((rows) => rows.length > 0)
-  yield* Console.log(`${Proc.machine()}; load before ${load.toFixed(2)}, stolen by the hypervisor ${(100 * steal).toFixed(1)} %; rounds: ${rounds}`)
-  for (const rows of tables) yield* Console.log(`\n${render(rows)}`)
-  const misses = missed(tables.flat())
-  if (misses > 0) {
-    yield* progress(`${misses} goals missed`)
-    yield* Effect.sync(() => void (process.exitCode = 1))
-  }
-}, Effect.scoped)).pipe(
+Command.make(
+  "bench",
+  flags,
+  Effect.fn(function* ({ domains, folder, only, rounds, seed }) {
+    const fs = yield* FileSystem.FileSystem
+    const options = Option.isSome(folder) ? { directory: folder.value } : {}
+    const temporary = yield* fs.makeTempDirectoryScoped({ ...options, prefix: "lightningstream-bench-" })
+    const load = Proc.load()
+    yield* progress(`data in ${temporary}`)
+    yield* Bundle.build
+    const peaks = new Map<string, InProcess.Judged>()
+    const { steal, value } = yield* Proc.withSteal(
+      Effect.forEach(
+        partsOf(domains, only),
+        Effect.fnUntraced(function* (part) {
+          const workspace = yield* Workspace.make(temporary, part.domains, seed, part.mode)
+          const single = yield* inProcess(workspace, part.scenarios, rounds, peaks)
+          const lock = part.lock ? yield* alone(workspace) : []
+          const pair = part.latency ? yield* pairs(workspace) : []
+          yield* Workspace.dispose(workspace)
+          return { single, lock, pair }
+        })
+      )
+    )
+    const tables = [
+      value.flatMap(({ single }) => single),
+      value.flatMap(({ lock }) => lock),
+      value.flatMap(({ pair }) => pair)
+    ].filter((rows) => rows.length > 0)
+    yield* Console.log(
+      `${Proc.machine()}; load before ${load.toFixed(2)}, stolen by the hypervisor ${(100 * steal).toFixed(1)} %; rounds: ${rounds}`
+    )
+    for (const rows of tables) yield* Console.log(`\n${render(rows)}`)
+    const misses = missed(tables.flat())
+    if (misses > 0) {
+      yield* progress(`${misses} goals missed`)
+      yield* Effect.sync(() => void (process.exitCode = 1))
+    }
+  }, Effect.scoped)
+).pipe(
   Command.withDescription("Measures sending, merging, memory and latency against their floors"),
   Command.run({ version: "1" }),
   Effect.provide(NodeServices.layer),

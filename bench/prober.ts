@@ -1,6 +1,7 @@
 /**
- * `node bench/prober.ts FILE`: takes LMDB's write lock and drops it, every 2 ms, as an application that writes all the time would, but writes
- * nothing. Says `ready`; when its standard input ends or at SIGTERM it reports its longest wait, and the last transaction ids before and after.
+ * `node bench/prober.ts FILE`: takes LMDB's write lock and drops it, every 2 ms, as an application that writes all the
+ * time would, but writes nothing. Says `ready`; when its standard input ends or at SIGTERM it reports its longest wait,
+ * and the last transaction ids before and after.
  *
  * Its priority is raised where it may: what it measures should be the lock, not the scheduler.
  */
@@ -17,7 +18,7 @@ const inputEnds = Effect.callback<void>((resume) => {
 
 const raisePriority = Effect.sync(() => os.setPriority(-15)).pipe(Effect.catchDefect(() => Effect.void))
 
-Effect.gen(function*() {
+Effect.gen(function* () {
   yield* raisePriority
   const environment = Bare.open(process.argv[2]!)
   // The first ones are compiled and mapped on the way.
@@ -35,5 +36,7 @@ Effect.gen(function*() {
     return Console.log(JSON.stringify({ longestWaitMillis, takes, firstId, lastId } satisfies ProberReport))
   })
   // SIGTERM interrupts.
-  yield* Effect.raceFirst(inputEnds, Effect.forever(Effect.andThen(probe, Effect.sleep("2 millis")))).pipe(Effect.ensuring(report))
+  yield* Effect.raceFirst(inputEnds, Effect.forever(Effect.andThen(probe, Effect.sleep("2 millis")))).pipe(
+    Effect.ensuring(report)
+  )
 }).pipe(NodeRuntime.runMain)

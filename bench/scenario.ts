@@ -1,10 +1,12 @@
 /**
- * One measured operation of a `Database`, composed as the daemon composes it: engine in a worker thread, snapshots in spools of this one.
+ * One measured operation of a `Database`, composed as the daemon composes it: engine in a worker thread, snapshots in
+ * spools of this one.
  *
  *     scenario send MODE LMDB FOLDER SNAPSHOT                      dumps LMDB; the snapshot is then written to the file SNAPSHOT
  *     scenario merge MODE LMDB FOLDER LOCK_MILLIS SNAPSHOT …       merges them, one after the other
  *
- * MODE is `native` or `shadow`; in shadow mode the first open makes the shadow DBIs, with 1 ns. The clock runs during `dump` or `merge` alone; FOLDER is the spool's. Runs from dist-bench/: see Bundle.ts.
+ * MODE is `native` or `shadow`; in shadow mode the first open makes the shadow DBIs, with 1 ns. The clock runs during
+ * `dump` or `merge` alone; FOLDER is the spool's. Runs from dist-bench/: see Bundle.ts.
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
@@ -18,23 +20,39 @@ import { Spool, type Spooled } from "../src/services/Spool.ts"
 import * as EventLoop from "./EventLoop.ts"
 import type { ScenarioResult } from "./Results.ts"
 
-const [kind, mode, path, folder, ...rest] = process.argv.slice(2) as [string, string, string, string, ...ReadonlyArray<string>]
+const [kind, mode, path, folder, ...rest] = process.argv.slice(2) as [
+  string,
+  string,
+  string,
+  string,
+  ...ReadonlyArray<string>
+]
 
 /** Time and the event loop's longest gaps, while `use` runs. */
 const measured = <A, E, R>(use: Effect.Effect<A, E, R>) =>
-  EventLoop.gapsDuring(Effect.gen(function*() {
-    const began = performance.now()
-    const result = yield* use
-    return { result, millis: performance.now() - began }
-  })).pipe(Effect.map(({ value, ...gaps }) => ({ ...value, gaps })))
+  EventLoop.gapsDuring(
+    Effect.gen(function* () {
+      const began = performance.now()
+      const result = yield* use
+      return { result, millis: performance.now() - began }
+    })
+  ).pipe(Effect.map(({ value, ...gaps }) => ({ ...value, gaps })))
 
 const nothing: ScenarioResult = {
-  millis: 0, loopGapMillis: 0, loopBlockedMillis: 0, entriesRead: 0, entriesWritten: 0, compressedSize: 0, uncompressedSize: 0, transactions: 0,
-  lockHeldMillis: 0, longestLockMillis: 0
+  millis: 0,
+  loopGapMillis: 0,
+  loopBlockedMillis: 0,
+  entriesRead: 0,
+  entriesWritten: 0,
+  compressedSize: 0,
+  uncompressedSize: 0,
+  transactions: 0,
+  lockHeldMillis: 0,
+  longestLockMillis: 0
 }
 
 /** With one buffer, since the process's memory is still being looked at. */
-const writeTo = Effect.fnUntraced(function*(path: string, spooled: Spooled) {
+const writeTo = Effect.fnUntraced(function* (path: string, spooled: Spooled) {
   const { readInto } = yield* Spool
   const file = yield* (yield* FileSystem.FileSystem).open(path, { flag: "w" })
   const buffer = new Uint8Array(2 ** 18)
@@ -45,21 +63,32 @@ const writeTo = Effect.fnUntraced(function*(path: string, spooled: Spooled) {
   }
 }, Effect.scoped)
 
-const send = Effect.gen(function*() {
+const send = Effect.gen(function* () {
   const { dump } = yield* Database
   const spool = yield* Spool
   const place = yield* spool.open
-  const { gaps, millis, result } = yield* measured(dump({
-    place, format: "gzip", instanceID: "bench", hostname: "bench", newestKnown: 0n
-  }))
+  const { gaps, millis, result } = yield* measured(
+    dump({
+      place,
+      format: "gzip",
+      instanceID: "bench",
+      hostname: "bench",
+      newestKnown: 0n
+    })
+  )
   yield* writeTo(rest[0]!, result.spooled)
   return {
-    ...nothing, ...gaps, millis, entriesRead: result.entries, compressedSize: result.spooled.size, uncompressedSize: result.uncompressedSize
+    ...nothing,
+    ...gaps,
+    millis,
+    entriesRead: result.entries,
+    compressedSize: result.spooled.size,
+    uncompressedSize: result.uncompressedSize
   } satisfies ScenarioResult
 }).pipe(Effect.scoped)
 
 /** As after a download. */
-const spooled = Effect.fnUntraced(function*(path: string) {
+const spooled = Effect.fnUntraced(function* (path: string) {
   const spool = yield* Spool
   const file = yield* (yield* FileSystem.FileSystem).open(path)
   const writer = spool.writer(yield* spool.open)
@@ -70,14 +99,14 @@ const spooled = Effect.fnUntraced(function*(path: string) {
   return yield* writer.finish
 })
 
-const mergeOne = Effect.fnUntraced(function*(file: string) {
+const mergeOne = Effect.fnUntraced(function* (file: string) {
   const { merge } = yield* Database
   const source = yield* spooled(file)
   const { gaps, millis, result } = yield* measured(merge({ spooled: source, format: "gzip" }))
   return { ...result, ...gaps, millis, compressedSize: source.size }
 }, Effect.scoped)
 
-const merge = Effect.gen(function*() {
+const merge = Effect.gen(function* () {
   let sum = nothing
   for (const file of rest.slice(1)) {
     const one = yield* mergeOne(file)
@@ -106,10 +135,15 @@ const layer = DatabaseWorker.layerWith({
   paddingBlock: false,
   mergeLockMillis: kind === "merge" ? Number(rest[0]) : 0
 }).pipe(
-  Layer.provide(WorkerPool.layerWith({ entry: new URL("./worker.js", import.meta.url), size: 1, worker: { workerData } })),
+  Layer.provide(
+    WorkerPool.layerWith({ entry: new URL("./worker.js", import.meta.url), size: 1, worker: { workerData } })
+  ),
   // As much in memory as the daemon's default.
   Layer.provideMerge(SpoolFile.layerWith({ directory: folder, memoryLimit: 16 * 2 ** 20 })),
   Layer.provideMerge(NodeFileSystem.layer)
 )
 
-Effect.flatMap(kind === "send" ? send : merge, (result) => Console.log(JSON.stringify(result))).pipe(Effect.provide(layer), NodeRuntime.runMain)
+Effect.flatMap(kind === "send" ? send : merge, (result) => Console.log(JSON.stringify(result))).pipe(
+  Effect.provide(layer),
+  NodeRuntime.runMain
+)

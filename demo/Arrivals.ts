@@ -1,6 +1,6 @@
 /**
- * Sees what is written at one of two LMDBs arrive in the other. It only reads, in the LMDBs themselves: what it sees, an application sees.
- * An entry's time is that in its header, which whoever wrote it has put there.
+ * Sees what is written at one of two LMDBs arrive in the other. It only reads, in the LMDBs themselves: what it sees,
+ * an application sees. An entry's time is that in its header, which whoever wrote it has put there.
  */
 import { Clock, Effect } from "effect"
 import * as Bare from "../bench/BareLmdb.ts"
@@ -45,7 +45,10 @@ const open = (side: Side): Watched => {
   return { ...side, environment, dbi: Bare.openDbi(environment, dbiName, true) }
 }
 
-const entriesOf = ({ dbi, environment }: Watched): ReadonlyArray<readonly [string, { readonly text: string; readonly timestampNano: bigint }]> => {
+const entriesOf = ({
+  dbi,
+  environment
+}: Watched): ReadonlyArray<readonly [string, { readonly text: string; readonly timestampNano: bigint }]> => {
   environment.resetReadTxn()
   const { keyStart, seen } = Bare
   const entries: Array<readonly [string, { readonly text: string; readonly timestampNano: bigint }]> = []
@@ -91,7 +94,7 @@ export class Arrivals {
 
   /** Waits for the next arrival. */
   get next(): Effect.Effect<Arrival> {
-    return Effect.gen({ self: this }, function*() {
+    return Effect.gen({ self: this }, function* () {
       for (;;) {
         const arrival = this.queue.shift()
         if (arrival !== undefined) return arrival

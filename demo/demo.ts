@@ -1,8 +1,10 @@
 /**
- * `npm run demo`: two servers in sync, on this machine. Two LMDBs in a temporary folder, the real daemon beside each as a process of its own, and a folder
- * as the bucket. Entries are written to one side and then the other by a process that stands for the application, and seen to arrive.
+ * `npm run demo`: two servers in sync, on this machine. Two LMDBs in a temporary folder, the real daemon beside each as
+ * a process of its own, and a folder as the bucket. Entries are written to one side and then the other by a process
+ * that stands for the application, and seen to arrive.
  *
- * Then it shows what you change, until Ctrl-C; with `--once` it ends after the round, with 0, or 1 if something did not arrive.
+ * Then it shows what you change, until Ctrl-C; with `--once` it ends after the round, with 0, or 1 if something did not
+ * arrive.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -26,10 +28,12 @@ const poll = "100ms"
 /** Times are short, and the next second is as good as this one. */
 const after = (millis: number): string => `${(millis / 1000).toFixed(2)} s`
 
-const objects = Effect.fnUntraced(function*(bucket: string) {
+const objects = Effect.fnUntraced(function* (bucket: string) {
   const fs = yield* FileSystem.FileSystem
   const names = (yield* fs.readDirectory(bucket)).filter((name) => !name.startsWith(".") && !name.endsWith(".tmp"))
-  return yield* Effect.forEach(names.toSorted(), (name) => Effect.map(fs.stat(`${bucket}/${name}`), ({ size }) => ({ name, size: Number(size) })))
+  return yield* Effect.forEach(names.toSorted(), (name) =>
+    Effect.map(fs.stat(`${bucket}/${name}`), ({ size }) => ({ name, size: Number(size) }))
+  )
 })
 
 const put = (side: Side, key: string, value: string) => Child.runOnly(at("demo/put.ts"), [side.path, key, value])
@@ -42,12 +46,23 @@ interface Demo {
 }
 
 /** Writes an entry at one side, waits for it at the other, and shows what was uploaded for that. */
-const step = Effect.fnUntraced(function*({ arrivals, bucket }: Demo, number: number, from: Side, to: Side, key: string, value: string) {
+const step = Effect.fnUntraced(function* (
+  { arrivals, bucket }: Demo,
+  number: number,
+  from: Side,
+  to: Side,
+  key: string,
+  value: string
+) {
   const before = new Set((yield* objects(bucket)).map(({ name }) => name))
   yield* Console.log(`${number}. Written at ${from.name}:  ${key} = ${value}`)
-  const arrived = Effect.timeoutOrElse(arrivals.next, { duration: patience, orElse: () => new NotArrived({ what: `${key} = ${value}` }) })
+  const arrived = Effect.timeoutOrElse(arrivals.next, {
+    duration: patience,
+    orElse: () => new NotArrived({ what: `${key} = ${value}` })
+  })
   const [, arrival] = yield* Effect.all([put(from, key, value), arrived], { concurrency: 2 })
-  const isOther = arrival.key !== key || arrival.text !== value || (arrival.route !== undefined && arrival.route.to !== to.name)
+  const isOther =
+    arrival.key !== key || arrival.text !== value || (arrival.route !== undefined && arrival.route.to !== to.name)
   if (isOther) return yield* new NotArrived({ what: `${key} = ${value}` })
   yield* Console.log(`   Seen at ${to.name} after ${after(arrival.millis)}`)
   for (const { name, size } of yield* objects(bucket)) {
@@ -55,16 +70,19 @@ const step = Effect.fnUntraced(function*({ arrivals, bucket }: Demo, number: num
   }
 })
 
-const memory = Effect.fnUntraced(function*(daemons: ReadonlyArray<Daemon.Daemon>) {
+const memory = Effect.fnUntraced(function* (daemons: ReadonlyArray<Daemon.Daemon>) {
   const used = yield* Effect.forEach(daemons, ({ instance, pid }) =>
-    Effect.map(rssAnon(pid), (megabytes) => `${instance} ${megabytes.toFixed(0)} MB`))
+    Effect.map(rssAnon(pid), (megabytes) => `${instance} ${megabytes.toFixed(0)} MB`)
+  )
   yield* Console.log(`\nMemory of the daemons (RssAnon): ${used.join(", ")}`)
 })
 
-/** The Node that runs this may be the one that came with the installation, and not what `node` is in another terminal. */
+/**
+ * The Node that runs this may be the one that came with the installation, and not what `node` is in another terminal.
+ */
 const nodeCommand = process.execPath.includes("node_modules") ? "npx node" : "node"
 
-const follow = Effect.fnUntraced(function*({ a, arrivals, b }: Demo) {
+const follow = Effect.fnUntraced(function* ({ a, arrivals, b }: Demo) {
   yield* Console.log("\nPress Ctrl-C, or change it yourself, from this folder in another terminal:")
   for (const { path } of [a, b]) yield* Console.log(`  ${nodeCommand} demo/put.ts ${path} fruit cherry`)
   yield* Console.log("")
@@ -75,21 +93,32 @@ const follow = Effect.fnUntraced(function*({ a, arrivals, b }: Demo) {
   }
 })
 
-const run = Effect.fnUntraced(function*(once: boolean) {
+const run = Effect.fnUntraced(function* (once: boolean) {
   const fs = yield* FileSystem.FileSystem
   const folder = yield* fs.makeTempDirectoryScoped({ prefix: "ls-demo-" })
   const bucket = `${folder}/bucket`
   yield* fs.makeDirectory(bucket)
   yield* Child.runOnly(at("scripts/build.mjs"), [])
-  const [a, b] = [{ name: "a", path: `${folder}/a.mdb` }, { name: "b", path: `${folder}/b.mdb` }]
+  const [a, b] = [
+    { name: "a", path: `${folder}/a.mdb` },
+    { name: "b", path: `${folder}/b.mdb` }
+  ]
   const demo: Demo = { a, b, bucket, arrivals: new Arrivals(a, b) }
-  yield* Console.log(`Two servers, a and b, with an LMDB and a daemon each, and one bucket,\nall in ${folder}; the daemons look every ${poll}.`)
+  yield* Console.log(
+    `Two servers, a and b, with an LMDB and a daemon each, and one bucket,\nall in ${folder}; the daemons look every ${poll}.`
+  )
   const daemons = yield* Effect.forEach([a, b], ({ name, path }) =>
-    Daemon.start(at("bin/lightningstream.js"), { instance: name, lmdb: path, bucket, folder, poll }))
-  const story = Effect.gen(function*() {
+    Daemon.start(at("bin/lightningstream.js"), { instance: name, lmdb: path, bucket, folder, poll })
+  )
+  const story = Effect.gen(function* () {
     const ready = Effect.forEach(daemons, (daemon) => daemon.ready)
-    yield* Effect.timeoutOrElse(ready, { duration: patience, orElse: () => new NotArrived({ what: "The daemons' being ready" }) })
-    yield* Console.log(`Daemons ready: ${daemons.map(({ instance, pid }) => `${instance} is process ${pid}`).join(", ")}.\n`)
+    yield* Effect.timeoutOrElse(ready, {
+      duration: patience,
+      orElse: () => new NotArrived({ what: "The daemons' being ready" })
+    })
+    yield* Console.log(
+      `Daemons ready: ${daemons.map(({ instance, pid }) => `${instance} is process ${pid}`).join(", ")}.\n`
+    )
     yield* step(demo, 1, a, b, "fruit", "apple")
     yield* step(demo, 2, b, a, "drink", "tea")
     yield* step(demo, 3, b, a, "fruit", "banana")
@@ -100,10 +129,14 @@ const run = Effect.fnUntraced(function*(once: boolean) {
   yield* Console.log("\nAll arrived. Ending the daemons and removing the folder.")
 }, Effect.scoped)
 
-const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 Effect.suspend(() => run(process.argv.includes("--once"))).pipe(
-  Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Console.error(`\nThe demonstration failed: ${messageOf(Cause.squash(cause))}`)),
+  Effect.tapCause((cause) =>
+    Cause.hasInterruptsOnly(cause)
+      ? Effect.void
+      : Console.error(`\nThe demonstration failed: ${messageOf(Cause.squash(cause))}`)
+  ),
   Effect.provide(NodeServices.layer),
   (program) =>
     NodeRuntime.runMain(program, {

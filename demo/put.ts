@@ -1,6 +1,6 @@
 /**
- * `node demo/put.ts FILE KEY VALUE` writes an entry into an LMDB of the demonstration, as an application with native headers would: the time of the
- * change before the value. The daemon beside that LMDB sees it and sends it.
+ * `node demo/put.ts FILE KEY VALUE` writes an entry into an LMDB of the demonstration, as an application with native
+ * headers would: the time of the change before the value. The daemon beside that LMDB sees it and sends it.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Clock, Console, Effect, FileSystem } from "effect"
@@ -11,14 +11,18 @@ import { dbiName, mapSize } from "./Arrivals.ts"
 
 const longestKey = 511
 
-const problemOf = Effect.fnUntraced(function*(file: string | undefined, key: string | undefined, value: string | undefined) {
+const problemOf = Effect.fnUntraced(function* (
+  file: string | undefined,
+  key: string | undefined,
+  value: string | undefined
+) {
   if (file === undefined || key === undefined || value === undefined) return "usage: node demo/put.ts FILE KEY VALUE"
   const { exists } = yield* FileSystem.FileSystem
   if (!(yield* exists(file))) return `${file} is not there: is the demonstration still running?`
   return key === "" || Buffer.byteLength(key) > longestKey ? `a key has 1 to ${longestKey} bytes` : undefined
 })
 
-Effect.gen(function*() {
+Effect.gen(function* () {
   const [file, key, value] = process.argv.slice(2)
   const problem = yield* problemOf(file, key, value)
   if (problem !== undefined) {

@@ -1,9 +1,10 @@
 /**
- * Builds the package `lmdb` from its source with the v1 data format, which is that of stock LMDB and so of the applications.
- * The prebuilt binary of that package is a fork with another file format: it cannot open their files.
+ * Builds the package `lmdb` from its source with the v1 data format, which is that of stock LMDB and so of the
+ * applications. The prebuilt binary of that package is a fork with another file format: it cannot open their files.
  *
- * Runs as postinstall of this package, in a clone and as somebody's dependency alike; `node scripts/build-lmdb.mjs` does it again.
- * Where it did not run, the daemon refuses to start and names this command. Needs a C++ compiler, make and Python 3.
+ * Runs as postinstall of this package, in a clone and as somebody's dependency alike; `node scripts/build-lmdb.mjs`
+ * does it again. Where it did not run, the daemon refuses to start and names this command. Needs a C++ compiler, make
+ * and Python 3.
  */
 import { spawnSync } from "node:child_process"
 import { existsSync, readFileSync } from "node:fs"
@@ -21,13 +22,22 @@ const folderOf = (name) => {
 /** True when the binary that is there already is the right one, so that a second install takes no time. */
 const isBuilt = (folder) => {
   const check = "const l=require('lmdb');process.exit(l.version.patch<90?0:1)"
-  return existsSync(join(folder, "build", "Release")) &&
+  return (
+    existsSync(join(folder, "build", "Release")) &&
     spawnSync(process.execPath, ["-e", check], { cwd: folder, stdio: "ignore" }).status === 0
+  )
 }
 
 /** Headers of the Node that the development install brings: then none need to be downloaded. */
 const bundledHeaders = () => {
-  const folder = join(import.meta.dirname, "..", "node_modules", "node", "node_modules", `node-${process.platform}-${process.arch}`)
+  const folder = join(
+    import.meta.dirname,
+    "..",
+    "node_modules",
+    "node",
+    "node_modules",
+    `node-${process.platform}-${process.arch}`
+  )
   return existsSync(join(folder, "include", "node", "node_api.h")) ? { npm_config_nodedir: folder } : {}
 }
 
@@ -54,7 +64,8 @@ if (!isBuilt(folder)) {
   if (status !== 0 || !isBuilt(folder)) {
     console.error(
       "lmdb was not built: a C++ compiler, make and Python 3 are needed (Debian: apt-get install g++ make python3).\n" +
-        "Then run: node " + join(import.meta.dirname, "build-lmdb.mjs")
+        "Then run: node " +
+        join(import.meta.dirname, "build-lmdb.mjs")
     )
     process.exit(1)
   }

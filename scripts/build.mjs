@@ -1,6 +1,7 @@
 /**
- * Bundles the command into dist/, unless that is newer than all that it is made of. What runs meanwhile finds the old bundle or the new one, never half of
- * it: the new one is made beside it. Does nothing where the development tools are not installed: a published package brings its dist/.
+ * Bundles the command into dist/, unless that is newer than all that it is made of. What runs meanwhile finds the old
+ * bundle or the new one, never half of it: the new one is made beside it. Does nothing where the development tools are
+ * not installed: a published package brings its dist/.
  */
 import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from "node:fs"
 import { join } from "node:path"
@@ -9,11 +10,19 @@ const root = join(import.meta.dirname, "..")
 const dist = join(root, "dist")
 
 /** Of folders as well: a file that is gone changes its folder. */
-const changedAt = (path) => existsSync(path) ? statSync(path).mtimeMs : 0
+const changedAt = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0)
 
 const newestSource = () => {
   const sources = readdirSync(join(root, "src"), { recursive: true }).map((name) => join("src", name))
-  const inputs = ["src", ...sources, "package.json", "package-lock.json", "rolldown.config.ts", "scripts/build.mjs", "scripts/LoadInTurns.ts"]
+  const inputs = [
+    "src",
+    ...sources,
+    "package.json",
+    "package-lock.json",
+    "rolldown.config.ts",
+    "scripts/build.mjs",
+    "scripts/LoadInTurns.ts"
+  ]
   return Math.max(...inputs.map((name) => changedAt(join(root, name))))
 }
 
@@ -42,4 +51,5 @@ const build = async () => {
   }
 }
 
-if (existsSync(join(root, "node_modules", "rolldown")) && existsSync(join(root, "src", "main.ts")) && !isCurrent()) await build()
+if (existsSync(join(root, "node_modules", "rolldown")) && existsSync(join(root, "src", "main.ts")) && !isCurrent())
+  await build()

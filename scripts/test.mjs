@@ -1,6 +1,7 @@
 /**
- * `npm test`: type check, Effect's diagnostics, lint and all tests, one after the other, also when an earlier one failed.
- * The last line is `N passed, N failed`, where each check counts as one. Exit code 1 if anything failed, or if nothing ran.
+ * `npm test`: type check, Effect's diagnostics, lint and all tests, one after the other, also when an earlier one
+ * failed. The last line is `N passed, N failed`, where each check counts as one. Exit code 1 if anything failed, or if
+ * nothing ran.
  */
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
@@ -16,7 +17,8 @@ const run = (command, args) => {
   return spawnSync(command, args, { cwd: root, stdio: "inherit", env }).status === 0
 }
 
-// The bindings of these two exist for some platforms only, so they are no dependencies: a lock file without all of them is refused.
+// The bindings of these two exist for some platforms only, so they are no dependencies: a lock file without all of them
+// is refused.
 const checks = [
   ["tsc", ["-p", "."]],
   ["npx", ["--yes", "@effect/tsgo@0.45.0", "diagnostics", "--project", "tsconfig.json"]],
@@ -35,8 +37,16 @@ let skipped = 0
 try {
   const report = join(folder, "report.json")
   // What arguments follow go to vitest: `npm test -- test/domain`.
-  const ok = run("vitest", ["run", "--reporter=default", "--reporter=json", `--outputFile=${report}`, ...process.argv.slice(2)])
-  const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(readFileSync(report, "utf8"))
+  const ok = run("vitest", [
+    "run",
+    "--reporter=default",
+    "--reporter=json",
+    `--outputFile=${report}`,
+    ...process.argv.slice(2)
+  ])
+  const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(
+    readFileSync(report, "utf8")
+  )
   // A file that cannot even be loaded has no tests to count.
   const broken = testResults.filter((file) => file.status === "failed" && file.assertionResults.length === 0).length
   passed += numPassedTests

@@ -1,4 +1,7 @@
-/** What all commands that read the configuration have in common: the file, the log, the time-out, and what errors become. */
+/**
+ * What all commands that read the configuration have in common: the file, the log, the time-out, and what errors
+ * become.
+ */
 import { NodeServices } from "@effect/platform-node"
 import { Duration, Effect, Layer } from "effect"
 import { type GlobalOptions, overridesOf, type SyncOptions } from "./domain/CommandLine.ts"
@@ -28,21 +31,35 @@ export const report = (error: { readonly message: string }) => {
 }
 
 /** The log as the command line has it: before the file has said how to log, and where there is no file. */
-export const earlyLog = ({ logFormat: format = "human", logLevel: level = "info", logTimestamp: timestamp = "short" }: GlobalOptions) =>
-  Logs.layerWith({ format, level, timestamp })
+export const earlyLog = ({
+  logFormat: format = "human",
+  logLevel: level = "info",
+  logTimestamp: timestamp = "short"
+}: GlobalOptions) => Logs.layerWith({ format, level, timestamp })
 
-/** `--timeout`: what is under way is interrupted, and when that takes longer than ten seconds (another process holds LMDB's lock), the process kills itself. */
-export const bounded = ({ timeout }: GlobalOptions) => <E, R>(command: Effect.Effect<number, E, R>): Effect.Effect<number, E, R> =>
-  Duration.isZero(timeout) ? command : Effect.raceFirst(command, Effect.gen(function*() {
-    yield* Effect.sleep(timeout)
-    yield* Signals.arm
-    yield* Effect.logError(`Time-out: not done within ${Duration.format(timeout)} (--timeout)`)
-    return timedOut
-  }))
+/**
+ * `--timeout`: what is under way is interrupted, and when that takes longer than ten seconds (another process holds
+ * LMDB's lock), the process kills itself.
+ */
+export const bounded =
+  ({ timeout }: GlobalOptions) =>
+  <E, R>(command: Effect.Effect<number, E, R>): Effect.Effect<number, E, R> =>
+    Duration.isZero(timeout)
+      ? command
+      : Effect.raceFirst(
+          command,
+          Effect.gen(function* () {
+            yield* Effect.sleep(timeout)
+            yield* Signals.arm
+            yield* Effect.logError(`Time-out: not done within ${Duration.format(timeout)} (--timeout)`)
+            return timedOut
+          })
+        )
 
-const logConfig = (loaded: SettingsYaml.Loaded) => Effect.logInfo("Effective configuration", { config: SettingsYaml.effectiveYaml(loaded.settings) })
+const logConfig = (loaded: SettingsYaml.Loaded) =>
+  Effect.logInfo("Effective configuration", { config: SettingsYaml.effectiveYaml(loaded.settings) })
 
-const announce = Effect.fnUntraced(function*(global: GlobalOptions, loaded: SettingsYaml.Loaded) {
+const announce = Effect.fnUntraced(function* (global: GlobalOptions, loaded: SettingsYaml.Loaded) {
   const warning = MinimumPid.warningOf(global.minimumPid)
   if (warning !== undefined) yield* Effect.logWarning(warning)
   if (global.logConfig) yield* logConfig(loaded)

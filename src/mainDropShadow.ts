@@ -9,4 +9,5 @@ import { Settings } from "./services/Settings.ts"
 /** The exit code. */
 export const dropShadow = ({ global }: Extract<Command, { readonly _tag: "DropShadow" }>): Effect.Effect<number> =>
   withSettings({ global, usesBucket: false }, ({ settings }) =>
-    Effect.provideService(DropShadow.run(LmdbNative.layerWith), Settings, settings))
+    Effect.provideService(DropShadow.run(LmdbNative.layerWith), Settings, settings)
+  )

@@ -22,17 +22,21 @@ const dumpFile = ({ global, options }: Extract<Command, { readonly _tag: "Snapsh
   )
 
 /** The exit code. */
-export const snapshots = (command: Extract<Command, { readonly _tag: "SnapshotsList" | "SnapshotsDump" }>): Effect.Effect<number> => {
+export const snapshots = (
+  command: Extract<Command, { readonly _tag: "SnapshotsList" | "SnapshotsDump" }>
+): Effect.Effect<number> => {
   if (command._tag === "SnapshotsDump" && command.options.local) return dumpFile(command)
   return withSettings(command, ({ settings }) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { load } = yield* Storage
       yield* command._tag === "SnapshotsList"
         ? StandardOutput.write(SnapshotsList.lines(command.options))
         : StandardOutput.write(SnapshotsDump.lines(command.options, load(command.options.name)))
       return 0
-    }).pipe(Effect.provide(Layer.mergeAll(
-      Layer.provide(StorageConfigured.readOnly, Layer.succeed(Settings, settings)),
-      Compressions.layer
-    ))))
+    }).pipe(
+      Effect.provide(
+        Layer.mergeAll(Layer.provide(StorageConfigured.readOnly, Layer.succeed(Settings, settings)), Compressions.layer)
+      )
+    )
+  )
 }

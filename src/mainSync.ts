@@ -22,7 +22,8 @@ import { type DaemonOptions, run } from "./programs/Daemon.ts"
 import { DatabaseError } from "./services/Database.ts"
 import { InvalidSettings, Settings } from "./services/Settings.ts"
 
-// Beside this file in both forms: run from source by Node's type stripping, and bundled as the second entry, which is JavaScript.
+// Beside this file in both forms: run from source by Node's type stripping, and bundled as the second entry, which is
+// JavaScript.
 const entry = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url)
 
 const layerOf = ({ settings }: Loaded, receiveOnly: boolean) =>
@@ -34,23 +35,27 @@ const layerOf = ({ settings }: Loaded, receiveOnly: boolean) =>
     }).pipe(Layer.provide(GarbageCollectorV8.layerInSteps)),
     SpoolFile.layerWith({ directory: settings.spool_directory, memoryLimit: settings.spool_memory }),
     HealthRegistry.layer,
-    DatabasesWorker.layer.pipe(Layer.provide(WorkerPool.layerWith({
-      entry,
-      size: settings.database_workers,
-      worker: { workerData: { log: settings.log, instance: instanceText(settings.instance) } satisfies WorkerData }
-    })))
+    DatabasesWorker.layer.pipe(
+      Layer.provide(
+        WorkerPool.layerWith({
+          entry,
+          size: settings.database_workers,
+          worker: { workerData: { log: settings.log, instance: instanceText(settings.instance) } satisfies WorkerData }
+        })
+      )
+    )
   ).pipe(Layer.provideMerge(Layer.succeed(Settings, settings)), Layer.provide(NodeServices.layer))
 
 /** What the configuration asks for and cannot have. */
-const check = Effect.fnUntraced(function*(loaded: Loaded, file: string, onlyDb: ReadonlyArray<string>) {
+const check = Effect.fnUntraced(function* (loaded: Loaded, file: string, onlyDb: ReadonlyArray<string>) {
   const { lmdbs, spool_directory } = loaded.settings
   const spool = yield* SpoolDirectory.problemOf(spool_directory)
   const problems = [
     ...notYetSupported(loaded.settings),
-    ...spool === undefined ? [] : [`spool_directory: ${spool}`],
-    ...onlyDb.filter((name) => !Object.hasOwn(lmdbs, name)).map((name) =>
-      `--only-db ${name}: no such database in lmdbs: there are ${Object.keys(lmdbs).join(", ")}`
-    )
+    ...(spool === undefined ? [] : [`spool_directory: ${spool}`]),
+    ...onlyDb
+      .filter((name) => !Object.hasOwn(lmdbs, name))
+      .map((name) => `--only-db ${name}: no such database in lmdbs: there are ${Object.keys(lmdbs).join(", ")}`)
   ]
   if (problems.length > 0) return yield* new InvalidSettings({ file, problems })
   for (const warning of [...loaded.warnings, ...withoutEffectYet(loaded.explicit)]) yield* Effect.logWarning(warning)
@@ -58,22 +63,31 @@ const check = Effect.fnUntraced(function*(loaded: Loaded, file: string, onlyDb: 
 })
 
 const isWorkerLost = (exit: Exit.Exit<unknown, unknown>) =>
-  Exit.isFailure(exit) && exit.cause.reasons.some((reason) =>
-    Cause.isFailReason(reason) && reason.error instanceof DatabaseError && reason.error.reason._tag === "WorkerLost")
+  Exit.isFailure(exit) &&
+  exit.cause.reasons.some(
+    (reason) =>
+      Cause.isFailReason(reason) && reason.error instanceof DatabaseError && reason.error.reason._tag === "WorkerLost"
+  )
 
-const daemon = Effect.fnUntraced(function*(loaded: Loaded, file: string, options: Omit<DaemonOptions, "hostname">) {
+const daemon = Effect.fnUntraced(function* (loaded: Loaded, file: string, options: Omit<DaemonOptions, "hostname">) {
   yield* check(loaded, file, options.onlyDb)
   const signals = yield* Signals.make
-  const failed = Effect.fnUntraced(function*(exit: Exit.Exit<unknown, unknown>) {
+  const failed = Effect.fnUntraced(function* (exit: Exit.Exit<unknown, unknown>) {
     // A thread that died leaves its environments open in the process: nothing can be done with them any more.
     if (isWorkerLost(exit)) return yield* signals.killNow("a worker thread is lost")
     yield* signals.arm
   })
-  return yield* run({ ...options, hostname: os.hostname() }, signals.first, failed).pipe(Effect.provide(layerOf(loaded, options.receiveOnly)))
+  return yield* run({ ...options, hostname: os.hostname() }, signals.first, failed).pipe(
+    Effect.provide(layerOf(loaded, options.receiveOnly))
+  )
 }, Effect.scoped)
 
 /** The exit code. */
-export const sync = ({ _tag, global, options }: Extract<Command, { readonly _tag: "Sync" | "Receive" }>): Effect.Effect<number> =>
+export const sync = ({
+  _tag,
+  global,
+  options
+}: Extract<Command, { readonly _tag: "Sync" | "Receive" }>): Effect.Effect<number> =>
   withSettings({ global, sync: options }, (loaded) =>
     daemon(loaded, global.config, {
       receiveOnly: _tag === "Receive",
@@ -81,4 +95,5 @@ export const sync = ({ _tag, global, options }: Extract<Command, { readonly _tag
       onlyDb: options.onlyDatabases,
       markerFile: options.waitForMarkerFile,
       acceptStale: options.acceptStale
-    }))
+    })
+  )

@@ -19,7 +19,8 @@ const spool = SpoolFile.layerWith({ directory: "", memoryLimit: 0 })
 NodeRuntime.runMain(
   DatabaseWorkerServer.serve({
     lmdb: (options) => LmdbNative.layerWith(options.lmdb),
-    database: (options) => Layer.provide(DatabaseInline.layerWith(options), [Compressions.layer, spool, GarbageCollectorV8.layer])
+    database: (options) =>
+      Layer.provide(DatabaseInline.layerWith(options), [Compressions.layer, spool, GarbageCollectorV8.layer])
   }).pipe(Effect.annotateLogs({ instance }), Effect.provide(Logs.layerWith(log))),
   { disableErrorReporting: true }
 )

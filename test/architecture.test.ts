@@ -1,4 +1,7 @@
-/** The direction of dependencies: main → layers → services ← programs, and everybody may use domain. Read from the import statements. */
+/**
+ * The direction of dependencies: main → layers → services ← programs, and everybody may use domain. Read from the
+ * import statements.
+ */
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Path } from "effect"
@@ -30,7 +33,7 @@ const importsOf = (source: string) =>
     typeOnly: match[1] !== undefined
   }))
 
-const sources = Effect.gen(function*() {
+const sources = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const root = path.join(import.meta.dirname, "..", "src")
@@ -44,63 +47,88 @@ const sources = Effect.gen(function*() {
         typeOnly,
         target: name.startsWith(".") ? path.join(path.dirname(file), name) : undefined
       }))
-    })))
+    }))
+  )
 }).pipe(Effect.provide(NodeServices.layer))
 
 const outside = (part: Part) => part === "domain" || part === "services" || part === "programs"
 
 describe("architecture", () => {
   it.effect("imports point one way", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const wrong = (yield* sources).flatMap(({ file, imports }) =>
-        exceptions.has(file) ? [] : imports.filter(({ target }) =>
-          target !== undefined && !allowed[partOf(file)].includes(partOf(target))
-        ).map(({ name }) => `${file} imports ${name}`)
+        exceptions.has(file)
+          ? []
+          : imports
+              .filter(({ target }) => target !== undefined && !allowed[partOf(file)].includes(partOf(target)))
+              .map(({ name }) => `${file} imports ${name}`)
       )
       assert.deepStrictEqual(wrong, [])
-    }))
+    })
+  )
 
   it.effect("domain, services and programs know no platform, and the domain no service of effect's", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const wrong = (yield* sources).flatMap(({ file, imports }) => {
         const part = partOf(file)
         if (!outside(part)) return []
-        return imports.filter(({ name, target }) =>
-          target === undefined && (part === "domain" ? !domainPackages.test(name) : !/^effect(\/[A-Z]\w*)?$/.test(name))
-        ).map(({ name }) => `${file} imports ${name}`)
+        return imports
+          .filter(
+            ({ name, target }) =>
+              target === undefined &&
+              (part === "domain" ? !domainPackages.test(name) : !/^effect(\/[A-Z]\w*)?$/.test(name))
+          )
+          .map(({ name }) => `${file} imports ${name}`)
       })
       assert.deepStrictEqual(wrong, [])
-    }))
+    })
+  )
 
   it.effect("clocks, timers, randomness, the environment and the console are used in layers and main only", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const forbidden = /\b(process\.env|Date\.now|Math\.random|setTimeout|setInterval|console\.|new Promise)\b/
-      const wrong = (yield* sources).filter(({ file }) => outside(partOf(file))).flatMap(({ file, source }) =>
-        source.split("\n").filter((line) => forbidden.test(line) && !/^\s*(\*|\/\/)/.test(line)).map((line) => `${file}: ${line.trim()}`)
-      )
+      const wrong = (yield* sources)
+        .filter(({ file }) => outside(partOf(file)))
+        .flatMap(({ file, source }) =>
+          source
+            .split("\n")
+            .filter((line) => forbidden.test(line) && !/^\s*(\*|\/\/)/.test(line))
+            .map((line) => `${file}: ${line.trim()}`)
+        )
       assert.deepStrictEqual(wrong, [])
-    }))
+    })
+  )
 
-  it.effect("the main thread of a daemon calls no LMDB: it only looks at the version that the native part was built with", () =>
-    Effect.gen(function*() {
-      const all = new Map((yield* sources).map((source) => [source.file, source]))
-      const reached = new Set<string>()
-      const reach = (file: string): void => {
-        if (reached.has(file)) return
-        reached.add(file)
-        for (const { target, typeOnly } of all.get(file)!.imports) if (target !== undefined && !typeOnly) reach(target)
-      }
-      reach("mainSync.ts")
-      assert.isTrue(reached.has("layers/DatabasesWorker.ts"))
-      const callers = [...reached].filter((file) => /(?:from|import|resolve|require)\W*"lmdb"/.test(all.get(file)!.source))
-      assert.deepStrictEqual(callers, ["layers/LmdbNativeAddon.ts"])
-      const source = all.get("layers/LmdbNativeAddon.ts")!.source
-      assert.deepStrictEqual(Array.from(source.matchAll(/^export .*$/gm), ([line]) => line), ['export const { version } = load(path.dirname(entry).replace(/dist$/, ""))'])
-    }))
+  it.effect(
+    "the main thread of a daemon calls no LMDB: it only looks at the version that the native part was built with",
+    () =>
+      Effect.gen(function* () {
+        const all = new Map((yield* sources).map((source) => [source.file, source]))
+        const reached = new Set<string>()
+        const reach = (file: string): void => {
+          if (reached.has(file)) return
+          reached.add(file)
+          for (const { target, typeOnly } of all.get(file)!.imports)
+            if (target !== undefined && !typeOnly) reach(target)
+        }
+        reach("mainSync.ts")
+        assert.isTrue(reached.has("layers/DatabasesWorker.ts"))
+        const callers = [...reached].filter((file) =>
+          /(?:from|import|resolve|require)\W*"lmdb"/.test(all.get(file)!.source)
+        )
+        assert.deepStrictEqual(callers, ["layers/LmdbNativeAddon.ts"])
+        const source = all.get("layers/LmdbNativeAddon.ts")!.source
+        assert.deepStrictEqual(
+          Array.from(source.matchAll(/^export .*$/gm), ([line]) => line),
+          ['export const { version } = load(path.dirname(entry).replace(/dist$/, ""))']
+        )
+      })
+  )
 
   it.effect("every source file says what it is for", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const wrong = (yield* sources).filter(({ source }) => !source.startsWith("/**")).map(({ file }) => file)
       assert.deepStrictEqual(wrong, [])
-    }))
+    })
+  )
 })

@@ -1,9 +1,11 @@
 /**
- * Lexicographic order of unsigned bytes, a prefix first: what LMDB calls the order of plain keys, and what decides a tie between values.
+ * Lexicographic order of unsigned bytes, a prefix first: what LMDB calls the order of plain keys, and what decides a
+ * tie between values.
  *
- * A plain loop, since most keys and values are short and a call into C++ costs as much as comparing 100 bytes; from `loopLimit` equal bytes on
- * memcmp takes over. Who compares once for each entry has `Sides`: what is equal is then passed over four bytes at a time, which takes half of the time
- * for the keys and values of an entry, and memcmp takes over later.
+ * A plain loop, since most keys and values are short and a call into C++ costs as much as comparing 100 bytes; from
+ * `loopLimit` equal bytes on memcmp takes over. Who compares once for each entry has `Sides`: what is equal is then
+ * passed over four bytes at a time, which takes half of the time for the keys and values of an entry, and memcmp takes
+ * over later.
  */
 import { equalWords, loopLimit as wordsLimit, Words } from "./Words.ts"
 
@@ -17,8 +19,12 @@ export class Sides {
 
 /** Negative, 0 or positive. Offsets are within the arrays. */
 export const compareBytes = (
-  a: Uint8Array, aStart: number, aEnd: number,
-  b: Uint8Array, bStart: number, bEnd: number,
+  a: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  b: Uint8Array,
+  bStart: number,
+  bEnd: number,
   sides?: Sides
 ): number => {
   const aLength = aEnd - aStart
@@ -26,7 +32,11 @@ export const compareBytes = (
   const common = aLength < bLength ? aLength : bLength
   const limit = sides === undefined ? loopLimit : wordsLimit
   const looped = common > limit ? limit : common
-  for (let i = sides === undefined ? 0 : equalWords(sides.a.use(a), aStart, sides.b.use(b), bStart, looped); i < looped; i++) {
+  for (
+    let i = sides === undefined ? 0 : equalWords(sides.a.use(a), aStart, sides.b.use(b), bStart, looped);
+    i < looped;
+    i++
+  ) {
     const difference = a[aStart + i]! - b[bStart + i]!
     if (difference !== 0) return difference
   }

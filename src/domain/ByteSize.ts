@@ -11,12 +11,16 @@ const words = ["", "kilo", "mega", "giga", "tera", "peta"] as const
 
 const powerOf = (unit: string): number => {
   const lower = unit.toLowerCase()
-  return units.findIndex((letter, power) =>
-    lower === letter || lower === `${letter}b` || (words[power] !== undefined && [words[power], `${words[power]}byte`, `${words[power]}bytes`].includes(lower))
+  return units.findIndex(
+    (letter, power) =>
+      lower === letter ||
+      lower === `${letter}b` ||
+      (words[power] !== undefined && [words[power], `${words[power]}byte`, `${words[power]}bytes`].includes(lower))
   )
 }
 
-export const expected = "a size in bytes such as 512MB or 1GB: a whole number and B, KB, MB, GB, TB or PB of 1024 each (Kb, Mb, Gb … mean bits)"
+export const expected =
+  "a size in bytes such as 512MB or 1GB: a whole number and B, KB, MB, GB, TB or PB of 1024 each (Kb, Mb, Gb … mean bits)"
 
 /** Undefined when it is not a size, or above 2^53 bytes. */
 export const parse = (text: string): number | undefined => {

@@ -8,14 +8,20 @@ export const rfc3339 = (nanos: bigint): string =>
 const year2022 = 1_640_995_200_000_000_000n
 const ahead = 30n * 86_400_000_000_000n
 
-/** The time that the first 8 bytes may be, big-endian, as native headers begin; undefined when it would be an unlikely one. */
+/**
+ * The time that the first 8 bytes may be, big-endian, as native headers begin; undefined when it would be an unlikely
+ * one.
+ */
 const timeAtStart = (bytes: Buffer, now: bigint): bigint | undefined => {
   if (bytes.length < 8) return undefined
   const nanos = bytes.readBigUInt64BE()
   return nanos >= year2022 && nanos <= now + ahead ? nanos : undefined
 }
 
-/** Printable ASCII, `.` for the rest, then in brackets all of it in hexadecimal where that says more. `now`: nanoseconds since the UNIX epoch. */
+/**
+ * Printable ASCII, `.` for the rest, then in brackets all of it in hexadecimal where that says more. `now`: nanoseconds
+ * since the UNIX epoch.
+ */
 export const readable = (bytes: Buffer, now: bigint): string => {
   const text = bytes.toString("latin1").replace(/[^ -~]/g, ".")
   const time = timeAtStart(bytes, now)

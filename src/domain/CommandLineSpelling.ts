@@ -1,8 +1,8 @@
 /**
- * Brings arguments into one spelling: the command's words, each flag as `--name=value`, then `--` and what the command works on. Users of the
- * reference have all that the Go package pflag takes in their scripts: `-cVALUE`, `-c=VALUE`, `-lt`, `--debug=false`, flags before, between
- * and after words, a value that begins with a dash, a flag given twice (the last one counts).
- * What it does not know stays as it is, so that the parser can say what is wrong with it.
+ * Brings arguments into one spelling: the command's words, each flag as `--name=value`, then `--` and what the command
+ * works on. Users of the reference have all that the Go package pflag takes in their scripts: `-cVALUE`, `-c=VALUE`,
+ * `-lt`, `--debug=false`, flags before, between and after words, a value that begins with a dash, a flag given twice
+ * (the last one counts). What it does not know stays as it is, so that the parser can say what is wrong with it.
  */
 
 interface FlagSpelling {
@@ -53,7 +53,8 @@ export const commands: Readonly<Record<string, ReadonlyArray<FlagSpelling>>> = {
   help: []
 }
 
-const isLeaf = (words: ReadonlyArray<string>): boolean => words.length > 0 && !Object.keys(commands).some((name) => name.startsWith(`${words.join(" ")} `))
+const isLeaf = (words: ReadonlyArray<string>): boolean =>
+  words.length > 0 && !Object.keys(commands).some((name) => name.startsWith(`${words.join(" ")} `))
 
 export interface Spelled {
   /** The command's words; empty: none, or one that is not known. */
@@ -76,7 +77,10 @@ const scan = (args: ReadonlyArray<string>, known: ReadonlyArray<FlagSpelling>) =
   const words: Array<string> = []
   const operands: Array<string> = []
   const add = ({ kind, name }: FlagSpelling, value: string) =>
-    void flags.set(name, kind === "list" ? [...flags.get(name) ?? [], value] : [kind === "switch" ? boolean(value) : value])
+    void flags.set(
+      name,
+      kind === "list" ? [...(flags.get(name) ?? []), value] : [kind === "switch" ? boolean(value) : value]
+    )
   let index = 0
   /** A flag that needs a value takes the next argument, whatever that looks like. */
   const takeNext = (flag: FlagSpelling, raw: string) => {
@@ -119,23 +123,36 @@ const scan = (args: ReadonlyArray<string>, known: ReadonlyArray<FlagSpelling>) =
 /** The longest known command that the words begin with. */
 const commandOf = (words: ReadonlyArray<string>): ReadonlyArray<string> => {
   let length = 0
-  while (length < words.length && Object.hasOwn(commands, words.slice(0, length + 1).join(" ")) && !isLeaf(words.slice(0, length))) length++
+  while (
+    length < words.length &&
+    Object.hasOwn(commands, words.slice(0, length + 1).join(" ")) &&
+    !isLeaf(words.slice(0, length))
+  )
+    length++
   return words.slice(0, length)
 }
 
 export const spell = (args: ReadonlyArray<string>): Spelled => {
   // Which flags take a value depends on the command: it is looked for with the global ones first.
   const command = commandOf(scan(args, globalFlags).words)
-  const { flags, operands, unknown, words } = scan(args, [...globalFlags, ...commands[command.join(" ")] ?? []])
+  const { flags, operands, unknown, words } = scan(args, [...globalFlags, ...(commands[command.join(" ")] ?? [])])
   const rest = [...words.slice(command.length), ...operands]
   if (command[0] !== "help") return { command, flags, unknown, operands: rest }
   // `help snapshots list` is `snapshots list --help`; of what is not a command there is no help.
   const subject = commandOf(rest)
   const found = subject.length === rest.length
-  return { command: subject, flags: found ? new Map([...flags, ["help", ["true"]]]) : flags, unknown, operands: rest.slice(subject.length) }
+  return {
+    command: subject,
+    flags: found ? new Map([...flags, ["help", ["true"]]]) : flags,
+    unknown,
+    operands: rest.slice(subject.length)
+  }
 }
 
-/** For a parser that knows `--name=value`. Operands of a command with others below it are words: the parser says that there is no such command. */
+/**
+ * For a parser that knows `--name=value`. Operands of a command with others below it are words: the parser says that
+ * there is no such command.
+ */
 export const canonical = ({ command, flags, operands, unknown }: Spelled): ReadonlyArray<string> => [
   ...command,
   ...(isLeaf(command) ? [] : operands),

@@ -29,4 +29,5 @@ export const display = (flags: number | bigint): string => {
 }
 
 /** As a number, when it holds nothing but persistent flags. */
-export const toNumber = (flags: bigint): number | undefined => (flags & ~BigInt(persistent)) === 0n ? Number(flags) : undefined
+export const toNumber = (flags: bigint): number | undefined =>
+  (flags & ~BigInt(persistent)) === 0n ? Number(flags) : undefined

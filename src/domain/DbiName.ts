@@ -1,6 +1,7 @@
 /**
- * Names of DBIs are bytes, not always UTF-8. In memory a name is a string with one character (U+0000 to U+00FF) per byte, so that it can be
- * compared, sorted in byte order and used as a key of a map, and nothing is lost. Source: docs/format.md.
+ * Names of DBIs are bytes, not always UTF-8. In memory a name is a string with one character (U+0000 to U+00FF) per
+ * byte, so that it can be compared, sorted in byte order and used as a key of a map, and nothing is lost. Source:
+ * docs/format.md.
  */
 import { Brand } from "effect"
 
@@ -10,9 +11,11 @@ const make = Brand.nominal<DbiName>()
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
-export const fromBytes = (bytes: Uint8Array): DbiName => make(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1"))
+export const fromBytes = (bytes: Uint8Array): DbiName =>
+  make(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1"))
 
-export const toBytes = (name: DbiName): Uint8Array<ArrayBuffer> => Uint8Array.from(name, (character) => character.charCodeAt(0))
+export const toBytes = (name: DbiName): Uint8Array<ArrayBuffer> =>
+  Uint8Array.from(name, (character) => character.charCodeAt(0))
 
 /** From text as a person writes it: its UTF-8 bytes. */
 export const fromText = (text: string): DbiName => make(Buffer.from(text, "utf8").toString("latin1"))

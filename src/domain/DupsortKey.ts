@@ -11,11 +11,18 @@ const separator = 4
 export const largestShadowKey = 511
 export const largestKey = 255
 
-/** Writes the shadow key of a pair to the start of `target` (511 bytes) and returns its length; 0 when the key is empty or too long. */
+/**
+ * Writes the shadow key of a pair to the start of `target` (511 bytes) and returns its length; 0 when the key is empty
+ * or too long.
+ */
 export const write = (
   target: Uint8Array,
-  key: Uint8Array, keyStart: number, keyEnd: number,
-  value: Uint8Array, valueStart: number, valueEnd: number
+  key: Uint8Array,
+  keyStart: number,
+  keyEnd: number,
+  value: Uint8Array,
+  valueStart: number,
+  valueEnd: number
 ): number => {
   const length = keyEnd - keyStart
   if (length === 0 || length > largestKey) return 0
@@ -33,7 +40,14 @@ export const write = (
 export const isLayout = (bytes: Uint8Array, start: number, end: number): boolean => {
   const length = bytes[end - 1]!
   const at = start + length
-  return length > 0 && at + separator < end && bytes[at] === 0 && bytes[at + 1] === 0 && bytes[at + 2] === 0 && bytes[at + 3] === 0
+  return (
+    length > 0 &&
+    at + separator < end &&
+    bytes[at] === 0 &&
+    bytes[at + 1] === 0 &&
+    bytes[at + 2] === 0 &&
+    bytes[at + 3] === 0
+  )
 }
 
 /** Where the key of the pair ends, in a shadow key `bytes[start..end)` of the right layout. */

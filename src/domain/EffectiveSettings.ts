@@ -1,4 +1,7 @@
-/** Settings as they count: 0 and empty where they stand for a default, limits where values beyond them count as the limit. */
+/**
+ * Settings as they count: 0 and empty where they stand for a default, limits where values beyond them count as the
+ * limit.
+ */
 import { Duration } from "effect"
 import { parse } from "./GoDuration.ts"
 import type { SettingsValues, StorageSettings } from "./SettingsFile.ts"
@@ -7,7 +10,8 @@ import { type AzureOptions, type S3Options, timeOutDefaults } from "./StorageOpt
 
 const notNegative = (duration: Duration.Duration): Duration.Duration => Duration.max(duration, Duration.zero)
 
-const or = (duration: Duration.Duration, written: string): Duration.Duration => (Duration.isZero(duration) ? parse(written)! : duration)
+const or = (duration: Duration.Duration, written: string): Duration.Duration =>
+  Duration.isZero(duration) ? parse(written)! : duration
 
 type Network = Pick<S3Options & AzureOptions, keyof S3Options & keyof AzureOptions>
 

@@ -1,6 +1,6 @@
 /**
- * The one entry that does not lie in a chunk as a whole: its key and value are copied together as they arrive, what is skipped is not, and it is
- * shown as a batch of one.
+ * The one entry that does not lie in a chunk as a whole: its key and value are copied together as they arrive, what is
+ * skipped is not, and it is shown as a batch of one.
  */
 import type { EntryBatch } from "./EntryBatch.ts"
 import { emptyKey, largestKey } from "./EntryScan.ts"

@@ -1,6 +1,7 @@
 /**
- * Many entries of one DBI, as offsets into one buffer: no object, view or BigInt per entry. A batch is reused: it is valid until its
- * producer goes on. Entry `i` has the key `bytes[keyStart[i]..keyEnd[i])` and the value `bytes[valueStart[i]..valueEnd[i])`.
+ * Many entries of one DBI, as offsets into one buffer: no object, view or BigInt per entry. A batch is reused: it is
+ * valid until its producer goes on. Entry `i` has the key `bytes[keyStart[i]..keyEnd[i])` and the value
+ * `bytes[valueStart[i]..valueEnd[i])`.
  */
 export interface EntryBatch {
   bytes: Uint8Array

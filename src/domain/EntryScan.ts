@@ -1,8 +1,8 @@
 /**
  * Entries that lie in one chunk as a whole, read in place into a batch: offsets only, no copy, no allocation.
  *
- * `scanEntries` knows the layouts that writers use, and stops before everything else without an error; `readEntry` reads one entry of any legal
- * layout, and says what is wrong with one that is not. Source: docs/format.md.
+ * `scanEntries` knows the layouts that writers use, and stops before everything else without an error; `readEntry`
+ * reads one entry of any legal layout, and says what is wrong with one that is not. Source: docs/format.md.
  */
 import type { EntryBatch } from "./EntryBatch.ts"
 import { Bad, Done, type FieldReader, Fixed64, Length, Varint } from "./ProtobufWire.ts"
@@ -18,11 +18,12 @@ const timestampTag = 0x19
 const flagsTag = 0x20
 
 /**
- * Adds the entries from `bytes[from]` on that end by `limit`, until the batch is full or a field is not the plainest form of an entry: key,
- * value, flags, timestamp (or these two swapped, as 0.3 wrote them), lengths in as few bytes as they need. Returns where it stopped.
+ * Adds the entries from `bytes[from]` on that end by `limit`, until the batch is full or a field is not the plainest
+ * form of an entry: key, value, flags, timestamp (or these two swapped, as 0.3 wrote them), lengths in as few bytes as
+ * they need. Returns where it stopped.
  *
- * This loop runs for every entry of every snapshot: one pass over the few bytes of structure, nothing called, every bound checked before
- * the byte is read. 80-byte entries in chunks of 256 KiB: 20 million a second.
+ * This loop runs for every entry of every snapshot: one pass over the few bytes of structure, nothing called, every
+ * bound checked before the byte is read. 80-byte entries in chunks of 256 KiB: 20 million a second.
  */
 export const scanEntries = (bytes: Uint8Array, from: number, limit: number, batch: EntryBatch): number => {
   const { flags, keyEnd, keyStart, timestampHigh, timestampLow, valueEnd, valueStart } = batch
@@ -35,18 +36,18 @@ export const scanEntries = (bytes: Uint8Array, from: number, limit: number, batc
     let length = bytes[at + 1]!
     if (length > 0x7f) {
       const second = bytes[p++]!
-      length = (length & 0x7f) | second << 7
+      length = (length & 0x7f) | (second << 7)
       if (second > 0x7f) {
         const third = bytes[p++]!
         if (third > 0x7f) break
-        length = (length & 0x3fff) | third << 14
+        length = (length & 0x3fff) | (third << 14)
       }
     }
     const end = p + length
     if (end > limit || length < 3 || bytes[p] !== keyTag) break
     let size = bytes[p + 1]!
     p += 2
-    if (size > 0x7f) size = (size & 0x7f) | bytes[p++]! << 7
+    if (size > 0x7f) size = (size & 0x7f) | (bytes[p++]! << 7)
     const key = p
     p += size
     if (size === 0 || size > largestKey || p > end) break
@@ -58,11 +59,11 @@ export const scanEntries = (bytes: Uint8Array, from: number, limit: number, batc
       if (size > 0x7f) {
         if (p + 1 >= end) break
         const second = bytes[p++]!
-        size = (size & 0x7f) | second << 7
+        size = (size & 0x7f) | (second << 7)
         if (second > 0x7f) {
           const third = bytes[p++]!
           if (third > 0x7f) break
-          size = (size & 0x3fff) | third << 14
+          size = (size & 0x3fff) | (third << 14)
         }
       }
       value = p
@@ -104,11 +105,24 @@ export const scanEntries = (bytes: Uint8Array, from: number, limit: number, batc
 }
 
 /**
- * Adds the entry `bytes[start..end)`, without its tag and length. Returns what is wrong with it, or undefined. The batch has room for it.
+ * Adds the entry `bytes[start..end)`, without its tag and length. Returns what is wrong with it, or undefined. The
+ * batch has room for it.
  */
-export const readEntry = (fields: FieldReader, bytes: Uint8Array, start: number, end: number, batch: EntryBatch): string | undefined => {
+export const readEntry = (
+  fields: FieldReader,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  batch: EntryBatch
+): string | undefined => {
   const i = batch.count
-  let keyStart = start, keyEnd = start, valueStart = start, valueEnd = start, high = 0, low = 0, flags = 0
+  let keyStart = start,
+    keyEnd = start,
+    valueStart = start,
+    valueEnd = start,
+    high = 0,
+    low = 0,
+    flags = 0
   for (let at = start; at < end; at = fields.at) {
     const status = fields.step(bytes, at, end)
     if (status === Bad) return fields.problem

@@ -1,6 +1,7 @@
 /**
  * Replaces `$NAME` and `${NAME}` by the environment's values, and `$$` by one `$`; a `$` without a name after it stays.
- * A variable that is not set becomes a mark that survives parsing, so that the error can name the setting it was needed for.
+ * A variable that is not set becomes a mark that survives parsing, so that the error can name the setting it was needed
+ * for.
  */
 
 /** Two characters for private use, which YAML allows in any text and no file has. */
@@ -14,8 +15,10 @@ export type Environment = Readonly<Record<string, string | undefined>>
 export const replaceVariables = (text: string, environment: Environment): string =>
   text.replace(variable, (_, braced: string | undefined, bare: string | undefined) => {
     const name = braced ?? bare
-    return name === undefined ? "$" : environment[name] ?? open + name + close
+    return name === undefined ? "$" : (environment[name] ?? open + name + close)
   })
 
 /** Names of the variables that were not set, in a text that was replaced. */
-export const unsetIn = (text: string): ReadonlyArray<string> => [...new Set([...text.matchAll(mark)].map(([, name = ""]) => name))]
+export const unsetIn = (text: string): ReadonlyArray<string> => [
+  ...new Set([...text.matchAll(mark)].map(([, name = ""]) => name))
+]

@@ -1,13 +1,20 @@
 /**
- * Durations as Go writes them ("1h30m", "500ms", "-1.5s"), because the configuration files of existing users do; without quotes also a bare
- * number, of nanoseconds. Exact, in integers: 1.1 s is not a whole number of nanoseconds in binary floating point.
- * Source: time.ParseDuration and time.Duration.String of Go's standard library.
+ * Durations as Go writes them ("1h30m", "500ms", "-1.5s"), because the configuration files of existing users do;
+ * without quotes also a bare number, of nanoseconds. Exact, in integers: 1.1 s is not a whole number of nanoseconds in
+ * binary floating point. Source: time.ParseDuration and time.Duration.String of Go's standard library.
  */
 import { Duration, Schema } from "effect"
 import * as Scalar from "./Scalar.ts"
 
 const nanosPer: Readonly<Record<string, bigint>> = {
-  h: 3_600_000_000_000n, m: 60_000_000_000n, s: 1_000_000_000n, ms: 1_000_000n, us: 1_000n, "µs": 1_000n, "μs": 1_000n, ns: 1n
+  h: 3_600_000_000_000n,
+  m: 60_000_000_000n,
+  s: 1_000_000_000n,
+  ms: 1_000_000n,
+  us: 1_000n,
+  µs: 1_000n,
+  μs: 1_000n,
+  ns: 1n
 }
 
 const part = /(?=\.?\d)(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)/g
@@ -18,7 +25,10 @@ const maximum = 2n ** 63n - 1n
 
 export const expected = `a duration such as "1h30m", "500ms" or "1.5s" (units: ns, us, ms, s, m, h)`
 
-/** Duration keeps nanoseconds and milliseconds apart, and compares equal durations of the two kinds as different in deep equality. */
+/**
+ * Duration keeps nanoseconds and milliseconds apart, and compares equal durations of the two kinds as different in deep
+ * equality.
+ */
 const fromNanos = (nanos: bigint): Duration.Duration | undefined => {
   if (nanos > maximum || nanos < -maximum) return undefined
   return nanos % 1_000_000n === 0n ? Duration.millis(Number(nanos / 1_000_000n)) : Duration.nanos(nanos)
@@ -30,14 +40,17 @@ export const parse = (text: string): Duration.Duration | undefined => {
   if (parts === undefined) return undefined
   let nanos = 0n
   for (const [, integer = "", fraction = "", unit = ""] of parts.matchAll(part)) {
-    nanos += BigInt(integer + fraction) * nanosPer[unit]! / 10n ** BigInt(fraction.length)
+    nanos += (BigInt(integer + fraction) * nanosPer[unit]!) / 10n ** BigInt(fraction.length)
   }
   return fromNanos(sign === "-" ? -nanos : nanos)
 }
 
 /** `value` units of `nanos`, the fraction without zeros at its end. */
 const decimal = (value: bigint, nanos: bigint): string => {
-  const fraction = (value % nanos).toString().padStart(nanos.toString().length - 1, "0").replace(/0+$/, "")
+  const fraction = (value % nanos)
+    .toString()
+    .padStart(nanos.toString().length - 1, "0")
+    .replace(/0+$/, "")
   return `${value / nanos}${nanos > 1n && fraction !== "" ? `.${fraction}` : ""}`
 }
 
@@ -71,9 +84,12 @@ export const GoDuration = Scalar.setting({
 export const durationAtLeast = (minimum: string, orZero = false) => {
   const least = parse(minimum)!
   return GoDuration.check(
-    Schema.makeFilter((duration) => Duration.isGreaterThanOrEqualTo(duration, least) || (orZero && Duration.isZero(duration)), {
-      expected: `${orZero ? "0 or " : ""}a duration of at least ${minimum}`
-    })
+    Schema.makeFilter(
+      (duration) => Duration.isGreaterThanOrEqualTo(duration, least) || (orZero && Duration.isZero(duration)),
+      {
+        expected: `${orZero ? "0 or " : ""}a duration of at least ${minimum}`
+      }
+    )
   )
 }
 

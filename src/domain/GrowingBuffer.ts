@@ -1,5 +1,6 @@
 /**
- * Bytes gathered from several chunks. It grows with what arrives, never with what is announced: a length in a broken snapshot costs nothing.
+ * Bytes gathered from several chunks. It grows with what arrives, never with what is announced: a length in a broken
+ * snapshot costs nothing.
  */
 
 const firstSize = 4_096

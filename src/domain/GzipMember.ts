@@ -1,6 +1,6 @@
 /**
- * Gzip members (RFC 1952) that say how long they are: in an extra field, which every reader skips that does not know it. So a reader finds the next
- * member without decompressing this one. Source: docs/format.md.
+ * Gzip members (RFC 1952) that say how long they are: in an extra field, which every reader skips that does not know
+ * it. So a reader finds the next member without decompressing this one. Source: docs/format.md.
  *
  *     1f 8b 08 04  00 00 00 00  04 03  08 00  'L' 'S' 04 00  length (uint32, little-endian; of the whole member)
  *     deflated content
@@ -18,7 +18,7 @@ const trailerBytes = 8
 const header = Uint8Array.of(0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 4, 3, 8, 0, 0x4c, 0x53, 4, 0, 0, 0, 0, 0)
 
 const uint32 = (bytes: Uint8Array, at: number): number =>
-  (bytes[at]! | bytes[at + 1]! << 8 | bytes[at + 2]! << 16 | bytes[at + 3]! << 24) >>> 0
+  (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
 
 /** The member that zlib made, with a header that says its length; one of 4 GiB or more stays as it is. */
 export const withLength = (member: Uint8Array<ArrayBuffer>): ReadonlyArray<Uint8Array<ArrayBuffer>> => {

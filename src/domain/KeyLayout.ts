@@ -1,6 +1,6 @@
 /**
- * What keys must look like in a DBI, beyond their order: 4 or 8 bytes with MDB_INTEGERKEY, all the same, and the layout of `dupsort_hack_v1`. Native
- * mode has neither. Source: docs/format.md.
+ * What keys must look like in a DBI, beyond their order: 4 or 8 bytes with MDB_INTEGERKEY, all the same, and the layout
+ * of `dupsort_hack_v1`. Native mode has neither. Source: docs/format.md.
  */
 import * as DbiFlags from "./DbiFlags.ts"
 import * as DupsortKey from "./DupsortKey.ts"
@@ -31,7 +31,8 @@ export class KeyLayout {
     if (this.#integer) for (let i = 0; i < batch.count; i++) this.#checkInteger(batch, i)
     if (this.#dupsort) {
       for (let i = 0; i < batch.count; i++) {
-        if (!DupsortKey.isLayout(batch.bytes, batch.keyStart[i]!, batch.keyEnd[i]!)) this.#refuse(batch, i, `is not of the layout of ${dupsortTransform}`)
+        if (!DupsortKey.isLayout(batch.bytes, batch.keyStart[i]!, batch.keyEnd[i]!))
+          this.#refuse(batch, i, `is not of the layout of ${dupsortTransform}`)
       }
     }
   }
@@ -40,7 +41,8 @@ export class KeyLayout {
     const length = batch.keyEnd[i]! - batch.keyStart[i]!
     if (length === this.#integerLength) return
     if (length !== 4 && length !== 8) this.#refuse(batch, i, `has ${length} bytes, MDB_INTEGERKEY wants 4 or 8`)
-    if (this.#integerLength !== 0) this.#refuse(batch, i, `has ${length} bytes, others of the DBI have ${this.#integerLength}`)
+    if (this.#integerLength !== 0)
+      this.#refuse(batch, i, `has ${length} bytes, others of the DBI have ${this.#integerLength}`)
     this.#integerLength = length
   }
 

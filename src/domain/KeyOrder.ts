@@ -1,6 +1,7 @@
 /**
- * The orders in which LMDB keeps the keys of a DBI: plain byte order; with MDB_INTEGERKEY, as unsigned little-endian integers; with
- * MDB_REVERSEKEY, byte order from the last byte to the first. Numbers, not objects: comparisons run once per entry.
+ * The orders in which LMDB keeps the keys of a DBI: plain byte order; with MDB_INTEGERKEY, as unsigned little-endian
+ * integers; with MDB_REVERSEKEY, byte order from the last byte to the first. Numbers, not objects: comparisons run once
+ * per entry.
  */
 import { compareBytes, type Sides } from "./ByteOrder.ts"
 import * as DbiFlags from "./DbiFlags.ts"
@@ -17,12 +18,20 @@ export const orderOf = (flags: number): KeyOrder =>
 
 /** For people. */
 export const display = (order: KeyOrder): string =>
-  order === plain ? "byte order" : order === integer ? "order of unsigned little-endian integers" : "byte order of the reversed keys"
+  order === plain
+    ? "byte order"
+    : order === integer
+      ? "order of unsigned little-endian integers"
+      : "byte order of the reversed keys"
 
 /** Bytes that one has and the other has not count as zero, so that keys of different lengths have an order, too. */
 const compareIntegers = (
-  a: Uint8Array, aStart: number, aEnd: number,
-  b: Uint8Array, bStart: number, bEnd: number
+  a: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  b: Uint8Array,
+  bStart: number,
+  bEnd: number
 ): number => {
   const aLength = aEnd - aStart
   const bLength = bEnd - bStart
@@ -34,8 +43,12 @@ const compareIntegers = (
 }
 
 const compareReversed = (
-  a: Uint8Array, aStart: number, aEnd: number,
-  b: Uint8Array, bStart: number, bEnd: number
+  a: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  b: Uint8Array,
+  bStart: number,
+  bEnd: number
 ): number => {
   let i = aEnd
   let j = bEnd
@@ -43,14 +56,18 @@ const compareReversed = (
     const difference = a[--i]! - b[--j]!
     if (difference !== 0) return difference
   }
-  return (i - aStart) - (j - bStart)
+  return i - aStart - (j - bStart)
 }
 
 /** Negative, 0 or positive, for `a[aStart..aEnd)` and `b[bStart..bEnd)`. `sides`: as in ByteOrder. */
 export const compareKeys = (
   order: KeyOrder,
-  a: Uint8Array, aStart: number, aEnd: number,
-  b: Uint8Array, bStart: number, bEnd: number,
+  a: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  b: Uint8Array,
+  bStart: number,
+  bEnd: number,
   sides?: Sides
 ): number => {
   if (order === plain) return compareBytes(a, aStart, aEnd, b, bStart, bEnd, sides)

@@ -1,24 +1,29 @@
 /**
- * Where the compressed members of a snapshot are cut: by content, so that equal entries give equal members on whichever instance, and a change
- * touches only the members between its two neighbouring boundaries. Hash and rate are part of the format (docs/format.md): other values would still be
- * read everywhere, but would share no members with these.
+ * Where the compressed members of a snapshot are cut: by content, so that equal entries give equal members on whichever
+ * instance, and a change touches only the members between its two neighbouring boundaries. Hash and rate are part of
+ * the format (docs/format.md): other values would still be read everywhere, but would share no members with these.
  *
- * A cut comes after an entry of n encoded bytes with probability n / 512 KiB, decided by a hash of its key alone: so members have 512 KiB
- * uncompressed on average, whatever the size of the entries.
+ * A cut comes after an entry of n encoded bytes with probability n / 512 KiB, decided by a hash of its key alone: so
+ * members have 512 KiB uncompressed on average, whatever the size of the entries.
  */
 
 /** 2^32 / 512 KiB: how much of the hash's range an encoded byte is worth. */
 const rangePerByte = 2 ** 32 / 2 ** 19
 
-/** FNV-1a (32 bits) over the key, finished with murmur3's fmix32, since FNV alone mixes the last bytes badly. Unsigned. */
+/**
+ * FNV-1a (32 bits) over the key, finished with murmur3's fmix32, since FNV alone mixes the last bytes badly. Unsigned.
+ */
 export const hashKey = (key: Uint8Array, start: number, end: number): number => {
   let hash = 0x811c9dc5
   for (let i = start; i < end; i++) hash = Math.imul(hash ^ key[i]!, 0x01000193)
-  hash = Math.imul(hash ^ hash >>> 16, 0x85ebca6b)
-  hash = Math.imul(hash ^ hash >>> 13, 0xc2b2ae35)
-  return (hash ^ hash >>> 16) >>> 0
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return (hash ^ (hash >>> 16)) >>> 0
 }
 
-/** Whether a member ends after the entry with the key `key[start..end)` and `encodedBytes` bytes, its tag and length included. */
+/**
+ * Whether a member ends after the entry with the key `key[start..end)` and `encodedBytes` bytes, its tag and length
+ * included.
+ */
 export const isBoundary = (key: Uint8Array, start: number, end: number, encodedBytes: number): boolean =>
   hashKey(key, start, end) < encodedBytes * rangePerByte

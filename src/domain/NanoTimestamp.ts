@@ -1,14 +1,18 @@
 /**
  * The timestamp in object names, `YYYYMMDD-HHMMSS-nnnnnnnnn` in UTC, from and to nanoseconds since the UNIX epoch.
  *
- * Exact, and strict: digits only, a date and a time that exist, no leap second. Any year from 0000 to 9999 is read, so the result may be negative
- * or need more than 64 bits; `isUnsigned64` tells. Byte order of the texts is order in time. Source: docs/format.md.
+ * Exact, and strict: digits only, a date and a time that exist, no leap second. Any year from 0000 to 9999 is read, so
+ * the result may be negative or need more than 64 bits; `isUnsigned64` tells. Byte order of the texts is order in time.
+ * Source: docs/format.md.
  */
 
 const second = 1_000_000_000n
 const day = 86_400n * second
 
-/** Days from 1970-01-01 to that day of the proleptic Gregorian calendar; years begin in March here, so that the leap day comes last. */
+/**
+ * Days from 1970-01-01 to that day of the proleptic Gregorian calendar; years begin in March here, so that the leap day
+ * comes last.
+ */
 const daysOf = (year: number, month: number, dayOfMonth: number): number => {
   const y = month > 2 ? year : year - 1
   const era = Math.floor(y / 400)
@@ -22,7 +26,9 @@ const dateOf = (days: number): readonly [number, number, number] => {
   const shifted = days + 719_468
   const era = Math.floor(shifted / 146_097)
   const dayOfEra = shifted - era * 146_097
-  const yearOfEra = Math.floor((dayOfEra - Math.floor(dayOfEra / 1_460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365)
+  const yearOfEra = Math.floor(
+    (dayOfEra - Math.floor(dayOfEra / 1_460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365
+  )
   const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100))
   const fromMarch = Math.floor((5 * dayOfYear + 2) / 153)
   const month = fromMarch < 10 ? fromMarch + 3 : fromMarch - 9
@@ -36,7 +42,14 @@ const pattern = /^(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)-(\d{9})$/
 export const parse = (text: string): bigint | undefined => {
   const match = pattern.exec(text)
   if (!match) return undefined
-  const [year, month, dayOfMonth, hour, minute, seconds] = match.slice(1, 7).map(Number) as [number, number, number, number, number, number]
+  const [year, month, dayOfMonth, hour, minute, seconds] = match.slice(1, 7).map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number
+  ]
   if (month < 1 || month > 12 || hour > 23 || minute > 59 || seconds > 59) return undefined
   const days = daysOf(year, month, dayOfMonth)
   // A day that the month does not have comes back as one of another month.
@@ -51,9 +64,11 @@ export const format = (nanos: bigint): string => {
   const inDay = ((nanos % day) + day) % day
   const [year, month, dayOfMonth] = dateOf(Number((nanos - inDay) / day))
   const seconds = Number(inDay / second)
-  return `${digits(year, 4)}${digits(month, 2)}${digits(dayOfMonth, 2)}-` +
+  return (
+    `${digits(year, 4)}${digits(month, 2)}${digits(dayOfMonth, 2)}-` +
     `${digits(Math.floor(seconds / 3_600), 2)}${digits(Math.floor(seconds / 60) % 60, 2)}${digits(seconds % 60, 2)}-` +
     digits(inDay % second, 9)
+  )
 }
 
 /** Whether it has the form that entries and headers hold: from 1970 to 2554. */

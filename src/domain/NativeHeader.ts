@@ -1,5 +1,6 @@
 /**
- * The header of every value in a native DBI, read and written in place: 24 bytes, big-endian, then n extension blocks of 8 bytes.
+ * The header of every value in a native DBI, read and written in place: 24 bytes, big-endian, then n extension blocks
+ * of 8 bytes.
  *
  *     0 timestamp u64 | 8 LMDB transaction id u64 | 16 version u8 = 0 | 17 flags u8 | 18 reserved, 4 bytes | 22 n u16 | 24 blocks
  *
@@ -19,11 +20,13 @@ export const deletedFlag = 0x01
 export const tooShort = -1
 export const wrongVersion = -2
 
-/** Offset of the application value of `bytes[start..end)`, or `tooShort` or `wrongVersion`: then it is no native value. */
+/**
+ * Offset of the application value of `bytes[start..end)`, or `tooShort` or `wrongVersion`: then it is no native value.
+ */
 export const readHeader = (bytes: Uint8Array, start: number, end: number): number => {
   if (end - start < size) return tooShort
   if (bytes[start + 16] !== 0) return wrongVersion
-  const value = start + size + blockSize * (bytes[start + 22]! << 8 | bytes[start + 23]!)
+  const value = start + size + blockSize * ((bytes[start + 22]! << 8) | bytes[start + 23]!)
   return value > end ? tooShort : value
 }
 
@@ -32,7 +35,7 @@ export const problemOf = (code: number): string =>
   code === tooShort ? "the value is shorter than its header" : "the header has a version other than 0"
 
 const uint32 = (bytes: Uint8Array, at: number): number =>
-  (bytes[at]! << 24 | bytes[at + 1]! << 16 | bytes[at + 2]! << 8 | bytes[at + 3]!) >>> 0
+  ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
 
 export const timestampHigh = (bytes: Uint8Array, start: number): number => uint32(bytes, start)
 export const timestampLow = (bytes: Uint8Array, start: number): number => uint32(bytes, start + 4)
@@ -53,9 +56,12 @@ const writeUint32 = (target: Uint8Array, at: number, value: number): void => {
 
 /** Writes a header with `paddingBlocks` zero blocks and returns the offset behind it. `target` has room for it. */
 export const writeHeader = (
-  target: Uint8Array, at: number,
-  tsHigh: number, tsLow: number,
-  txnHigh: number, txnLow: number,
+  target: Uint8Array,
+  at: number,
+  tsHigh: number,
+  tsLow: number,
+  txnHigh: number,
+  txnLow: number,
   deleted: boolean,
   paddingBlocks: number
 ): number => {

@@ -1,6 +1,6 @@
 /**
- * What the configuration file can say and this version cannot do yet. Nothing is parsed and then ignored in silence: `sync` refuses the
- * first list, by key path, and warns about the second. One line each: when it works, its line goes.
+ * What the configuration file can say and this version cannot do yet. Nothing is parsed and then ignored in silence:
+ * `sync` refuses the first list, by key path, and warns about the second. One line each: when it works, its line goes.
  */
 import type { SettingsValues } from "./SettingsFile.ts"
 import { type KeyPath, matching } from "./SettingsTree.ts"

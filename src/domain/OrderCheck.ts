@@ -1,7 +1,7 @@
 /**
- * Checks that the keys of one DBI message rise strictly: a key twice, or out of order, is a corrupt snapshot. (A merge that walks two
- * sorted sequences side by side would skip or overwrite entries without it.) With MDB_REVERSEKEY plain byte order is as good, since that is what
- * a shadow DBI has. Source: docs/format.md.
+ * Checks that the keys of one DBI message rise strictly: a key twice, or out of order, is a corrupt snapshot. (A merge
+ * that walks two sorted sequences side by side would skip or overwrite entries without it.) With MDB_REVERSEKEY plain
+ * byte order is as good, since that is what a shadow DBI has. Source: docs/format.md.
  *
  * Entry by entry, so that a consumer that knows for another reason that a key has risen need not ask.
  */
@@ -51,9 +51,13 @@ export class RisingKeys {
     for (let i = start; i < end; i++) this.#last[i - start] = batch.bytes[i]!
   }
 
-  /** Entries that are known to rise, from the key `first` to the key `last`, instead of batches. Not with MDB_REVERSEKEY. Throws SnapshotCorrupt. */
+  /**
+   * Entries that are known to rise, from the key `first` to the key `last`, instead of batches. Not with
+   * MDB_REVERSEKEY. Throws SnapshotCorrupt.
+   */
   skip(first: Uint8Array, last: Uint8Array): void {
-    if (this.#length > 0 && KeyOrder.compareKeys(this.order, this.#last, 0, this.#length, first, 0, first.length) >= 0) this.#failAt(first)
+    if (this.#length > 0 && KeyOrder.compareKeys(this.order, this.#last, 0, this.#length, first, 0, first.length) >= 0)
+      this.#failAt(first)
     this.#last.set(last)
     this.#length = last.length
   }
@@ -70,6 +74,8 @@ export class RisingKeys {
 
   #failAt(bytes: Uint8Array): never {
     const key = Buffer.from(bytes).toString("hex")
-    throw new SnapshotCorrupt({ problem: `key 0x${key} does not come after the key before it, in ${KeyOrder.display(this.order)}` })
+    throw new SnapshotCorrupt({
+      problem: `key 0x${key} does not come after the key before it, in ${KeyOrder.display(this.order)}`
+    })
   }
 }

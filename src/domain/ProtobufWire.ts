@@ -1,8 +1,10 @@
 /**
- * The wire format of protocol buffers, as much of it as snapshots use: the head of a field, read from chunks of any size.
+ * The wire format of protocol buffers, as much of it as snapshots use: the head of a field, read from chunks of any
+ * size.
  *
- * Strict: varints of at most 10 bytes and 64 bits (longer than needed is legal), no field 0, no groups, no unknown wire types.
- * Numbers are two 32-bit halves, so that nothing is allocated. Source: https://protobuf.dev/programming-guides/encoding/
+ * Strict: varints of at most 10 bytes and 64 bits (longer than needed is legal), no field 0, no groups, no unknown wire
+ * types. Numbers are two 32-bit halves, so that nothing is allocated. Source:
+ * https://protobuf.dev/programming-guides/encoding/
  */
 
 /** Wire types. */
@@ -25,8 +27,8 @@ type Phase = typeof phaseTag | typeof Varint | typeof Fixed64 | typeof Length | 
 const phaseTag = -1
 
 /**
- * Reads one field after the other: the tag, and with it the number (varint, fixed64, fixed32) or the length of what follows. The bytes of a
- * field of wire type `Length` are the caller's to take before the next `step`.
+ * Reads one field after the other: the tag, and with it the number (varint, fixed64, fixed32) or the length of what
+ * follows. The bytes of a field of wire type `Length` are the caller's to take before the next `step`.
  */
 export class FieldReader {
   /** Of the field that is done. */
@@ -56,7 +58,10 @@ export class FieldReader {
     return this.high > 0x1f_ffff ? unreachable : this.high * 0x1_0000_0000 + this.low
   }
 
-  /** Reads on from `bytes[from..limit)`: `Done` with a field, `More` when the bytes were used up before that, `Bad` for what is no field. */
+  /**
+   * Reads on from `bytes[from..limit)`: `Done` with a field, `More` when the bytes were used up before that, `Bad` for
+   * what is no field.
+   */
   step(bytes: Uint8Array, from: number, limit: number): number {
     let at = from
     while (at < limit) {
@@ -99,7 +104,8 @@ export class FieldReader {
     if (this.#high !== 0 || this.field > highestField) return this.#bad("a field number of more than 29 bits")
     if (this.field === 0) return this.#bad("field number 0")
     const wire = this.wire
-    if (wire !== Varint && wire !== Fixed64 && wire !== Length && wire !== Fixed32) return this.#bad(`field ${this.field} has wire type ${wire}`)
+    if (wire !== Varint && wire !== Fixed64 && wire !== Length && wire !== Fixed32)
+      return this.#bad(`field ${this.field} has wire type ${wire}`)
     this.#begin(wire)
     return More
   }

@@ -1,6 +1,7 @@
 /**
- * One value as it is written in a YAML file, read as what the setting needs rather than as what it looks like: `no` is text for an instance
- * and false for a switch, `0640` is text for a name and 416 for a file mode. Source: YAML 1.1 as the Go package yaml.v2 resolves it.
+ * One value as it is written in a YAML file, read as what the setting needs rather than as what it looks like: `no` is
+ * text for an instance and false for a switch, `0640` is text for a name and 416 for a file mode. Source: YAML 1.1 as
+ * the Go package yaml.v2 resolves it.
  */
 import { Effect, Schema, SchemaIssue, SchemaTransformation } from "effect"
 
@@ -17,7 +18,9 @@ export class Scalar {
 /** Values from elsewhere than a file (a default, a command line, a test) are as if written without quotes. */
 export const scalarOf = (value: unknown): Scalar | undefined => {
   if (value instanceof Scalar) return value
-  return typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? new Scalar(String(value)) : undefined
+  return typeof value === "string" || typeof value === "number" || typeof value === "boolean"
+    ? new Scalar(String(value))
+    : undefined
 }
 
 export const isNull = ({ plain, text }: Scalar): boolean => plain && /^(?:|~|null|Null|NULL)$/.test(text)
@@ -61,7 +64,10 @@ export const wholeNumberOf = (scalar: Scalar): bigint | undefined => {
   return number !== undefined && Number.isSafeInteger(number) ? BigInt(number) : undefined
 }
 
-/** A setting that is one scalar in the file. `read` answers undefined for what is not `expected`; `write` makes what the effective YAML shows. */
+/**
+ * A setting that is one scalar in the file. `read` answers undefined for what is not `expected`; `write` makes what the
+ * effective YAML shows.
+ */
 export const setting = <A>(options: {
   readonly type: Schema.Codec<A, A>
   readonly expected: string
@@ -75,7 +81,9 @@ export const setting = <A>(options: {
         decode: (written) => {
           const scalar = scalarOf(written)
           const value = scalar && options.read(scalar)
-          return value === undefined ? Effect.fail(new SchemaIssue.InvalidValue({ expected: options.expected })) : Effect.succeed(value)
+          return value === undefined
+            ? Effect.fail(new SchemaIssue.InvalidValue({ expected: options.expected }))
+            : Effect.succeed(value)
         },
         encode: (value) => Effect.succeed(options.write(value))
       })

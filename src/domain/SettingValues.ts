@@ -1,31 +1,52 @@
-/** The kinds of values that settings have, besides durations, sizes, modes and flags of DBIs: each says what it expects. */
+/**
+ * The kinds of values that settings have, besides durations, sizes, modes and flags of DBIs: each says what it expects.
+ */
 import { Redacted, Schema } from "effect"
 import * as Scalar from "./Scalar.ts"
 
 /** As it is written, quoted or not: `no` and `0123` are text here. */
-export const Text = Scalar.setting({ type: Schema.String, expected: "text", read: ({ text }) => text, write: (text) => text })
+export const Text = Scalar.setting({
+  type: Schema.String,
+  expected: "text",
+  read: ({ text }) => text,
+  write: (text) => text
+})
 
 export const TextNotEmpty = Text.check(Schema.makeFilter((text) => text !== "", { expected: "text, not empty" }))
 
 export const Switch = Scalar.setting({
-  type: Schema.Boolean, expected: "a boolean: true or false (also yes, no, on, off)", read: Scalar.booleanOf, write: (value) => value
+  type: Schema.Boolean,
+  expected: "a boolean: true or false (also yes, no, on, off)",
+  read: Scalar.booleanOf,
+  write: (value) => value
 })
 
 const safe = (value: bigint | undefined): number | undefined =>
-  value !== undefined && BigInt(Number(value)) === value && Number.isSafeInteger(Number(value)) ? Number(value) : undefined
+  value !== undefined && BigInt(Number(value)) === value && Number.isSafeInteger(Number(value))
+    ? Number(value)
+    : undefined
 
 export const integerAtLeast = (minimum: number) =>
   Scalar.setting({
-    type: Schema.Int, expected: `an integer, at least ${minimum}`, read: (scalar) => safe(Scalar.wholeNumberOf(scalar)), write: (value) => value
+    type: Schema.Int,
+    expected: `an integer, at least ${minimum}`,
+    read: (scalar) => safe(Scalar.wholeNumberOf(scalar)),
+    write: (value) => value
   }).check(Schema.makeFilter((value) => value >= minimum, { expected: `an integer, at least ${minimum}` }))
 
 export const numberAbove = (minimum: number) =>
-  Scalar.setting({ type: Schema.Finite, expected: `a number above ${minimum}`, read: Scalar.numberOf, write: (value) => value }).check(
-    Schema.makeFilter((value) => value > minimum, { expected: `a number above ${minimum}` })
-  )
+  Scalar.setting({
+    type: Schema.Finite,
+    expected: `a number above ${minimum}`,
+    read: Scalar.numberOf,
+    write: (value) => value
+  }).check(Schema.makeFilter((value) => value > minimum, { expected: `a number above ${minimum}` }))
 
 /** One of a few words. `read` maps what is written to one of them, or to something else. */
-export const oneOf = <const Words extends ReadonlyArray<string>>(words: Words, read: (text: string) => string = (text) => text) =>
+export const oneOf = <const Words extends ReadonlyArray<string>>(
+  words: Words,
+  read: (text: string) => string = (text) => text
+) =>
   Scalar.setting<Words[number]>({
     type: Schema.Literals(words),
     expected: `one of ${words.join(", ")}`,
@@ -37,7 +58,10 @@ export const hidden = "<hidden>"
 
 /** Never shown: not in messages, not in the effective YAML. */
 export const Secret = Scalar.setting<Redacted.Redacted<string>>({
-  type: Schema.Redacted(Schema.String), expected: "text", read: ({ text }) => Redacted.make(text), write: () => hidden
+  type: Schema.Redacted(Schema.String),
+  expected: "text",
+  read: ({ text }) => Redacted.make(text),
+  write: () => hidden
 })
 
 export interface ListenAddress {
@@ -59,24 +83,35 @@ export const ListenAddressText = Text.check(
   })
 )
 
-const urlOf = (text: string): URL | undefined => (/^https?:\/\//i.test(text) && URL.canParse(text) ? new URL(text) : undefined)
+const urlOf = (text: string): URL | undefined =>
+  /^https?:\/\//i.test(text) && URL.canParse(text) ? new URL(text) : undefined
 const isBare = (url: URL): boolean => url.search === "" && url.hash === "" && url.username === "" && url.password === ""
 
 /** Empty is the default. */
 export const Endpoint = Text.check(
-  Schema.makeFilter((text) => {
-    const url = urlOf(text)
-    return text === "" || (url !== undefined && isBare(url) && url.pathname === "/")
-  }, { expected: "http://host[:port] or https://host[:port], without path, user or password" })
+  Schema.makeFilter(
+    (text) => {
+      const url = urlOf(text)
+      return text === "" || (url !== undefined && isBare(url) && url.pathname === "/")
+    },
+    { expected: "http://host[:port] or https://host[:port], without path, user or password" }
+  )
 )
 
 export const EndpointWithPath = Text.check(
-  Schema.makeFilter((text) => {
-    const url = urlOf(text)
-    return text === "" || (url !== undefined && isBare(url))
-  }, { expected: "http://host[:port][/path] or https://host[:port][/path], without user or password" })
+  Schema.makeFilter(
+    (text) => {
+      const url = urlOf(text)
+      return text === "" || (url !== undefined && isBare(url))
+    },
+    { expected: "http://host[:port][/path] or https://host[:port][/path], without user or password" }
+  )
 )
 
-/** A name that survives in object names, `<database>__<instance>__…`, which are split at the first `__` and the first dot. */
-export const databaseNameExpected = "a name that survives in object names: not empty, no dot, no slash, no __, not ending in _"
+/**
+ * A name that survives in object names, `<database>__<instance>__…`, which are split at the first `__` and the first
+ * dot.
+ */
+export const databaseNameExpected =
+  "a name that survives in object names: not empty, no dot, no slash, no __, not ending in _"
 export const isDatabaseName = (name: string): boolean => name !== "" && !/[./]|__|_$/.test(name)

@@ -1,6 +1,7 @@
 /**
- * What can only be judged by looking at several keys of the configuration. It looks at the file as written, so that these problems are
- * reported together with those of single keys, whether or not the file decodes. Source: docs/configuration.md.
+ * What can only be judged by looking at several keys of the configuration. It looks at the file as written, so that
+ * these problems are reported together with those of single keys, whether or not the file decodes. Source:
+ * docs/configuration.md.
  */
 import { booleanOf, scalarOf } from "./Scalar.ts"
 import { at, isGiven, isMap, type KeyPath, matching, type Problem, textAt, type TreeMap } from "./SettingsTree.ts"
@@ -25,13 +26,20 @@ const databases = (tree: TreeMap): ReadonlyArray<Problem> => {
     const name = path[1]!
     if (!isDatabaseName(name)) problems.push({ path, message: `expected ${databaseNameExpected}` })
     if (isOn(tree, [...path, "schema_tracks_changes"]) && isOn(tree, [...path, "dupsort_hack"])) {
-      problems.push({ path: [...path, "dupsort_hack"], message: "not with schema_tracks_changes: set one of the two to false" })
+      problems.push({
+        path: [...path, "dupsort_hack"],
+        message: "not with schema_tracks_changes: set one of the two to false"
+      })
     }
     const file = plainPath(textAt(tree, [...path, "path"]) ?? "")
     if (file === "") continue
     const other = nameOf.get(file)
     if (other === undefined) nameOf.set(file, name)
-    else problems.push({ path: [...path, "path"], message: `the same as lmdbs.${other}.path: each LMDB can be configured once only` })
+    else
+      problems.push({
+        path: [...path, "path"],
+        message: `the same as lmdbs.${other}.path: each LMDB can be configured once only`
+      })
   }
   return problems
 }
@@ -48,7 +56,9 @@ const tls = (tree: TreeMap): ReadonlyArray<Problem> => {
 const s3 = (tree: TreeMap): ReadonlyArray<Problem> => {
   const missing = (["access_key_file", "secret_key_file"] as const).filter((key) => !isGiven(tree, [...options, key]))
   if (missing.length !== 1) return []
-  return [{ path: [...options, missing[0]!], message: "access_key_file and secret_key_file go together: both, or none" }]
+  return [
+    { path: [...options, missing[0]!], message: "access_key_file and secret_key_file go together: both, or none" }
+  ]
 }
 
 const azure = (tree: TreeMap): ReadonlyArray<Problem> => {
@@ -56,13 +66,22 @@ const azure = (tree: TreeMap): ReadonlyArray<Problem> => {
   const given = (key: string) => isGiven(tree, [...options, key])
   const shared = isOn(tree, [...options, "use_shared_key"])
   if (!given("account_name") && (shared || !given("endpoint_url"))) {
-    problems.push({ path: [...options, "account_name"], message: `required ${shared ? "with use_shared_key" : "without endpoint_url"}` })
+    problems.push({
+      path: [...options, "account_name"],
+      message: `required ${shared ? "with use_shared_key" : "without endpoint_url"}`
+    })
   }
   if (shared && !given("account_key") && !given("account_key_file")) {
-    problems.push({ path: [...options, "account_key"], message: "use_shared_key needs account_key or account_key_file" })
+    problems.push({
+      path: [...options, "account_key"],
+      message: "use_shared_key needs account_key or account_key_file"
+    })
   }
   if (!shared && /^http:/i.test(textAt(tree, [...options, "endpoint_url"]) ?? "")) {
-    problems.push({ path: [...options, "endpoint_url"], message: "http:// needs use_shared_key: Azure's default credentials are sent over https only" })
+    problems.push({
+      path: [...options, "endpoint_url"],
+      message: "http:// needs use_shared_key: Azure's default credentials are sent over https only"
+    })
   }
   return problems
 }

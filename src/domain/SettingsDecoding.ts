@@ -1,6 +1,6 @@
 /**
- * Decodes a configuration tree and says everything that is wrong with it, each with its key, its value (not that of secrets) and what is
- * allowed.
+ * Decodes a configuration tree and says everything that is wrong with it, each with its key, its value (not that of
+ * secrets) and what is allowed.
  */
 import { Exit, Schema, SchemaIssue } from "effect"
 import { Scalar } from "./Scalar.ts"
@@ -23,7 +23,8 @@ const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1({
   checkHook: (issue) => SchemaIssue.defaultCheckHook(issue) ?? `expected ${String(issue.filter.annotations?.expected)}`
 })
 
-const keyOf = (segment: PropertyKey | { readonly key: PropertyKey }): string => String(typeof segment === "object" ? segment.key : segment)
+const keyOf = (segment: PropertyKey | { readonly key: PropertyKey }): string =>
+  String(typeof segment === "object" ? segment.key : segment)
 
 const valueOf = (tree: TreeMap, path: KeyPath): string => {
   const node = at(tree, path)
@@ -33,18 +34,25 @@ const valueOf = (tree: TreeMap, path: KeyPath): string => {
   return path.length === 0 ? "" : `, not ${JSON.stringify(node.text.replace(/\/\/[^/@]*@/, "//<hidden>@"))}`
 }
 
-/** The storage section as the schema needs it: `type` as plain text, so that it selects the options; `memory` where it is unusable. */
+/**
+ * The storage section as the schema needs it: `type` as plain text, so that it selects the options; `memory` where it
+ * is unusable.
+ */
 const decodable = (tree: TreeMap): unknown => {
   const storage = at(tree, ["storage"])
   const type = textAt(tree, ["storage", "type"])
   const section = isMap(storage) ? storage : {}
   const known = storageTypes.some((name) => name === type)
-  return { ...tree, storage: known && type !== "memory" ? { ...section, type } : { ...section, type: "memory", options: {} } }
+  return {
+    ...tree,
+    storage: known && type !== "memory" ? { ...section, type } : { ...section, type: "memory", options: {} }
+  }
 }
 
 const storageProblems = (tree: TreeMap): ReadonlyArray<Problem> => {
   const storage = at(tree, ["storage"])
-  if (storage !== undefined && !isMap(storage)) return [{ path: ["storage"], message: `expected a map${valueOf(tree, ["storage"])}` }]
+  if (storage !== undefined && !isMap(storage))
+    return [{ path: ["storage"], message: `expected a map${valueOf(tree, ["storage"])}` }]
   const type = textAt(tree, ["storage", "type"])
   const path = ["storage", "type"]
   if (type === undefined) return [{ path, message: `required: one of ${storageTypes.join(", ")}` }]
@@ -54,18 +62,27 @@ const storageProblems = (tree: TreeMap): ReadonlyArray<Problem> => {
 }
 
 /** `below`: where in the tree it was decoded. */
-const schemaProblems = (exit: Exit.Exit<unknown, Schema.SchemaError>, tree: TreeMap, below: KeyPath = []): ReadonlyArray<Problem> =>
-  Exit.isSuccess(exit) ? [] : exit.cause.reasons.flatMap((reason) => {
-    if (reason._tag !== "Fail") return []
-    return formatIssues(reason.error.issue).issues.map(({ message, path: keys = [] }) => {
-      const path = [...below, ...keys.map(keyOf)]
-      return { path, message: message.startsWith("expected") ? message + valueOf(tree, path) : message }
-    })
-  })
+const schemaProblems = (
+  exit: Exit.Exit<unknown, Schema.SchemaError>,
+  tree: TreeMap,
+  below: KeyPath = []
+): ReadonlyArray<Problem> =>
+  Exit.isSuccess(exit)
+    ? []
+    : exit.cause.reasons.flatMap((reason) => {
+        if (reason._tag !== "Fail") return []
+        return formatIssues(reason.error.issue).issues.map(({ message, path: keys = [] }) => {
+          const path = [...below, ...keys.map(keyOf)]
+          return { path, message: message.startsWith("expected") ? message + valueOf(tree, path) : message }
+        })
+      })
 
 const decodeLmdb = Schema.decodeUnknownExit(LmdbSection, { onExcessProperty: "error", errors: "all" })
 
-/** A record of effect's stops at its first mistake, whatever `errors` says: so each database is decoded by itself, for its mistakes. */
+/**
+ * A record of effect's stops at its first mistake, whatever `errors` says: so each database is decoded by itself, for
+ * its mistakes.
+ */
 const lmdbProblems = (tree: TreeMap): ReadonlyArray<Problem> => {
   const lmdbs = at(tree, ["lmdbs"])
   if (!isMap(lmdbs)) return []
@@ -75,11 +92,13 @@ const lmdbProblems = (tree: TreeMap): ReadonlyArray<Problem> => {
 /** In the place of those that were found. */
 const withAllOfLmdbs = (problems: ReadonlyArray<Problem>, tree: TreeMap): ReadonlyArray<Problem> => {
   const place = problems.findIndex(isOfOneLmdb)
-  return place < 0 ? problems : [
-    ...problems.slice(0, place),
-    ...lmdbProblems(tree),
-    ...problems.slice(place).filter((problem) => !isOfOneLmdb(problem))
-  ]
+  return place < 0
+    ? problems
+    : [
+        ...problems.slice(0, place),
+        ...lmdbProblems(tree),
+        ...problems.slice(place).filter((problem) => !isOfOneLmdb(problem))
+      ]
 }
 
 const isOfOneLmdb = ({ path }: Problem): boolean => path[0] === "lmdbs" && path.length > 1
@@ -94,10 +113,6 @@ export const decodeTree = (tree: TreeMap): Decoded => {
   const exit = decode(decodable(tree))
   return {
     settings: Exit.isSuccess(exit) ? exit.value : undefined,
-    problems: [
-      ...withAllOfLmdbs(schemaProblems(exit, tree), tree),
-      ...storageProblems(tree),
-      ...crossChecks(tree)
-    ]
+    problems: [...withAllOfLmdbs(schemaProblems(exit, tree), tree), ...storageProblems(tree), ...crossChecks(tree)]
   }
 }

@@ -1,7 +1,7 @@
 /**
- * The configuration file as a schema: keys as written in the file, so an operator can grep for them, and every default. Durations become
- * Durations, sizes bytes, file modes and DBI flags numbers, secrets Redacted. Encoding gives what the effective YAML shows, secrets hidden.
- * Source: docs/configuration.md.
+ * The configuration file as a schema: keys as written in the file, so an operator can grep for them, and every default.
+ * Durations become Durations, sizes bytes, file modes and DBI flags numbers, secrets Redacted. Encoding gives what the
+ * effective YAML shows, secrets hidden. Source: docs/configuration.md.
  */
 import { Schema } from "effect"
 import { ByteSize } from "./ByteSize.ts"
@@ -30,7 +30,10 @@ export const LmdbSection = Schema.Struct({
   dupsort_hack: off,
   header_extra_padding_block: off,
   /** By the DBI's name. A key that is absent is not the same as 0, no flags. */
-  dbi_options: Schema.Record(Schema.String, Schema.Struct({ override_create_flags: Schema.optionalKey(DbiFlagsText) })).pipe(defaultsTo({}))
+  dbi_options: Schema.Record(
+    Schema.String,
+    Schema.Struct({ override_create_flags: Schema.optionalKey(DbiFlagsText) })
+  ).pipe(defaultsTo({}))
 })
 export type LmdbSettings = typeof LmdbSection.Type
 
@@ -66,8 +69,16 @@ export const storageTypes = ["s3", "fs", "memory", "azure"] as const
 
 const S3Section = Schema.Struct({ type: Schema.Literal("s3"), options: S3Options.pipe(defaultsTo({})), ...common })
 const FsSection = Schema.Struct({ type: Schema.Literal("fs"), options: FsOptions.pipe(defaultsTo({})), ...common })
-const AzureSection = Schema.Struct({ type: Schema.Literal("azure"), options: AzureOptions.pipe(defaultsTo({})), ...common })
-const MemorySection = Schema.Struct({ type: Schema.Literal("memory"), options: MemoryOptions.pipe(defaultsTo({})), ...common })
+const AzureSection = Schema.Struct({
+  type: Schema.Literal("azure"),
+  options: AzureOptions.pipe(defaultsTo({})),
+  ...common
+})
+const MemorySection = Schema.Struct({
+  type: Schema.Literal("memory"),
+  options: MemoryOptions.pipe(defaultsTo({})),
+  ...common
+})
 
 const StorageSection = Schema.Union([S3Section, FsSection, AzureSection, MemorySection])
 export type StorageSettings = typeof StorageSection.Type
@@ -92,7 +103,10 @@ const LogSection = Schema.Struct({
   timestamp: oneOf(logTimestamps, readLogTimestamp).pipe(defaultsTo("short"))
 })
 
-/** As written. The defaults of `instance`, `spool_directory` and `database_workers` depend on the machine: the layer puts them in. */
+/**
+ * As written. The defaults of `instance`, `spool_directory` and `database_workers` depend on the machine: the layer
+ * puts them in.
+ */
 export const SettingsFile = Schema.Struct({
   instance: Text,
   lmdb_poll_interval: durationAtLeast("100ms").pipe(defaultsTo("1s")),

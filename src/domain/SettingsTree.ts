@@ -1,4 +1,7 @@
-/** A configuration file as it is written, before it is checked: maps, lists, and scalars that keep their text. Keys with null are left out. */
+/**
+ * A configuration file as it is written, before it is checked: maps, lists, and scalars that keep their text. Keys with
+ * null are left out.
+ */
 import { Scalar } from "./Scalar.ts"
 
 export type Tree = Scalar | ReadonlyArray<Tree> | TreeMap
@@ -46,7 +49,10 @@ export const withValue = (tree: TreeMap, [key, ...rest]: KeyPath, value: Tree): 
 export const paths = (tree: Tree, path: KeyPath = []): ReadonlyArray<KeyPath> =>
   isMap(tree) ? Object.keys(tree).flatMap((key) => paths(tree[key]!, [...path, key])) : [path]
 
-/** Existing paths that match a pattern such as `lmdbs.*.path`; `*` stands for one key, which may contain dots. Also of decoded settings. */
+/**
+ * Existing paths that match a pattern such as `lmdbs.*.path`; `*` stands for one key, which may contain dots. Also of
+ * decoded settings.
+ */
 export const matching = (tree: unknown, pattern: string): ReadonlyArray<KeyPath> => {
   let found: ReadonlyArray<readonly [KeyPath, unknown]> = [[[], tree]]
   for (const key of pattern.split(".")) {

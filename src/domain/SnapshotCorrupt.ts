@@ -8,6 +8,8 @@ export class SnapshotCorrupt extends Schema.TaggedError<SnapshotCorrupt>()("Snap
   offset: Schema.optionalKey(Schema.Finite)
 }) {
   override get message(): string {
-    return this.offset === undefined ? this.problem : `${this.problem}, near byte ${this.offset} of the uncompressed snapshot`
+    return this.offset === undefined
+      ? this.problem
+      : `${this.problem}, near byte ${this.offset} of the uncompressed snapshot`
   }
 }

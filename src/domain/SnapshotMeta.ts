@@ -1,4 +1,7 @@
-/** What a snapshot says about itself. Fields that are absent are empty or 0, as everywhere in proto3. Source: docs/format.md. */
+/**
+ * What a snapshot says about itself. Fields that are absent are empty or 0, as everywhere in proto3. Source:
+ * docs/format.md.
+ */
 
 export interface SnapshotMeta {
   readonly generationID: string

@@ -1,8 +1,9 @@
 /**
  * Names of snapshot objects: `<database>__<instance>__<timestamp>__<generation>[__<extra>…].<extension>`.
  *
- * `parse` gives undefined for everything that is no snapshot: such an object belongs to somebody else and is left alone. What it gives may still
- * belong to another database whose name begins alike: compare `database`. Source: docs/format.md.
+ * `parse` gives undefined for everything that is no snapshot: such an object belongs to somebody else and is left
+ * alone. What it gives may still belong to another database whose name begins alike: compare `database`. Source:
+ * docs/format.md.
  */
 import * as NanoTimestamp from "./NanoTimestamp.ts"
 
@@ -30,7 +31,7 @@ export const kind = (extension: string): SnapshotKind | undefined =>
   extension === "pb.gz" ? "gzip" : extension === "pb.zst" ? "zstd" : undefined
 
 /** The extension of what we write. */
-export const extensionOf = (kind: SnapshotKind): string => kind === "gzip" ? "pb.gz" : "pb.zst"
+export const extensionOf = (kind: SnapshotKind): string => (kind === "gzip" ? "pb.gz" : "pb.zst")
 
 export const parse = (name: string): SnapshotName | undefined => {
   const dot = name.indexOf(".")
@@ -39,7 +40,8 @@ export const parse = (name: string): SnapshotName | undefined => {
   const known = kind(extension)
   if (known === undefined) return undefined
   const [database, instance, timestampText, generation, ...extras] = name.slice(0, dot).split("__")
-  if (database === undefined || instance === undefined || timestampText === undefined || generation === undefined) return undefined
+  if (database === undefined || instance === undefined || timestampText === undefined || generation === undefined)
+    return undefined
   const timestampNano = NanoTimestamp.parse(timestampText)
   if (timestampNano === undefined) return undefined
   return { database, instance, timestampText, timestampNano, generation, extras, extension, kind: known, text: name }
@@ -69,4 +71,7 @@ export const compare = (a: SnapshotName, b: SnapshotName): number => {
 
 /** Undefined when there is none. */
 export const newest = (names: ReadonlyArray<SnapshotName>): SnapshotName | undefined =>
-  names.reduce<SnapshotName | undefined>((last, name) => last === undefined || compare(last, name) < 0 ? name : last, undefined)
+  names.reduce<SnapshotName | undefined>(
+    (last, name) => (last === undefined || compare(last, name) < 0 ? name : last),
+    undefined
+  )

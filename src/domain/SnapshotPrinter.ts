@@ -1,9 +1,9 @@
 /**
- * Turns a snapshot that arrives in chunks into text or JSON lines, and holds no more of it than the reader does. A corrupt one is printed up to
- * where it can be read.
+ * Turns a snapshot that arrives in chunks into text or JSON lines, and holds no more of it than the reader does. A
+ * corrupt one is printed up to where it can be read.
  *
- * What describes a DBI may legally come after its entries, and the meta after the DBIs: so the snapshot is read once for its `Outline`, and once
- * more to be printed. Source: docs/cli.md.
+ * What describes a DBI may legally come after its entries, and the meta after the DBIs: so the snapshot is read once
+ * for its `Outline`, and once more to be printed. Source: docs/cli.md.
  */
 import { Duration } from "effect"
 import { readable, rfc3339 } from "./BytesText.ts"
@@ -94,7 +94,7 @@ const timestampAt = ({ timestampHigh, timestampLow }: EntryBatch, index: number)
 /** To the second; below that, to the nanosecond. */
 const age = (timestamp: bigint, now: bigint): string => {
   const nanos = now - timestamp
-  const seconds = nanos - nanos % 1_000_000_000n
+  const seconds = nanos - (nanos % 1_000_000_000n)
   return GoDuration.format(Duration.nanos(seconds === 0n ? nanos : seconds))
 }
 
@@ -131,20 +131,30 @@ const text: Form = {
 }
 
 const json: Form = {
-  head: ({ compatVersion, formatVersion, meta: { databaseName, fromLmdbTxnID, generationID, hostname, instanceID, lmdbTxnID, timestampNano } }) =>
-    `${
-      JSON.stringify({
-        snapshot: {
-          formatVersion, compatVersion, generationID, instanceID, hostname, databaseName,
-          lmdbTxnID: `${lmdbTxnID}`, fromLmdbTxnID: `${fromLmdbTxnID}`, timestampNano: `${timestampNano}`
-        }
-      })
-    }\n`,
+  head: ({
+    compatVersion,
+    formatVersion,
+    meta: { databaseName, fromLmdbTxnID, generationID, hostname, instanceID, lmdbTxnID, timestampNano }
+  }) =>
+    `${JSON.stringify({
+      snapshot: {
+        formatVersion,
+        compatVersion,
+        generationID,
+        instanceID,
+        hostname,
+        databaseName,
+        lmdbTxnID: `${lmdbTxnID}`,
+        fromLmdbTxnID: `${fromLmdbTxnID}`,
+        timestampNano: `${timestampNano}`
+      }
+    })}\n`,
   dbi: ({ flags, name, transform }) => {
     const readableName = DbiName.toText(name)
-    const named = readableName === undefined
-      ? `"dbiHex":"${Buffer.from(DbiName.toBytes(name)).toString("hex")}"`
-      : `"dbi":${JSON.stringify(readableName)}`
+    const named =
+      readableName === undefined
+        ? `"dbiHex":"${Buffer.from(DbiName.toBytes(name)).toString("hex")}"`
+        : `"dbi":${JSON.stringify(readableName)}`
     return `{${named},"flags":${flags},"transform":${JSON.stringify(transform)}}\n`
   },
   entries: (batch) => {

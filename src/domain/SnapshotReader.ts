@@ -5,9 +5,10 @@
  *     switch (reader.next()) { … }            // until it says NeedChunk again
  *     reader.finish()                         // no more chunks: next() goes on to End, or throws
  *
- * Guarantees: batches point into the chunk; only an entry that lies across chunks is copied, and comes as a batch of one. Whatever the bytes are,
- * the result is a valid snapshot or a thrown SnapshotCorrupt, and memory is bounded by what has arrived. Positions are exact up to 2^53 bytes.
- * Not checked here: the order of the keys (OrderCheck), and what a valid snapshot means (SnapshotRules). Source: docs/format.md.
+ * Guarantees: batches point into the chunk; only an entry that lies across chunks is copied, and comes as a batch of
+ * one. Whatever the bytes are, the result is a valid snapshot or a thrown SnapshotCorrupt, and memory is bounded by
+ * what has arrived. Positions are exact up to 2^53 bytes. Not checked here: the order of the keys (OrderCheck), and
+ * what a valid snapshot means (SnapshotRules). Source: docs/format.md.
  */
 import * as DbiName from "./DbiName.ts"
 import * as EntryBatch from "./EntryBatch.ts"
@@ -30,7 +31,10 @@ const goesOn = -1
 
 const none = new Uint8Array(0)
 
-/** A DBI message, as far as it was read: name, flags and transform may come after the entries, or twice; at DbiEnd they are final. */
+/**
+ * A DBI message, as far as it was read: name, flags and transform may come after the entries, or twice; at DbiEnd they
+ * are final.
+ */
 export interface SnapshotDbi extends DbiHead {
   /** Of the message, from 0: a DBI may come in several. */
   readonly index: number
@@ -123,14 +127,21 @@ export class SnapshotReader {
   get dbiBytesLeft(): number {
     return this.#ends[Dbi]! - this.offset
   }
-  /** Goes on after `bytes` bytes, which are whole entries of the DBI, without reading them. Only between entries, and when it has so many left. */
+  /**
+   * Goes on after `bytes` bytes, which are whole entries of the DBI, without reading them. Only between entries, and
+   * when it has so many left.
+   */
   skipEntries(bytes: number): void {
     this.#base += bytes
   }
 
-  /** Only when `next` said NeedChunk, or before its first call. The chunk must not change until `next` says so again: then it is let go of. Less than 4 GiB. */
+  /**
+   * Only when `next` said NeedChunk, or before its first call. The chunk must not change until `next` says so again:
+   * then it is let go of. Less than 4 GiB.
+   */
   push(chunk: Uint8Array): void {
-    if (this.#at !== this.#chunk.length || this.#finished) throw new Error("SnapshotReader.push: the chunk before is not read to its end")
+    if (this.#at !== this.#chunk.length || this.#finished)
+      throw new Error("SnapshotReader.push: the chunk before is not read to its end")
     this.#use(chunk)
   }
 
@@ -159,7 +170,8 @@ export class SnapshotReader {
     const chunk = this.#chunk
     const level = this.#level
     const room = this.#ends[level]! - this.#base
-    // An integer for V8, whatever it takes positions in the whole for: the loop over the entries would be compiled again and again for the two.
+    // An integer for V8, whatever it takes positions in the whole for: the loop over the entries would be compiled
+    // again and again for the two.
     const limit = (room < chunk.length ? room : chunk.length) >>> 0
     if (level === Dbi) {
       this.batch.bytes = chunk
@@ -170,7 +182,8 @@ export class SnapshotReader {
     const status = this.#fields.step(chunk, this.#at, limit)
     this.#at = this.#fields.at
     if (status === Wire.Bad) return this.#fail(this.#fields.problem)
-    if (status === Wire.More) return limit === room ? this.#fail(`a field passes the end of ${levelNames[level]}`) : this.#more()
+    if (status === Wire.More)
+      return limit === room ? this.#fail(`a field passes the end of ${levelNames[level]}`) : this.#more()
     if (this.#fields.wire === Wire.Length) this.#checkLength(room)
     switch (level) {
       case Top:
@@ -313,7 +326,9 @@ export class SnapshotReader {
     return goesOn
   }
 
-  /** A batch of one. There is no other entry in it: this one did not fit into a chunk, so `#more` has sent those before. */
+  /**
+   * A batch of one. There is no other entry in it: this one did not fit into a chunk, so `#more` has sent those before.
+   */
   #endEntry(): number {
     const problem = this.#entry.show(this.batch)
     if (problem !== undefined) this.#fail(problem)
@@ -334,7 +349,8 @@ export class SnapshotReader {
 
   #gatherText(): number {
     this.#expect(Wire.Length)
-    if (this.#fields.length > largestText) this.#fail(`field ${this.#fields.field} of ${levelNames[this.#level]} has ${this.#fields.length} bytes`)
+    if (this.#fields.length > largestText)
+      this.#fail(`field ${this.#fields.field} of ${levelNames[this.#level]} has ${this.#fields.length} bytes`)
     return this.#gather()
   }
 
@@ -379,11 +395,12 @@ export class SnapshotReader {
   }
 
   #number(): bigint {
-    return BigInt(this.#fields.high) << 32n | BigInt(this.#fields.low)
+    return (BigInt(this.#fields.high) << 32n) | BigInt(this.#fields.low)
   }
 
   #expect(wire: number): void {
-    if (this.#fields.wire !== wire) this.#fail(`field ${this.#fields.field} of ${levelNames[this.#level]} has wire type ${this.#fields.wire}`)
+    if (this.#fields.wire !== wire)
+      this.#fail(`field ${this.#fields.field} of ${levelNames[this.#level]} has wire type ${this.#fields.wire}`)
   }
 
   #fail(problem: string): never {

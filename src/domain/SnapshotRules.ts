@@ -1,8 +1,9 @@
 /**
- * What a valid snapshot must be like to be merged: versions, and per DBI its name, flags and transform. Each check gives the reason of the
- * refusal, with what to do about it, or undefined. Source: docs/format.md.
+ * What a valid snapshot must be like to be merged: versions, and per DBI its name, flags and transform. Each check
+ * gives the reason of the refusal, with what to do about it, or undefined. Source: docs/format.md.
  *
- * The reader knows these values for certain only at the end of the snapshot, or of the DBI. Key layouts are in KeyLayout.
+ * The reader knows these values for certain only at the end of the snapshot, or of the DBI. Key layouts are in
+ * KeyLayout.
  */
 import { Schema } from "effect"
 import * as DbiFlags from "./DbiFlags.ts"
@@ -53,7 +54,9 @@ export const nativeDbiRefusal = (dbi: DbiHead): string | undefined => {
   const name = nameRefusal(dbi.name)
   if (name !== undefined) return name
   if (dbi.transform !== "") return `it has the transform "${dbi.transform}", which native mode does not support`
-  return dbi.flags === 0n ? undefined : `it has the flags ${DbiFlags.display(dbi.flags)}, which native mode does not support`
+  return dbi.flags === 0n
+    ? undefined
+    : `it has the flags ${DbiFlags.display(dbi.flags)}, which native mode does not support`
 }
 
 /** What shadow mode knows about a DBI besides the snapshot. */
@@ -68,7 +71,8 @@ export interface ShadowSettings {
 
 const transformRefusal = (dbi: DbiHead, flags: number, dupsortHack: boolean): string | undefined => {
   const dupsort = (flags & DbiFlags.DUPSORT) !== 0
-  if (dbi.transform !== "" && dbi.transform !== dupsortTransform) return `it has the unknown transform "${dbi.transform}": update this instance`
+  if (dbi.transform !== "" && dbi.transform !== dupsortTransform)
+    return `it has the unknown transform "${dbi.transform}": update this instance`
   if (dupsort && dbi.transform === "") return `it has MDB_DUPSORT without the transform "${dupsortTransform}"`
   if (!dupsort && dbi.transform !== "") return `it has the transform "${dbi.transform}" without MDB_DUPSORT`
   return dupsort && !dupsortHack ? "it has MDB_DUPSORT: set dupsort_hack: true for this database" : undefined
@@ -84,8 +88,11 @@ export const shadowDbiRefusal = (dbi: DbiHead, formatVersion: number, settings: 
   if ((flags & DbiFlags.REVERSEKEY) !== 0) return "it has MDB_REVERSEKEY, which is not supported"
   if (formatVersion >= 3) return transformRefusal(dbi, flags, settings.dupsortHack)
   // Flags are those of the shadow DBI there, and a transform does not exist yet.
-  if (dbi.transform !== "") return `it has the transform "${dbi.transform}", which format ${formatVersion} does not have`
+  if (dbi.transform !== "")
+    return `it has the transform "${dbi.transform}", which format ${formatVersion} does not have`
   if (settings.exists || settings.overrideCreateFlags !== undefined) return undefined
-  return `format ${formatVersion} does not tell the flags that it has to be created with: ` +
+  return (
+    `format ${formatVersion} does not tell the flags that it has to be created with: ` +
     `set dbi_options."${DbiName.display(dbi.name)}".override_create_flags, or start the application first`
+  )
 }

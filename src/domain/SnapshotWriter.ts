@@ -1,6 +1,7 @@
 /**
- * Writes snapshots, byte for byte as the reference does since 0.4: head (versions, meta), then each DBI: its head, then its entries. The caller
- * counts the entries' bytes first (`entrySize`), since protobuf wants lengths before contents, and then encodes them (`EntryEncoder`).
+ * Writes snapshots, byte for byte as the reference does since 0.4: head (versions, meta), then each DBI: its head, then
+ * its entries. The caller counts the entries' bytes first (`entrySize`), since protobuf wants lengths before contents,
+ * and then encodes them (`EntryEncoder`).
  *
  * Zero and empty fields are left out. Sizes are exact up to 2^53. Source: docs/format.md.
  */
@@ -25,10 +26,11 @@ const varint = (value: bigint): ReadonlyArray<number> => {
   return bytes
 }
 
-const varintField = (field: number, value: bigint): ReadonlyArray<number> => value === 0n ? [] : [field << 3, ...varint(value)]
+const varintField = (field: number, value: bigint): ReadonlyArray<number> =>
+  value === 0n ? [] : [field << 3, ...varint(value)]
 
 const bytesField = (field: number, value: Uint8Array): ReadonlyArray<number> =>
-  value.length === 0 ? [] : [field << 3 | 2, ...varint(BigInt(value.length)), ...value]
+  value.length === 0 ? [] : [(field << 3) | 2, ...varint(BigInt(value.length)), ...value]
 
 const textField = (field: number, value: string): ReadonlyArray<number> => bytesField(field, Buffer.from(value, "utf8"))
 
@@ -36,11 +38,11 @@ const fixed64Field = (field: number, value: bigint): ReadonlyArray<number> => {
   if (value === 0n) return []
   const bytes = Buffer.alloc(8)
   bytes.writeBigUInt64LE(value)
-  return [field << 3 | 1, ...bytes]
+  return [(field << 3) | 1, ...bytes]
 }
 
 /** A negative id is no id. */
-const idField = (field: number, value: bigint): ReadonlyArray<number> => value < 0n ? [] : varintField(field, value)
+const idField = (field: number, value: bigint): ReadonlyArray<number> => (value < 0n ? [] : varintField(field, value))
 
 /** Everything before the first DBI. */
 export const snapshotHead = (
@@ -63,11 +65,18 @@ export const snapshotHead = (
   ])
 }
 
-/** Everything of a DBI before its entries, which have `entriesBytes` bytes in all. Empty for a DBI that says nothing. */
-export const dbiHead = (name: DbiName.DbiName, flags: number | bigint, transform: string, entriesBytes: number): Uint8Array<ArrayBuffer> => {
+/**
+ * Everything of a DBI before its entries, which have `entriesBytes` bytes in all. Empty for a DBI that says nothing.
+ */
+export const dbiHead = (
+  name: DbiName.DbiName,
+  flags: number | bigint,
+  transform: string,
+  entriesBytes: number
+): Uint8Array<ArrayBuffer> => {
   const fields = [...bytesField(1, DbiName.toBytes(name)), ...varintField(3, BigInt(flags)), ...textField(4, transform)]
   const length = fields.length + entriesBytes
-  return length === 0 ? new Uint8Array(0) : Uint8Array.from([3 << 3 | 2, ...varint(BigInt(length)), ...fields])
+  return length === 0 ? new Uint8Array(0) : Uint8Array.from([(3 << 3) | 2, ...varint(BigInt(length)), ...fields])
 }
 
 /** Of the fields of an entry. */
@@ -77,7 +86,10 @@ const contentSize = (keyLength: number, valueLength: number, flags: number, time
   (flags === 0 ? 0 : 1 + varintSize(flags >>> 0)) +
   (timestampBits === 0 ? 0 : 9)
 
-/** Encoded bytes of an entry, its tag and length included; 0 when there is nothing in it. `timestampBits`: its two halves or-ed. */
+/**
+ * Encoded bytes of an entry, its tag and length included; 0 when there is nothing in it. `timestampBits`: its two
+ * halves or-ed.
+ */
 export const entrySize = (keyLength: number, valueLength: number, flags: number, timestampBits: number): number => {
   const content = contentSize(keyLength, valueLength, flags, timestampBits)
   return content === 0 ? 0 : 1 + varintSize(content) + content
@@ -115,9 +127,14 @@ export class EntryEncoder {
 
   /** Returns the encoded bytes of this entry, 0 when there is nothing in it. */
   add(
-    key: Uint8Array, keyStart: number, keyEnd: number,
-    value: Uint8Array, valueStart: number, valueEnd: number,
-    tsHigh: number, tsLow: number,
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    value: Uint8Array,
+    valueStart: number,
+    valueEnd: number,
+    tsHigh: number,
+    tsLow: number,
     flags: number
   ): number {
     const content = contentSize(keyEnd - keyStart, valueEnd - valueStart, flags, tsHigh | tsLow)

@@ -1,14 +1,16 @@
 /**
- * The section `storage.options` of each storage type, as written in the file. Cross checks between keys are in SettingsChecks.ts, the meaning
- * of 0 and of absent keys in effectiveSettings. Source: docs/configuration.md.
+ * The section `storage.options` of each storage type, as written in the file. Cross checks between keys are in
+ * SettingsChecks.ts, the meaning of 0 and of absent keys in effectiveSettings. Source: docs/configuration.md.
  */
 import { Effect, Schema } from "effect"
 import { durationAtLeast } from "./GoDuration.ts"
 import { Endpoint, EndpointWithPath, integerAtLeast, Secret, Switch, Text, TextNotEmpty } from "./SettingValues.ts"
 
 /** The value of a key that is missing, as it would be written in the file. */
-export const defaultsTo = (written: string | number | boolean | {}) =>
-  <S extends Schema.Constraint>(schema: S) => Schema.withDecodingDefaultKey<S>(Effect.succeed(written as S["Encoded"]))(schema)
+export const defaultsTo =
+  (written: string | number | boolean | {}) =>
+  <S extends Schema.Constraint>(schema: S) =>
+    Schema.withDecodingDefaultKey<S>(Effect.succeed(written as S["Encoded"]))(schema)
 
 const off = Switch.pipe(defaultsTo(false))
 const empty = Text.pipe(defaultsTo(""))

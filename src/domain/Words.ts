@@ -1,6 +1,6 @@
 /**
- * Copies and compares short runs of bytes, four at a time, wherever they begin: twice as fast as one by one, and without the view that a call into C++ wants.
- * For what is done once for each entry.
+ * Copies and compares short runs of bytes, four at a time, wherever they begin: twice as fast as one by one, and
+ * without the view that a call into C++ wants. For what is done once for each entry.
  */
 
 /** Up to this many bytes a loop is faster than a call into C++. */
@@ -32,10 +32,18 @@ export class Words {
   }
 }
 
-/** Copies `source[start..end)` to `target[at..)`. Up to `overrun` bytes more are written, which what comes next overwrites. */
+/**
+ * Copies `source[start..end)` to `target[at..)`. Up to `overrun` bytes more are written, which what comes next
+ * overwrites.
+ */
 export const copyWords = (
-  target: Uint8Array, targetView: DataView, at: number,
-  source: Uint8Array, sourceView: DataView, start: number, end: number
+  target: Uint8Array,
+  targetView: DataView,
+  at: number,
+  source: Uint8Array,
+  sourceView: DataView,
+  start: number,
+  end: number
 ): void => {
   if (end - start > loopLimit || end + overrun > source.length) return target.set(source.subarray(start, end), at)
   let from = start

@@ -19,14 +19,16 @@ export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", {
 }
 
 /** `args`: without the names of the runtime and the script. */
-export const parse = Effect.fnUntraced(function*(args: ReadonlyArray<string>, version: string) {
+export const parse = Effect.fnUntraced(function* (args: ReadonlyArray<string>, version: string) {
   const spelled = spell(args)
   const wants = (flag: string) => spelled.flags.get(flag)?.[0] === "true"
   if (!wants("help") && spelled.unknown.length === 0) {
     if (wants("version")) return { _tag: "Print", text: `${commandName} version ${version}\n` } satisfies Command
-    if (spelled.command[0] === "version" && spelled.operands.length === 0) return { _tag: "Print", text: `${version}\n` } satisfies Command
+    if (spelled.command[0] === "version" && spelled.operands.length === 0)
+      return { _tag: "Print", text: `${version}\n` } satisfies Command
   }
-  // Three things that take the event loop for 10 ms each. effect/cli makes a segmenter, and the first one reads the locales.
+  // Three things that take the event loop for 10 ms each. effect/cli makes a segmenter, and the first one reads the
+  // locales.
   yield* Effect.sync(() => new Intl.Segmenter())
   yield* Effect.yieldNow
   const { parseSpelled } = yield* Effect.promise(() => import("./CommandLineParser.ts"))

@@ -1,6 +1,6 @@
 /**
- * The commands and their flags, for effect/cli, which checks them and writes the help. In a file of its own because it is only loaded when there
- * is more to do than to say a version.
+ * The commands and their flags, for effect/cli, which checks them and writes the help. In a file of its own because it
+ * is only loaded when there is more to do than to say a version.
  */
 import { Duration, Effect, FileSystem, Layer, Option, Path, Stdio, Terminal } from "effect"
 import * as Argument from "effect/cli/Argument"
@@ -23,7 +23,11 @@ const text = (name: string, metavar: string) => Flag.String(name).pipe(Flag.with
 
 const switchOf = (name: string) => Flag.Boolean(name).pipe(Flag.withoutNegation, Flag.withDefault(false))
 
-const oneOf = <const Words extends ReadonlyArray<string>>(name: string, words: Words, read: (text: string) => string = (text) => text) =>
+const oneOf = <const Words extends ReadonlyArray<string>>(
+  name: string,
+  words: Words,
+  read: (text: string) => string = (text) => text
+) =>
   text(name, words.join("|")).pipe(
     Flag.filterMap(
       (given): Option.Option<Words[number]> => Option.fromUndefinedOr(words.find((word) => word === read(given))),
@@ -34,7 +38,8 @@ const oneOf = <const Words extends ReadonlyArray<string>>(name: string, words: W
 
 const timeout = text("timeout", "DURATION").pipe(
   Flag.filterMap(
-    (given) => Option.filter(Option.fromUndefinedOr(GoDuration.parse(given)), (duration) => !Duration.isNegative(duration)),
+    (given) =>
+      Option.filter(Option.fromUndefinedOr(GoDuration.parse(given)), (duration) => !Duration.isNegative(duration)),
     () => `Expected ${GoDuration.expected}, not below 0`
   ),
   Flag.withDefault(Duration.zero)
@@ -42,13 +47,24 @@ const timeout = text("timeout", "DURATION").pipe(
 
 const minimumPid = Flag.Int("minimum-pid").pipe(
   Flag.withMetavar("N"),
-  Flag.filter((pid) => pid >= 0, () => "Expected a number that is not below 0"),
+  Flag.filter(
+    (pid) => pid >= 0,
+    () => "Expected a number that is not below 0"
+  ),
   Flag.withDefault(0)
 )
 
 const globalFlags = {
-  config: text("config", "FILE").pipe(Flag.withAlias("c"), about("Configuration file (default: lightningstream.yaml)"), Flag.withDefault("lightningstream.yaml")),
-  instance: text("instance", "NAME").pipe(Flag.withAlias("i"), about("Name of this instance, instead of the file's"), Flag.optional),
+  config: text("config", "FILE").pipe(
+    Flag.withAlias("c"),
+    about("Configuration file (default: lightningstream.yaml)"),
+    Flag.withDefault("lightningstream.yaml")
+  ),
+  instance: text("instance", "NAME").pipe(
+    Flag.withAlias("i"),
+    about("Name of this instance, instead of the file's"),
+    Flag.optional
+  ),
   debug: switchOf("debug").pipe(about("As --log-level debug")),
   logConfig: switchOf("log-config").pipe(about("Log the effective configuration, secrets hidden")),
   logLevel: oneOf("log-level", logLevels, readLogLevel).pipe(about("Log what is at least as severe")),
@@ -74,9 +90,19 @@ const globalOptions = (given: Given<typeof globalFlags>): GlobalOptions => ({
 })
 
 const syncFlags = {
-  onlyOnce: Flag.Boolean("only-once").pipe(Flag.withoutNegation, about("End when all instances' snapshots are merged and ours is stored"), Flag.optional),
-  onlyDatabases: text("only-db", "NAME").pipe(about("Only this database; may be given more than once"), Flag.atLeast(0)),
-  waitForMarkerFile: text("wait-for-marker-file", "NAME").pipe(about("First wait until the bucket has this object"), Flag.optional),
+  onlyOnce: Flag.Boolean("only-once").pipe(
+    Flag.withoutNegation,
+    about("End when all instances' snapshots are merged and ours is stored"),
+    Flag.optional
+  ),
+  onlyDatabases: text("only-db", "NAME").pipe(
+    about("Only this database; may be given more than once"),
+    Flag.atLeast(0)
+  ),
+  waitForMarkerFile: text("wait-for-marker-file", "NAME").pipe(
+    about("First wait until the bucket has this object"),
+    Flag.optional
+  ),
   acceptStale: switchOf("accept-stale").pipe(about("Merge and send what is older than the sweeper's retention, too"))
 }
 
@@ -89,36 +115,56 @@ const syncOptions = (given: Given<typeof syncFlags>) => ({
 
 /** `answer` gets what was asked for. */
 const commandTree = (answer: (command: Command) => void) => {
-  const root = Cli.make(commandName).pipe(Cli.withSharedFlags(globalFlags), Cli.withDescription("Keeps LMDBs of many servers in sync through an object store"))
-  const answerWith = (make: (global: GlobalOptions) => Command) => Effect.map(root, (given) => answer(make(globalOptions(given))))
+  const root = Cli.make(commandName).pipe(
+    Cli.withSharedFlags(globalFlags),
+    Cli.withDescription("Keeps LMDBs of many servers in sync through an object store")
+  )
+  const answerWith = (make: (global: GlobalOptions) => Command) =>
+    Effect.map(root, (given) => answer(make(globalOptions(given))))
 
-  const sync = Cli.make("sync", syncFlags, (given) => answerWith((global) => ({ _tag: "Sync", global, options: syncOptions(given) }))).pipe(
-    Cli.withDescription("Send local changes, and merge those of others, until ended")
-  )
-  const receive = Cli.make("receive", syncFlags, (given) => answerWith((global) => ({ _tag: "Receive", global, options: syncOptions(given) }))).pipe(
-    Cli.withDescription("Merge changes of others, and never write to the bucket")
-  )
+  const sync = Cli.make("sync", syncFlags, (given) =>
+    answerWith((global) => ({ _tag: "Sync", global, options: syncOptions(given) }))
+  ).pipe(Cli.withDescription("Send local changes, and merge those of others, until ended"))
+  const receive = Cli.make("receive", syncFlags, (given) =>
+    answerWith((global) => ({ _tag: "Receive", global, options: syncOptions(given) }))
+  ).pipe(Cli.withDescription("Merge changes of others, and never write to the bucket"))
   const listFlags = {
-    prefix: text("prefix", "PREFIX").pipe(Flag.withAlias("p"), about("Only names that begin with this"), Flag.withDefault("")),
+    prefix: text("prefix", "PREFIX").pipe(
+      Flag.withAlias("p"),
+      about("Only names that begin with this"),
+      Flag.withDefault("")
+    ),
     long: switchOf("long").pipe(Flag.withAlias("l"), about("With sizes")),
     time: switchOf("time").pipe(Flag.withAlias("t"), about("By the snapshots' time instead of by name"))
   }
-  const list = Cli.make("list", listFlags, (options) => answerWith((global) => ({ _tag: "SnapshotsList", global, options }))).pipe(
-    Cli.withDescription("List the objects of the bucket")
-  )
+  const list = Cli.make("list", listFlags, (options) =>
+    answerWith((global) => ({ _tag: "SnapshotsList", global, options }))
+  ).pipe(Cli.withDescription("List the objects of the bucket"))
   const dumpFlags = {
     name: Argument.String("name").pipe(Argument.withDescription("Object, or with --local the path of a file")),
     dbi: text("dbi", "NAME").pipe(Flag.withAlias("d"), about("Only this DBI"), Flag.optional),
     local: switchOf("local").pipe(Flag.withAlias("l"), about("NAME is the path of a file; needs no configuration")),
-    format: oneOf("format", ["debug", "text", "json"]).pipe(Flag.withAlias("f"), about("text (also called debug; the default), or json: one object per line"))
+    format: oneOf("format", ["debug", "text", "json"]).pipe(
+      Flag.withAlias("f"),
+      about("text (also called debug; the default), or json: one object per line")
+    )
   }
   const dump = Cli.make("dump", dumpFlags, ({ dbi, format, local, name }) =>
     answerWith((global) => ({
       _tag: "SnapshotsDump",
       global,
-      options: { name, local, dbi: Option.getOrUndefined(dbi), format: Option.getOrUndefined(format) === "json" ? "json" : "text" }
-    }))).pipe(Cli.withDescription("Print what a snapshot holds"))
-  const snapshots = Cli.make("snapshots").pipe(Cli.withDescription("Look at snapshots"), Cli.withSubcommands([list, dump]))
+      options: {
+        name,
+        local,
+        dbi: Option.getOrUndefined(dbi),
+        format: Option.getOrUndefined(format) === "json" ? "json" : "text"
+      }
+    }))
+  ).pipe(Cli.withDescription("Print what a snapshot holds"))
+  const snapshots = Cli.make("snapshots").pipe(
+    Cli.withDescription("Look at snapshots"),
+    Cli.withSubcommands([list, dump])
+  )
   const dropShadow = Cli.make("drop-shadow", {}, () => answerWith((global) => ({ _tag: "DropShadow", global }))).pipe(
     Cli.withDescription("Drop the _sync* DBIs of every configured database; stop sync and receive before")
   )
@@ -130,20 +176,27 @@ const commandTree = (answer: (command: Command) => void) => {
 /** What is allowed instead of a command that is not known. */
 const describe = (error: CliError.CliError, { command }: Spelled): string => {
   if (error._tag !== "UnknownSubcommand") return error.message
-  const below = Object.keys(commands).map((name) => name.split(" ")).filter((words) =>
-    words.length === command.length + 1 && command.every((word, index) => word === words[index])
-  )
+  const below = Object.keys(commands)
+    .map((name) => name.split(" "))
+    .filter((words) => words.length === command.length + 1 && command.every((word, index) => word === words[index]))
   return `unknown command ${JSON.stringify(error.subcommand)}: expected one of ${below.map((words) => words.at(-1)).join(", ")}`
 }
 
 const formatter = CliOutput.defaultFormatter({ colors: false })
 
-/** What effect/cli may need for flags that are files, and for prompts: there are none here, and to load the real ones takes longer than to parse. */
+/**
+ * What effect/cli may need for flags that are files, and for prompts: there are none here, and to load the real ones
+ * takes longer than to parse.
+ */
 const unused = Layer.mergeAll(
-  FileSystem.layerNoop({}), Path.layer, Stdio.layerTest({}), Layer.mock(Terminal.Terminal)({ "~effect/Terminal": "~effect/Terminal" }), Layer.mock(ChildProcessSpawner)({})
+  FileSystem.layerNoop({}),
+  Path.layer,
+  Stdio.layerTest({}),
+  Layer.mock(Terminal.Terminal)({ "~effect/Terminal": "~effect/Terminal" }),
+  Layer.mock(ChildProcessSpawner)({})
 )
 
-export const parseSpelled = Effect.fnUntraced(function*(spelled: Spelled) {
+export const parseSpelled = Effect.fnUntraced(function* (spelled: Spelled) {
   let found: Command | undefined
   const present: CliOutput.Presenter["present"] = (event) =>
     Effect.sync(() => {
@@ -151,7 +204,10 @@ export const parseSpelled = Effect.fnUntraced(function*(spelled: Spelled) {
     })
   const output = Layer.merge(CliConfig.layer({ builtIns: [GlobalFlag.Help] }), CliOutput.layerPresenter({ present }))
   // No version: that flag is answered before.
-  const run = Cli.runWith(commandTree((command) => void (found = command)), { version: "", renderErrors: true })
+  const run = Cli.runWith(
+    commandTree((command) => void (found = command)),
+    { version: "", renderErrors: true }
+  )
   yield* Effect.yieldNow
   const command = [commandName, ...spelled.command].join(" ")
   yield* run(canonical(spelled)).pipe(

@@ -1,10 +1,11 @@
 /**
- * `Codec` of gzip (RFC 1952) over Node's zlib: level 1 out, any valid gzip in. All of zlib's work is done on the thread pool.
+ * `Codec` of gzip (RFC 1952) over Node's zlib: level 1 out, any valid gzip in. All of zlib's work is done on the thread
+ * pool.
  *
- * Decompression is strict where Node is not. Node ends without an error at the first zero byte after a member, whatever follows: what it left
- * over is looked at here, and only zero bytes pass. Pieces of input must not change once they were emitted: the next one is fetched while zlib
- * still reads the one before. The offset in an error is where zlib stood before the piece that broke: exact for truncation and garbage, else up
- * to one piece of input early.
+ * Decompression is strict where Node is not. Node ends without an error at the first zero byte after a member, whatever
+ * follows: what it left over is looked at here, and only zero bytes pass. Pieces of input must not change once they
+ * were emitted: the next one is fetched while zlib still reads the one before. The offset in an error is where zlib
+ * stood before the piece that broke: exact for truncation and garbage, else up to one piece of input early.
  */
 import { Cause, Effect, Pull, Scope, Stream } from "effect"
 import * as zlib from "node:zlib"
@@ -19,20 +20,25 @@ const chunkBytes = 256 * 1024
 const compressOptions = { level: 1, memLevel: 8, windowBits: 15, strategy: zlib.constants.Z_DEFAULT_STRATEGY } as const
 
 /**
- * Room for all of the output in most cases, so that zlib needs no second turn through the pool: at level 1 records compress to less than half.
- * Small members are mostly header: at least 1 KiB.
+ * Room for all of the output in most cases, so that zlib needs no second turn through the pool: at level 1 records
+ * compress to less than half. Small members are mostly header: at least 1 KiB.
  */
 const outputRoom = (length: number): number => Math.min(chunkBytes, 1024 + (length >>> 1))
 
 // Uninterruptible: zlib reads the member until it is done, and the caller reuses it afterwards.
 const compress: Codec["compress"] = (member) =>
-  Effect.uninterruptible(Effect.callback((resume) => {
-    zlib.gzip(member, { ...compressOptions, chunkSize: outputRoom(member.length) }, (error, compressed) => {
-      resume(error === null ? Effect.succeed(GzipMember.withLength(compressed)) : Effect.die(error))
+  Effect.uninterruptible(
+    Effect.callback((resume) => {
+      zlib.gzip(member, { ...compressOptions, chunkSize: outputRoom(member.length) }, (error, compressed) => {
+        resume(error === null ? Effect.succeed(GzipMember.withLength(compressed)) : Effect.die(error))
+      })
     })
-  }))
+  )
 
-/** Objects instead of bytes on the readable side: `read` gives one piece, as zlib made it, and zlib is at work on the next, no further. */
+/**
+ * Objects instead of bytes on the readable side: `read` gives one piece, as zlib made it, and zlib is at work on the
+ * next, no further.
+ */
 const gunzipOptions = { chunkSize: chunkBytes, readableObjectMode: true, readableHighWaterMark: 1 }
 
 const corrupt = (problem: string, offset: number) => new CompressionError({ format: "gzip", problem, offset })
@@ -40,8 +46,9 @@ const corrupt = (problem: string, offset: number) => new CompressionError({ form
 const firstNonZero = (bytes: Uint8Array): number => bytes.findIndex((byte) => byte !== 0)
 
 /**
- * One container under way. Events of zlib set the fields and wake the one fiber that pulls. There is never more than one write in zlib, so that
- * nothing was handed over yet when it ends early; the next piece waits here, and goes in from the callback of the one before.
+ * One container under way. Events of zlib set the fields and wake the one fiber that pulls. There is never more than
+ * one write in zlib, so that nothing was handed over yet when it ends early; the next piece waits here, and goes in
+ * from the callback of the one before.
  */
 class Container<E, R> {
   private readonly gunzip = zlib.createGunzip(gunzipOptions)
@@ -150,20 +157,34 @@ const decompress: Codec["decompress"] = (compressed) =>
     Effect.suspend(() => {
       const container = new Container(upstream)
       return Effect.as(Scope.addFinalizer(forkedScope, container.close), container.pull)
-    }))
+    })
+  )
 
 /** Uninterruptible, like `compress`. */
 const decompressMember: Members["decompress"] = (member) =>
-  Effect.uninterruptible(Effect.callback((resume) => {
-    const length = GzipMember.contentLength(member)
-    // One byte of room more than it says: content that is longer than that is noticed, and not made.
-    zlib.gunzip(member, { chunkSize: Math.max(64, length + 1), maxOutputLength: length + 1, info: true }, (error, result) => {
-      if (error !== null) return resume(corrupt(error.message, 0))
-      // That is what `info` makes of it, unknown to the types.
-      const { buffer, engine } = result as unknown as { readonly buffer: Buffer<ArrayBuffer>; readonly engine: zlib.Gunzip }
-      resume(engine.bytesWritten === member.length ? Effect.succeed(buffer) : corrupt("a member is shorter than it says", engine.bytesWritten))
+  Effect.uninterruptible(
+    Effect.callback((resume) => {
+      const length = GzipMember.contentLength(member)
+      // One byte of room more than it says: content that is longer than that is noticed, and not made.
+      zlib.gunzip(
+        member,
+        { chunkSize: Math.max(64, length + 1), maxOutputLength: length + 1, info: true },
+        (error, result) => {
+          if (error !== null) return resume(corrupt(error.message, 0))
+          // That is what `info` makes of it, unknown to the types.
+          const { buffer, engine } = result as unknown as {
+            readonly buffer: Buffer<ArrayBuffer>
+            readonly engine: zlib.Gunzip
+          }
+          resume(
+            engine.bytesWritten === member.length
+              ? Effect.succeed(buffer)
+              : corrupt("a member is shorter than it says", engine.bytesWritten)
+          )
+        }
+      )
     })
-  }))
+  )
 
 const members: Members = {
   headBytes: GzipMember.headerBytes,

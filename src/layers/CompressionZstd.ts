@@ -1,11 +1,11 @@
 /**
- * `Codec` of zstd (RFC 8878) over the package zstd-napi: one frame per member, level 1, with its size and a checksum. Frames of others pass, too,
- * if they need a window of 8 MiB at most, which bounds the memory.
+ * `Codec` of zstd (RFC 8878) over the package zstd-napi: one frame per member, level 1, with its size and a checksum.
+ * Frames of others pass, too, if they need a window of 8 MiB at most, which bounds the memory.
  *
- * The package computes in the calling thread, so `compress` blocks it for about 2 ms per MiB and members are not made in parallel: the caller is a
- * database worker, never the main thread. It works on zstd's own streaming calls (`zstd-napi/binding`) and not on the package's Node streams:
- * those put out all that a piece of input expands to at once, a gigabyte if need be, before anybody has read a byte.
- * The native code is loaded at the first use.
+ * The package computes in the calling thread, so `compress` blocks it for about 2 ms per MiB and members are not made
+ * in parallel: the caller is a database worker, never the main thread. It works on zstd's own streaming calls
+ * (`zstd-napi/binding`) and not on the package's Node streams: those put out all that a piece of input expands to at
+ * once, a gigabyte if need be, before anybody has read a byte. The native code is loaded at the first use.
  */
 import { Cause, Effect, Pull, Stream } from "effect"
 import { type Codec, CompressionError } from "../services/Compression.ts"
@@ -17,8 +17,12 @@ type Compressor = InstanceType<Zstd["CCtx"]>
 const chunkBytes = 256 * 1024
 const windowLogMax = 23
 
-// Node keeps what it has loaded. A package that can't be loaded is a broken installation: a defect, whose message names the file.
-const load: Effect.Effect<Zstd> = Effect.map(Effect.promise(() => import("zstd-napi/binding.js")), (module) => module.default)
+// Node keeps what it has loaded. A package that can't be loaded is a broken installation: a defect, whose message names
+// the file.
+const load: Effect.Effect<Zstd> = Effect.map(
+  Effect.promise(() => import("zstd-napi/binding.js")),
+  (module) => module.default
+)
 
 let compressor: Compressor | undefined
 
@@ -75,7 +79,10 @@ class Container<E, R> {
       try {
         filled += this.step(this.room.subarray(filled))
       } catch (error) {
-        this.failure = error instanceof CompressionError ? error : corrupt(error instanceof Error ? error.message : String(error), this.read)
+        this.failure =
+          error instanceof CompressionError
+            ? error
+            : corrupt(error instanceof Error ? error.message : String(error), this.read)
       }
     }
     if (filled === 0) return this.failure ?? Effect.andThen(this.fetch, this.pull)
@@ -95,7 +102,10 @@ class Container<E, R> {
     })
   )
 
-  /** Takes from the input, fills `room` from its start, and says how far. Throws what zstd or the container has against it. */
+  /**
+   * Takes from the input, fills `room` from its start, and says how far. Throws what zstd or the container has against
+   * it.
+   */
   private step(room: Bytes): number {
     const input = this.queued[0] ?? new Uint8Array(0)
     if (!this.inFrame && !this.more && (this.padding || input[0] === 0)) return this.skipPadding(input)

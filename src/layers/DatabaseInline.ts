@@ -1,8 +1,9 @@
 /**
- * `Database` in the calling thread: for tests and the simulation, and inside the worker. It blocks the thread while the engine computes, a slice at
- * a time, and while LMDB does.
+ * `Database` in the calling thread: for tests and the simulation, and inside the worker. It blocks the thread while the
+ * engine computes, a slice at a time, and while LMDB does.
  *
- * At most one merge and one dump are under way per thread, whatever the number of databases: they are what takes memory.
+ * At most one merge and one dump are under way per thread, whatever the number of databases: they are what takes
+ * memory.
  */
 import { Effect, Exit, Layer, Semaphore } from "effect"
 import type { DbiName } from "../domain/DbiName.ts"
@@ -36,7 +37,7 @@ const oneDump = Semaphore.makeUnsafe(1)
 const named = (database: string, operation: DatabaseError["operation"]) =>
   Effect.mapError((reason: EngineError) => new DatabaseError({ database, operation, reason }))
 
-const make = Effect.fnUntraced(function*(options: DatabaseOptions) {
+const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
   const { name } = options
   const lmdb = yield* Lmdb
   const { collect } = yield* GarbageCollector
@@ -44,16 +45,29 @@ const make = Effect.fnUntraced(function*(options: DatabaseOptions) {
 
   const mode = Mode.of(options)
 
-  const opened = yield* Effect.scoped(Effect.gen(function*() {
-    const transaction = yield* lmdb.read
-    const dbis = yield* attempt(() => syncedDbis(transaction.dbis, mode.check))
-    const holdsNothing = (name: DbiName) => transaction.dbis.every((dbi) => dbi.name !== name || dbi.entries === 0)
-    return { id: transaction.id, empty: dbis.every((dbi) => dbi.entries === 0 && holdsNothing(mode.headersOf(dbi.name))) }
-  })).pipe(named(name, "open"))
+  const opened = yield* Effect.scoped(
+    Effect.gen(function* () {
+      const transaction = yield* lmdb.read
+      const dbis = yield* attempt(() => syncedDbis(transaction.dbis, mode.check))
+      const holdsNothing = (name: DbiName) => transaction.dbis.every((dbi) => dbi.name !== name || dbi.entries === 0)
+      return {
+        id: transaction.id,
+        empty: dbis.every((dbi) => dbi.entries === 0 && holdsNothing(mode.headersOf(dbi.name)))
+      }
+    })
+  ).pipe(named(name, "open"))
   const tracker = new ChangeTracker(opened.id)
-  const database: EngineDatabase = { options, mode, tracker, shadow: { started: false, copiedThrough: undefined }, known: new KnownMembers(), last: undefined }
+  const database: EngineDatabase = {
+    options,
+    mode,
+    tracker,
+    shadow: { started: false, copiedThrough: undefined },
+    known: new KnownMembers(),
+    last: undefined
+  }
 
-  // What happened while we were not running must not beat newer data. With a full map, the first dump or merge tries again.
+  // What happened while we were not running must not beat newer data. With a full map, the first dump or merge tries
+  // again.
   if (mode.shadow !== undefined) {
     yield* ShadowCopy.start(mode, database.shadow, WriteParts.begin(tracker, 0)).pipe(
       Effect.catchReason("LmdbError", "MapFull", () => Effect.void),
@@ -63,11 +77,17 @@ const make = Effect.fnUntraced(function*(options: DatabaseOptions) {
 
   // In shadow mode a copy main → shadow, or a part of a sweep, within a merge would make it begin again.
   const oneWriter = Semaphore.makeUnsafe(1)
-  const exclusively: Exclusively = (effect) => mode.shadow === undefined ? effect : oneWriter.withPermits(1)(effect)
+  const exclusively: Exclusively = (effect) => (mode.shadow === undefined ? effect : oneWriter.withPermits(1)(effect))
 
   // The slot is given back last: by then the buffers are gone and collected.
-  const inSlot = <A, E>(slot: Semaphore.Semaphore, use: Effect.Effect<A, E>, skip: (result: A) => boolean = () => false) =>
-    slot.withPermits(1)(Effect.onExit(use, (exit) => Exit.isSuccess(exit) && skip(exit.value) ? Effect.void : collect))
+  const inSlot = <A, E>(
+    slot: Semaphore.Semaphore,
+    use: Effect.Effect<A, E>,
+    skip: (result: A) => boolean = () => false
+  ) =>
+    slot.withPermits(1)(
+      Effect.onExit(use, (exit) => (Exit.isSuccess(exit) && skip(exit.value) ? Effect.void : collect))
+    )
 
   return Database.of({
     name,
@@ -76,9 +96,16 @@ const make = Effect.fnUntraced(function*(options: DatabaseOptions) {
       tracker.observe(last)
       return new Changes({ last, lastForeign: tracker.lastForeign, atOpen: opened.id, emptyAtOpen: opened.empty })
     }).pipe(named(name, "changes")),
-    dump: (request) => inSlot(oneDump, Effect.provideContext(dump(database, request, exclusively), context), isSmall).pipe(named(name, "dump")),
-    merge: (request) => inSlot(oneMerge, exclusively(Effect.provideContext(merge(database, request), context))).pipe(named(name, "merge")),
-    sweep: (request) => Effect.provideContext(sweep(database, request, exclusively), context).pipe(named(name, "sweep")),
+    dump: (request) =>
+      inSlot(oneDump, Effect.provideContext(dump(database, request, exclusively), context), isSmall).pipe(
+        named(name, "dump")
+      ),
+    merge: (request) =>
+      inSlot(oneMerge, exclusively(Effect.provideContext(merge(database, request), context))).pipe(
+        named(name, "merge")
+      ),
+    sweep: (request) =>
+      Effect.provideContext(sweep(database, request, exclusively), context).pipe(named(name, "sweep")),
     newest: Effect.provideContext(newest(database), context).pipe(named(name, "newest")),
     isMarkedStale: Effect.provideContext(StaleMark.isMarked, context).pipe(named(name, "mark")),
     markStale: (stale) => Effect.provideContext(StaleMark.set(database, stale), context).pipe(named(name, "mark")),

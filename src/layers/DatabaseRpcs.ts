@@ -1,16 +1,24 @@
 /**
- * The messages between `DatabaseWorker` and `DatabaseWorkerServer`: commands and results, all coarse. Snapshots do not cross: both threads read and
- * write the spool, whose places are plain data.
+ * The messages between `DatabaseWorker` and `DatabaseWorkerServer`: commands and results, all coarse. Snapshots do not
+ * cross: both threads read and write the spool, whose places are plain data.
  *
- * RPC does not await a client's interruption. So a call that must have ended when it is left has a number: `Begin` registers it, and `End` answers
- * when the engine has left it, its finalizers included.
+ * RPC does not await a client's interruption. So a call that must have ended when it is left has a number: `Begin`
+ * registers it, and `End` answers when the engine has left it, its finalizers included.
  */
 import { Schema } from "effect"
 // Submodules, not the barrels: a worker loads what it imports, and the barrels drag in HTTP, sockets and clusters.
 import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import {
-  Changes, DatabaseError, DatabaseInfo, DatabaseOptions, DumpRequest, DumpResult, MergeRequest, MergeResult, SweepRequest,
+  Changes,
+  DatabaseError,
+  DatabaseInfo,
+  DatabaseOptions,
+  DumpRequest,
+  DumpResult,
+  MergeRequest,
+  MergeResult,
+  SweepRequest,
   SweepResult
 } from "../services/Database.ts"
 

@@ -5,12 +5,12 @@ import { type Failing, Health } from "../services/Health.ts"
 export const layer = Layer.sync(Health, () => {
   const checks = new Map<string, Failing>()
   return Health.of({
-    failing: Effect.fnUntraced(function*(check, message) {
+    failing: Effect.fnUntraced(function* (check, message) {
       const before = checks.get(check)
       checks.set(check, { check, message, since: before?.since ?? (yield* Clock.currentTimeMillis) })
       return before === undefined
     }),
-    well: Effect.fnUntraced(function*(check) {
+    well: Effect.fnUntraced(function* (check) {
       const before = checks.get(check)
       if (before === undefined) return undefined
       checks.delete(check)

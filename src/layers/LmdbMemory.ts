@@ -1,9 +1,9 @@
 /**
- * `Lmdb` in memory, for tests: the same contract, without files, other processes or a lock that blocks the thread. A test is the application through
- * `application`, which commits as another process would.
+ * `Lmdb` in memory, for tests: the same contract, without files, other processes or a lock that blocks the thread. A
+ * test is the application through `application`, which commits as another process would.
  *
- * Not as the real one: the map is full by the bytes of entries, not by pages; `enlargeMap` also fills it beyond the old size; what waits for the write
- * lock waits as an effect; there is no limit of readers or DBIs.
+ * Not as the real one: the map is full by the bytes of entries, not by pages; `enlargeMap` also fills it beyond the old
+ * size; what waits for the write lock waits as an effect; there is no limit of readers or DBIs.
  */
 import { Effect, Exit, Layer, Semaphore } from "effect"
 import { Lmdb, LmdbError, MapResized, Replaced, type WriteTransaction } from "../services/Lmdb.ts"
@@ -40,7 +40,8 @@ const makeState = ({ mapSize = 2 ** 30, path = "/memory/data.mdb" }: MemoryOptio
 
 const fail = (state: State, reason: LmdbError["reason"]) => Effect.fail(new LmdbError({ path: state.path, reason }))
 
-const requireUsable = (state: State) => Effect.suspend(() => (state.end === undefined ? Effect.void : fail(state, state.end)))
+const requireUsable = (state: State) =>
+  Effect.suspend(() => (state.end === undefined ? Effect.void : fail(state, state.end)))
 
 const requireSame = (state: State) =>
   Effect.suspend(() => (state.end?._tag === "Replaced" ? fail(state, state.end) : Effect.void))
@@ -63,20 +64,31 @@ const commit = (state: State, transaction: MemoryWrite): void => {
   if (transaction.wrote) state.committed = transaction.committed
 }
 
-const write = (state: State) => <A, E>(body: (transaction: WriteTransaction) => Effect.Effect<A, E>) =>
-  writer.withPermits(1)(state.lock.withPermits(1)(Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function*() {
-      yield* requireUsable(state)
-      const begun = performance.now()
-      const transaction = new MemoryWrite(state.path, state.mapSize, state.committed)
-      const exit = yield* Effect.exit(restore(Effect.suspend(() => body(transaction))))
-      transaction.end()
-      if (Exit.isFailure(exit)) return yield* Effect.failCause(asFailure(exit.cause))
-      if (transaction.failure !== undefined) return yield* transaction.failure
-      commit(state, transaction)
-      return { value: exit.value, id: transaction.id, wrote: transaction.wrote, lockHeldMillis: performance.now() - begun }
-    })
-  )))
+const write =
+  (state: State) =>
+  <A, E>(body: (transaction: WriteTransaction) => Effect.Effect<A, E>) =>
+    writer.withPermits(1)(
+      state.lock.withPermits(1)(
+        Effect.uninterruptibleMask((restore) =>
+          Effect.gen(function* () {
+            yield* requireUsable(state)
+            const begun = performance.now()
+            const transaction = new MemoryWrite(state.path, state.mapSize, state.committed)
+            const exit = yield* Effect.exit(restore(Effect.suspend(() => body(transaction))))
+            transaction.end()
+            if (Exit.isFailure(exit)) return yield* Effect.failCause(asFailure(exit.cause))
+            if (transaction.failure !== undefined) return yield* transaction.failure
+            commit(state, transaction)
+            return {
+              value: exit.value,
+              id: transaction.id,
+              wrote: transaction.wrote,
+              lockHeldMillis: performance.now() - begun
+            }
+          })
+        )
+      )
+    )
 
 const service = (state: State) =>
   Lmdb.of({
@@ -99,7 +111,9 @@ const service = (state: State) =>
 
 /** The application's side of an environment. */
 export interface Application {
-  /** In a transaction of its own, when no other is open; what `body` throws aborts it. Returns the last transaction id. */
+  /**
+   * In a transaction of its own, when no other is open; what `body` throws aborts it. Returns the last transaction id.
+   */
   readonly write: (body: (transaction: WriteTransaction) => void) => Effect.Effect<bigint, LmdbError>
   /** Puts another file, an empty one, in the place of this one. */
   readonly replace: Effect.Effect<void>
@@ -109,19 +123,21 @@ export interface Application {
 
 const application = (state: State): Application => ({
   write: (body) =>
-    state.lock.withPermits(1)(Effect.try({
-      try: () => {
-        const transaction = new MemoryWrite(state.path, state.mapSize, state.committed)
-        body(transaction)
-        if (transaction.failure !== undefined) throw transaction.failure
-        commit(state, transaction)
-        return state.committed.id
-      },
-      catch: (error) => {
-        if (error instanceof LmdbError) return error
-        throw error
-      }
-    })),
+    state.lock.withPermits(1)(
+      Effect.try({
+        try: () => {
+          const transaction = new MemoryWrite(state.path, state.mapSize, state.committed)
+          body(transaction)
+          if (transaction.failure !== undefined) throw transaction.failure
+          commit(state, transaction)
+          return state.committed.id
+        },
+        catch: (error) => {
+          if (error instanceof LmdbError) return error
+          throw error
+        }
+      })
+    ),
   replace: Effect.sync(() => void (state.end = new Replaced())),
   enlargeMap: Effect.sync(() => void (state.end = new MapResized()))
 })
@@ -133,4 +149,5 @@ export const makeMemoryEnvironment = (options: MemoryOptions = {}) => {
 }
 
 /** An environment of its own each time it is built. */
-export const layerWith = (options: MemoryOptions = {}): Layer.Layer<Lmdb> => Layer.sync(Lmdb, () => service(makeState(options)))
+export const layerWith = (options: MemoryOptions = {}): Layer.Layer<Lmdb> =>
+  Layer.sync(Lmdb, () => service(makeState(options)))

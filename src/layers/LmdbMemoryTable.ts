@@ -1,6 +1,7 @@
 /**
- * One DBI of `LmdbMemory`: its entries in LMDB's order, as two arrays; with MDB_DUPSORT a key is there once for each of its values.
- * A table that was committed is never changed: a transaction changes a copy. Inserting moves what comes after, so it is for tests.
+ * One DBI of `LmdbMemory`: its entries in LMDB's order, as two arrays; with MDB_DUPSORT a key is there once for each of
+ * its values. A table that was committed is never changed: a transaction changes a copy. Inserting moves what comes
+ * after, so it is for tests.
  */
 import { compareBytes } from "../domain/ByteOrder.ts"
 import * as DbiFlags from "../domain/DbiFlags.ts"
@@ -19,7 +20,12 @@ const entryOverhead = 10
 
 export const make = (flags: number): Table => ({ flags, keys: [], values: [], bytes: 0 })
 
-export const copy = ({ bytes, flags, keys, values }: Table): Table => ({ flags, keys: keys.slice(), values: values.slice(), bytes })
+export const copy = ({ bytes, flags, keys, values }: Table): Table => ({
+  flags,
+  keys: keys.slice(),
+  values: values.slice(),
+  bytes
+})
 
 export const hasDuplicates = ({ flags }: Table): boolean => (flags & DbiFlags.DUPSORT) !== 0
 
@@ -27,7 +33,11 @@ const bytesOf = (key: Uint8Array, value: Uint8Array): number => key.length + val
 
 /** The order of a key's values: LMDB's mdb_default_cmp. */
 const valueOrder = (flags: number): KeyOrder.KeyOrder =>
-  (flags & DbiFlags.INTEGERDUP) !== 0 ? KeyOrder.integer : (flags & DbiFlags.REVERSEDUP) !== 0 ? KeyOrder.reverse : KeyOrder.plain
+  (flags & DbiFlags.INTEGERDUP) !== 0
+    ? KeyOrder.integer
+    : (flags & DbiFlags.REVERSEDUP) !== 0
+      ? KeyOrder.reverse
+      : KeyOrder.plain
 
 const compareAt = (table: Table, index: number, key: Uint8Array): number => {
   const other = table.keys[index]!
@@ -49,7 +59,8 @@ export const lowerBound = (table: Table, key: Uint8Array): number => {
   return low
 }
 
-const isAt = (table: Table, index: number, key: Uint8Array): boolean => index < table.keys.length && compareAt(table, index, key) === 0
+const isAt = (table: Table, index: number, key: Uint8Array): boolean =>
+  index < table.keys.length && compareAt(table, index, key) === 0
 
 /** The first value of the key. */
 export const get = (table: Table, key: Uint8Array): Uint8Array | undefined => {
@@ -108,7 +119,8 @@ export const remove = (table: Table, key: Uint8Array): boolean => {
 }
 
 const pairAt = (table: Table, key: Uint8Array, value: Uint8Array): number => {
-  for (let at = lowerBound(table, key); isAt(table, at, key); at++) if (Buffer.compare(table.values[at]!, value) === 0) return at
+  for (let at = lowerBound(table, key); isAt(table, at, key); at++)
+    if (Buffer.compare(table.values[at]!, value) === 0) return at
   return -1
 }
 

@@ -1,8 +1,20 @@
-/** Transactions of `LmdbMemory`. What a cursor or `get` shows is in a buffer of its own that is overwritten, as in the real one: who keeps it, sees it change. */
+/**
+ * Transactions of `LmdbMemory`. What a cursor or `get` shows is in a buffer of its own that is overwritten, as in the
+ * real one: who keeps it, sees it change.
+ */
 import * as DbiFlags from "../domain/DbiFlags.ts"
 import * as DbiName from "../domain/DbiName.ts"
 import {
-  type Cursor, type Dbi, DbiMissing, type Found, KeyTooLong, LmdbError, LmdbFailure, MapFull, type ReadTransaction, type WriteTransaction
+  type Cursor,
+  type Dbi,
+  DbiMissing,
+  type Found,
+  KeyTooLong,
+  LmdbError,
+  LmdbFailure,
+  MapFull,
+  type ReadTransaction,
+  type WriteTransaction
 } from "../services/Lmdb.ts"
 import * as Table from "./LmdbMemoryTable.ts"
 
@@ -14,7 +26,8 @@ export interface Committed {
 
 const fail = (path: string, reason: LmdbError["reason"]): LmdbError => new LmdbError({ path, reason })
 
-const missing = (path: string, name: DbiName.DbiName): LmdbError => fail(path, new DbiMissing({ dbi: DbiName.display(name) }))
+const missing = (path: string, name: DbiName.DbiName): LmdbError =>
+  fail(path, new DbiMissing({ dbi: DbiName.display(name) }))
 
 const tableOf = (path: string, tables: Committed["tables"], name: DbiName.DbiName): Table.Table => {
   const table = tables.get(name)
@@ -23,7 +36,9 @@ const tableOf = (path: string, tables: Committed["tables"], name: DbiName.DbiNam
 }
 
 const list = (tables: Committed["tables"]): ReadonlyArray<Dbi> =>
-  Array.from(tables, ([name, { flags, keys }]) => ({ name, flags, entries: keys.length })).sort((a, b) => (a.name < b.name ? -1 : 1))
+  Array.from(tables, ([name, { flags, keys }]) => ({ name, flags, entries: keys.length })).sort((a, b) =>
+    a.name < b.name ? -1 : 1
+  )
 
 const none = new Uint8Array(0)
 
@@ -89,7 +104,8 @@ export class MemoryRead implements ReadTransaction {
   }
 
   readonly cursor = (name: DbiName.DbiName, from?: Uint8Array): Cursor => {
-    if (!this.#open) throw fail(this.#path, new LmdbFailure({ code: "MDB_BAD_TXN", detail: "the read transaction has ended" }))
+    if (!this.#open)
+      throw fail(this.#path, new LmdbFailure({ code: "MDB_BAD_TXN", detail: "the read transaction has ended" }))
     const cursor = new MemoryCursor(tableOf(this.#path, this.#tables, name), from)
     this.#cursors.add(cursor)
     return cursor
@@ -133,7 +149,8 @@ export class MemoryWrite implements WriteTransaction {
   }
 
   #requireOpen(): void {
-    if (this.#ended) throw fail(this.#path, new LmdbFailure({ code: "MDB_BAD_TXN", detail: "the write transaction has ended" }))
+    if (this.#ended)
+      throw fail(this.#path, new LmdbFailure({ code: "MDB_BAD_TXN", detail: "the write transaction has ended" }))
   }
 
   #table(name: DbiName.DbiName): Table.Table {
@@ -152,11 +169,15 @@ export class MemoryWrite implements WriteTransaction {
   }
 
   #badSize(name: DbiName.DbiName, problem: string): LmdbError {
-    return fail(this.#path, new LmdbFailure({ code: "MDB_BAD_VALSIZE", detail: `DBI "${DbiName.display(name)}": ${problem}` }))
+    return fail(
+      this.#path,
+      new LmdbFailure({ code: "MDB_BAD_VALSIZE", detail: `DBI "${DbiName.display(name)}": ${problem}` })
+    )
   }
 
   #requireDuplicate(name: DbiName.DbiName, key: Uint8Array, length: number): void {
-    if (length > 511) throw this.#badSize(name, `a value of ${length} bytes, but with MDB_DUPSORT they have at most 511`)
+    if (length > 511)
+      throw this.#badSize(name, `a value of ${length} bytes, but with MDB_DUPSORT they have at most 511`)
     const found = Table.get(this.#table(name), key)
     if (found !== undefined && (found.length === 0) !== (length === 0)) {
       throw this.#badSize(name, "an empty value beside others of its key, which LMDB cannot hold")
@@ -165,10 +186,14 @@ export class MemoryWrite implements WriteTransaction {
 
   #keyOf(name: DbiName.DbiName, key: Uint8Array, start: number, end: number): Uint8Array {
     const { flags } = this.#table(name)
-    if (!(start >= 0 && start <= end && end <= key.length)) throw new RangeError(`bytes ${start} to ${end} of ${key.length}`)
+    if (!(start >= 0 && start <= end && end <= key.length))
+      throw new RangeError(`bytes ${start} to ${end} of ${key.length}`)
     const bytes = Uint8Array.from(key.subarray(start, end))
     if (bytes.length === 0 || bytes.length > 511) {
-      throw fail(this.#path, new KeyTooLong({ dbi: DbiName.display(name), key: Buffer.from(bytes.subarray(0, 600)).toString("hex") }))
+      throw fail(
+        this.#path,
+        new KeyTooLong({ dbi: DbiName.display(name), key: Buffer.from(bytes.subarray(0, 600)).toString("hex") })
+      )
     }
     if ((flags & DbiFlags.INTEGERKEY) !== 0 && bytes.length !== 4 && bytes.length !== 8) {
       throw this.#badSize(name, `a key of ${bytes.length} bytes, but with MDB_INTEGERKEY they have 4 or 8`)
@@ -184,7 +209,10 @@ export class MemoryWrite implements WriteTransaction {
   readonly create = (name: DbiName.DbiName, flags: number): void => {
     this.#requireOpen()
     if (this.#tables.has(name)) {
-      throw fail(this.#path, new LmdbFailure({ code: "MDB_KEYEXIST", detail: `DBI "${DbiName.display(name)}" is there already` }))
+      throw fail(
+        this.#path,
+        new LmdbFailure({ code: "MDB_KEYEXIST", detail: `DBI "${DbiName.display(name)}" is there already` })
+      )
     }
     this.#tables.set(name, Table.make(flags))
     this.#copied.add(name)
@@ -201,8 +229,12 @@ export class MemoryWrite implements WriteTransaction {
 
   readonly put = (
     name: DbiName.DbiName,
-    key: Uint8Array, keyStart: number, keyEnd: number,
-    value: Uint8Array, valueStart: number, valueEnd: number,
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    value: Uint8Array,
+    valueStart: number,
+    valueEnd: number,
     append: boolean
   ): void => {
     const keyBytes = this.#keyOf(name, key, keyStart, keyEnd)
@@ -214,10 +246,16 @@ export class MemoryWrite implements WriteTransaction {
     const valueBytes = Uint8Array.from(value.subarray(valueStart, valueEnd))
     if (!append || Table.hasDuplicates(table)) Table.put(table, keyBytes, valueBytes)
     else if (!Table.append(table, keyBytes, valueBytes)) {
-      throw this.#fail(new LmdbFailure({ code: "MDB_KEYEXIST", detail: `DBI "${DbiName.display(name)}": a key was appended that does not come last` }))
+      throw this.#fail(
+        new LmdbFailure({
+          code: "MDB_KEYEXIST",
+          detail: `DBI "${DbiName.display(name)}": a key was appended that does not come last`
+        })
+      )
     }
     const used = usedBytes(this.#tables)
-    if (used > this.#mapSize) throw this.#fail(new MapFull({ mapSize: this.#mapSize, used: this.#mapSize, needed: used }))
+    if (used > this.#mapSize)
+      throw this.#fail(new MapFull({ mapSize: this.#mapSize, used: this.#mapSize, needed: used }))
   }
 
   readonly remove = (name: DbiName.DbiName, key: Uint8Array, start: number, end: number): boolean => {
@@ -228,8 +266,12 @@ export class MemoryWrite implements WriteTransaction {
 
   readonly removePair = (
     name: DbiName.DbiName,
-    key: Uint8Array, keyStart: number, keyEnd: number,
-    value: Uint8Array, valueStart: number, valueEnd: number
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    value: Uint8Array,
+    valueStart: number,
+    valueEnd: number
   ): boolean => {
     const keyBytes = this.#keyOf(name, key, keyStart, keyEnd)
     const valueBytes = value.slice(valueStart, valueEnd)

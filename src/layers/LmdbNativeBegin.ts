@@ -1,6 +1,7 @@
 /**
- * Begin and end of a write transaction. The package keeps one open while the promise that its callback returned is pending: so begin is a call with
- * a promise that is settled at the end of the body, which runs as an ordinary effect in between, and the settling is commit or abort.
+ * Begin and end of a write transaction. The package keeps one open while the promise that its callback returned is
+ * pending: so begin is a call with a promise that is settled at the end of the body, which runs as an ordinary effect
+ * in between, and the settling is commit or abort.
  */
 import { LmdbError, MapResized } from "../services/Lmdb.ts"
 import type { Environment } from "./LmdbNativeEnvironment.ts"
@@ -8,7 +9,9 @@ import { failed } from "./LmdbNativeErrors.ts"
 import { NativeRead, tryBegin } from "./LmdbNativeRead.ts"
 import { NativeWrite } from "./LmdbNativeWrite.ts"
 
-/** An open write transaction. Exactly one of `commit` and `abort` is called, once; their promises are never rejected. */
+/**
+ * An open write transaction. Exactly one of `commit` and `abort` is called, once; their promises are never rejected.
+ */
 export interface OpenWrite {
   readonly transaction: NativeWrite
   /** Milliseconds from the return of begin to the return of commit. */
@@ -48,7 +51,11 @@ const beginFailed = (environment: Environment): LmdbError => {
   const { lastPageNumber, mapSize } = environment.root.env.info()
   return lastPageNumber >= Math.floor(mapSize / environment.facts.pageSize)
     ? new LmdbError({ path: environment.path, reason: new MapResized() })
-    : failed(environment.path, "MDB_PANIC", "a write transaction could not be begun after an earlier fatal error: restart")
+    : failed(
+        environment.path,
+        "MDB_PANIC",
+        "a write transaction could not be begun after an earlier fatal error: restart"
+      )
 }
 
 const beforeOf = (environment: Environment, id: bigint): NativeRead | LmdbError | undefined => {

@@ -1,8 +1,8 @@
 /**
  * An open environment: what its transactions share. Opening, reading and writing of it are in files of their own.
  *
- * Guarantees: the data file is still the one that was opened, each time `requireSame` passes; the id of a read transaction is its own, not one
- * that was read beside it.
+ * Guarantees: the data file is still the one that was opened, each time `requireSame` passes; the id of a read
+ * transaction is its own, not one that was read beside it.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- LMDB itself is synchronous, and what it is told must be true at that moment
 import * as fs from "node:fs"
@@ -24,7 +24,9 @@ interface Reader {
 const parseReaders = (list: string): ReadonlyArray<Reader> =>
   list.split("\n").flatMap((line) => {
     const match = /^\s*(\d+) [0-9a-f]+ (\d+|-)$/.exec(line)
-    return match === null ? [] : [{ pid: Number(match[1]), transaction: match[2] === "-" ? undefined : BigInt(match[2]!) }]
+    return match === null
+      ? []
+      : [{ pid: Number(match[1]), transaction: match[2] === "-" ? undefined : BigInt(match[2]!) }]
   })
 
 export class Environment {
@@ -49,7 +51,8 @@ export class Environment {
       pageSize: this.#meta().pageSize,
       maxReaders: () => root.env.info().maxReaders,
       mapSize: () => root.env.info().mapSize,
-      // Pages that are free can be anywhere: without walking the free list this is what is known while a transaction is open.
+      // Pages that are free can be anywhere: without walking the free list this is what is known while a transaction is
+      // open.
       used: () => (root.env.info().lastPageNumber + 1) * this.facts.pageSize,
       enlarged: () => this.#meta().mapSize > root.env.info().mapSize
     }
@@ -71,8 +74,8 @@ export class Environment {
   }
 
   /**
-   * That of a view which begins now, so whoever sees a new id and reads finds what it stands for: LMDB's own last id is ahead of it while another process
-   * waits for the disk in its commit. With no slot for a view it is LMDB's own.
+   * That of a view which begins now, so whoever sees a new id and reads finds what it stands for: LMDB's own last id is
+   * ahead of it while another process waits for the disk in its commit. With no slot for a view it is LMDB's own.
    */
   lastTransactionId(): bigint {
     this.requireSame()
@@ -112,14 +115,16 @@ export class Environment {
   }
 
   /**
-   * Of the read transaction that was begun last, which is the newest of this process. It is taken from the table of readers: LMDB's last id
-   * can be ahead of it, while another process waits for the disk in its commit (its meta page is there, but readers begin before it), so reading
-   * that id before and after would give a view an id whose changes it does not hold.
+   * Of the read transaction that was begun last, which is the newest of this process. It is taken from the table of
+   * readers: LMDB's last id can be ahead of it, while another process waits for the disk in its commit (its meta page
+   * is there, but readers begin before it), so reading that id before and after would give a view an id whose changes
+   * it does not hold.
    */
   newestReaderId(): bigint {
     let newest: bigint | undefined
     for (const { pid, transaction } of parseReaders(this.root.readerList())) {
-      if (pid === process.pid && transaction !== undefined && (newest === undefined || transaction > newest)) newest = transaction
+      if (pid === process.pid && transaction !== undefined && (newest === undefined || transaction > newest))
+        newest = transaction
     }
     if (newest === undefined) throw failed(this.path, "MDB_BAD_RSLOT", "this process is not in the table of readers")
     return newest
@@ -130,7 +135,10 @@ export class Environment {
     return parseReaders(this.root.readerList()).filter(({ pid }) => pid === process.pid).length
   }
 
-  /** Closes handles of DBIs that are gone or have other flags now, and opens those that are missing. Only with the permit of `writer`. */
+  /**
+   * Closes handles of DBIs that are gone or have other flags now, and opens those that are missing. Only with the
+   * permit of `writer`.
+   */
   refreshHandles(): void {
     this.handles.refresh(this.#inView((transaction) => Root.list(this.root, transaction, this.toError)))
   }

@@ -1,7 +1,18 @@
-/** What the package throws, as LmdbError: LMDB's negative codes, positive codes of the system, and errors of the package that have none. */
+/**
+ * What the package throws, as LmdbError: LMDB's negative codes, positive codes of the system, and errors of the package
+ * that have none.
+ */
 import * as os from "node:os"
 import {
-  DbiMissing, KeyTooLong, LmdbError, LmdbFailure, MapFull, MapResized, NotLmdb, PermissionDenied, ReadersFull
+  DbiMissing,
+  KeyTooLong,
+  LmdbError,
+  LmdbFailure,
+  MapFull,
+  MapResized,
+  NotLmdb,
+  PermissionDenied,
+  ReadersFull
 } from "../services/Lmdb.ts"
 import * as DbiName from "../domain/DbiName.ts"
 
@@ -16,10 +27,16 @@ const codes = {
   versionMismatch: -30_794
 } as const
 
-const denied: ReadonlySet<number> = new Set([os.constants.errno.EACCES, os.constants.errno.EPERM, os.constants.errno.EROFS])
+const denied: ReadonlySet<number> = new Set([
+  os.constants.errno.EACCES,
+  os.constants.errno.EPERM,
+  os.constants.errno.EROFS
+])
 
 const codeOf = (error: unknown): number | undefined =>
-  typeof error === "object" && error !== null && "code" in error && typeof error.code === "number" ? error.code : undefined
+  typeof error === "object" && error !== null && "code" in error && typeof error.code === "number"
+    ? error.code
+    : undefined
 
 const systemCodes = new Map(Object.entries(os.constants.errno).map(([name, code]) => [code, name]))
 
@@ -51,14 +68,19 @@ const mapFull = (facts: Facts, bytes: number): LmdbError["reason"] => {
 const failure = (facts: Facts, code: number | undefined, error: unknown): LmdbFailure => {
   const message = error instanceof Error ? error.message : String(error)
   if (code === codes.dbsFull) {
-    return new LmdbFailure({ code: "MDB_DBS_FULL", detail: `more than ${facts.maxDbs} DBIs: raise options.max_dbs, and restart` })
+    return new LmdbFailure({
+      code: "MDB_DBS_FULL",
+      detail: `more than ${facts.maxDbs} DBIs: raise options.max_dbs, and restart`
+    })
   }
   if (code === undefined) return new LmdbFailure({ code: "unknown", detail: message })
   // LMDB's own messages begin with the name of the code.
   const named = /^(MDB_\w+): (.*)/.exec(message)
   if (named !== null) return new LmdbFailure({ code: named[1]!, detail: named[2]! })
   const name = systemCodes.get(code) ?? String(code)
-  const advice = diskCodes.has(name) ? ". If the disk is full, free space there and start again; if not, the system's log says what the disk has" : ""
+  const advice = diskCodes.has(name)
+    ? ". If the disk is full, free space there and start again; if not, the system's log says what the disk has"
+    : ""
   return new LmdbFailure({ code: name, detail: `${message}${advice}` })
 }
 
@@ -84,8 +106,17 @@ export const failed = (path: string, code: string, detail: string): LmdbError =>
   new LmdbError({ path, reason: new LmdbFailure({ code, detail }) })
 
 /** Shown in hexadecimal, cut to what a log line takes. */
-export const keyTooLong = (path: string, dbi: DbiName.DbiName, key: Uint8Array, start: number, end: number): LmdbError =>
+export const keyTooLong = (
+  path: string,
+  dbi: DbiName.DbiName,
+  key: Uint8Array,
+  start: number,
+  end: number
+): LmdbError =>
   new LmdbError({
     path,
-    reason: new KeyTooLong({ dbi: DbiName.display(dbi), key: Buffer.from(key.subarray(start, Math.min(end, start + 600))).toString("hex") })
+    reason: new KeyTooLong({
+      dbi: DbiName.display(dbi),
+      key: Buffer.from(key.subarray(start, Math.min(end, start + 600))).toString("hex")
+    })
   })

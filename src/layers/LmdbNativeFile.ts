@@ -1,10 +1,11 @@
 /**
- * The data file as a file: its path, its identity, and what its two meta pages say. The lock file is never opened, read or copied here:
- * closing any descriptor of it would drop the locks that LMDB holds in this process.
+ * The data file as a file: its path, its identity, and what its two meta pages say. The lock file is never opened, read
+ * or copied here: closing any descriptor of it would drop the locks that LMDB holds in this process.
  *
- * Layout, of a v1 data file of a 64-bit little-endian machine (LMDB's mdb.c): page 0 and page 1 are meta pages: a page header of 16 bytes with
- * flags u16 at 10 (0x08: a meta page), then magic u32, version u32, address u64, map size u64, the records of the free list and of the root DBI
- * (48 bytes each; the first u32 of the former is the page size), last page u64, transaction id u64. The one with the higher id counts.
+ * Layout, of a v1 data file of a 64-bit little-endian machine (LMDB's mdb.c): page 0 and page 1 are meta pages: a page
+ * header of 16 bytes with flags u16 at 10 (0x08: a meta page), then magic u32, version u32, address u64, map size u64,
+ * the records of the free list and of the root DBI (48 bytes each; the first u32 of the former is the page size), last
+ * page u64, transaction id u64. The one with the higher id counts.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- LMDB itself is synchronous, and what it is told must be true at that moment
 import * as fs from "node:fs"
@@ -48,7 +49,8 @@ const systemCode = (error: unknown): string =>
 
 const denied: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS"])
 
-const notLmdb = (file: string, detail: string): LmdbError => new LmdbError({ path: file, reason: new NotLmdb({ detail }) })
+const notLmdb = (file: string, detail: string): LmdbError =>
+  new LmdbError({ path: file, reason: new NotLmdb({ detail }) })
 
 /** An error of the file system, as the contract names it. */
 export const fromSystem = (file: string, error: unknown): LmdbError => {
@@ -73,7 +75,9 @@ export const identityOf = (options: LmdbOptions): Identity | undefined => {
 
 /** Pages of a tree: branch, leaf and overflow pages, of a record at `offset`. */
 export const pagesOf = (view: DataView, offset: number): number =>
-  Number(view.getBigUint64(offset + 8, true) + view.getBigUint64(offset + 16, true) + view.getBigUint64(offset + 24, true))
+  Number(
+    view.getBigUint64(offset + 8, true) + view.getBigUint64(offset + 16, true) + view.getBigUint64(offset + 24, true)
+  )
 
 const readPage = (file: string, descriptor: number, position: number): DataView => {
   const bytes = new Uint8Array(metaBytes)
@@ -96,7 +100,9 @@ const otherFormat = (view: DataView): string => {
   return "there is no LMDB header at its beginning"
 }
 
-/** LMDB maps the file: touching a page beyond its end would kill the process, so what it says it holds must be there. */
+/**
+ * LMDB maps the file: touching a page beyond its end would kill the process, so what it says it holds must be there.
+ */
 const requireRoots = (file: string, view: DataView, pageSize: number, fileSize: number): void => {
   for (const record of [freeRecord, rootRecord]) {
     const page = view.getBigUint64(record + 40, true)
@@ -112,10 +118,12 @@ const readMetaOf = (file: string, descriptor: number): Meta | undefined => {
   if (stat.size === 0) return undefined
   const first = readPage(file, descriptor, 0)
   const pageSize = first.getUint32(freeRecord, true)
-  if (pageSize < 512 || pageSize > 65_536 || (pageSize & (pageSize - 1)) !== 0) throw notLmdb(file, `a page size of ${pageSize} bytes`)
+  if (pageSize < 512 || pageSize > 65_536 || (pageSize & (pageSize - 1)) !== 0)
+    throw notLmdb(file, `a page size of ${pageSize} bytes`)
   const second = readPage(file, descriptor, pageSize)
   const current = first.getBigUint64(144, true) >= second.getBigUint64(144, true) ? first : second
-  // The size is taken after the meta page, since the application may be writing: it is never smaller than what the page needs.
+  // The size is taken after the meta page, since the application may be writing: it is never smaller than what the page
+  // needs.
   requireRoots(file, current, pageSize, fs.fstatSync(descriptor).size)
   return {
     mapSize: Number(current.getBigUint64(32, true)),
@@ -125,7 +133,9 @@ const readMetaOf = (file: string, descriptor: number): Meta | undefined => {
   }
 }
 
-/** Undefined for an empty file. Throws LmdbError when there is none, or when it is no LMDB data file that we can use. */
+/**
+ * Undefined for an empty file. Throws LmdbError when there is none, or when it is no LMDB data file that we can use.
+ */
 export const readMeta = (file: string): Meta | undefined => {
   try {
     // Not blocking: the path may be a pipe.

@@ -1,7 +1,8 @@
 /**
- * Handles of DBIs. Opening one takes LMDB's write lock, always, so a handle that fits is kept and used again. A handle of a DBI that another process
- * dropped crashes the process at the next put, and one of a DBI with other flags reads in the wrong order: `fit` tells whether a listing of the root,
- * taken in the transaction that is to use them, has a handle for each record; if not, the transaction is given up, `refresh` called, and it is begun again.
+ * Handles of DBIs. Opening one takes LMDB's write lock, always, so a handle that fits is kept and used again. A handle
+ * of a DBI that another process dropped crashes the process at the next put, and one of a DBI with other flags reads in
+ * the wrong order: `fit` tells whether a listing of the root, taken in the transaction that is to use them, has a
+ * handle for each record; if not, the transaction is given up, `refresh` called, and it is begun again.
  *
  * A handle that is opened while a transaction is open cannot be used in that one.
  */
@@ -15,9 +16,9 @@ import type { PackageDbi, PackageDbiOptions, PackageRoot } from "./LmdbNativePac
 import type { RootListing, RootRecord } from "./LmdbNativeRoot.ts"
 
 /**
- * Taken before each begin of a write transaction and each opening of handles, in this thread, over all environments: a second `transactionSync` while
- * one is paused would silently become its child; and waiting for the lock of B with a transaction open in A deadlocks with an
- * application that has B and waits for A.
+ * Taken before each begin of a write transaction and each opening of handles, in this thread, over all environments: a
+ * second `transactionSync` while one is paused would silently become its child; and waiting for the lock of B with a
+ * transaction open in A deadlocks with an application that has B and waits for A.
  */
 export const writer = Semaphore.makeUnsafe(1)
 
@@ -29,8 +30,8 @@ export interface Handle {
   readonly flags: number
   readonly dbi: PackageDbi
   /**
-   * A second handle of the package for the same number, to close or drop it with: the package crashes when a cursor goes on over the very one
-   * that was closed. Over the other it may: a cursor only follows pages.
+   * A second handle of the package for the same number, to close or drop it with: the package crashes when a cursor
+   * goes on over the very one that was closed. Over the other it may: a cursor only follows pages.
    */
   readonly closer: PackageDbi
   /** Its number may be another DBI's by now. */
@@ -40,8 +41,8 @@ export interface Handle {
 export type HandleMap = ReadonlyMap<DbiName.DbiName, Handle>
 
 /**
- * A name for the package. It takes text; its bytes are those of the name only if that is UTF-8. Others are given as bytes: a build that does
- * not know that opens the root instead, which `open` notices.
+ * A name for the package. It takes text; its bytes are those of the name only if that is UTF-8. Others are given as
+ * bytes: a build that does not know that opens the root instead, which `open` notices.
  */
 const packageName = (name: DbiName.DbiName): string | Uint8Array => {
   const bytes = Buffer.from(DbiName.toBytes(name))
@@ -126,7 +127,11 @@ export class Handles {
   }
 
   #unusableName(name: DbiName.DbiName): LmdbError {
-    return failed(this.#facts.path, "EILSEQ", `DBI ${DbiName.display(name)}: this build of the package lmdb opens no DBI whose name is not UTF-8`)
+    return failed(
+      this.#facts.path,
+      "EILSEQ",
+      `DBI ${DbiName.display(name)}: this build of the package lmdb opens no DBI whose name is not UTF-8`
+    )
   }
 
   #close(handle: Handle): void {
@@ -149,13 +154,18 @@ export class Handles {
   create(name: DbiName.DbiName, flags: number): Handle {
     const given = packageName(name)
     // A build that does not know bytes would give the flags to the root.
-    if (typeof given !== "string" && this.#root.openDB({ ...codec, name: given, create: false })?.db.dbi === rootNumber) {
+    if (
+      typeof given !== "string" &&
+      this.#root.openDB({ ...codec, name: given, create: false })?.db.dbi === rootNumber
+    ) {
       throw this.#unusableName(name)
     }
-    // Once with its flags, which brings encoders of the package's own for integer keys; then with ours: it is the same handle of LMDB's.
+    // Once with its flags, which brings encoders of the package's own for integer keys; then with ours: it is the same
+    // handle of LMDB's.
     const closer = this.#root.openDB({ ...codec, ...flagOptions(flags), name: given, create: true })
     const dbi = this.#root.openDB({ ...codec, name: given, create: false })
-    if (closer === undefined || dbi === undefined) throw failed(this.#facts.path, "MDB_NOTFOUND", `DBI ${DbiName.display(name)} is gone after it was made`)
+    if (closer === undefined || dbi === undefined)
+      throw failed(this.#facts.path, "MDB_NOTFOUND", `DBI ${DbiName.display(name)} is gone after it was made`)
     return { name, flags, dbi, closer, closed: false }
   }
 }

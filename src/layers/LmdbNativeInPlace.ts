@@ -1,10 +1,12 @@
 /**
- * Keys and values read without a copy. The package reads every key and value into one pair of buffers per thread, for all environments, and asks a codec
- * for the bytes of a key to look for. This is that codec, and who owns what is in the buffers: a cursor, or what `get` found.
+ * Keys and values read without a copy. The package reads every key and value into one pair of buffers per thread, for
+ * all environments, and asks a codec for the bytes of a key to look for. This is that codec, and who owns what is in
+ * the buffers: a cursor, or what `get` found.
  *
- * Guarantees: what an owner shows stays until its own next call, whatever else of this thread reads or writes in between: before its bytes are
- * overwritten, they move to a buffer of its own, and the fields with them. So read the fields again after any other call: who kept the arrays and
- * offsets, has those of somebody else. One cursor alone never copies.
+ * Guarantees: what an owner shows stays until its own next call, whatever else of this thread reads or writes in
+ * between: before its bytes are overwritten, they move to a buffer of its own, and the fields with them. So read the
+ * fields again after any other call: who kept the arrays and offsets, has those of somebody else. One cursor alone
+ * never copies.
  *
  * The state is a module's, not an environment's, since the package's buffers are.
  */
@@ -16,7 +18,9 @@ export const none = new Uint8Array(0)
 /** Where the package puts the key of the current entry. */
 export const keyOffset = 32
 
-/** The key to look for next. Fields of one object, not variables of the module: V8 keeps them in registers of the loop. */
+/**
+ * The key to look for next. Fields of one object, not variables of the module: V8 keeps them in registers of the loop.
+ */
 const keyToRead = { bytes: none as Uint8Array, start: 0, end: 0 }
 
 /** Values are put by instructions. */
@@ -26,7 +30,10 @@ const encode = (): never => {
 
 const viewOf = (buffer: Uint8Array): Uint8Array => new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
 
-/** The package's buffers, which have extra properties that would make the loops over them slow: so plain views, made once. */
+/**
+ * The package's buffers, which have extra properties that would make the loops over them slow: so plain views, made
+ * once.
+ */
 export const shared = {
   keyBuffer: none as Uint8Array,
   key: none as Uint8Array,
@@ -52,7 +59,8 @@ const useValueBuffer = (buffer: Uint8Array): void => {
 
 export const codec: PackageCodec = {
   keyEncoder: {
-    // A loop: keys are short, and `set` would need a view. Ascending, so a key may be written to a place before itself in the same buffer.
+    // A loop: keys are short, and `set` would need a view. Ascending, so a key may be written to a place before itself
+    // in the same buffer.
     writeKey: (_key, target, start) => {
       const { bytes, end } = keyToRead
       let position = start
@@ -144,13 +152,15 @@ export class InPlaceFound implements Found, Owner {
 }
 
 /**
- * Finds out in each thread which buffers they are, before the first cursor. That of keys the package shows to a codec alone, with the first entry of the root:
- * without one there is nothing to read either.
+ * Finds out in each thread which buffers they are, before the first cursor. That of keys the package shows to a codec
+ * alone, with the first entry of the root: without one there is nothing to read either.
  */
 export const learnBuffers = (root: PackageDbi, transaction: PackageTransaction | undefined): void => {
   if (shared.valueBuffer === none) useValueBuffer(globalBuffer)
   if (shared.keyBuffer !== none) return
-  const entries = root.getRange(transaction === undefined ? { start: undefined } : { start: undefined, transaction }).iterate()
+  const entries = root
+    .getRange(transaction === undefined ? { start: undefined } : { start: undefined, transaction })
+    .iterate()
   entries.next()
   entries.return()
 }

@@ -1,8 +1,10 @@
 /**
- * Puts and removes in the open write transaction, as the package does them, without what its `putSync` and `removeSync` do besides: those make two functions
- * for each entry, and the thread collects them all the time. Keys and values are not copied but into LMDB's pages, and the key once before.
+ * Puts and removes in the open write transaction, as the package does them, without what its `putSync` and `removeSync`
+ * do besides: those make two functions for each entry, and the thread collects them all the time. Keys and values are
+ * not copied but into LMDB's pages, and the key once before.
  *
- * What the package's C++ is given is one instruction in memory, in the machine's byte order. Source: src/writer.cpp of the package.
+ * What the package's C++ is given is one instruction in memory, in the machine's byte order. Source: src/writer.cpp of
+ * the package.
  *
  *     0 flags u32 | 4 number of the DBI u32 | 8 bytes of the key u32 | 12 key | with a value, at a = the multiple of 8 that is at most 28 + bytes of the key:
  *     a - 4 bytes of the value u32 | a address of the value f64
@@ -24,7 +26,8 @@ const keyAt = 12
 const instructionBytes = 1024
 
 /**
- * Only while a write transaction is open: without one the process would crash. All offsets were checked, and the key's length: LMDB reads what is there.
+ * Only while a write transaction is open: without one the process would crash. All offsets were checked, and the key's
+ * length: LMDB reads what is there.
  */
 export class Instruction {
   readonly #bytes: Uint8Array
@@ -49,8 +52,12 @@ export class Instruction {
   /** False when the key was appended and does not come last. */
   put(
     dbi: PackageDbi,
-    key: Uint8Array, keyStart: number, keyEnd: number,
-    value: Uint8Array, valueStart: number, valueEnd: number,
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    value: Uint8Array,
+    valueStart: number,
+    valueEnd: number,
     append: boolean
   ): boolean {
     this.#setValue(this.#setKey(dbi, key, keyStart, keyEnd), value, valueStart, valueEnd)
@@ -66,8 +73,12 @@ export class Instruction {
   /** The same, of a DBI with MDB_DUPSORT. */
   removePair(
     dbi: PackageDbi,
-    key: Uint8Array, keyStart: number, keyEnd: number,
-    value: Uint8Array, valueStart: number, valueEnd: number
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    value: Uint8Array,
+    valueStart: number,
+    valueEnd: number
   ): boolean {
     this.#setValue(this.#setKey(dbi, key, keyStart, keyEnd), value, valueStart, valueEnd)
     return this.#run(removePairFlags)

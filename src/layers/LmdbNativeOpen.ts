@@ -1,6 +1,7 @@
 /**
- * Opens an environment, or says why not. Nothing of LMDB is called before the file is known to be one that this build can map: LMDB would make a new file
- * where there is none, and the package would write its own default map size into the application's file.
+ * Opens an environment, or says why not. Nothing of LMDB is called before the file is known to be one that this build
+ * can map: LMDB would make a new file where there is none, and the package would write its own default map size into
+ * the application's file.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- paths of this machine, without a service
 import { dirname } from "node:path"
@@ -71,7 +72,10 @@ const openRoot = (options: LmdbOptions, path: string, mapSize: number): Package.
   } catch (error) {
     const mapped = fromNative(factsOf(options, path), error)
     if (mapped.reason._tag !== "PermissionDenied") throw mapped
-    throw new LmdbError({ path, reason: new PermissionDenied({ detail: `${deniedFile(options)}: ${mapped.reason.detail}` }) })
+    throw new LmdbError({
+      path,
+      reason: new PermissionDenied({ detail: `${deniedFile(options)}: ${mapped.reason.detail}` })
+    })
   }
 }
 
@@ -91,24 +95,34 @@ const openNow = (options: LmdbOptions, path: string, meta: Meta | undefined): En
 }
 
 const attempt = <A>(path: string, run: () => A) =>
-  Effect.try({ try: run, catch: (error) => (error instanceof LmdbError ? error : failed(path, "unknown", String(error))) })
+  Effect.try({
+    try: run,
+    catch: (error) => (error instanceof LmdbError ? error : failed(path, "unknown", String(error)))
+  })
 
 const close = (environment: Environment) =>
-  Effect.promise(() => environment.root.close()).pipe(Effect.ensuring(Effect.sync(() => open.delete(environment.identity))))
+  Effect.promise(() => environment.root.close()).pipe(
+    Effect.ensuring(Effect.sync(() => open.delete(environment.identity)))
+  )
 
-const acquire = Effect.fnUntraced(function*(options: LmdbOptions) {
+const acquire = Effect.fnUntraced(function* (options: LmdbOptions) {
   yield* Build.check
   const path = dataFile(options)
   const meta = yield* attempt(path, () => existing(options, path))
   if (meta !== undefined && options.mapSize !== 0 && options.mapSize !== meta.mapSize) {
     yield* Effect.logWarning(
       `LMDB ${path}: options.map_size is ${options.mapSize} bytes, but the file has ${meta.mapSize}: ` +
-        (options.mapSize < meta.mapSize ? "this process cannot write or see more than that" : "our first commit writes it into the file") +
+        (options.mapSize < meta.mapSize
+          ? "this process cannot write or see more than that"
+          : "our first commit writes it into the file") +
         ". Set it to what the application uses, or to 0 for that of the file"
     )
   }
   const environment = yield* attempt(path, () => openNow(options, path, meta))
-  const { count, warning } = yield* Effect.onError(attempt(path, () => OwnSlots.free(environment, options)), () => close(environment))
+  const { count, warning } = yield* Effect.onError(
+    attempt(path, () => OwnSlots.free(environment, options)),
+    () => close(environment)
+  )
   if (count > 0) yield* Effect.logInfo("Cleared readers of dead processes", { cleared: count, path })
   if (warning !== undefined) yield* Effect.logWarning(warning)
   return environment

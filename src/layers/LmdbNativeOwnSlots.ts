@@ -1,10 +1,11 @@
 /**
- * Slots in LMDB's table of readers that have this process's id before it has ever read: of a process that had the same id. LMDB frees those of dead processes,
- * but never those of the own id; and once this process reads, to all others they look alive. So a container that was killed while it read, and starts again with
- * the same ids, would pin for good the pages that it saw then, and the file would grow until the map is full.
+ * Slots in LMDB's table of readers that have this process's id before it has ever read: of a process that had the same
+ * id. LMDB frees those of dead processes, but never those of the own id; and once this process reads, to all others
+ * they look alive. So a container that was killed while it read, and starts again with the same ids, would pin for good
+ * the pages that it saw then, and the file would grow until the map is full.
  *
- * A process with another id can free them until this one reads. What is left then belongs to a process that lives, in a container with ids of its own: when
- * either closes the environment, LMDB frees the slots of both, so it is refused.
+ * A process with another id can free them until this one reads. What is left then belongs to a process that lives, in a
+ * container with ids of its own: when either closes the environment, LMDB frees the slots of both, so it is refused.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- synchronous, as LMDB is: nothing may read before this is done
 import { spawnSync } from "node:child_process"
@@ -32,10 +33,21 @@ interface Opened extends Pick<Environment, "identity" | "path" | "ownSlots"> {
 
 /** Why it could not be opened. */
 const openElsewhere = ({ path, root }: Opened, { maxDbs, noSubdir }: LmdbOptions): string | undefined => {
-  const options = { path: noSubdir ? path : dirname(path), noSubdir, maxDbs, mapSize: root.env.info().mapSize, overlappingSync: false, encoding: "binary" }
+  const options = {
+    path: noSubdir ? path : dirname(path),
+    noSubdir,
+    maxDbs,
+    mapSize: root.env.info().mapSize,
+    overlappingSync: false,
+    encoding: "binary"
+  }
   const packagePath = createRequire(import.meta.url).resolve("lmdb")
   const args = ["-e", script, packagePath, JSON.stringify(options)]
-  const { error, signal, status, stderr } = spawnSync(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"], timeout: patience, encoding: "utf8" })
+  const { error, signal, status, stderr } = spawnSync(process.execPath, args, {
+    stdio: ["ignore", "ignore", "pipe"],
+    timeout: patience,
+    encoding: "utf8"
+  })
   if (status === 0) return undefined
   const said = /^\w*Error: .*$/m.exec(stderr ?? "")?.[0]
   return error?.message ?? said ?? `it ended with ${signal ?? status}`
@@ -66,7 +78,8 @@ export const free = (environment: Opened, options: LmdbOptions): Freed => {
   if (count === 0) return none
   const failure = openElsewhere(environment, options)
   if (failure !== undefined) {
-    const warning = `LMDB ${environment.path}: ${count} slots for readers are left by a process that had the id of this one, and keep pages from being used again: ` +
+    const warning =
+      `LMDB ${environment.path}: ${count} slots for readers are left by a process that had the id of this one, and keep pages from being used again: ` +
       `another process could not open it: ${failure}. Tried again at the next start`
     return { count: 0, warning }
   }

@@ -1,8 +1,10 @@
 /**
- * The part of the package `lmdb` 3.5.6 that we use, typed: its own declarations leave out half of it. The version is pinned exactly, since
- * some of this is not documented there (`env`, `db`, encoders with offsets); test/layers/lmdb-contract.ts holds it.
+ * The part of the package `lmdb` 3.5.6 that we use, typed: its own declarations leave out half of it. The version is
+ * pinned exactly, since some of this is not documented there (`env`, `db`, encoders with offsets);
+ * test/layers/lmdb-contract.ts holds it.
  *
- * Never used: the asynchronous API (hides MAP_FULL), `getStats` (begins a read transaction of its own, which the next one would share).
+ * Never used: the asynchronous API (hides MAP_FULL), `getStats` (begins a read transaction of its own, which the next
+ * one would share).
  */
 import * as declared from "lmdb"
 
@@ -13,7 +15,10 @@ export interface PackageTransaction {
   readonly done: () => void
 }
 
-/** What the package calls for each key that is looked for, and each key and value that is read, with offsets into its buffers. */
+/**
+ * What the package calls for each key that is looked for, and each key and value that is read, with offsets into its
+ * buffers.
+ */
 export interface PackageCodec {
   readonly keyEncoder: {
     readonly writeKey: (key: unknown, target: Uint8Array, start: number) => number
@@ -92,14 +97,17 @@ export interface PackageOptions extends PackageCodec {
   readonly noMetaSync: false
 }
 
-/** What the package itself calls, of C++. A cursor is unknown to its transaction: it must be closed before that ends. */
+/**
+ * What the package itself calls, of C++. A cursor is unknown to its transaction: it must be closed before that ends.
+ */
 interface Addon {
   /** With address 0: in the open write transaction. Points into the handle, which must outlive it. */
-  readonly Cursor: new(handle: PackageDbi["db"], transactionAddress: number) => NativeCursor
+  readonly Cursor: new (handle: PackageDbi["db"], transactionAddress: number) => NativeCursor
   /**
-   * Reads the first entry at or after the key in the first `keyLength` bytes of the buffer of keys, or the first of all: its key into that buffer from
-   * byte 32 on, the length of its value into the first four bytes, its value into the buffer of values, unless it is larger than that. The
-   * length of the key; 0: none; negative: a code of LMDB's, or of the system with its sign changed.
+   * Reads the first entry at or after the key in the first `keyLength` bytes of the buffer of keys, or the first of
+   * all: its key into that buffer from byte 32 on, the length of its value into the first four bytes, its value into
+   * the buffer of values, unless it is larger than that. The length of the key; 0: none; negative: a code of LMDB's, or
+   * of the system with its sign changed.
    */
   readonly position: (cursorAddress: number, flags: number, offset: 0, keyLength: number, endAddress: 0) => number
   /** The same with the next one. */
@@ -108,9 +116,15 @@ interface Addon {
   readonly getCurrentValue: (cursorAddress: number) => number
   /** Where values go from now on. The package's own idea of it stays: it has to be set back. */
   readonly setGlobalBuffer: (buffer: Uint8Array) => void
-  /** Of the bytes of an array, in memory that is shared with other threads, too. They stay there as long as the array's buffer is there and has not been detached. */
+  /**
+   * Of the bytes of an array, in memory that is shared with other threads, too. They stay there as long as the array's
+   * buffer is there and has not been detached.
+   */
   readonly getBufferAddress: (bytes: Uint8Array) => number
-  /** Runs the instruction at an address in the open write transaction, without which the process crashes: see LmdbNativeInstruction. Throws. */
+  /**
+   * Runs the instruction at an address in the open write transaction, without which the process crashes: see
+   * LmdbNativeInstruction. Throws.
+   */
   readonly write: (environmentAddress: number, instructionAddress: number) => void
   /** Throws the error of a code. */
   readonly lmdbError: (code: number) => void
@@ -133,5 +147,13 @@ const { nativeAddon, open } = declared as unknown as Package
 
 export { open }
 export const {
-  Cursor: NativeCursor, getBufferAddress, getCurrentValue, globalBuffer, iterate, lmdbError, position, setGlobalBuffer, write
+  Cursor: NativeCursor,
+  getBufferAddress,
+  getCurrentValue,
+  globalBuffer,
+  iterate,
+  lmdbError,
+  position,
+  setGlobalBuffer,
+  write
 } = nativeAddon ?? ({} as Addon)

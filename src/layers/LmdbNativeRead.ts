@@ -19,16 +19,23 @@ export class NativeRead implements ReadTransaction {
   readonly #cursors = new Set<InPlaceCursor>()
   #open = true
 
-  constructor(environment: Environment, transaction: PackageTransaction, id: bigint, listing: Root.RootListing, handles: HandleMap) {
+  constructor(
+    environment: Environment,
+    transaction: PackageTransaction,
+    id: bigint,
+    listing: Root.RootListing,
+    handles: HandleMap
+  ) {
     this.id = id
     this.#environment = environment
     this.#transaction = transaction
     this.handles = handles
     const records = environment.handles.dbisOf(listing)
     this.dbis = records.map(({ name, flags, entries }) => ({ name, flags, entries }))
-    this.others = records.length === listing.records.length
-      ? listing.others
-      : [...listing.others, ...listing.records.filter((record) => !records.includes(record)).map(({ name }) => name)]
+    this.others =
+      records.length === listing.records.length
+        ? listing.others
+        : [...listing.others, ...listing.records.filter((record) => !records.includes(record)).map(({ name }) => name)]
   }
 
   readonly cursor = (dbi: DbiName, from?: Uint8Array): Cursor => {
@@ -38,7 +45,9 @@ export class NativeRead implements ReadTransaction {
     // Closed: it was dropped since, and its number may be another DBI's.
     if (handle === undefined || handle.closed) throw handles.unusable(dbi) ?? dbiMissing(path, dbi)
     try {
-      const cursor = new InPlaceCursor(handle, this.#transaction, from, toError, (cursor) => this.#cursors.delete(cursor))
+      const cursor = new InPlaceCursor(handle, this.#transaction, from, toError, (cursor) =>
+        this.#cursors.delete(cursor)
+      )
       this.#cursors.add(cursor)
       return cursor
     } catch (error) {

@@ -1,9 +1,10 @@
 /**
- * The root DBI: the record of each DBI, by name, as a transaction sees it. The package hides the flags of DBIs, and a handle may be of a DBI that is gone:
- * so each transaction looks here first.
+ * The root DBI: the record of each DBI, by name, as a transaction sees it. The package hides the flags of DBIs, and a
+ * handle may be of a DBI that is gone: so each transaction looks here first.
  *
- * A record has 48 bytes: u32 size of values of a DUPFIXED DBI, flags u16 at 4 (0x8000 is LMDB's own), depth u16, pages u64 at 8, 16 and 24
- * (branch, leaf, overflow), entries u64 at 32, page of the root u64 at 40; little-endian. Source: MDB_db in LMDB's mdb.c.
+ * A record has 48 bytes: u32 size of values of a DUPFIXED DBI, flags u16 at 4 (0x8000 is LMDB's own), depth u16, pages
+ * u64 at 8, 16 and 24 (branch, leaf, overflow), entries u64 at 32, page of the root u64 at 40; little-endian. Source:
+ * MDB_db in LMDB's mdb.c.
  */
 import * as DbiFlags from "../domain/DbiFlags.ts"
 import * as DbiName from "../domain/DbiName.ts"
@@ -38,8 +39,10 @@ const recordOf = (name: DbiName.DbiName, view: DataView): RootRecord => ({
 
 /** Whether it can be a record. What LMDB's C functions make has no zero byte in its name. */
 const isRecord = (name: DbiName.DbiName, view: DataView): boolean =>
-  view.byteLength === recordBytes && !name.includes("\0") &&
-  (view.getUint16(4, true) & ~knownFlags) === 0 && view.getUint16(6, true) <= maxDepth
+  view.byteLength === recordBytes &&
+  !name.includes("\0") &&
+  (view.getUint16(4, true) & ~knownFlags) === 0 &&
+  view.getUint16(6, true) <= maxDepth
 
 /** Without `transaction`, as the open write transaction sees it. */
 export const list = (

@@ -1,6 +1,6 @@
 /**
- * What the body of a write transaction may call. Limits of stock LMDB that this build does not have, or that LMDB does not check, are checked here:
- * what was written must be readable for the application.
+ * What the body of a write transaction may call. Limits of stock LMDB that this build does not have, or that LMDB does
+ * not check, are checked here: what was written must be readable for the application.
  */
 import * as DbiFlags from "../domain/DbiFlags.ts"
 import * as DbiName from "../domain/DbiName.ts"
@@ -20,7 +20,8 @@ const maxDuplicateBytes = 511
 const isInteger = (length: number): boolean => length === 4 || length === 8
 
 const requireWithin = (bytes: Uint8Array, start: number, end: number): void => {
-  if (!(start >= 0 && start <= end && end <= bytes.length)) throw new RangeError(`bytes ${start} to ${end} of ${bytes.length}`)
+  if (!(start >= 0 && start <= end && end <= bytes.length))
+    throw new RangeError(`bytes ${start} to ${end} of ${bytes.length}`)
 }
 
 export class NativeWrite implements WriteTransaction {
@@ -122,8 +123,12 @@ export class NativeWrite implements WriteTransaction {
 
   readonly put = (
     name: DbiName.DbiName,
-    key: Uint8Array, keyStart: number, keyEnd: number,
-    value: Uint8Array, valueStart: number, valueEnd: number,
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    value: Uint8Array,
+    valueStart: number,
+    valueEnd: number,
     append: boolean
   ): void => {
     const { dbi, flags } = this.#handleOf(name)
@@ -137,9 +142,14 @@ export class NativeWrite implements WriteTransaction {
   }
 
   #store(
-    name: DbiName.DbiName, dbi: PackageDbi,
-    key: Uint8Array, keyStart: number, keyEnd: number,
-    value: Uint8Array, valueStart: number, valueEnd: number,
+    name: DbiName.DbiName,
+    dbi: PackageDbi,
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    value: Uint8Array,
+    valueStart: number,
+    valueEnd: number,
     append: boolean
   ): void {
     this.wrote = true
@@ -153,17 +163,26 @@ export class NativeWrite implements WriteTransaction {
   }
 
   /**
-   * LMDB refuses an empty value beside others, but, the other way round, drops it in silence when another is put beside it: so both are refused here.
-   * Never appended: a further value of the last key is no append for LMDB. Key and value are copied, since they may be in the buffers that `get` fills.
+   * LMDB refuses an empty value beside others, but, the other way round, drops it in silence when another is put beside
+   * it: so both are refused here. Never appended: a further value of the last key is no append for LMDB. Key and value
+   * are copied, since they may be in the buffers that `get` fills.
    */
   #putDuplicate(
-    name: DbiName.DbiName, dbi: PackageDbi,
-    key: Uint8Array, keyStart: number, keyEnd: number,
-    value: Uint8Array, valueStart: number, valueEnd: number
+    name: DbiName.DbiName,
+    dbi: PackageDbi,
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    value: Uint8Array,
+    valueStart: number,
+    valueEnd: number
   ): void {
     const length = valueEnd - valueStart
     if (length > maxDuplicateBytes) {
-      throw this.#badSize(name, `a value of ${length} bytes, but with MDB_DUPSORT they have at most ${maxDuplicateBytes}`)
+      throw this.#badSize(
+        name,
+        `a value of ${length} bytes, but with MDB_DUPSORT they have at most ${maxDuplicateBytes}`
+      )
     }
     const ownKey = Uint8Array.from(key.subarray(keyStart, keyEnd))
     const ownValue = Uint8Array.from(value.subarray(valueStart, valueEnd))
@@ -175,7 +194,11 @@ export class NativeWrite implements WriteTransaction {
   }
 
   #outOfOrder(name: DbiName.DbiName): LmdbError {
-    return failed(this.#environment.path, "MDB_KEYEXIST", `DBI "${DbiName.display(name)}": a key was appended that does not come last`)
+    return failed(
+      this.#environment.path,
+      "MDB_KEYEXIST",
+      `DBI "${DbiName.display(name)}": a key was appended that does not come last`
+    )
   }
 
   readonly remove = (name: DbiName.DbiName, key: Uint8Array, start: number, end: number): boolean => {
@@ -192,8 +215,12 @@ export class NativeWrite implements WriteTransaction {
 
   readonly removePair = (
     name: DbiName.DbiName,
-    key: Uint8Array, keyStart: number, keyEnd: number,
-    value: Uint8Array, valueStart: number, valueEnd: number
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    value: Uint8Array,
+    valueStart: number,
+    valueEnd: number
   ): boolean => {
     const { dbi, flags } = this.#handleOf(name)
     this.#requireKey(name, flags, key, keyStart, keyEnd)

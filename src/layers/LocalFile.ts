@@ -1,7 +1,10 @@
 /** A file of this machine as a stream of bytes, for commands that work on a copy of an object. */
 import { Effect, FileSystem, Schema, Stream } from "effect"
 
-export class FileUnreadable extends Schema.TaggedError<FileUnreadable>()("FileUnreadable", { path: Schema.String, problem: Schema.String }) {
+export class FileUnreadable extends Schema.TaggedError<FileUnreadable>()("FileUnreadable", {
+  path: Schema.String,
+  problem: Schema.String
+}) {
   override get message(): string {
     return `the file ${this.path} cannot be read: ${this.problem}`
   }

@@ -1,11 +1,13 @@
 /**
- * The log on standard error, in one of the formats of LogsFormat. A line is written before the effect that logs it goes on, by a plain system
- * call that works in worker threads, too: there is nothing to flush, and a process that is killed the next moment has said what it had to say.
- * The price: whoever reads our standard error and stops reading stops us, as with the reference. A reader that went away stops nothing.
+ * The log on standard error, in one of the formats of LogsFormat. A line is written before the effect that logs it goes
+ * on, by a plain system call that works in worker threads, too: there is nothing to flush, and a process that is killed
+ * the next moment has said what it had to say. The price: whoever reads our standard error and stops reading stops us,
+ * as with the reference. A reader that went away stops nothing.
  *
- * Convention: `Effect.logInfo("Stored snapshot", { snapshot_name, time_total })`: the message, then fields in a plain object; an error or a cause
- * anywhere among the arguments becomes the field `error`. Annotations (`db`, `instance`, `component`) are fields as well. Durations, bigints and
- * dates are passed as they are. Secrets stay Redacted. A line with `snapshot_instance` and `timestamp` gets the reference's `shorthash` of both.
+ * Convention: `Effect.logInfo("Stored snapshot", { snapshot_name, time_total })`: the message, then fields in a plain
+ * object; an error or a cause anywhere among the arguments becomes the field `error`. Annotations (`db`, `instance`,
+ * `component`) are fields as well. Durations, bigints and dates are passed as they are. Secrets stay Redacted. A line
+ * with `snapshot_instance` and `timestamp` gets the reference's `shorthash` of both.
  */
 import { Array as Arr, Cause, Layer, Logger, type LogLevel, References } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- in one plain call: a logger runs no effects
@@ -19,7 +21,14 @@ const standardError = 2
 
 /** By the names of the configuration. `fatal` and `panic` are the same here: nothing is logged above fatal. */
 const levels = {
-  trace: "Trace", debug: "Debug", info: "Info", warn: "Warn", warning: "Warn", error: "Error", fatal: "Fatal", panic: "Fatal"
+  trace: "Trace",
+  debug: "Debug",
+  info: "Info",
+  warn: "Warn",
+  warning: "Warn",
+  error: "Error",
+  fatal: "Fatal",
+  panic: "Fatal"
 } as const satisfies Record<string, LogLevel.LogLevel>
 
 export type Level = keyof typeof levels
@@ -30,7 +39,9 @@ const isPlainObject = (value: unknown): value is Readonly<Record<string, unknown
 
 /** One snapshot's lines, in queries of those who came from the reference. */
 const shortHash = ({ snapshot_instance: instance, timestamp }: Readonly<Record<string, unknown>>) =>
-  typeof instance === "string" && typeof timestamp === "string" ? hash("sha256", `${instance}-${timestamp}`).slice(0, 7) : undefined
+  typeof instance === "string" && typeof timestamp === "string"
+    ? hash("sha256", `${instance}-${timestamp}`).slice(0, 7)
+    : undefined
 
 /** What a call of a log function said, taken apart. */
 export const lineOf = (
@@ -58,7 +69,10 @@ export const lineOf = (
 
 const pause = new Int32Array(new SharedArrayBuffer(4))
 
-/** A descriptor that somebody made non-blocking says EAGAIN when its pipe is full: waited for up to a second, then the line is lost. */
+/**
+ * A descriptor that somebody made non-blocking says EAGAIN when its pipe is full: waited for up to a second, then the
+ * line is lost.
+ */
 export const write = (descriptor: number, line: string): void => {
   const bytes = Buffer.from(`${line}\n`)
   for (let done = 0, waits = 0; done < bytes.length && waits < 200;) {
@@ -73,9 +87,14 @@ export const write = (descriptor: number, line: string): void => {
   }
 }
 
-export const layerWith = (options: { readonly format: Format; readonly level: Level; readonly timestamp: Timestamp }) => {
+export const layerWith = (options: {
+  readonly format: Format
+  readonly level: Level
+  readonly timestamp: Timestamp
+}) => {
   const stacks = options.level === "debug" || options.level === "trace"
-  const format = options.format === "json" ? json : options.format === "human" && tty.isatty(standardError) ? human : logfmt
+  const format =
+    options.format === "json" ? json : options.format === "human" && tty.isatty(standardError) ? human : logfmt
   const logger = Logger.make((event) => {
     write(standardError, format(lineOf(event, { secondsSinceStart: process.uptime(), stacks }), options.timestamp))
   })

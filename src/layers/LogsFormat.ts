@@ -1,7 +1,7 @@
 /**
  * How a line of the log looks, in the three formats of the reference whose look is that of Go's logrus: operators have
- * queries and eyes trained on it. Pure functions; a line comes without its end of line, and control characters of foreign origin (names of
- * objects, texts of servers) are escaped, so that nobody writes to the terminal but us.
+ * queries and eyes trained on it. Pure functions; a line comes without its end of line, and control characters of
+ * foreign origin (names of objects, texts of servers) are escaped, so that nobody writes to the terminal but us.
  */
 import { Cause, DateTime, Duration, Formatter, type LogLevel } from "effect"
 import * as GoDuration from "../domain/GoDuration.ts"
@@ -18,7 +18,14 @@ export interface Line {
 export type Timestamp = "short" | "full" | "disable"
 
 const levelNames: Readonly<Record<LogLevel.LogLevel, string>> = {
-  All: "trace", Trace: "trace", Debug: "debug", Info: "info", Warn: "warning", Error: "error", Fatal: "fatal", None: "panic"
+  All: "trace",
+  Trace: "trace",
+  Debug: "debug",
+  Info: "info",
+  Warn: "warning",
+  Error: "error",
+  Fatal: "fatal",
+  None: "panic"
 }
 
 /** Grey, blue, yellow; what is not here is red. */
@@ -30,15 +37,21 @@ const two = (value: number): string => String(value).padStart(2, "0")
 /** RFC 3339 in the local zone, to the second. */
 export const rfc3339 = (date: Date): string => {
   const offset = -date.getTimezoneOffset()
-  const zone = offset === 0 ? "Z" : `${offset < 0 ? "-" : "+"}${two(Math.floor(Math.abs(offset) / 60))}:${two(Math.abs(offset) % 60)}`
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}` +
+  const zone =
+    offset === 0
+      ? "Z"
+      : `${offset < 0 ? "-" : "+"}${two(Math.floor(Math.abs(offset) / 60))}:${two(Math.abs(offset) % 60)}`
+  return (
+    `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}` +
     `T${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}${zone}`
+  )
 }
 
 /** What went wrong, for people: messages without stacks. */
 export const errorText = (error: unknown): string => {
   if (!Cause.isCause(error)) return error instanceof Error ? error.message || error.name : text(error)
-  const messages = error.reasons.filter((reason) => !Cause.isInterruptReason(reason))
+  const messages = error.reasons
+    .filter((reason) => !Cause.isInterruptReason(reason))
     .map((reason) => errorText(Cause.isFailReason(reason) ? reason.error : reason.defect))
   return messages.length > 0 ? messages.join("; ") : "interrupted"
 }
@@ -55,7 +68,8 @@ const text = (value: unknown): string => {
 const jsonValue = (value: unknown): string => {
   if (typeof value === "bigint") return value.toString()
   if (Duration.isDuration(value)) return Duration.isFinite(value) ? Duration.toNanosUnsafe(value).toString() : "null"
-  const asText = typeof value === "string" || value instanceof Error || Cause.isCause(value) || DateTime.isDateTime(value)
+  const asText =
+    typeof value === "string" || value instanceof Error || Cause.isCause(value) || DateTime.isDateTime(value)
   return Formatter.formatJson(asText ? text(value) : value)
 }
 
@@ -90,16 +104,20 @@ export const json = (line: Line, timestamp: Timestamp): string => {
   members.push(["level", jsonValue(levelNames[line.level])], ["msg", jsonValue(line.message)])
   if (timestamp !== "disable") members.push(["time", jsonValue(rfc3339(line.date))])
   members.sort(([a], [b]) => (a < b ? -1 : 1))
-  return `{${members.map(([name, value]) => `${JSON.stringify(name)}:${value}`).join(",")}}`.replace(/[\x7f-\x9f]/g, escape)
+  return `{${members.map(([name, value]) => `${JSON.stringify(name)}:${value}`).join(",")}}`.replace(
+    /[\x7f-\x9f]/g,
+    escape
+  )
 }
 
 /** On a terminal. The database is in front of the message and not among the fields. */
 export const human = (line: Line, timestamp: Timestamp): string => {
   const level = levelNames[line.level]
   const coloured = (value: string) => `\x1b[${colours[level] ?? red}m${value}\x1b[0m`
-  const time = timestamp === "disable"
-    ? ""
-    : `[${timestamp === "full" ? rfc3339(line.date) : String(Math.floor(line.secondsSinceStart)).padStart(4, "0")}]`
+  const time =
+    timestamp === "disable"
+      ? ""
+      : `[${timestamp === "full" ? rfc3339(line.date) : String(Math.floor(line.secondsSinceStart)).padStart(4, "0")}]`
   const { db, ...fields } = line.fields
   const prefix = db === undefined ? "" : `[${text(db).padEnd(14)}] `
   // eslint-disable-next-line no-control-regex

@@ -1,4 +1,7 @@
-/** `MemoryBudget` as a semaphore per database and budget. Every holder takes one permit, so waiters are served in order and none starves. */
+/**
+ * `MemoryBudget` as a semaphore per database and budget. Every holder takes one permit, so waiters are served in order
+ * and none starves.
+ */
 import { Effect, Layer, Semaphore } from "effect"
 import { GarbageCollector } from "../services/GarbageCollector.ts"
 import { type Budget, MemoryBudget } from "../services/MemoryBudget.ts"
@@ -13,9 +16,10 @@ interface Gate {
 export const layerWith = (limits: Readonly<Record<Budget, number>>) =>
   Layer.effect(
     MemoryBudget,
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { collect } = yield* GarbageCollector
-      // A merge's buffers are in its engine's thread, which collects before it answers: here a collection would find nothing, and block for 10 ms.
+      // A merge's buffers are in its engine's thread, which collects before it answers: here a collection would find
+      // nothing, and block for 10 ms.
       const collected: Readonly<Record<Budget, Effect.Effect<void>>> = { download: collect, decompress: Effect.void }
       // Never removed from: the databases are those of the configuration.
       const gates = new Map<string, Gate>()
@@ -27,7 +31,10 @@ export const layerWith = (limits: Readonly<Record<Budget, number>>) =>
         return gate
       }
 
-      /** Counts in steps that no interruption can come between. `take` and `release` by hand would have such a gap: `withPermits` has none. */
+      /**
+       * Counts in steps that no interruption can come between. `take` and `release` by hand would have such a gap:
+       * `withPermits` has none.
+       */
       const counted = <A, E, R>(gate: Gate, holding: Effect.Effect<A, E, R>) =>
         Effect.uninterruptibleMask((restore) => {
           let entered = false
@@ -36,7 +43,10 @@ export const layerWith = (limits: Readonly<Record<Budget, number>>) =>
             entered = true
             gate.waiting--
             gate.active++
-            return Effect.ensuring(restore(holding), Effect.sync(() => gate.active--))
+            return Effect.ensuring(
+              restore(holding),
+              Effect.sync(() => gate.active--)
+            )
           })
           return Effect.ensuring(
             restore(gate.semaphore.withPermits(1)(inside)),

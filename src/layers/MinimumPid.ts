@@ -1,7 +1,7 @@
 /**
- * `--minimum-pid`: containers that share an LMDB but number their processes each for itself could meet in LMDB's table of readers, which goes by pid.
- * Below that number, short-lived processes are started until the numbers are used up, then the command runs again as a child, whose pid is large enough.
- * Its exit code is passed on, and signals to it.
+ * `--minimum-pid`: containers that share an LMDB but number their processes each for itself could meet in LMDB's table
+ * of readers, which goes by pid. Below that number, short-lived processes are started until the numbers are used up,
+ * then the command runs again as a child, whose pid is large enough. Its exit code is passed on, and signals to it.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- synchronous, before anything else of the command is loaded
 import { spawn, spawnSync } from "node:child_process"

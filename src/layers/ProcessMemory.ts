@@ -1,17 +1,20 @@
 /**
  * Settings of a process with which it takes little memory and little time for it, and gives back what was freed.
  *
- * glibc's allocator: by default each freed buffer of 128 KiB or more, up to 32 MiB, raises the size from which buffers are mapped one by one: later ones
- * of that size come from heaps that give back only what is at their end. After a dump and a merge of 8 million entries an idle daemon so held 84 to
- * 140 MB instead of 54, and a change took twice the system's time: the heap grew and shrank.
+ * glibc's allocator: by default each freed buffer of 128 KiB or more, up to 32 MiB, raises the size from which buffers
+ * are mapped one by one: later ones of that size come from heaps that give back only what is at their end. After a dump
+ * and a merge of 8 million entries an idle daemon so held 84 to 140 MB instead of 54, and a change took twice the
+ * system's time: the heap grew and shrank.
  *
- * By default glibc also has a heap for each thread, and one that is not the main thread's grows by no more than is asked for: in a first load a call of
- * the system for each page of LMDB's that is written, 20,000 among 800,000 entries, while all other threads wait with theirs. With one heap for all
- * threads a first load of 8 million entries takes 4.7 s instead of 5.3. Other allocators and systems don't know these settings.
+ * By default glibc also has a heap for each thread, and one that is not the main thread's grows by no more than is
+ * asked for: in a first load a call of the system for each page of LMDB's that is written, 20,000 among 800,000
+ * entries, while all other threads wait with theirs. With one heap for all threads a first load of 8 million entries
+ * takes 4.7 s instead of 5.3. Other allocators and systems don't know these settings.
  *
  * V8's young generation: it grows to 134 MB a thread while there is much to do, and is no faster for it here.
  *
- * Both are read when a process starts, so this one replaces itself once, before it has anything open: its number, standard streams and arguments stay.
+ * Both are read when a process starts, so this one replaces itself once, before it has anything open: its number,
+ * standard streams and arguments stay.
  */
 import { Effect } from "effect"
 
@@ -30,8 +33,11 @@ export const flags: ReadonlyArray<string> = [`--max-semi-space-size=${semiSpace}
 /** The same for a worker thread. */
 export const resourceLimits = { maxYoungGenerationSizeMb: 3 * semiSpace }
 
-/** Tried first, since a replacement that fails ends the process: a security policy may forbid it, an upgrade may have removed the file or a flag. */
-const canStartAgain = Effect.gen(function*() {
+/**
+ * Tried first, since a replacement that fails ends the process: a security policy may forbid it, an upgrade may have
+ * removed the file or a flag.
+ */
+const canStartAgain = Effect.gen(function* () {
   // Only the commands that start again pay for it: it takes 5 ms.
   const { execFile } = yield* Effect.promise(() => import("node:child_process"))
   return yield* Effect.callback<boolean>((resume) => {
@@ -48,7 +54,7 @@ const replace = Effect.sync(() => {
 export const giveBackFreed = Effect.suspend(() => {
   // A parent that is connected would lose the channel.
   if (process.platform !== "linux" || process.env[variable] !== undefined || process.connected) return Effect.void
-  return Effect.flatMap(canStartAgain, (can) => can ? replace : Effect.void)
+  return Effect.flatMap(canStartAgain, (can) => (can ? replace : Effect.void))
 }).pipe(
   // Node's permission model may forbid either: more memory is used then, and that is all.
   Effect.catchDefect(() => Effect.void)

@@ -1,6 +1,6 @@
 /**
- * `Settings` from a YAML file: variables replaced, decoded, checked, made effective. A key that is not known is an error: a misspelled setting
- * would otherwise be a silent default. Everything that is wrong is reported together.
+ * `Settings` from a YAML file: variables replaced, decoded, checked, made effective. A key that is not known is an
+ * error: a misspelled setting would otherwise be a silent default. Everything that is wrong is reported together.
  */
 import * as Os from "node:os"
 import { Effect, FileSystem, Layer, Schema } from "effect"
@@ -11,7 +11,18 @@ import { Scalar } from "../domain/Scalar.ts"
 import { isCredential } from "../domain/SettingsChecks.ts"
 import { decodeTree } from "../domain/SettingsDecoding.ts"
 import { SettingsFile, type SettingsValues } from "../domain/SettingsFile.ts"
-import { at, isGiven, isMap, type KeyPath, paths, type Problem, textAt, type Tree, type TreeMap, withValue } from "../domain/SettingsTree.ts"
+import {
+  at,
+  isGiven,
+  isMap,
+  type KeyPath,
+  paths,
+  type Problem,
+  textAt,
+  type Tree,
+  type TreeMap,
+  withValue
+} from "../domain/SettingsTree.ts"
 import { warningsOf } from "../domain/SettingsWarnings.ts"
 import { InvalidSettings, Settings } from "../services/Settings.ts"
 import * as SpoolDirectory from "./SpoolDirectory.ts"
@@ -19,7 +30,10 @@ import { mapOutsideComments, parse } from "./YamlTree.ts"
 
 export interface Options {
   readonly file: string
-  /** False for commands that never use the bucket: then an unset variable or a missing secret in `storage` is no error. Default: true. */
+  /**
+   * False for commands that never use the bucket: then an unset variable or a missing secret in `storage` is no error.
+   * Default: true.
+   */
   readonly usesBucket?: boolean | undefined
   /** By key path: what the command line says instead of the file. */
   readonly overrides?: Readonly<Record<string, string>> | undefined
@@ -35,7 +49,10 @@ export interface Loaded {
   readonly explicit: ReadonlyArray<KeyPath>
 }
 
-const unsetProblem = (path: KeyPath, name: string): Problem => ({ path, message: `the environment variable ${name} is not set` })
+const unsetProblem = (path: KeyPath, name: string): Problem => ({
+  path,
+  message: `the environment variable ${name} is not set`
+})
 
 /** Takes values with unset variables out of the tree. */
 const withoutUnset = (tree: Tree, path: KeyPath, problems: Array<Problem>): Tree | undefined => {
@@ -46,9 +63,9 @@ const withoutUnset = (tree: Tree, path: KeyPath, problems: Array<Problem>): Tree
   }
   if (tree instanceof Scalar) return isUnset(tree.text, path) ? undefined : tree
   if (!isMap(tree)) return tree.map((item) => withoutUnset(item, path, problems)).filter((item) => item !== undefined)
-  const entries = Object.entries(tree).filter(([key]) => !isUnset(key, path)).map(([key, value]) =>
-    [key, withoutUnset(value, [...path, key], problems)] as const
-  )
+  const entries = Object.entries(tree)
+    .filter(([key]) => !isUnset(key, path))
+    .map(([key, value]) => [key, withoutUnset(value, [...path, key], problems)] as const)
   return Object.fromEntries(entries.filter((entry): entry is readonly [string, Tree] => entry[1] !== undefined))
 }
 
@@ -73,13 +90,20 @@ interface Written {
   readonly unset: ReadonlyArray<Problem>
 }
 
-const read = Effect.fnUntraced(function*(file: string, environment: Environment) {
+const read = Effect.fnUntraced(function* (file: string, environment: Environment) {
   const fs = yield* FileSystem.FileSystem
-  const text = yield* Effect.mapError(fs.readFileString(file), (error) =>
-    new InvalidSettings({
-      file,
-      problems: [error.reason._tag === "NotFound" ? "there is no such file: name it with --config" : `it cannot be read: ${error.message}`]
-    }))
+  const text = yield* Effect.mapError(
+    fs.readFileString(file),
+    (error) =>
+      new InvalidSettings({
+        file,
+        problems: [
+          error.reason._tag === "NotFound"
+            ? "there is no such file: name it with --config"
+            : `it cannot be read: ${error.message}`
+        ]
+      })
+  )
   yield* Effect.yieldNow
   const replaced = mapOutsideComments(text, (part) => replaceVariables(part, environment))
   const { nulls, problems, tree: parsed } = parse(replaced)
@@ -89,13 +113,16 @@ const read = Effect.fnUntraced(function*(file: string, environment: Environment)
   const unset: Array<Problem> = []
   const usable = tree && withoutUnset(tree, [], unset)
   // Where YAML itself broke, or in an anchor's name, they are not in the tree.
-  const lost = unsetIn(replaced).map((name) => unsetProblem([], name)).filter(({ message }) => !unset.some((one) => one.message === message))
+  const lost = unsetIn(replaced)
+    .map((name) => unsetProblem([], name))
+    .filter(({ message }) => !unset.some((one) => one.message === message))
   return { tree: isMap(usable) ? usable : undefined, problems, unset: [...unset, ...lost] } satisfies Written
 })
 
 const isStorage = ({ path }: Problem): boolean => path[0] === "storage"
 
-const isBelow = (path: KeyPath, above: KeyPath): boolean => above.length > 0 && above.every((key, index) => key === path[index])
+const isBelow = (path: KeyPath, above: KeyPath): boolean =>
+  above.length > 0 && above.every((key, index) => key === path[index])
 
 /** A tree's settings, and what is wrong with it. An unset variable is reported once, not as a missing key besides. */
 const check = (tree: TreeMap, unset: ReadonlyArray<Problem>, usesBucket: boolean) => {
@@ -108,15 +135,20 @@ const check = (tree: TreeMap, unset: ReadonlyArray<Problem>, usesBucket: boolean
   return { settings: decodeTree(withValue(tree, ["storage"], { type: new Scalar("memory") })).settings, problems: left }
 }
 
-const lineOf = ({ message, path }: Problem): string => `${path.length === 0 ? "(the file)" : path.join(".")}: ${message}`
+const lineOf = ({ message, path }: Problem): string =>
+  `${path.length === 0 ? "(the file)" : path.join(".")}: ${message}`
 
-export const load = Effect.fn("SettingsYaml.load")(function*(options: Options) {
+export const load = Effect.fn("SettingsYaml.load")(function* (options: Options) {
   const { file, overrides = {}, usesBucket = true } = options
   const environment = options.environment ?? process.env
-  const invalid = (problems: ReadonlyArray<Problem>) => new InvalidSettings({ file, problems: [...new Set(problems.map(lineOf))] })
+  const invalid = (problems: ReadonlyArray<Problem>) =>
+    new InvalidSettings({ file, problems: [...new Set(problems.map(lineOf))] })
   const written: Written = yield* read(file, environment)
   if (written.tree === undefined) return yield* invalid([...written.problems, ...written.unset])
-  const overridden = Object.entries(overrides).reduce((tree, [key, value]) => withValue(tree, key.split("."), new Scalar(value)), written.tree)
+  const overridden = Object.entries(overrides).reduce(
+    (tree, [key, value]) => withValue(tree, key.split("."), new Scalar(value)),
+    written.tree
+  )
   const tree = withDefaults(overridden, environment)
   // Before and after: this and reading the text take the event loop for 5 ms each, and so does what comes after it.
   yield* Effect.yieldNow
@@ -124,19 +156,28 @@ export const load = Effect.fn("SettingsYaml.load")(function*(options: Options) {
   yield* Effect.yieldNow
   const directory = textAt(tree, ["spool_directory"]) ?? ""
   const spool = directory === "" ? undefined : yield* SpoolDirectory.problemOf(directory)
-  const spoolProblem: ReadonlyArray<Problem> = spool === undefined ? [] : [{ path: ["spool_directory"], message: spool }]
+  const spoolProblem: ReadonlyArray<Problem> =
+    spool === undefined ? [] : [{ path: ["spool_directory"], message: spool }]
   const isExplicit = isGiven(overridden, ["spool_directory"])
   const all = [...written.problems, ...problems, ...(isExplicit ? spoolProblem : [])]
   if (settings === undefined || all.length > 0) return yield* invalid(all)
   return {
     settings: effective(settings),
     // Of the default, only the commands that spool something need it.
-    warnings: [...warningsOf(settings, tree), ...spoolProblem.map(lineOf), ...(yield* SpoolDirectory.warningsOf(directory))],
+    warnings: [
+      ...warningsOf(settings, tree),
+      ...spoolProblem.map(lineOf),
+      ...(yield* SpoolDirectory.warningsOf(directory))
+    ],
     explicit: paths(written.tree)
   } satisfies Loaded
 })
 
-export const layer = (options: Options) => Layer.effect(Settings, Effect.map(load(options), ({ settings }) => settings))
+export const layer = (options: Options) =>
+  Layer.effect(
+    Settings,
+    Effect.map(load(options), ({ settings }) => settings)
+  )
 
 const encode = Schema.encodeSync(SettingsFile)
 

@@ -1,9 +1,11 @@
 /**
- * The signals that end the daemon. The first one is an event; after ten seconds, or at a second one, the process kills itself with SIGKILL (137), since
- * anything gentler hangs, and keeps LMDB's write lock taken, while a worker thread is in LMDB: the lock recovers from a kill.
+ * The signals that end the daemon. The first one is an event; after ten seconds, or at a second one, the process kills
+ * itself with SIGKILL (137), since anything gentler hangs, and keeps LMDB's write lock taken, while a worker thread is
+ * in LMDB: the lock recovers from a kill.
  *
- * Whoever ends a process often does it twice at once: coreutils' `timeout` signals it and then its group; a terminal signals all of its foreground,
- * a wrapper among them that passes it on. That is one wish, and what is unsent must be sent.
+ * Whoever ends a process often does it twice at once: coreutils' `timeout` signals it and then its group; a terminal
+ * signals all of its foreground, a wrapper among them that passes it on. That is one wish, and what is unsent must be
+ * sent.
  */
 import { Effect, Latch } from "effect"
 import type * as Scope from "effect/Scope"
@@ -39,7 +41,7 @@ const killLater = (kill: (why: string) => void): NodeJS.Timeout => {
 /** From now on the process has ten seconds to end, without any signal. */
 export const arm: Effect.Effect<void> = Effect.map(killing, (kill) => void killLater(kill))
 
-export const make: Effect.Effect<Signals, never, Scope.Scope> = Effect.gen(function*() {
+export const make: Effect.Effect<Signals, never, Scope.Scope> = Effect.gen(function* () {
   const kill = yield* killing
   const latch = Latch.makeUnsafe(false)
   let signal: string | undefined

@@ -1,4 +1,7 @@
-/** Looks at the folder for spooled snapshots before anything is written there: it must exist and be writable, and should not be in memory. */
+/**
+ * Looks at the folder for spooled snapshots before anything is written there: it must exist and be writable, and should
+ * not be in memory.
+ */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- statfs is not in effect's FileSystem
 import * as NodeFs from "node:fs/promises"
 import { Effect, FileSystem } from "effect"
@@ -7,7 +10,7 @@ import { Effect, FileSystem } from "effect"
 const memoryFileSystems = new Set([0x01021994, 0x858458f6])
 
 /** For people; empty when there is nothing to say. */
-export const warningsOf = Effect.fnUntraced(function*(directory: string) {
+export const warningsOf = Effect.fnUntraced(function* (directory: string) {
   const found = yield* Effect.tryPromise(() => NodeFs.statfs(directory)).pipe(Effect.option)
   return found._tag === "Some" && memoryFileSystems.has(found.value.type)
     ? [`spool_directory: ${directory} is in memory (tmpfs): snapshots that are spooled there count against it`]
@@ -15,10 +18,16 @@ export const warningsOf = Effect.fnUntraced(function*(directory: string) {
 })
 
 /** Undefined when it can be used. */
-export const problemOf = Effect.fnUntraced(function*(directory: string) {
+export const problemOf = Effect.fnUntraced(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
-  const isFolder = yield* fs.stat(directory).pipe(Effect.map(({ type }) => type === "Directory"), Effect.orElseSucceed(() => false))
+  const isFolder = yield* fs.stat(directory).pipe(
+    Effect.map(({ type }) => type === "Directory"),
+    Effect.orElseSucceed(() => false)
+  )
   if (!isFolder) return `expected a folder that exists, not ${JSON.stringify(directory)}`
-  const isWritable = yield* fs.access(directory, { writable: true }).pipe(Effect.as(true), Effect.orElseSucceed(() => false))
+  const isWritable = yield* fs.access(directory, { writable: true }).pipe(
+    Effect.as(true),
+    Effect.orElseSucceed(() => false)
+  )
   return isWritable ? undefined : `expected a folder that this user can write to, not ${JSON.stringify(directory)}`
 })

@@ -1,9 +1,11 @@
 /**
- * `Spool` in memory up to a limit, beyond it in a temporary file of mode 0600 that has no name any more when `open` returns.
- * The file is there from the start, empty: the thread that opened it closes it, whichever thread finds out that it is needed.
+ * `Spool` in memory up to a limit, beyond it in a temporary file of mode 0600 that has no name any more when `open`
+ * returns. The file is there from the start, empty: the thread that opened it closes it, whichever thread finds out
+ * that it is needed.
  *
- * No call of the system is left before it has returned, interrupted or not: the buffer is the caller's again, and a descriptor that was closed
- * could be another file's by then. Memory is given back by dropping it: the collector has to run.
+ * No call of the system is left before it has returned, interrupted or not: the buffer is the caller's again, and a
+ * descriptor that was closed could be another file's by then. Memory is given back by dropping it: the collector has to
+ * run.
  */
 import { Effect, Layer, Stream } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- names that no other process takes, whatever seed a test gave to Random
@@ -12,7 +14,16 @@ import { randomUUID } from "node:crypto"
 import * as fs from "node:fs"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- for a path to the temporary file, before there are any services
 import * as path from "node:path"
-import { type Extent, Spool, type Spooled, SpoolError, type SpoolPlace, type SpoolReviser, type SpoolWriter, writtenBytes } from "../services/Spool.ts"
+import {
+  type Extent,
+  Spool,
+  type Spooled,
+  SpoolError,
+  type SpoolPlace,
+  type SpoolReviser,
+  type SpoolWriter,
+  writtenBytes
+} from "../services/Spool.ts"
 
 const blockBytes = 256 * 1024
 
@@ -24,23 +35,28 @@ interface System {
 type Callback<A> = (error: NodeJS.ErrnoException | null, value: A) => void
 
 const system = <A>(call: System, start: (done: Callback<A>) => void): Effect.Effect<A, SpoolError> =>
-  Effect.uninterruptible(Effect.callback((resume) => {
-    // libuv itself repeats an interrupted write, not an interrupted read.
-    const attempt = () =>
-      start((error, value) => {
-        if (error === null) return resume(Effect.succeed(value))
-        if (error.code === "EINTR") return attempt()
-        resume(new SpoolError({ ...call, code: error.code ?? error.message }))
-      })
-    attempt()
-  }))
+  Effect.uninterruptible(
+    Effect.callback((resume) => {
+      // libuv itself repeats an interrupted write, not an interrupted read.
+      const attempt = () =>
+        start((error, value) => {
+          if (error === null) return resume(Effect.succeed(value))
+          if (error.code === "EINTR") return attempt()
+          resume(new SpoolError({ ...call, code: error.code ?? error.message }))
+        })
+      attempt()
+    })
+  )
 
-const temporaryFile = Effect.fnUntraced(function*(directory: string) {
+const temporaryFile = Effect.fnUntraced(function* (directory: string) {
   const call: System = { operation: "open", directory }
   const file = path.join(directory, `lightningstream-${randomUUID()}.spool`)
   const flags = fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_NOFOLLOW
   const fd = yield* system<number>(call, (done) => fs.open(file, flags, 0o600, done))
-  yield* Effect.onError(system<void>(call, (done) => fs.unlink(file, (error) => done(error))), () => close(fd))
+  yield* Effect.onError(
+    system<void>(call, (done) => fs.unlink(file, (error) => done(error))),
+    () => close(fd)
+  )
   return fd
 }, Effect.uninterruptible)
 
@@ -48,17 +64,21 @@ const temporaryFile = Effect.fnUntraced(function*(directory: string) {
 const close = (fd: number) => Effect.callback<void>((resume) => fs.close(fd, () => resume(Effect.void)))
 
 /** Writes all of it, however many calls the system takes for that. */
-const writeAll = Effect.fnUntraced(function*(place: SpoolPlace, bytes: Uint8Array, position: number) {
+const writeAll = Effect.fnUntraced(function* (place: SpoolPlace, bytes: Uint8Array, position: number) {
   const call: System = { operation: "write", directory: place.directory }
   for (let done = 0; done < bytes.length;) {
-    done += yield* system<number>(call, (callback) => fs.write(place.fd, bytes, done, bytes.length - done, position + done, callback))
+    done += yield* system<number>(call, (callback) =>
+      fs.write(place.fd, bytes, done, bytes.length - done, position + done, callback)
+    )
   }
 })
 
-const readAll = Effect.fnUntraced(function*(place: SpoolPlace, bytes: Uint8Array, position: number) {
+const readAll = Effect.fnUntraced(function* (place: SpoolPlace, bytes: Uint8Array, position: number) {
   const call: System = { operation: "read", directory: place.directory }
   for (let done = 0; done < bytes.length;) {
-    const count = yield* system<number>(call, (callback) => fs.read(place.fd, bytes, done, bytes.length - done, position + done, callback))
+    const count = yield* system<number>(call, (callback) =>
+      fs.read(place.fd, bytes, done, bytes.length - done, position + done, callback)
+    )
     if (count === 0) return yield* new SpoolError({ ...call, code: "end of file" })
     done += count
   }
@@ -94,7 +114,7 @@ const writerAfter = (place: SpoolPlace, earlier: Spooled | undefined): SpoolRevi
   }
 
   // Dropped only when all of them are written, so that an append that failed on a full disk can be repeated.
-  const moveToFile = Effect.fnUntraced(function*() {
+  const moveToFile = Effect.fnUntraced(function* () {
     for (let index = 0; index < blocks.length; index++) {
       const position = index * blockBytes
       yield* writeAll(place, new Uint8Array(blocks[index]!, 0, Math.min(blockBytes, written - position)), position)
@@ -103,7 +123,7 @@ const writerAfter = (place: SpoolPlace, earlier: Spooled | undefined): SpoolRevi
     inFile = true
   })
 
-  const write = Effect.fnUntraced(function*(into: Array<Extent>, chunk: Uint8Array) {
+  const write = Effect.fnUntraced(function* (into: Array<Extent>, chunk: Uint8Array) {
     const start = written
     if (!inFile && written + chunk.length > place.memoryLimit) yield* moveToFile()
     if (inFile) {
@@ -161,9 +181,10 @@ const stretchOf = ({ extents }: Spooled, from: number, to: number): Extent => {
   return { start: 0, end: 0 }
 }
 
-const endOfFile = ({ place }: Spooled) => new SpoolError({ operation: "read", directory: place.directory, code: "end of file" })
+const endOfFile = ({ place }: Spooled) =>
+  new SpoolError({ operation: "read", directory: place.directory, code: "end of file" })
 
-export const readInto = Effect.fnUntraced(function*(spooled: Spooled, start: number, target: Uint8Array<ArrayBuffer>) {
+export const readInto = Effect.fnUntraced(function* (spooled: Spooled, start: number, target: Uint8Array<ArrayBuffer>) {
   for (let done = 0; done < target.length;) {
     const place = stretchOf(spooled, start + done, start + target.length)
     const part = target.subarray(done, done + place.end - place.start)
@@ -177,20 +198,24 @@ export const readInto = Effect.fnUntraced(function*(spooled: Spooled, start: num
 export const read = (spooled: Spooled, range?: { readonly start: number; readonly end: number }) => {
   const end = Math.min(range?.end ?? spooled.size, spooled.size)
   // One chunk an array: nothing is read ahead of who reads.
-  return Stream.unfold(range?.start ?? 0, Effect.fnUntraced(function*(start: number) {
-    if (start >= end) return undefined
-    const chunk = Buffer.allocUnsafeSlow(Math.min(end - start, blockBytes))
-    yield* readInto(spooled, start, chunk)
-    return [chunk, start + chunk.length] as const
-  }))
+  return Stream.unfold(
+    range?.start ?? 0,
+    Effect.fnUntraced(function* (start: number) {
+      if (start >= end) return undefined
+      const chunk = Buffer.allocUnsafeSlow(Math.min(end - start, blockBytes))
+      yield* readInto(spooled, start, chunk)
+      return [chunk, start + chunk.length] as const
+    })
+  )
 }
 
 export const layerWith = ({ directory, memoryLimit }: { readonly directory: string; readonly memoryLimit: number }) =>
   Layer.succeed(Spool, {
-    open: Effect.map(
-      Effect.acquireRelease(temporaryFile(directory), close),
-      (fd): SpoolPlace => ({ fd, directory, memoryLimit })
-    ),
+    open: Effect.map(Effect.acquireRelease(temporaryFile(directory), close), (fd): SpoolPlace => ({
+      fd,
+      directory,
+      memoryLimit
+    })),
     writer,
     revise,
     read,

@@ -1,4 +1,7 @@
-/** `Spool` in memory without a limit, for tests and the simulation: the same code as `SpoolFile`, which never needs its file. */
+/**
+ * `Spool` in memory without a limit, for tests and the simulation: the same code as `SpoolFile`, which never needs its
+ * file.
+ */
 import { Effect, Layer } from "effect"
 import { Spool } from "../services/Spool.ts"
 import { read, readInto, revise, writer } from "./SpoolFile.ts"

@@ -1,6 +1,7 @@
 /**
- * node's HTTP agents as the network section of a store wants them: idle connections, time-outs of dialling and of the TLS handshake, TLS
- * settings that may change while running, and proxies. One store, one host, one agent; closed with the scope.
+ * node's HTTP agents as the network section of a store wants them: idle connections, time-outs of dialling and of the
+ * TLS handshake, TLS settings that may change while running, and proxies. One store, one host, one agent; closed with
+ * the scope.
  */
 import { Duration, Effect, FileSystem } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- the SDK takes node's agents
@@ -45,7 +46,11 @@ class TlsAgent extends https.Agent {
 
   #limitHandshake(socket: tls.TLSSocket): void {
     const expire = () =>
-      socket.destroy(Object.assign(new Error(`no TLS handshake within ${this.#handshakeMillis} ms`), { code: "TLS_HANDSHAKE_TIMEOUT" }))
+      socket.destroy(
+        Object.assign(new Error(`no TLS handshake within ${this.#handshakeMillis} ms`), {
+          code: "TLS_HANDSHAKE_TIMEOUT"
+        })
+      )
     socket.once("connect", () => {
       // @effect-diagnostics-next-line globalTimers:off -- the agent makes sockets by itself, outside of any fiber
       const timer = setTimeout(expire, this.#handshakeMillis)
@@ -61,34 +66,41 @@ const proxyEnv = (target: URL) =>
     if (proxy === undefined) return Effect.succeed({})
     if (!URL.canParse(proxy) || !/^https?:/i.test(proxy)) {
       const detail = "the proxy in HTTP_PROXY or HTTPS_PROXY is no http:// or https:// URL"
-      return Effect.fail(new Refused({ code: "BadProxy", detail, advice: "correct the variable, or add the store's host to NO_PROXY" }))
+      return Effect.fail(
+        new Refused({ code: "BadProxy", detail, advice: "correct the variable, or add the store's host to NO_PROXY" })
+      )
     }
     return Effect.succeed({ proxyEnv: target.protocol === "https:" ? { HTTPS_PROXY: proxy } : { HTTP_PROXY: proxy } })
   })
 
 /** Appends the secrets of TLS sessions to the file, for tools that decrypt captured traffic. */
-const logKeys = Effect.fnUntraced(function*(agent: https.Agent, path: string) {
+const logKeys = Effect.fnUntraced(function* (agent: https.Agent, path: string) {
   if (path === "") return
   const fs = yield* FileSystem.FileSystem
   const advice = "check storage.options.tls.insecure_key_log_file"
-  const file = yield* Effect.mapError(fs.open(path, { flag: "a", mode: 0o600 }), (error) =>
-    new Refused({ code: "BadKeyLog", detail: error.message, advice }))
+  const file = yield* Effect.mapError(
+    fs.open(path, { flag: "a", mode: 0o600 }),
+    (error) => new Refused({ code: "BadKeyLog", detail: error.message, advice })
+  )
   const fork = Effect.runForkWith(yield* Effect.context<never>())
   agent.on("keylog", (line: Buffer) => void fork(Effect.ignore(file.writeAll(line))))
 })
 
 /** `target`: scheme and host of the store. */
-export const make = Effect.fnUntraced(function*(options: NetworkOptions, target: URL) {
+export const make = Effect.fnUntraced(function* (options: NetworkOptions, target: URL) {
   const common = {
     keepAlive: true,
     keepAliveMsecs: Duration.toMillis(options.dial_keep_alive),
     maxFreeSockets: options.max_idle_conns,
     // Ends idle connections only: nothing here listens for it on busy ones.
     timeout: Duration.toMillis(options.idle_conn_timeout),
-    ...yield* proxyEnv(target)
+    ...(yield* proxyEnv(target))
   }
   if (target.protocol !== "https:") {
-    const httpAgent = yield* Effect.acquireRelease(Effect.sync(() => new http.Agent(common)), (agent) => Effect.sync(() => agent.destroy()))
+    const httpAgent = yield* Effect.acquireRelease(
+      Effect.sync(() => new http.Agent(common)),
+      (agent) => Effect.sync(() => agent.destroy())
+    )
     return { agent: { httpAgent }, refresh: Effect.void } satisfies StorageAgent
   }
   const { context, refresh } = yield* StorageTls.make(options.tls)

@@ -1,6 +1,6 @@
 /**
- * The SDK's client of a container as the layer uses it: one attempt per request, no redirects, our agent (and so our proxies and our TLS),
- * credentials as of each request. Load this module only where Azure is used.
+ * The SDK's client of a container as the layer uses it: one attempt per request, no redirects, our agent (and so our
+ * proxies and our TLS), credentials as of each request. Load this module only where Azure is used.
  */
 import { AnonymousCredential, ContainerClient, newPipeline, StorageSharedKeyCredential } from "@azure/storage-blob"
 import { Effect } from "effect"
@@ -24,13 +24,15 @@ const notThere = new Refused({
 })
 
 /** The path that Azurite needs stays; no slash twice. */
-const containerUrl = ({ container, endpoint_url }: AzureOptions) => `${endpoint_url.replace(/\/+$/, "")}/${encodeURIComponent(container)}`
+const containerUrl = ({ container, endpoint_url }: AzureOptions) =>
+  `${endpoint_url.replace(/\/+$/, "")}/${encodeURIComponent(container)}`
 
 type Credential = Parameters<typeof newPipeline>[0]
 
 const clientOf = (options: AzureOptions, agent: StorageAgent.StorageAgent, credential: Credential) => {
   const settings = {
-    // Options of the SDK's core that the types of its blob part leave out. A given agent wins over proxies of the SDK's own.
+    // Options of the SDK's core that the types of its blob part leave out. A given agent wins over proxies of the SDK's
+    // own.
     agent: "httpAgent" in agent.agent ? agent.agent.httpAgent : agent.agent.httpsAgent,
     redirectOptions: { maxRetries: 0 },
     // Not used, but without it the SDK reads the environment, and throws at a proxy without a scheme.
@@ -41,7 +43,11 @@ const clientOf = (options: AzureOptions, agent: StorageAgent.StorageAgent, crede
 }
 
 /** A client for each new key: the SDK's is bound to the one that it was made with. */
-const clients = (options: AzureOptions, agent: StorageAgent.StorageAgent, credentials: StorageAzureCredentials.Credentials) => {
+const clients = (
+  options: AzureOptions,
+  agent: StorageAgent.StorageAgent,
+  credentials: StorageAzureCredentials.Credentials
+) => {
   if (credentials._tag === "Token") {
     const client = clientOf(options, agent, credentials.credential)
     return () => client
@@ -58,7 +64,7 @@ const clients = (options: AzureOptions, agent: StorageAgent.StorageAgent, creden
   }
 }
 
-export const make = Effect.fnUntraced(function*(options: AzureOptions) {
+export const make = Effect.fnUntraced(function* (options: AzureOptions) {
   const target = new URL(options.endpoint_url)
   const place = `azure container "${options.container}" at ${target.protocol}//${target.host}${target.pathname.replace(/\/+$/, "")}`
   const fail = StorageClient.failing(place, notThere)

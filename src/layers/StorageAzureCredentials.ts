@@ -1,6 +1,6 @@
 /**
- * How requests to Azure are signed: with the account's key (`use_shared_key`), which may be replaced in its file while the daemon runs, or with
- * tokens of Azure's default credential chain, which the SDK fetches and renews.
+ * How requests to Azure are signed: with the account's key (`use_shared_key`), which may be replaced in its file while
+ * the daemon runs, or with tokens of Azure's default credential chain, which the SDK fetches and renews.
  */
 import type { TokenCredential } from "@azure/identity"
 import { Effect, Redacted } from "effect"
@@ -24,15 +24,22 @@ const sharedKey = ({ account_key, account_key_file, account_name: id, secrets_re
   return StorageKeyFiles.watched(read, secrets_refresh_interval, hideKey)
 }
 
-/** Token servers are others than the store: its section `tls` is not theirs, but the system's CAs are trusted, not a list that node brings along. */
-const defaultChain = Effect.gen(function*() {
+/**
+ * Token servers are others than the store: its section `tls` is not theirs, but the system's CAs are trusted, not a
+ * list that node brings along.
+ */
+const defaultChain = Effect.gen(function* () {
   const { DefaultAzureCredential } = yield* Effect.promise(() => import("@azure/identity"))
   const ca = yield* systemAuthorities
   yield* Effect.yieldNow
   return new DefaultAzureCredential({ tlsOptions: { ca: [...ca] } })
 })
 
-export const make = Effect.fnUntraced(function*(options: AzureOptions) {
+export const make = Effect.fnUntraced(function* (options: AzureOptions) {
   if (options.use_shared_key) return { _tag: "Key", keys: yield* sharedKey(options) } satisfies Credentials
-  return { _tag: "Token", credential: yield* defaultChain, keys: StorageKeyFiles.fixed(undefined, hideKey) } satisfies Credentials
+  return {
+    _tag: "Token",
+    credential: yield* defaultChain,
+    keys: StorageKeyFiles.fixed(undefined, hideKey)
+  } satisfies Credentials
 })

@@ -12,16 +12,22 @@ export const pump = <E, R>(bytes: Stream.Stream<Uint8Array<ArrayBuffer>, E, R>, 
       const go = () => resume(Effect.void)
       body.once("drain", go)
       return Effect.sync(() => void body.off("drain", go))
-    })).pipe(Effect.andThen(Effect.sync(() => void body.end())))
+    })
+  ).pipe(Effect.andThen(Effect.sync(() => void body.end())))
 
 /** Chunks of one read of the socket may share a buffer; the reader must be able to move its own to another thread. */
 const owned = (chunk: Uint8Array): Uint8Array<ArrayBuffer> => {
   const { buffer, byteLength } = chunk
-  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? new Uint8Array(buffer) : new Uint8Array(chunk)
+  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength
+    ? new Uint8Array(buffer)
+    : new Uint8Array(chunk)
 }
 
 /** Chunks that belong to the reader, none of them empty. */
-export const chunksOf = <E>(body: Readable, onError: (error: unknown) => E): Stream.Stream<Uint8Array<ArrayBuffer>, E> =>
+export const chunksOf = <E>(
+  body: Readable,
+  onError: (error: unknown) => E
+): Stream.Stream<Uint8Array<ArrayBuffer>, E> =>
   NodeStream.fromReadable<Uint8Array, E>({ evaluate: () => body, onError }).pipe(
     Stream.filter((chunk) => chunk.length > 0),
     Stream.map(owned)

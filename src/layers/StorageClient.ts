@@ -1,5 +1,6 @@
 /**
- * What the clients of S3 and Azure have in common around their SDKs: keys and certificates as of each request, errors as reasons, time-outs.
+ * What the clients of S3 and Azure have in common around their SDKs: keys and certificates as of each request, errors
+ * as reasons, time-outs.
  *
  * An interruption of `send` aborts the request and waits until the SDK has let go of the socket.
  */
@@ -30,12 +31,21 @@ export interface StorageClient<Client, Options> {
 export const late = (setting: string, duration: Duration.Duration) =>
   new Unavailable({ code: "Timeout", detail: `not done within ${setting} (${Duration.format(duration)})` })
 
-export const within = (setting: string, duration: Duration.Duration) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.timeoutOrElse(effect, { duration, orElse: () => Effect.fail(late(setting, duration)) })
+export const within =
+  (setting: string, duration: Duration.Duration) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.timeoutOrElse(effect, { duration, orElse: () => Effect.fail(late(setting, duration)) })
 
 /** `notThere`: what "no such object" means where no object was asked for. */
-export const failing = (place: string, notThere: Refused): StorageClient<never, never>["fail"] => (operation, name, reason) =>
-  new StorageError({ operation, place, name, reason: reason._tag === "ObjectNotFound" && operation !== "load" ? notThere : reason })
+export const failing =
+  (place: string, notThere: Refused): StorageClient<never, never>["fail"] =>
+  (operation, name, reason) =>
+    new StorageError({
+      operation,
+      place,
+      name,
+      reason: reason._tag === "ObjectNotFound" && operation !== "load" ? notThere : reason
+    })
 
 interface Parts<Client> {
   /** For the next request. */
@@ -53,15 +63,17 @@ export const sending =
     Effect.andThen(keys.refresh, agent.refresh).pipe(
       // The SDK's part of a request takes the event loop for 10 ms while its code is new.
       Effect.tap(Effect.yieldNow),
-      Effect.andThen(Effect.callback<A, Reason>((resume) => {
-        const settled = request(client(), { abortSignal: controller.signal }).then(
-          (answer) => resume(Effect.succeed(answer)),
-          (error: unknown) => resume(Effect.fail(reasonOf(error)))
-        )
-        return Effect.promise(() => {
-          controller.abort()
-          return settled
+      Effect.andThen(
+        Effect.callback<A, Reason>((resume) => {
+          const settled = request(client(), { abortSignal: controller.signal }).then(
+            (answer) => resume(Effect.succeed(answer)),
+            (error: unknown) => resume(Effect.fail(reasonOf(error)))
+          )
+          return Effect.promise(() => {
+            controller.abort()
+            return settled
+          })
         })
-      })),
-      Effect.tapError((reason) => mayBeStale(reason) ? keys.forget : Effect.void)
+      ),
+      Effect.tapError((reason) => (mayBeStale(reason) ? keys.forget : Effect.void))
     )

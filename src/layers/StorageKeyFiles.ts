@@ -1,10 +1,11 @@
 /**
- * The keys of a store (S3: access key and secret key; Azure: an account's), from the configuration or from files that somebody replaces while
- * the daemon runs.
+ * The keys of a store (S3: access key and secret key; Azure: an account's), from the configuration or from files that
+ * somebody replaces while the daemon runs.
  *
- * Files are read again every `secrets_refresh_interval`, and at the next request after `forget` (the store has refused the keys). A newline
- * at the end is not part of a key. While a file is missing or empty, as in the middle of a rotation, the last good keys stay, with one warning.
- * `hide` removes the keys of now from a text: servers quote what they were sent.
+ * Files are read again every `secrets_refresh_interval`, and at the next request after `forget` (the store has refused
+ * the keys). A newline at the end is not part of a key. While a file is missing or empty, as in the middle of a
+ * rotation, the last good keys stay, with one warning. `hide` removes the keys of now from a text: servers quote what
+ * they were sent.
  */
 import { Clock, Duration, Effect, FileSystem, Redacted } from "effect"
 import type { S3Options } from "../domain/StorageOptions.ts"
@@ -29,7 +30,7 @@ export type KeyOptions = Pick<
 >
 
 /** `setting`: the keys of the configuration that name the files. */
-export const readKey = Effect.fnUntraced(function*(file: string, setting: string) {
+export const readKey = Effect.fnUntraced(function* (file: string, setting: string) {
   const refuse = (detail: string) =>
     new Refused({ code: "BadKeyFile", detail, advice: `check ${setting}: each file holds one key and nothing else` })
   const fs = yield* FileSystem.FileSystem
@@ -48,7 +49,7 @@ export const fixed = (keys: Keys | undefined, hide: Hide): KeySource => ({
   hide: (text) => (keys === undefined ? text : hide(keys, text))
 })
 
-export const watched = Effect.fnUntraced(function*(
+export const watched = Effect.fnUntraced(function* (
   read: Effect.Effect<Keys, Refused, FileSystem.FileSystem>,
   refreshInterval: Duration.Duration,
   hide: Hide
@@ -60,7 +61,7 @@ export const watched = Effect.fnUntraced(function*(
   let due = (yield* Clock.monotonicTimeNanos) + interval
   let warned = ""
 
-  const refresh = Effect.gen(function*() {
+  const refresh = Effect.gen(function* () {
     const now = yield* Clock.monotonicTimeNanos
     if (now < due) return
     due = now + interval
@@ -70,7 +71,9 @@ export const watched = Effect.fnUntraced(function*(
     Effect.catch((error) => {
       if (warned === error.detail) return Effect.void
       warned = error.detail
-      return Effect.logWarning(`the keys of the storage can't be read again, so the earlier ones stay in use: ${error.detail}: ${error.advice}`)
+      return Effect.logWarning(
+        `the keys of the storage can't be read again, so the earlier ones stay in use: ${error.detail}: ${error.advice}`
+      )
     }),
     Effect.provideService(FileSystem.FileSystem, fs)
   )
@@ -88,16 +91,20 @@ export const watched = Effect.fnUntraced(function*(
 /** Shorter ones, as test servers have them, are parts of other words. */
 const telling = 8
 
-/** The access key is a name rather than a secret: a short one may be seen, a short secret is hidden where it stands by itself. */
+/**
+ * The access key is a name rather than a secret: a short one may be seen, a short secret is hidden where it stands by
+ * itself.
+ */
 const hideBoth: Hide = ({ id, secret }, text) => {
-  const hidden = secret.length < telling
-    ? text.replaceAll(new RegExp(`(?<!\\w)${secret.replace(/\W/g, "\\$&")}(?!\\w)`, "g"), "<secret key>")
-    : text.replaceAll(secret, "<secret key>")
+  const hidden =
+    secret.length < telling
+      ? text.replaceAll(new RegExp(`(?<!\\w)${secret.replace(/\W/g, "\\$&")}(?!\\w)`, "g"), "<secret key>")
+      : text.replaceAll(secret, "<secret key>")
   return id.length < telling ? hidden : hidden.replaceAll(id, "<access key>")
 }
 
 /** Those of S3. */
-export const make = Effect.fnUntraced(function*(options: KeyOptions) {
+export const make = Effect.fnUntraced(function* (options: KeyOptions) {
   const { access_key, access_key_file, secret_key, secret_key_file } = options
   if (access_key_file === "" && secret_key_file === "") {
     const id = access_key === undefined ? "" : Redacted.value(access_key)

@@ -1,6 +1,7 @@
 /**
- * `Storage` in this process: type `memory` of the configuration, tests and the simulation. Each build of the layer is an empty store of its
- * own. The only layer that holds whole objects. ETags count up, so a run with the same calls gives the same ones.
+ * `Storage` in this process: type `memory` of the configuration, tests and the simulation. Each build of the layer is
+ * an empty store of its own. The only layer that holds whole objects. ETags count up, so a run with the same calls
+ * gives the same ones.
  */
 import { Effect, Layer, Stream } from "effect"
 import { ObjectNotFound, type Source, Storage, StorageError } from "../services/Storage.ts"
@@ -10,7 +11,7 @@ import { sized } from "./StorageSized.ts"
 const place = "memory"
 const chunkBytes = 65_536
 
-const collect = Effect.fnUntraced(function*<E, R>(name: string, source: Source<E, R>) {
+const collect = Effect.fnUntraced(function* <E, R>(name: string, source: Source<E, R>) {
   const bytes = new Uint8Array(source.size)
   let end = 0
   const whole = sized(source.size, (reason) => new StorageError({ operation: "store", place, name, reason }))
@@ -18,7 +19,8 @@ const collect = Effect.fnUntraced(function*<E, R>(name: string, source: Source<E
     Effect.sync(() => {
       bytes.set(chunk, end)
       end += chunk.length
-    }))
+    })
+  )
   return bytes
 })
 
@@ -30,8 +32,9 @@ export const layer: Layer.Layer<Storage> = Layer.sync(Storage, () => {
     list: (prefix) =>
       Effect.sync(() =>
         sortByName(
-          Array.from(objects, ([name, { bytes, etag }]) => ({ name, size: bytes.length, etag }))
-            .filter((object) => object.name.startsWith(prefix))
+          Array.from(objects, ([name, { bytes, etag }]) => ({ name, size: bytes.length, etag })).filter((object) =>
+            object.name.startsWith(prefix)
+          )
         )
       ),
     load: (name) =>
@@ -41,7 +44,10 @@ export const layer: Layer.Layer<Storage> = Layer.sync(Storage, () => {
           return Stream.fail(new StorageError({ operation: "load", place, name, reason: new ObjectNotFound() }))
         }
         return Stream.unfold(0, (start) =>
-          Effect.sync(() => start < bytes.length ? [bytes.slice(start, start + chunkBytes), start + chunkBytes] as const : undefined))
+          Effect.sync(() =>
+            start < bytes.length ? ([bytes.slice(start, start + chunkBytes), start + chunkBytes] as const) : undefined
+          )
+        )
       }),
     store: (name, source) =>
       Effect.map(collect(name, source), (bytes) => {

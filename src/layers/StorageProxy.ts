@@ -1,8 +1,9 @@
 /**
- * Which proxy a store is reached through, by the rules of Go's net/http, so that an environment that worked with the reference works here:
- * HTTP_PROXY for http, HTTPS_PROXY for https, upper case before lower case, never for localhost and loopback addresses. NO_PROXY is a list of
- * `*`, addresses, networks (10.0.0.0/8) and domains (example.com with its subdomains, .example.com only those), each with an optional port.
- * node's agents could read NO_PROXY themselves, but know neither networks nor subdomains.
+ * Which proxy a store is reached through, by the rules of Go's net/http, so that an environment that worked with the
+ * reference works here: HTTP_PROXY for http, HTTPS_PROXY for https, upper case before lower case, never for localhost
+ * and loopback addresses. NO_PROXY is a list of `*`, addresses, networks (10.0.0.0/8) and domains (example.com with its
+ * subdomains, .example.com only those), each with an optional port. node's agents could read NO_PROXY themselves, but
+ * know neither networks nor subdomains.
  */
 import { Config, Effect } from "effect"
 import * as net from "node:net"
@@ -20,9 +21,15 @@ const variable = (name: string) =>
     Config.String(name.toLowerCase()).pipe(Config.withDefault(""))
   ]).pipe(Config.map(([upper, lower]) => upper || lower))
 
-export const proxyEnvironment: Effect.Effect<ProxyEnvironment> = Effect.orDie(Effect.gen(function*() {
-  return { http: yield* variable("HTTP_PROXY"), https: yield* variable("HTTPS_PROXY"), no: yield* variable("NO_PROXY") }
-}))
+export const proxyEnvironment: Effect.Effect<ProxyEnvironment> = Effect.orDie(
+  Effect.gen(function* () {
+    return {
+      http: yield* variable("HTTP_PROXY"),
+      https: yield* variable("HTTPS_PROXY"),
+      no: yield* variable("NO_PROXY")
+    }
+  })
+)
 
 const defaultPorts: Readonly<Record<string, string>> = { "http:": "80", "https:": "443" }
 
@@ -34,7 +41,8 @@ const isLoopback = (host: string) => {
 const networkHas = (entry: string, host: string): boolean => {
   const [address = "", bits = ""] = entry.split("/")
   const family = net.isIP(address)
-  if (family === 0 || family !== net.isIP(host) || !/^\d{1,3}$/.test(bits) || Number(bits) > (family === 4 ? 32 : 128)) return false
+  if (family === 0 || family !== net.isIP(host) || !/^\d{1,3}$/.test(bits) || Number(bits) > (family === 4 ? 32 : 128))
+    return false
   const list = new net.BlockList()
   const type = family === 4 ? "ipv4" : "ipv6"
   list.addSubnet(address, Number(bits), type)
@@ -62,7 +70,10 @@ export const proxyOf = (target: URL, environment: ProxyEnvironment): string | un
   const host = target.hostname.replace(/^\[|\]$/g, "").toLowerCase()
   if (proxy === "" || isLoopback(host)) return undefined
   const port = target.port || (defaultPorts[target.protocol] ?? "")
-  const entries = environment.no.toLowerCase().split(",").map((entry) => entry.trim())
+  const entries = environment.no
+    .toLowerCase()
+    .split(",")
+    .map((entry) => entry.trim())
   if (entries.some((entry) => entry === "*" || bypasses(entry, host, port))) return undefined
   return proxy.includes("://") ? proxy : `http://${proxy}`
 }

@@ -1,6 +1,6 @@
 /**
- * The SDK's client as the layer uses it: one attempt per request, no checksum trailers, our agents, credentials as of each request. Load this module
- * only where S3 is used: the SDK takes 0.1 s and 25 MB.
+ * The SDK's client as the layer uses it: one attempt per request, no checksum trailers, our agents, credentials as of
+ * each request. Load this module only where S3 is used: the SDK takes 0.1 s and 25 MB.
  */
 import { S3Client } from "@aws-sdk/client-s3"
 import { NodeHttpHandler } from "@smithy/node-http-handler"
@@ -45,14 +45,22 @@ const credentialsOf = (keys: StorageKeyFiles.KeySource) => {
 /** What the SDK has to say comes as errors, too; without a logger it writes to the console. */
 const silent = { trace: () => {}, debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
-/** With a turn of the event loop between what the SDK makes of a request, which it does in one go, and the request itself: 10 ms each while the code is new. */
+/**
+ * With a turn of the event loop between what the SDK makes of a request, which it does in one go, and the request
+ * itself: 10 ms each while the code is new.
+ */
 class Handler extends NodeHttpHandler {
   override handle(...args: Parameters<NodeHttpHandler["handle"]>) {
     return setImmediate().then(() => super.handle(...args))
   }
 }
 
-const clientOf = (options: S3Options, endpoint: Endpoint, agent: StorageAgent.StorageAgent, keys: StorageKeyFiles.KeySource) =>
+const clientOf = (
+  options: S3Options,
+  endpoint: Endpoint,
+  agent: StorageAgent.StorageAgent,
+  keys: StorageKeyFiles.KeySource
+) =>
   new S3Client({
     endpoint: endpoint.url.href,
     forcePathStyle: endpoint.pathStyle,
@@ -77,7 +85,7 @@ const clientOf = (options: S3Options, endpoint: Endpoint, agent: StorageAgent.St
     })
   })
 
-export const make = Effect.fnUntraced(function*(options: S3Options) {
+export const make = Effect.fnUntraced(function* (options: S3Options) {
   const endpoint = endpointOf(options)
   const place = `s3 bucket "${options.bucket}" at ${endpoint.text}`
   const fail = StorageClient.failing(place, notThere)
@@ -92,7 +100,13 @@ export const make = Effect.fnUntraced(function*(options: S3Options) {
   yield* Effect.yieldNow
 
   const toReason = (error: unknown) => reasonOf(error, keys.hide)
-  const sendWith = StorageClient.sending({ client: () => client, agent, keys, reasonOf: toReason, mayBeStale: mayBeStaleKeys })
+  const sendWith = StorageClient.sending({
+    client: () => client,
+    agent,
+    keys,
+    reasonOf: toReason,
+    mayBeStale: mayBeStaleKeys
+  })
   const s3: S3 = {
     options,
     place,

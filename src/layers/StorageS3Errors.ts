@@ -38,7 +38,8 @@ const advices: Readonly<Record<string, string>> = {
   ExpiredToken: token,
   InvalidToken: token,
   TokenRefreshRequired: token,
-  CredentialsProviderError: "set access_key and secret_key, or give this process credentials by environment, profile or instance role",
+  CredentialsProviderError:
+    "set access_key and secret_key, or give this process credentials by environment, profile or instance role",
   EntityTooLarge: "the store takes no objects of this size"
 }
 
@@ -49,10 +50,13 @@ const codes = { missing: "NoSuchKey", passing, advices, denied }
 
 /** Answers that are no XML (a proxy's page) end in an error about parsing: then the status says more. */
 const failureOf = (error: unknown): Failure => {
-  const status = Number(fieldOf(fieldOf(error, "$metadata"), "httpStatusCode") ?? fieldOf(fieldOf(error, "$response"), "statusCode") ?? 0)
+  const status = Number(
+    fieldOf(fieldOf(error, "$metadata"), "httpStatusCode") ?? fieldOf(fieldOf(error, "$response"), "statusCode") ?? 0
+  )
   const code = fieldOf(error, "code")
   const name = String(fieldOf(error, "name") ?? "Error")
-  const plain = name === "Error" || name === "Unknown" || name === "UnknownError" || name === "SyntaxError" || /^\d+$/.test(name)
+  const plain =
+    name === "Error" || name === "Unknown" || name === "UnknownError" || name === "SyntaxError" || /^\d+$/.test(name)
   const text = String(fieldOf(error, "message") ?? error)
   const parsing = /deserialization error|unclosed|xml/i.test(text) && status > 0
   return {
@@ -64,7 +68,10 @@ const failureOf = (error: unknown): Failure => {
 
 /** What a refusal of keys looks like: they may have been replaced in the meantime. */
 export const mayBeStaleKeys = (reason: Reason) =>
-  reason._tag === "Refused" && /^(?:InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|403|Forbidden|ExpiredToken|InvalidToken)$/.test(reason.code)
+  reason._tag === "Refused" &&
+  /^(?:InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|403|Forbidden|ExpiredToken|InvalidToken)$/.test(
+    reason.code
+  )
 
 /** `hide` removes secrets from what the server said. */
 export const reasonOf = (error: unknown, hide: (text: string) => string): Reason => {

@@ -1,9 +1,10 @@
 /**
  * Storing in S3, in one request or, from 16 MiB on, in parts side by side.
  *
- * The source is read twice: for the checksums that go ahead of the body (Content-MD5, and SHA-256 where the body must be signed), then as the
- * body. No part is held in memory. A body that ends early or differs from its checksum is not stored by the server. Parts that fail because
- * the server is not well are sent again a few times; the parts of an upload that failed or was interrupted are removed.
+ * The source is read twice: for the checksums that go ahead of the body (Content-MD5, and SHA-256 where the body must
+ * be signed), then as the body. No part is held in memory. A body that ends early or differs from its checksum is not
+ * stored by the server. Parts that fail because the server is not well are sent again a few times; the parts of an
+ * upload that failed or was interrupted are removed.
  */
 import {
   AbortMultipartUploadCommand,
@@ -25,7 +26,9 @@ import { pump } from "./StorageBody.ts"
 import type { S3 } from "./StorageS3Client.ts"
 import { sized } from "./StorageSized.ts"
 
-/** From this size on in parts, each of this size or, as there may be 10,000 of them, larger. The reference's figures. */
+/**
+ * From this size on in parts, each of this size or, as there may be 10,000 of them, larger. The reference's figures.
+ */
 const partBytes = 16 * 1024 * 1024
 const partsAtMost = 10_000
 
@@ -51,7 +54,7 @@ interface Checksums {
 }
 
 /** Yields after each chunk: a source in memory would otherwise keep the thread for the whole part. */
-const checksumsOf = Effect.fnUntraced(function*<E, R>(s3: S3, range: Range<E, R>) {
+const checksumsOf = Effect.fnUntraced(function* <E, R>(s3: S3, range: Range<E, R>) {
   const md5 = s3.options.disable_send_content_md5 ? undefined : createHash("md5")
   const sha256 = s3.isEncrypted && md5 !== undefined ? undefined : createHash("sha256")
   yield* Stream.runForEach(range.bytes(), (chunk) => {
@@ -80,8 +83,11 @@ const signBody = (command: Command, sha256: string | undefined): void => {
   )
 }
 
-/** One request whose body is the range. Ends with the answer, or as soon as the source fails, and then aborts the request. */
-const sendBody = Effect.fnUntraced(function*<E, R, C extends Command, A>(
+/**
+ * One request whose body is the range. Ends with the answer, or as soon as the source fails, and then aborts the
+ * request.
+ */
+const sendBody = Effect.fnUntraced(function* <E, R, C extends Command, A>(
   s3: S3,
   range: Range<E, R>,
   commandOf: (body: PassThrough | Uint8Array, checksums: Checksums) => C,
@@ -108,10 +114,14 @@ const bodyInput = <E, R>(range: Range<E, R>, body: PassThrough | Uint8Array, { m
   ...(md5 === undefined ? {} : { ContentMD5: md5 })
 })
 
-const objectInput = ({ bucket, global_prefix }: S3Options, name: string) => ({ Bucket: bucket, Key: global_prefix + name })
+const objectInput = ({ bucket, global_prefix }: S3Options, name: string) => ({
+  Bucket: bucket,
+  Key: global_prefix + name
+})
 
 /** The server checks the name of the class. */
-const classInput = ({ storage_class }: S3Options) => storage_class === "" ? {} : { StorageClass: storage_class as StorageClass }
+const classInput = ({ storage_class }: S3Options) =>
+  storage_class === "" ? {} : { StorageClass: storage_class as StorageClass }
 
 const storeWhole = <E, R>(s3: S3, name: string, source: Source<E, R>) => {
   const range = rangeOf(s3, name, source, 0, source.size)
@@ -119,7 +129,11 @@ const storeWhole = <E, R>(s3: S3, name: string, source: Source<E, R>) => {
     s3,
     range,
     (body, checksums) =>
-      new PutObjectCommand({ ...objectInput(s3.options, name), ...classInput(s3.options), ...bodyInput(range, body, checksums) }),
+      new PutObjectCommand({
+        ...objectInput(s3.options, name),
+        ...classInput(s3.options),
+        ...bodyInput(range, body, checksums)
+      }),
     (command) => s3.send((client, options) => client.send(command, options)),
     (reason) => s3.fail("store", name, reason)
   )
@@ -149,38 +163,42 @@ const isPassing = (error: unknown): boolean =>
 const rangesOf = <E, R>(s3: S3, name: string, source: Source<E, R>) => {
   const size = Math.max(partBytes, Math.ceil(source.size / partsAtMost))
   return Array.from({ length: Math.ceil(source.size / size) }, (_, index) =>
-    rangeOf(s3, name, source, index * size, Math.min((index + 1) * size, source.size)))
+    rangeOf(s3, name, source, index * size, Math.min((index + 1) * size, source.size))
+  )
 }
 
-const storeInParts = Effect.fnUntraced(function*<E, R>(s3: S3, name: string, source: Source<E, R>) {
+const storeInParts = Effect.fnUntraced(function* <E, R>(s3: S3, name: string, source: Source<E, R>) {
   const object = objectInput(s3.options, name)
   const failed = (reason: Reason) => s3.fail("store", name, reason)
   const create = s3.send((client, options) =>
-    client.send(new CreateMultipartUploadCommand({ ...object, ...classInput(s3.options) }), options))
-  const complete = Effect.fnUntraced(function*(UploadId: string) {
+    client.send(new CreateMultipartUploadCommand({ ...object, ...classInput(s3.options) }), options)
+  )
+  const complete = Effect.fnUntraced(function* (UploadId: string) {
     const parts = yield* Effect.forEach(
       rangesOf(s3, name, source),
       (range, index) => storePart(s3, name, UploadId, index + 1, range),
       { concurrency: s3.options.num_minio_threads }
     )
     const input = { ...object, UploadId, MultipartUpload: { Parts: parts } }
-    return yield* Effect.mapError(s3.send((client, options) => client.send(new CompleteMultipartUploadCommand(input), options)), failed)
+    return yield* Effect.mapError(
+      s3.send((client, options) => client.send(new CompleteMultipartUploadCommand(input), options)),
+      failed
+    )
   })
   // Should this fail, too, the bucket's life-cycle rules have to remove the parts.
   const abandon = (UploadId: string) =>
-    s3.send((client, options) => client.send(new AbortMultipartUploadCommand({ ...object, UploadId }), options)).pipe(
-      Effect.timeoutOrElse({ duration: abortTimeout, orElse: () => Effect.void }),
-      Effect.ignore
-    )
+    s3
+      .send((client, options) => client.send(new AbortMultipartUploadCommand({ ...object, UploadId }), options))
+      .pipe(Effect.timeoutOrElse({ duration: abortTimeout, orElse: () => Effect.void }), Effect.ignore)
   return yield* Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Effect.mapError(restore(create), failed), ({ UploadId = "" }) =>
-      Effect.onError(restore(complete(UploadId)), () => abandon(UploadId)))
+      Effect.onError(restore(complete(UploadId)), () => abandon(UploadId))
+    )
   )
 })
 
 /** The ETag, as listings show it. */
 export const store = <E, R>(s3: S3, name: string, source: Source<E, R>): Effect.Effect<string, StorageError | E, R> =>
-  Effect.map(
-    source.size < partBytes ? storeWhole(s3, name, source) : storeInParts(s3, name, source),
-    ({ ETag = "" }) => ETag.replaceAll("\"", "")
+  Effect.map(source.size < partBytes ? storeWhole(s3, name, source) : storeInParts(s3, name, source), ({ ETag = "" }) =>
+    ETag.replaceAll('"', "")
   )

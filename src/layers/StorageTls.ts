@@ -1,9 +1,10 @@
 /**
  * What a store's connections are secured with: trusted CAs and client certificate, from the section `tls`.
  *
- * Guarantees: without a CA in the section the system's are trusted (SSL_CERT_FILE and SSL_CERT_DIR too), never the list that node brings
- * along. Files are looked at again every `watch_certs_poll_interval`; new connections then use what is in them. While what is there can't be
- * used (half replaced, key and certificate of different pairs), the last good state stays, with one warning.
+ * Guarantees: without a CA in the section the system's are trusted (SSL_CERT_FILE and SSL_CERT_DIR too), never the list
+ * that node brings along. Files are looked at again every `watch_certs_poll_interval`; new connections then use what is
+ * in them. While what is there can't be used (half replaced, key and certificate of different pairs), the last good
+ * state stays, with one warning.
  */
 import { Clock, Duration, Effect, FileSystem, Redacted } from "effect"
 import * as tls from "node:tls"
@@ -25,9 +26,13 @@ interface Material {
 }
 
 const badTls = (detail: string) =>
-  new Refused({ code: "BadTls", detail, advice: "check the files and texts of storage.options.tls: they must be PEM, key and certificate one pair" })
+  new Refused({
+    code: "BadTls",
+    detail,
+    advice: "check the files and texts of storage.options.tls: they must be PEM, key and certificate one pair"
+  })
 
-const readMaterial = Effect.fnUntraced(function*(options: Tls) {
+const readMaterial = Effect.fnUntraced(function* (options: Tls) {
   const fs = yield* FileSystem.FileSystem
   const text = (file: string, inline: string) =>
     file === "" ? Effect.succeed(inline) : Effect.mapError(fs.readFileString(file), (error) => badTls(error.message))
@@ -39,10 +44,10 @@ const readMaterial = Effect.fnUntraced(function*(options: Tls) {
 })
 
 /** Parses all certificates, which takes the event loop for 10 ms with those of the system. */
-const contextOf = Effect.fnUntraced(function*(options: Tls, { ca, cert, key }: Material) {
+const contextOf = Effect.fnUntraced(function* (options: Tls, { ca, cert, key }: Material) {
   if (ca !== "" && !ca.includes("-----BEGIN ")) return yield* badTls("the CA is not PEM")
   const own = ca === "" ? [] : [ca]
-  const all = ca === "" || options.add_system_ca_pool ? [...own, ...yield* systemAuthorities] : own
+  const all = ca === "" || options.add_system_ca_pool ? [...own, ...(yield* systemAuthorities)] : own
   yield* Effect.yieldNow
   return yield* Effect.try({
     try: () => tls.createSecureContext({ ca: all, ...(cert === "" ? {} : { cert, key }) }),
@@ -51,7 +56,7 @@ const contextOf = Effect.fnUntraced(function*(options: Tls, { ca, cert, key }: M
   })
 })
 
-export const make = Effect.fnUntraced(function*(options: Tls) {
+export const make = Effect.fnUntraced(function* (options: Tls) {
   const fs = yield* FileSystem.FileSystem
   let material: Material = yield* readMaterial(options)
   let context = yield* contextOf(options, material)
@@ -61,7 +66,7 @@ export const make = Effect.fnUntraced(function*(options: Tls) {
   let checked = yield* Clock.monotonicTimeNanos
   let warned = ""
 
-  const reload = Effect.gen(function*() {
+  const reload = Effect.gen(function* () {
     const found = yield* readMaterial(options)
     if (found.ca === material.ca && found.cert === material.cert && found.key === material.key) return
     context = yield* contextOf(options, found)
@@ -71,7 +76,9 @@ export const make = Effect.fnUntraced(function*(options: Tls) {
     Effect.catch((error) => {
       if (warned === error.detail) return Effect.void
       warned = error.detail
-      return Effect.logWarning(`storage.options.tls: the changed files can't be used, so the earlier ones stay in use: ${error.detail}: ${error.advice}`)
+      return Effect.logWarning(
+        `storage.options.tls: the changed files can't be used, so the earlier ones stay in use: ${error.detail}: ${error.advice}`
+      )
     }),
     Effect.provideService(FileSystem.FileSystem, fs)
   )
@@ -79,10 +86,10 @@ export const make = Effect.fnUntraced(function*(options: Tls) {
     context: () => context,
     refresh: watched
       ? Effect.flatMap(Clock.monotonicTimeNanos, (now) => {
-        if (now - checked < interval) return Effect.void
-        checked = now
-        return reload
-      })
+          if (now - checked < interval) return Effect.void
+          checked = now
+          return reload
+        })
       : Effect.void
   }
   return state

@@ -1,6 +1,7 @@
 /**
- * The certificates that the system trusts, each once: files and folders overlap on most systems. Read by a thread that ends with it, since reading and
- * parsing a hundred and more takes 30 ms, in which the calling thread would do nothing else.
+ * The certificates that the system trusts, each once: files and folders overlap on most systems. Read by a thread that
+ * ends with it, since reading and parsing a hundred and more takes 30 ms, in which the calling thread would do nothing
+ * else.
  */
 import { Effect } from "effect"
 import { Worker } from "node:worker_threads"
@@ -9,7 +10,11 @@ import { Refused } from "../services/Storage.ts"
 const script = `require("node:worker_threads").parentPort.postMessage(require("node:tls").getCACertificates("system"))`
 
 const unreadable = (error: Error) =>
-  new Refused({ code: "BadTls", detail: `the system's certificates cannot be read: ${error.message}`, advice: "check SSL_CERT_FILE and SSL_CERT_DIR" })
+  new Refused({
+    code: "BadTls",
+    detail: `the system's certificates cannot be read: ${error.message}`,
+    advice: "check SSL_CERT_FILE and SSL_CERT_DIR"
+  })
 
 /** PEM. */
 export const systemAuthorities = Effect.callback<ReadonlyArray<string>, Refused>((resume) => {

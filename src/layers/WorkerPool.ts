@@ -1,6 +1,7 @@
 /**
- * A few worker threads, shared by all databases; each database is pinned to one, because LMDB wants one handle per path and process.
- * Private to `DatabaseWorker`, so a service of the layers only. Closing the scope asks each worker to finish and ends it after 5 s.
+ * A few worker threads, shared by all databases; each database is pinned to one, because LMDB wants one handle per path
+ * and process. Private to `DatabaseWorker`, so a service of the layers only. Closing the scope asks each worker to
+ * finish and ends it after 5 s.
  */
 import * as NodeWorker from "@effect/platform-node/NodeWorker"
 import { Context, Effect, Layer } from "effect"
@@ -17,10 +18,13 @@ export interface WorkerPoolOptions {
   readonly worker?: WorkerOptions | undefined
 }
 
-export class WorkerPool extends Context.Service<WorkerPool, {
-  /** The client of the worker that `database` is pinned to, the least used one at first. */
-  readonly pin: (database: string) => Effect.Effect<RpcClient.FromGroup<typeof DatabaseRpcs, RpcClientError>>
-}>()("lightningstream/layers/WorkerPool") {}
+export class WorkerPool extends Context.Service<
+  WorkerPool,
+  {
+    /** The client of the worker that `database` is pinned to, the least used one at first. */
+    readonly pin: (database: string) => Effect.Effect<RpcClient.FromGroup<typeof DatabaseRpcs, RpcClientError>>
+  }
+>()("lightningstream/layers/WorkerPool") {}
 
 /** One worker as a pool of its own: RpcClient's pool picks any free worker, and a dying one fails the calls of all. */
 const makeClient = (options: WorkerPoolOptions) =>
@@ -33,7 +37,7 @@ const makeClient = (options: WorkerPoolOptions) =>
 export const layerWith = (options: WorkerPoolOptions) =>
   Layer.effect(
     WorkerPool,
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const clients = yield* Effect.replicateEffect(makeClient(options), options.size, { concurrency: "unbounded" })
       const pinned = new Map<string, number>()
       return WorkerPool.of({

@@ -1,6 +1,7 @@
 /**
- * YAML 1.1 to a `Tree` of scalars as written: the setting decides how one is read. Merge keys and aliases work; a key twice, an alias without
- * an anchor and a cycle are problems. Bounded, so that aliases of aliases can't fill the memory.
+ * YAML 1.1 to a `Tree` of scalars as written: the setting decides how one is read. Merge keys and aliases work; a key
+ * twice, an alias without an anchor and a cycle are problems. Bounded, so that aliases of aliases can't fill the
+ * memory.
  */
 import * as Yaml from "yaml"
 import { isNull, Scalar } from "../domain/Scalar.ts"
@@ -24,7 +25,7 @@ const lineOf = (walk: Walk, node: unknown): number =>
 
 const scalarNode = (node: Yaml.Scalar): Scalar | undefined => {
   const plain = node.type === "PLAIN" || node.type === undefined
-  const scalar = new Scalar(typeof node.value === "string" ? node.value : node.source ?? "", plain)
+  const scalar = new Scalar(typeof node.value === "string" ? node.value : (node.source ?? ""), plain)
   return isNull(scalar) ? undefined : scalar
 }
 
@@ -72,11 +73,16 @@ const toTree = (walk: Walk, node: unknown, path: KeyPath): Tree | undefined => {
   if (Yaml.isAlias(node)) {
     const target = node.resolve(walk.document)
     if (target !== undefined) return toTree(walk, target, path)
-    walk.problems.push({ path, message: "an alias without an anchor before it: text that begins with * must be in quotes" })
+    walk.problems.push({
+      path,
+      message: "an alias without an anchor before it: text that begins with * must be in quotes"
+    })
     return undefined
   }
   if (walk.open.has(node) || walk.nodes > maximumNodes) {
-    const message = walk.open.has(node) ? "an alias of what it is in" : `more than ${maximumNodes} values: too many aliases`
+    const message = walk.open.has(node)
+      ? "an alias of what it is in"
+      : `more than ${maximumNodes} values: too many aliases`
     if (!walk.problems.some((problem) => problem.message === message)) walk.problems.push({ path, message })
     return undefined
   }
@@ -84,8 +90,10 @@ const toTree = (walk: Walk, node: unknown, path: KeyPath): Tree | undefined => {
   const tree = Yaml.isMap(node)
     ? mapNode(walk, node, path)
     : Yaml.isSeq(node)
-    ? node.items.map((item, index) => toTree(walk, item, [...path, String(index)])).filter((item) => item !== undefined)
-    : undefined
+      ? node.items
+          .map((item, index) => toTree(walk, item, [...path, String(index)]))
+          .filter((item) => item !== undefined)
+      : undefined
   walk.open.delete(node)
   return tree
 }
@@ -110,16 +118,27 @@ export const parse = (text: string): Parsed => {
   const lines = new Yaml.LineCounter()
   // Failsafe: all scalars are text. Duplicate keys are looked for here, because the parser does not say which.
   const document = Yaml.parseDocument(text, {
-    version: "1.1", schema: "failsafe", uniqueKeys: false, prettyErrors: false, lineCounter: lines, logLevel: "error"
+    version: "1.1",
+    schema: "failsafe",
+    uniqueKeys: false,
+    prettyErrors: false,
+    lineCounter: lines,
+    logLevel: "error"
   })
-  const unknownTags = document.warnings.filter(({ code, message }) =>
-    code === "TAG_RESOLVE_FAILED" && !knownTags.test(message.replace("Unresolved tag: ", ""))
+  const unknownTags = document.warnings.filter(
+    ({ code, message }) => code === "TAG_RESOLVE_FAILED" && !knownTags.test(message.replace("Unresolved tag: ", ""))
   )
   const broken = [...document.errors, ...unknownTags]
-  if (broken.length > 0) return { tree: undefined, nulls: [], problems: broken.map((error) => syntaxProblem(error as Yaml.YAMLParseError, lines)) }
+  if (broken.length > 0)
+    return {
+      tree: undefined,
+      nulls: [],
+      problems: broken.map((error) => syntaxProblem(error as Yaml.YAMLParseError, lines))
+    }
   const walk: Walk = { document, problems: [], nulls: [], lines, open: new Set(), nodes: 0 }
   const tree = toTree(walk, document.contents, []) ?? {}
-  if (!isMap(tree)) return { tree: undefined, nulls: [], problems: [{ path: [], message: "expected a map: keys and values" }] }
+  if (!isMap(tree))
+    return { tree: undefined, nulls: [], problems: [{ path: [], message: "expected a map: keys and values" }] }
   return { tree, problems: walk.problems, nulls: walk.nulls }
 }
 

@@ -1,6 +1,7 @@
 /**
- * Deletes old snapshots from the bucket: at once, then every `interval`, more or less, so that several instances do not do it at the same moment. What
- * may be deleted, `CleanerPlan` says. An outage ends nothing: what could not be deleted is tried again the next time. Source: docs/sync.md, Cleaner.
+ * Deletes old snapshots from the bucket: at once, then every `interval`, more or less, so that several instances do not
+ * do it at the same moment. What may be deleted, `CleanerPlan` says. An outage ends nothing: what could not be deleted
+ * is tried again the next time. Source: docs/sync.md, Cleaner.
  */
 import { Clock, Duration, Effect, Metric, Random } from "effect"
 import { listingPrefix } from "../domain/SnapshotName.ts"
@@ -15,7 +16,10 @@ const listsFailed = Metric.counter("lightningstream_cleaner_list_failed_total", 
 const deletes = Metric.counter("lightningstream_cleaner_delete_total", { incremental: true })
 const deletesFailed = Metric.counter("lightningstream_cleaner_delete_failed_total", { incremental: true })
 
-/** A store that is not well is left alone after so many deletes that it failed in one round: each may take until its time-out. */
+/**
+ * A store that is not well is left alone after so many deletes that it failed in one round: each may take until its
+ * time-out.
+ */
 const mostUnavailable = 3
 
 interface Cleaner {
@@ -25,7 +29,7 @@ interface Cleaner {
 }
 
 /** Undefined when nothing is to be cleaned: it is off, or nothing may be written to the bucket. */
-export const planOf = Effect.fnUntraced(function*({ database, instance, receiveOnly }: SyncOptions) {
+export const planOf = Effect.fnUntraced(function* ({ database, instance, receiveOnly }: SyncOptions) {
   const { cleanup } = (yield* Settings).storage
   if (!cleanup.enabled || receiveOnly) return undefined
   return new CleanerPlan({
@@ -36,14 +40,16 @@ export const planOf = Effect.fnUntraced(function*({ database, instance, receiveO
   })
 })
 
-const logFailure = Effect.fnUntraced(function*(cleaner: Cleaner, error: StorageError) {
+const logFailure = Effect.fnUntraced(function* (cleaner: Cleaner, error: StorageError) {
   if (cleaner.failing) return
   cleaner.failing = true
-  yield* Effect.logWarning("Cannot clean old snapshots, trying again every storage.cleanup.interval until it works", { error: error.message })
+  yield* Effect.logWarning("Cannot clean old snapshots, trying again every storage.cleanup.interval until it works", {
+    error: error.message
+  })
 })
 
 /** What it failed with. */
-const deleteOne = Effect.fnUntraced(function*(database: string, { name, reason }: Deletion) {
+const deleteOne = Effect.fnUntraced(function* (database: string, { name, reason }: Deletion) {
   const storage = yield* Storage
   yield* Metric.update(Metric.withAttributes(deletes, { lmdb: database, reason }), 1)
   const error = yield* storage.delete(name.text).pipe(
@@ -58,7 +64,7 @@ const deleteOne = Effect.fnUntraced(function*(database: string, { name, reason }
 })
 
 /** One round, after a listing of its own. */
-const round = Effect.fn("Clean.round")(function*(database: string, cleaner: Cleaner) {
+const round = Effect.fn("Clean.round")(function* (database: string, cleaner: Cleaner) {
   const storage = yield* Storage
   yield* Metric.update(lists, 1)
   const objects = yield* storage.list(listingPrefix(database)).pipe(
@@ -82,11 +88,14 @@ const round = Effect.fn("Clean.round")(function*(database: string, cleaner: Clea
 })
 
 /** Never ends, and never fails. */
-export const run = Effect.fn("Clean.run")(function*(database: string, plan: CleanerPlan) {
-  const interval = Duration.toMillis((yield* Settings).storage.cleanup.interval)
-  const cleaner: Cleaner = { plan, failing: false }
-  for (;;) {
-    yield* round(database, cleaner).pipe(Effect.catchTag("StorageError", (error) => logFailure(cleaner, error)))
-    yield* Effect.sleep(Duration.millis(interval * (0.8 + 0.4 * (yield* Random.next))))
-  }
-}, Effect.annotateLogs({ component: "cleaner" }))
+export const run = Effect.fn("Clean.run")(
+  function* (database: string, plan: CleanerPlan) {
+    const interval = Duration.toMillis((yield* Settings).storage.cleanup.interval)
+    const cleaner: Cleaner = { plan, failing: false }
+    for (;;) {
+      yield* round(database, cleaner).pipe(Effect.catchTag("StorageError", (error) => logFailure(cleaner, error)))
+      yield* Effect.sleep(Duration.millis(interval * (0.8 + 0.4 * (yield* Random.next))))
+    }
+  },
+  Effect.annotateLogs({ component: "cleaner" })
+)

@@ -1,6 +1,7 @@
 /**
- * Runs `sync` and `receive`: every database as a child, until one fails, all are done (`--only-once`), or the process is told to stop. Then the loops
- * are interrupted, which aborts the merges that are under way, and what is unsent is sent.
+ * Runs `sync` and `receive`: every database as a child, until one fails, all are done (`--only-once`), or the process
+ * is told to stop. Then the loops are interrupted, which aborts the merges that are under way, and what is unsent is
+ * sent.
  */
 import { Duration, Effect, Exit, Stream } from "effect"
 import { instanceText } from "../domain/SnapshotName.ts"
@@ -26,13 +27,16 @@ export interface DaemonOptions {
 const lastSend = "7 seconds"
 
 export const databaseOptions = (settings: SettingsValues, name: string): DatabaseOptions => {
-  const { dbi_options, dupsort_hack, header_extra_padding_block, options, path, schema_tracks_changes } = settings.lmdbs[name]!
+  const { dbi_options, dupsort_hack, header_extra_padding_block, options, path, schema_tracks_changes } =
+    settings.lmdbs[name]!
   const createFlags = Object.entries(dbi_options).flatMap(([dbi, { override_create_flags }]) =>
     override_create_flags === undefined ? [] : [[dbi, override_create_flags] as const]
   )
   return {
     name,
-    ...schema_tracks_changes ? {} : { shadow: { dupsortHack: dupsort_hack, createFlags: Object.fromEntries(createFlags) } },
+    ...(schema_tracks_changes
+      ? {}
+      : { shadow: { dupsortHack: dupsort_hack, createFlags: Object.fromEntries(createFlags) } }),
     lmdb: {
       path,
       noSubdir: options.no_subdir,
@@ -47,61 +51,82 @@ export const databaseOptions = (settings: SettingsValues, name: string): Databas
   }
 }
 
-/** Whoever makes that object need not know of the update marker, so a listing may not show it for long; only a listing says that folder or bucket is not there. */
-const exists = Effect.fnUntraced(function*(name: string) {
+/**
+ * Whoever makes that object need not know of the update marker, so a listing may not show it for long; only a listing
+ * says that folder or bucket is not there.
+ */
+const exists = Effect.fnUntraced(function* (name: string) {
   const storage = yield* Storage
   if ((yield* storage.list(name)).some((object) => object.name === name)) return true
   return yield* Stream.runDrain(Stream.take(storage.load(name), 1)).pipe(
     Effect.as(true),
-    Effect.catchIf(({ reason }) => reason._tag === "ObjectNotFound", () => Effect.succeed(false))
+    Effect.catchIf(
+      ({ reason }) => reason._tag === "ObjectNotFound",
+      () => Effect.succeed(false)
+    )
   )
 })
 
 /** Waits until that object exists, however long the bucket cannot be asked. */
-const waitForMarker = Effect.fnUntraced(function*(name: string) {
+const waitForMarker = Effect.fnUntraced(function* (name: string) {
   const { storage_poll_interval } = yield* Settings
   const outage = yield* Outage.make("marker_file", "look for the marker file")
   yield* Effect.logInfo("Waiting for the marker file", { name })
-  while (!(yield* Outage.untilItWorks(outage, storage_poll_interval, () => true, exists(name)))) yield* Effect.sleep(storage_poll_interval)
+  while (!(yield* Outage.untilItWorks(outage, storage_poll_interval, () => true, exists(name))))
+    yield* Effect.sleep(storage_poll_interval)
 })
 
 const unsent = ({ stale }: SyncState) =>
-  stale ? "Nothing was sent: the LMDB is stale, see above" : "Changes were left unsent: they are sent after the next start"
+  stale
+    ? "Nothing was sent: the LMDB is stale, see above"
+    : "Changes were left unsent: they are sent after the next start"
 
 /** False when something was left unsent. */
 const sendUnsent = (state: SyncState) =>
   Send.finish(state).pipe(
     Effect.timeoutOrElse({ duration: lastSend, orElse: () => Effect.succeed(false) }),
     Effect.catchCause((cause) => Effect.as(Effect.logError("The last send failed", cause), false)),
-    Effect.tap((sent) => sent ? Effect.void : Effect.logError(unsent(state))),
+    Effect.tap((sent) => (sent ? Effect.void : Effect.logError(unsent(state)))),
     Effect.ensuring(state.kept.giveUp),
     Effect.annotateLogs({ db: state.options.database, instance: state.options.instance })
   )
 
-/** Runs until `stop` ends (with why), or something fails: then `failed` is told before the orderly end. The exit code. */
-export const run = Effect.fn("Daemon.run")(function*(
+/**
+ * Runs until `stop` ends (with why), or something fails: then `failed` is told before the orderly end. The exit code.
+ */
+export const run = Effect.fn("Daemon.run")(function* (
   options: DaemonOptions,
   stop: Effect.Effect<string>,
   failed: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
 ) {
   const settings = yield* Settings
   const instance = instanceText(settings.instance)
-  const names = Object.keys(settings.lmdbs).filter((name) => options.onlyDb.length === 0 || options.onlyDb.includes(name))
+  const names = Object.keys(settings.lmdbs).filter(
+    (name) => options.onlyDb.length === 0 || options.onlyDb.includes(name)
+  )
   for (const name of Object.keys(settings.lmdbs)) {
     if (!names.includes(name)) yield* Effect.logWarning("Skipped: it is not among those of --only-db", { db: name })
   }
   const states: Array<SyncState> = []
   let allMerged = true
-  const sync = Effect.forEach(names, (database) =>
-    DatabaseSync.run(
-      { ...options, database, instance, keepLast: settings.spool_keep_last },
-      databaseOptions(settings, database),
-      (state) => states.push(state)
-    ).pipe(
-      // The other databases go on: each has its own snapshots to merge and to send.
-      Effect.catchTag("NotAllMerged", (error) =>
-        Effect.andThen(Effect.sync(() => void (allMerged = false)), Effect.annotateLogs(Effect.logError(error.message), { db: database, instance })))
-    ), { concurrency: "unbounded", discard: true })
+  const sync = Effect.forEach(
+    names,
+    (database) =>
+      DatabaseSync.run(
+        { ...options, database, instance, keepLast: settings.spool_keep_last },
+        databaseOptions(settings, database),
+        (state) => states.push(state)
+      ).pipe(
+        // The other databases go on: each has its own snapshots to merge and to send.
+        Effect.catchTag("NotAllMerged", (error) =>
+          Effect.andThen(
+            Effect.sync(() => void (allMerged = false)),
+            Effect.annotateLogs(Effect.logError(error.message), { db: database, instance })
+          )
+        )
+      ),
+    { concurrency: "unbounded", discard: true }
+  )
 
   const work = options.markerFile === undefined ? sync : Effect.andThen(waitForMarker(options.markerFile), sync)
   const stopped = Effect.flatMap(stop, (signal) => Effect.logInfo("Stopping: sending what is unsent", { signal }))

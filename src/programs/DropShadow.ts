@@ -1,6 +1,6 @@
 /**
- * `drop-shadow`: drops our own DBIs (`_sync*`) of every configured database, each in one transaction. What goes wrong with one is reported, and the next
- * one follows. Nothing is ever made: neither a file nor a DBI. Source: docs/cli.md.
+ * `drop-shadow`: drops our own DBIs (`_sync*`) of every configured database, each in one transaction. What goes wrong
+ * with one is reported, and the next one follows. Nothing is ever made: neither a file nor a DBI. Source: docs/cli.md.
  */
 import { Effect, type Layer } from "effect"
 import * as DbiName from "../domain/DbiName.ts"
@@ -8,10 +8,11 @@ import { Lmdb, type LmdbError, type LmdbOptions } from "../services/Lmdb.ts"
 import { Settings } from "../services/Settings.ts"
 import { databaseOptions } from "./Daemon.ts"
 
-const privateDbis = (dbis: ReadonlyArray<{ readonly name: DbiName.DbiName }>) => dbis.map(({ name }) => name).filter(DbiName.isPrivate)
+const privateDbis = (dbis: ReadonlyArray<{ readonly name: DbiName.DbiName }>) =>
+  dbis.map(({ name }) => name).filter(DbiName.isPrivate)
 
 /** Names of those that were dropped. Without any the lock is not taken. */
-export const dropPrivate = Effect.gen(function*() {
+export const dropPrivate = Effect.gen(function* () {
   const { read, write } = yield* Lmdb
   const found = yield* Effect.scoped(Effect.map(read, ({ dbis }) => privateDbis(dbis)))
   if (found.length === 0) return []
@@ -20,18 +21,23 @@ export const dropPrivate = Effect.gen(function*() {
       const names = privateDbis(transaction.dbis())
       for (const name of names) transaction.drop(name)
       return names
-    }))
+    })
+  )
   return value
 })
 
 /** The exit code. */
-export const run = Effect.fn("DropShadow.run")(function*(open: (options: LmdbOptions) => Layer.Layer<Lmdb, LmdbError>) {
+export const run = Effect.fn("DropShadow.run")(function* (
+  open: (options: LmdbOptions) => Layer.Layer<Lmdb, LmdbError>
+) {
   const settings = yield* Settings
   let code = 0
   for (const database of Object.keys(settings.lmdbs)) {
     const { lmdb } = databaseOptions(settings, database)
     code |= yield* Effect.provide(dropPrivate, open({ ...lmdb, create: false }), { local: true }).pipe(
-      Effect.flatMap((names) => Effect.logInfo("Dropped shadow DBIs", { dbis: names.map(DbiName.display), path: lmdb.path })),
+      Effect.flatMap((names) =>
+        Effect.logInfo("Dropped shadow DBIs", { dbis: names.map(DbiName.display), path: lmdb.path })
+      ),
       Effect.as(0),
       Effect.catchTag("LmdbError", (error) => Effect.as(Effect.logError("Cannot drop shadow DBIs", error), 1)),
       Effect.annotateLogs({ db: database })

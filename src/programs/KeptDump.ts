@@ -1,6 +1,7 @@
 /**
- * The place of the last dump, kept until there is a newer one: what has not changed stays there, and need not be compressed or written again. Only one
- * that is in a file: one that fits in memory is made again quickly. It is given up when the disk is full: whatever failed for that needs the room more.
+ * The place of the last dump, kept until there is a newer one: what has not changed stays there, and need not be
+ * compressed or written again. Only one that is in a file: one that fits in memory is made again quickly. It is given
+ * up when the disk is full: whatever failed for that needs the room more.
  */
 import { Effect, Exit, Scope, Semaphore } from "effect"
 import type { DumpResult } from "../services/Database.ts"
@@ -28,24 +29,23 @@ export class KeptDump {
   }
 
   /**
-   * `make` opens a place in its scope and dumps into it, or into that of what is kept and given to it. Then `use`, for as long as which the place of
-   * the dump stays open; then it is what is kept.
+   * `make` opens a place in its scope and dumps into it, or into that of what is kept and given to it. Then `use`, for
+   * as long as which the place of the dump stays open; then it is what is kept.
    */
   dump<A extends { readonly result: DumpResult }, E, R, B, E2, R2>(
     make: (last: Dumped | undefined) => Effect.Effect<A, E, R>,
     use: (dumped: A) => Effect.Effect<B, E2, R2>
   ) {
     return Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(
-        this.#turns.withPermits(1)(this.#make((last) => restore(make(last)))),
-        ({ dumped, scope }) => Effect.ensuring(restore(use(dumped)), this.#keep(scope, dumped.result))
+      Effect.flatMap(this.#turns.withPermits(1)(this.#make((last) => restore(make(last)))), ({ dumped, scope }) =>
+        Effect.ensuring(restore(use(dumped)), this.#keep(scope, dumped.result))
       )
     )
   }
 
   /** Lets go of the place that is not needed any more: the old one or the new one, or both. */
   #make<A extends { readonly result: DumpResult }, E, R>(make: (last: Dumped | undefined) => Effect.Effect<A, E, R>) {
-    return Effect.gen({ self: this }, function*() {
+    return Effect.gen({ self: this }, function* () {
       const kept = this.#kept
       const scope = yield* Scope.make()
       const exit = yield* Effect.exit(Scope.provide(make(kept?.dumped), scope))

@@ -1,6 +1,6 @@
 /**
- * The snapshots of one database in its listings. A name is parsed once, for as long as it is listed: a bucket that nobody cleans has thousands, which would
- * take the event loop for 20 ms at each poll. Plain state of whoever lists.
+ * The snapshots of one database in its listings. A name is parsed once, for as long as it is listed: a bucket that
+ * nobody cleans has thousands, which would take the event loop for 20 ms at each poll. Plain state of whoever lists.
  */
 import { Array as Arr, Effect } from "effect"
 import * as SnapshotName from "../domain/SnapshotName.ts"
@@ -56,6 +56,10 @@ export class ListedSnapshots {
 export const learnInTurns = (listed: ListedSnapshots, objects: ReadonlyArray<StoredObject>) =>
   Effect.forEach(
     Arr.chunksOf(objects, atOnce),
-    (part) => Effect.andThen(Effect.sync(() => listed.learn(part)), Effect.yieldNow),
+    (part) =>
+      Effect.andThen(
+        Effect.sync(() => listed.learn(part)),
+        Effect.yieldNow
+      ),
     { discard: true }
   )

@@ -1,4 +1,7 @@
-/** Reports an outage once when it begins and once when it is over, however many attempts lie between, to the log and to health. */
+/**
+ * Reports an outage once when it begins and once when it is over, however many attempts lie between, to the log and to
+ * health.
+ */
 import { Duration, Effect } from "effect"
 import { Health } from "../services/Health.ts"
 
@@ -18,18 +21,23 @@ export const untilItWorks = <A, E extends Error, R>(
   use.pipe(
     Effect.tap(outage.over),
     Effect.catchIf(passes, (error) =>
-      outage.failed(error.message).pipe(Effect.andThen(Effect.sleep(pause)), Effect.andThen(untilItWorks(outage, pause, passes, use))))
+      outage
+        .failed(error.message)
+        .pipe(Effect.andThen(Effect.sleep(pause)), Effect.andThen(untilItWorks(outage, pause, passes, use)))
+    )
   )
 
 /** `check`: its name in /healthz. `what`: what fails, for the log: "list snapshots". */
-export const make = Effect.fnUntraced(function*(check: string, what: string): Effect.fn.Return<Outage, never, Health> {
+export const make = Effect.fnUntraced(function* (check: string, what: string): Effect.fn.Return<Outage, never, Health> {
   const health = yield* Health
   return {
-    failed: Effect.fnUntraced(function*(message, level = "warning") {
+    failed: Effect.fnUntraced(function* (message, level = "warning") {
       if (!(yield* health.failing(check, message))) return
-      yield* (level === "error" ? Effect.logError : Effect.logWarning)(`Cannot ${what}, trying until it works`, { error: message })
+      yield* (level === "error" ? Effect.logError : Effect.logWarning)(`Cannot ${what}, trying until it works`, {
+        error: message
+      })
     }),
-    over: Effect.gen(function*() {
+    over: Effect.gen(function* () {
       const millis = yield* health.well(check)
       if (millis !== undefined) yield* Effect.logInfo(`Can ${what} again`, { after: Duration.millis(millis) })
     })

@@ -1,13 +1,14 @@
 /**
- * Frees the slots that dead processes hold in LMDB's table of readers, now and then: an application that was killed while it read keeps its slot, and
- * LMDB from using the pages again that it saw. LMDB itself does so when an environment is opened.
+ * Frees the slots that dead processes hold in LMDB's table of readers, now and then: an application that was killed
+ * while it read keeps its slot, and LMDB from using the pages again that it saw. LMDB itself does so when an
+ * environment is opened.
  */
 import { Effect } from "effect"
 import type { SyncState } from "./SyncState.ts"
 
 const interval = "1 minute"
 
-const clear = Effect.fnUntraced(function*({ database }: SyncState) {
+const clear = Effect.fnUntraced(function* ({ database }: SyncState) {
   const cleared = yield* database.clearDeadReaders
   if (cleared === 0) return
   const { maxReaders, readers } = yield* database.info
@@ -15,11 +16,13 @@ const clear = Effect.fnUntraced(function*({ database }: SyncState) {
 })
 
 /** Never ends. What is wrong with the environment, the other loops find out. */
-export const run = Effect.fn("Readers.run")(function*(state: SyncState) {
+export const run = Effect.fn("Readers.run")(function* (state: SyncState) {
   for (;;) {
     yield* Effect.sleep(interval)
     yield* clear(state).pipe(
-      Effect.catchTag("DatabaseError", (error) => error.reaction === "end" ? Effect.fail(error) : Effect.logDebug("Cannot look for dead readers", error))
+      Effect.catchTag("DatabaseError", (error) =>
+        error.reaction === "end" ? Effect.fail(error) : Effect.logDebug("Cannot look for dead readers", error)
+      )
     )
   }
 })

@@ -1,6 +1,7 @@
 /**
- * What is known of the snapshots of one database in the bucket: which one of each instance is to be merged next, and which ones are set aside.
- * Plain state of one database, changed by its loops on the main thread. Source: docs/sync.md, Receiving and Starting.
+ * What is known of the snapshots of one database in the bucket: which one of each instance is to be merged next, and
+ * which ones are set aside. Plain state of one database, changed by its loops on the main thread. Source: docs/sync.md,
+ * Receiving and Starting.
  */
 import * as SnapshotName from "../domain/SnapshotName.ts"
 import type { StoredObject } from "../services/Storage.ts"
@@ -11,7 +12,9 @@ interface SetAside {
   readonly etag: string
 }
 
-/** Nanoseconds: a store that was given up may still be carried out, and a listing may lag behind; no longer than that. */
+/**
+ * Nanoseconds: a store that was given up may still be carried out, and a listing may lag behind; no longer than that.
+ */
 const lateness = 3_600_000_000_000n
 
 export class SnapshotIndex {
@@ -63,13 +66,16 @@ export class SnapshotIndex {
 
   /** The snapshot of the instance to merge next: the newest that is not set aside, if it was not merged. */
   next(instance: string): Snapshot | undefined {
-    const snapshot = this.snapshots.get(instance)?.findLast(({ object }) => !this.setAsides.has(object.name) && !this.written.has(object.name))
+    const snapshot = this.snapshots
+      .get(instance)
+      ?.findLast(({ object }) => !this.setAsides.has(object.name) && !this.written.has(object.name))
     return snapshot === undefined || this.isMerged(snapshot) ? undefined : snapshot
   }
 
   /**
-   * One of another instance that is older than what was merged and is gone may hold what that did not: its clock was ahead, was put right, and somebody has
-   * removed the snapshot with the future in its name. Of our own the names always rise.
+   * One of another instance that is older than what was merged and is gone may hold what that did not: its clock was
+   * ahead, was put right, and somebody has removed the snapshot with the future in its name. Of our own the names
+   * always rise.
    */
   private isMerged({ name }: Snapshot): boolean {
     if (this.mergedNames.has(name.text)) return true
@@ -122,7 +128,10 @@ export class SnapshotIndex {
     return this.listed && !this.waitedFor.has(this.ownInstance)
   }
 
-  /** Instances of the first listing that have not come to an end: merged, vanished, or all set aside. Once at an end, always. */
+  /**
+   * Instances of the first listing that have not come to an end: merged, vanished, or all set aside. Once at an end,
+   * always.
+   */
   get waiting(): ReadonlyArray<string> {
     return Array.from(this.waitedFor)
   }
@@ -133,7 +142,10 @@ export class SnapshotIndex {
     }
   }
 
-  /** A set-aside snapshot that was replaced, or is gone, is forgotten; so are names that were cleaned, but for the newest: a listing may lag behind. */
+  /**
+   * A set-aside snapshot that was replaced, or is gone, is forgotten; so are names that were cleaned, but for the
+   * newest: a listing may lag behind.
+   */
   private forgetVanished(): void {
     const listed = new Map<string, StoredObject>()
     for (const list of this.snapshots.values()) for (const { object } of list) listed.set(object.name, object)

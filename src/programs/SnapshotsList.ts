@@ -17,13 +17,16 @@ const byTime = (objects: ReadonlyArray<StoredObject>): ReadonlyArray<StoredObjec
 }
 
 export const lines = (options: SnapshotsListOptions) =>
-  Stream.unwrap(Effect.gen(function*() {
-    const storage = yield* Storage
-    const objects = yield* storage.list(options.prefix)
-    const line = ({ name, size }: StoredObject) => (options.long ? `${String(size).padStart(12)}\t${name}\n` : `${name}\n`)
-    return Stream.fromIterable(options.time ? byTime(objects) : objects).pipe(
-      Stream.map(line),
-      Stream.grouped(linesAtOnce),
-      Stream.map((group) => group.join(""))
-    )
-  }))
+  Stream.unwrap(
+    Effect.gen(function* () {
+      const storage = yield* Storage
+      const objects = yield* storage.list(options.prefix)
+      const line = ({ name, size }: StoredObject) =>
+        options.long ? `${String(size).padStart(12)}\t${name}\n` : `${name}\n`
+      return Stream.fromIterable(options.time ? byTime(objects) : objects).pipe(
+        Stream.map(line),
+        Stream.grouped(linesAtOnce),
+        Stream.map((group) => group.join(""))
+      )
+    })
+  )

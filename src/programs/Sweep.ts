@@ -1,6 +1,7 @@
 /**
- * Removes tombstones that are older than the retention, now and then, and says from when on tombstones of snapshots are too old to be added. An error
- * ends the sweep, not the daemon; the next one comes after the interval. Source: docs/sync.md, Sweeper.
+ * Removes tombstones that are older than the retention, now and then, and says from when on tombstones of snapshots are
+ * too old to be added. An error ends the sweep, not the daemon; the next one comes after the interval. Source:
+ * docs/sync.md, Sweeper.
  */
 import { Clock, Duration, Effect, Metric } from "effect"
 import { Settings, type SettingsValues } from "../services/Settings.ts"
@@ -11,19 +12,23 @@ export const failures = Metric.counter("lightningstream_sweeper_failed_total", {
 
 const nanosPerDay = 86_400e9
 
-export const retentionNanos = ({ sweeper }: SettingsValues): bigint => BigInt(Math.round(sweeper.retention_days * nanosPerDay))
+export const retentionNanos = ({ sweeper }: SettingsValues): bigint =>
+  BigInt(Math.round(sweeper.retention_days * nanosPerDay))
 
-/** A tombstone is not added a while before it would be swept, so that it does not come and go: 1 % of the retention, at most 75 %. */
+/**
+ * A tombstone is not added a while before it would be swept, so that it does not come and go: 1 % of the retention, at
+ * most 75 %.
+ */
 const cutOffAge = (settings: SettingsValues): bigint => {
   const retention = retentionNanos(settings)
   const configured = Duration.toNanosUnsafe(settings.sweeper.retention_load_cutoff_duration)
   const earlier = configured <= 0n ? retention / 100n : configured
-  const most = retention * 3n / 4n
+  const most = (retention * 3n) / 4n
   return retention - (earlier > most ? most : earlier)
 }
 
 /** Tombstones older than this, in nanoseconds, are not added by a merge; undefined with the sweeper off. */
-export const cutOff = Effect.gen(function*() {
+export const cutOff = Effect.gen(function* () {
   const settings = yield* Settings
   if (!settings.sweeper.enabled) return undefined
   const now = yield* Clock.currentTimeNanos
@@ -31,7 +36,7 @@ export const cutOff = Effect.gen(function*() {
   return at > 0n ? at : 0n
 })
 
-const sweepOnce = Effect.fn("Sweep.once")(function*(state: SyncState) {
+const sweepOnce = Effect.fn("Sweep.once")(function* (state: SyncState) {
   const settings = yield* Settings
   const { lock_duration, release_duration } = settings.sweeper
   const began = yield* Clock.monotonicTimeNanos
@@ -52,17 +57,21 @@ const sweepOnce = Effect.fn("Sweep.once")(function*(state: SyncState) {
 })
 
 /** Never ends, and never fails. */
-export const run = Effect.fn("Sweep.run")(function*(state: SyncState) {
-  const { sweeper } = yield* Settings
-  yield* Effect.sleep(sweeper.first_interval)
-  for (;;) {
-    yield* sweepOnce(state).pipe(
-      Effect.catchTag("DatabaseError", (error) =>
-        Effect.andThen(
-          Metric.update(Metric.withAttributes(failures, { lmdb: state.options.database }), 1),
-          Effect.logError("The sweep ended with an error, the next one comes after sweeper.interval", error)
-        ))
-    )
-    yield* Effect.sleep(sweeper.interval)
-  }
-}, Effect.annotateLogs({ component: "sweeper" }))
+export const run = Effect.fn("Sweep.run")(
+  function* (state: SyncState) {
+    const { sweeper } = yield* Settings
+    yield* Effect.sleep(sweeper.first_interval)
+    for (;;) {
+      yield* sweepOnce(state).pipe(
+        Effect.catchTag("DatabaseError", (error) =>
+          Effect.andThen(
+            Metric.update(Metric.withAttributes(failures, { lmdb: state.options.database }), 1),
+            Effect.logError("The sweep ended with an error, the next one comes after sweeper.interval", error)
+          )
+        )
+      )
+      yield* Effect.sleep(sweeper.interval)
+    }
+  },
+  Effect.annotateLogs({ component: "sweeper" })
+)

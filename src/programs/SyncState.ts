@@ -1,6 +1,6 @@
 /**
- * What the loops of one database share: the index of the bucket, what was sent, and a bell that is rung when a loop should look again.
- * Plain state on the main thread: between two yields nobody else changes it.
+ * What the loops of one database share: the index of the bucket, what was sent, and a bell that is rung when a loop
+ * should look again. Plain state on the main thread: between two yields nobody else changes it.
  */
 import { Effect, Latch } from "effect"
 import type { Database } from "../services/Database.ts"
@@ -78,6 +78,8 @@ export class SyncState {
 
   /** Something of the application's, or of another process under our name, is in no snapshot of ours. */
   get hasUnsent(): boolean {
-    return !this.options.receiveOnly && (this.lastForeign > this.sentThrough || this.strangersMerged > this.strangersSent)
+    return (
+      !this.options.receiveOnly && (this.lastForeign > this.sentThrough || this.strangersMerged > this.strangersSent)
+    )
   }
 }

@@ -1,11 +1,12 @@
 /**
- * One LMDB environment as the main thread sees it, through operations coarse enough to cross a thread: a call lasts milliseconds to minutes,
- * never one entry.
+ * One LMDB environment as the main thread sees it, through operations coarse enough to cross a thread: a call lasts
+ * milliseconds to minutes, never one entry.
  *
- * Guarantees: interrupting a call stops the engine at its next yield, and the interruption is complete only when the engine's finalizers
- * have run, so whatever the caller releases after it is really unused. Errors are typed in whichever thread they arise.
- * A merge is applied as a whole or not at all (unless `mergeLockMillis` says otherwise), also when it is interrupted.
- * Not guaranteed: when a call that waits for LMDB's write lock is interrupted, it returns when the lock was had.
+ * Guarantees: interrupting a call stops the engine at its next yield, and the interruption is complete only when the
+ * engine's finalizers have run, so whatever the caller releases after it is really unused. Errors are typed in
+ * whichever thread they arise. A merge is applied as a whole or not at all (unless `mergeLockMillis` says otherwise),
+ * also when it is interrupted. Not guaranteed: when a call that waits for LMDB's write lock is interrupted, it returns
+ * when the lock was had.
  */
 import { Context, type Effect, Schema } from "effect"
 import { CompressionError } from "./Compression.ts"
@@ -20,8 +21,10 @@ export class NotNative extends Schema.TaggedError<NotNative>()("NotNative", {
   problem: Schema.String
 }) {
   override get message(): string {
-    return `DBI "${this.dbi}", key 0x${this.key}: ${this.problem}: the values have no native header. ` +
+    return (
+      `DBI "${this.dbi}", key 0x${this.key}: ${this.problem}: the values have no native header. ` +
       "If the application does not write it, set schema_tracks_changes: false"
+    )
   }
 }
 
@@ -36,27 +39,37 @@ export class UnsupportedDbi extends Schema.TaggedError<UnsupportedDbi>()("Unsupp
 }
 
 /** The bytes are no valid snapshot; another download may be. */
-export class CorruptSnapshot extends Schema.TaggedError<CorruptSnapshot>()("CorruptSnapshot", { problem: Schema.String }) {
+export class CorruptSnapshot extends Schema.TaggedError<CorruptSnapshot>()("CorruptSnapshot", {
+  problem: Schema.String
+}) {
   override get message(): string {
     return `the snapshot is corrupt: ${this.problem}`
   }
 }
 
 /** Valid, but this version, mode or configuration must not merge it. */
-export class RefusedSnapshot extends Schema.TaggedError<RefusedSnapshot>()("RefusedSnapshot", { problem: Schema.String }) {
+export class RefusedSnapshot extends Schema.TaggedError<RefusedSnapshot>()("RefusedSnapshot", {
+  problem: Schema.String
+}) {
   override get message(): string {
     return `the snapshot is refused: ${this.problem}`
   }
 }
 
 /** Two databases of the configuration are one file: one handle per path and process, or commits are lost. */
-export class OpenedTwice extends Schema.TaggedError<OpenedTwice>()("OpenedTwice", { path: Schema.String, other: Schema.String }) {
+export class OpenedTwice extends Schema.TaggedError<OpenedTwice>()("OpenedTwice", {
+  path: Schema.String,
+  other: Schema.String
+}) {
   override get message(): string {
     return `${this.path} is the same data file as that of database "${this.other}": give each its own path, or remove one of them`
   }
 }
 
-/** The thread that ran the engine is gone. Its environments are still open in the process: only a new process may open them again. */
+/**
+ * The thread that ran the engine is gone. Its environments are still open in the process: only a new process may open
+ * them again.
+ */
 export class WorkerLost extends Schema.TaggedError<WorkerLost>()("WorkerLost", { detail: Schema.String }) {
   override get message(): string {
     return `the worker thread ended while the call was pending (${this.detail})`
@@ -67,7 +80,15 @@ export class DatabaseError extends Schema.TaggedError<DatabaseError>()("Database
   database: Schema.String,
   operation: Schema.Literals(["open", "changes", "dump", "merge", "sweep", "newest", "mark", "info"]),
   reason: Schema.Union([
-    LmdbError, NotNative, UnsupportedDbi, CorruptSnapshot, RefusedSnapshot, CompressionError, SpoolError, OpenedTwice, WorkerLost
+    LmdbError,
+    NotNative,
+    UnsupportedDbi,
+    CorruptSnapshot,
+    RefusedSnapshot,
+    CompressionError,
+    SpoolError,
+    OpenedTwice,
+    WorkerLost
   ])
 }) {
   override get message(): string {
@@ -102,11 +123,13 @@ export const DatabaseOptions = Schema.Struct({
   name: Schema.String,
   lmdb: LmdbOptions,
   /** Shadow mode (`schema_tracks_changes: false`); absent: native mode. */
-  shadow: Schema.optionalKey(Schema.Struct({
-    dupsortHack: Schema.Boolean,
-    /** `override_create_flags`, by the DBI's name as in the configuration. */
-    createFlags: Schema.Record(Schema.String, Schema.Int)
-  })),
+  shadow: Schema.optionalKey(
+    Schema.Struct({
+      dupsortHack: Schema.Boolean,
+      /** `override_create_flags`, by the DBI's name as in the configuration. */
+      createFlags: Schema.Record(Schema.String, Schema.Int)
+    })
+  ),
   /** `header_extra_padding_block`. */
   paddingBlock: Schema.Boolean,
   /** `merge_lock_duration`; 0: a snapshot is applied in one transaction. */
@@ -120,7 +143,10 @@ export type SnapshotFormat = typeof SnapshotFormat.Type
 /** Ids of LMDB transactions. */
 export class Changes extends Schema.Class<Changes>("Changes")({
   last: Schema.BigInt,
-  /** An upper bound of the last transaction that was not ours, 0 when there was none: what it wrote is in a snapshot of this or a later id. */
+  /**
+   * An upper bound of the last transaction that was not ours, 0 when there was none: what it wrote is in a snapshot of
+   * this or a later id.
+   */
   lastForeign: Schema.BigInt,
   /** The last one when it was opened. */
   atOpen: Schema.BigInt,
@@ -133,7 +159,9 @@ export const DumpRequest = Schema.Struct({
   format: SnapshotFormat,
   instanceID: Schema.String,
   hostname: Schema.String,
-  /** Nanoseconds: of the newest snapshot of this instance that is known. The new one is later, whatever the clock says. */
+  /**
+   * Nanoseconds: of the newest snapshot of this instance that is known. The new one is later, whatever the clock says.
+   */
   newestKnown: Schema.BigInt,
   /** The last dump, if its place is still open: what has not changed since need not be compressed again. */
   last: Schema.optionalKey(Schema.Struct({ spooled: Spooled, timestampNano: Schema.BigInt }))
@@ -142,7 +170,10 @@ export type DumpRequest = typeof DumpRequest.Type
 
 export class DumpResult extends Schema.Class<DumpResult>("DumpResult")({
   spooled: Spooled,
-  /** What was written up to this transaction is in it: that of the read transaction, in shadow mode that of the copy main → shadow before it. */
+  /**
+   * What was written up to this transaction is in it: that of the read transaction, in shadow mode that of the copy
+   * main → shadow before it.
+   */
   transactionId: Schema.BigInt,
   timestampNano: Schema.BigInt,
   /** The clock was at or before `newestKnown`. */
@@ -226,23 +257,29 @@ export const DatabaseInfo = Schema.Struct({
   maxReaders: Schema.Int
 })
 
-export class Database extends Context.Service<Database, {
-  readonly name: string
-  /** Ends when somebody may have written, before the next poll would tell: a hint, which may come for nothing, or never. */
-  readonly touched: Effect.Effect<void>
-  /** Cheap: for every poll. */
-  readonly changes: Effect.Effect<Changes, DatabaseError>
-  /** Writes the whole environment as one snapshot into the place. */
-  readonly dump: (request: DumpRequest) => Effect.Effect<DumpResult, DatabaseError>
-  readonly merge: (request: MergeRequest) => Effect.Effect<MergeResult, DatabaseError>
-  /** Nanoseconds: the newest time of all entries, tombstones included; 0 when there is none. */
-  readonly newest: Effect.Effect<bigint, DatabaseError>
-  /** Whether it was marked as stale, by an earlier run, too. */
-  readonly isMarkedStale: Effect.Effect<boolean, DatabaseError>
-  readonly markStale: (stale: boolean) => Effect.Effect<void, DatabaseError>
-  /** Frees the slots of readers whose processes are dead; how many. */
-  readonly clearDeadReaders: Effect.Effect<number, DatabaseError>
-  /** Removes old tombstones. */
-  readonly sweep: (request: SweepRequest) => Effect.Effect<SweepResult, DatabaseError>
-  readonly info: Effect.Effect<typeof DatabaseInfo.Type, DatabaseError>
-}>()("lightningstream/services/Database") {}
+export class Database extends Context.Service<
+  Database,
+  {
+    readonly name: string
+    /**
+     * Ends when somebody may have written, before the next poll would tell: a hint, which may come for nothing, or
+     * never.
+     */
+    readonly touched: Effect.Effect<void>
+    /** Cheap: for every poll. */
+    readonly changes: Effect.Effect<Changes, DatabaseError>
+    /** Writes the whole environment as one snapshot into the place. */
+    readonly dump: (request: DumpRequest) => Effect.Effect<DumpResult, DatabaseError>
+    readonly merge: (request: MergeRequest) => Effect.Effect<MergeResult, DatabaseError>
+    /** Nanoseconds: the newest time of all entries, tombstones included; 0 when there is none. */
+    readonly newest: Effect.Effect<bigint, DatabaseError>
+    /** Whether it was marked as stale, by an earlier run, too. */
+    readonly isMarkedStale: Effect.Effect<boolean, DatabaseError>
+    readonly markStale: (stale: boolean) => Effect.Effect<void, DatabaseError>
+    /** Frees the slots of readers whose processes are dead; how many. */
+    readonly clearDeadReaders: Effect.Effect<number, DatabaseError>
+    /** Removes old tombstones. */
+    readonly sweep: (request: SweepRequest) => Effect.Effect<SweepResult, DatabaseError>
+    readonly info: Effect.Effect<typeof DatabaseInfo.Type, DatabaseError>
+  }
+>()("lightningstream/services/Database") {}

@@ -12,11 +12,14 @@ export interface Failing {
   readonly message: string
 }
 
-export class Health extends Context.Service<Health, {
-  /** True when the check was well (or unknown) before: the moment to log it. */
-  readonly failing: (check: string, message: string) => Effect.Effect<boolean>
-  /** For how long it had been failing, in milliseconds; undefined when it was well before. */
-  readonly well: (check: string) => Effect.Effect<number | undefined>
-  /** By name of the check. */
-  readonly all: Effect.Effect<ReadonlyArray<Failing>>
-}>()("lightningstream/services/Health") {}
+export class Health extends Context.Service<
+  Health,
+  {
+    /** True when the check was well (or unknown) before: the moment to log it. */
+    readonly failing: (check: string, message: string) => Effect.Effect<boolean>
+    /** For how long it had been failing, in milliseconds; undefined when it was well before. */
+    readonly well: (check: string) => Effect.Effect<number | undefined>
+    /** By name of the check. */
+    readonly all: Effect.Effect<ReadonlyArray<Failing>>
+  }
+>()("lightningstream/services/Health") {}

@@ -1,13 +1,14 @@
 /**
- * What the engine needs of one LMDB environment, and nothing more. Every operation runs in the calling thread and blocks it, as LMDB does:
- * the engine decides where to yield, and the `Database` layer decides in which thread that happens.
+ * What the engine needs of one LMDB environment, and nothing more. Every operation runs in the calling thread and
+ * blocks it, as LMDB does: the engine decides where to yield, and the `Database` layer decides in which thread that
+ * happens.
  *
- * Guarantees: a read transaction is one consistent view. One writer at a time per thread, over all its environments. A write transaction
- * commits as a whole or leaves nothing: a failure or an interruption of its body aborts it. DBIs are looked up in each transaction,
- * so one that another process dropped or made anew is never used through an old handle.
+ * Guarantees: a read transaction is one consistent view. One writer at a time per thread, over all its environments. A
+ * write transaction commits as a whole or leaves nothing: a failure or an interruption of its body aborts it. DBIs are
+ * looked up in each transaction, so one that another process dropped or made anew is never used through an old handle.
  *
- * Cursors and `get` show entries in place, without a copy: what they show is valid until their next call, or the next `put`.
- * Methods of transactions and cursors are plain functions that throw LmdbError: they are called once per entry.
+ * Cursors and `get` show entries in place, without a copy: what they show is valid until their next call, or the next
+ * `put`. Methods of transactions and cursors are plain functions that throw LmdbError: they are called once per entry.
  */
 import { Context, type Effect, Schema, type Scope } from "effect"
 import type { DbiName } from "../domain/DbiName.ts"
@@ -22,21 +23,32 @@ export class NotLmdb extends Schema.TaggedError<NotLmdb>()("NotLmdb", { detail: 
     return `not an LMDB data file of the v1 format (LMDB 0.9): ${this.detail}. Check the path, and options.no_subdir`
   }
 }
-export class WrongBuild extends Schema.TaggedError<WrongBuild>()("WrongBuild", { version: Schema.String, command: Schema.String }) {
+export class WrongBuild extends Schema.TaggedError<WrongBuild>()("WrongBuild", {
+  version: Schema.String,
+  command: Schema.String
+}) {
   override get message(): string {
     return `the package lmdb was built as ${this.version}, with a data format that other LMDB applications do not have. Run: ${this.command}`
   }
 }
-export class PermissionDenied extends Schema.TaggedError<PermissionDenied>()("PermissionDenied", { detail: Schema.String }) {
+export class PermissionDenied extends Schema.TaggedError<PermissionDenied>()("PermissionDenied", {
+  detail: Schema.String
+}) {
   override get message(): string {
     return `${this.detail}: this user must be able to read and write the data file and the lock file: run as the application's user or group`
   }
 }
 /** Sizes in bytes; `needed` is a lower bound of what the map must hold. */
-export class MapFull extends Schema.TaggedError<MapFull>()("MapFull", { mapSize: Schema.Number, used: Schema.Number, needed: Schema.Number }) {
+export class MapFull extends Schema.TaggedError<MapFull>()("MapFull", {
+  mapSize: Schema.Number,
+  used: Schema.Number,
+  needed: Schema.Number
+}) {
   override get message(): string {
-    return `the map is full: ${this.used} of ${this.mapSize} bytes used, at least ${this.needed} needed: ` +
+    return (
+      `the map is full: ${this.used} of ${this.mapSize} bytes used, at least ${this.needed} needed: ` +
       "raise the application's map size and options.map_size, and restart both"
+    )
   }
 }
 export class ReadersFull extends Schema.TaggedError<ReadersFull>()("ReadersFull", { maximum: Schema.Int }) {
@@ -60,13 +72,19 @@ export class DbiMissing extends Schema.TaggedError<DbiMissing>()("DbiMissing", {
     return `the application dropped DBI "${this.dbi}" meanwhile`
   }
 }
-export class KeyTooLong extends Schema.TaggedError<KeyTooLong>()("KeyTooLong", { dbi: Schema.String, key: Schema.String }) {
+export class KeyTooLong extends Schema.TaggedError<KeyTooLong>()("KeyTooLong", {
+  dbi: Schema.String,
+  key: Schema.String
+}) {
   override get message(): string {
     return `DBI "${this.dbi}", key 0x${this.key}: keys have 1 to 511 bytes`
   }
 }
 /** Everything else: I/O errors, a full disk, corruption found by LMDB. `code` as LMDB or the system gives it. */
-export class LmdbFailure extends Schema.TaggedError<LmdbFailure>()("LmdbFailure", { code: Schema.String, detail: Schema.String }) {
+export class LmdbFailure extends Schema.TaggedError<LmdbFailure>()("LmdbFailure", {
+  code: Schema.String,
+  detail: Schema.String
+}) {
   override get message(): string {
     return `LMDB failed with ${this.code}: ${this.detail}`
   }
@@ -75,14 +93,29 @@ export class LmdbFailure extends Schema.TaggedError<LmdbFailure>()("LmdbFailure"
 export class LmdbError extends Schema.TaggedError<LmdbError>()("LmdbError", {
   path: Schema.String,
   reason: Schema.Union([
-    Missing, NotLmdb, WrongBuild, PermissionDenied, MapFull, ReadersFull, MapResized, Replaced, DbiMissing, KeyTooLong, LmdbFailure
+    Missing,
+    NotLmdb,
+    WrongBuild,
+    PermissionDenied,
+    MapFull,
+    ReadersFull,
+    MapResized,
+    Replaced,
+    DbiMissing,
+    KeyTooLong,
+    LmdbFailure
   ])
 }) {
   override get message(): string {
     return `LMDB ${this.path}: ${this.reason.message}`
   }
   get retryable(): boolean {
-    return this.reason._tag === "MapFull" || this.reason._tag === "ReadersFull" || this.reason._tag === "Missing" || this.reason._tag === "DbiMissing"
+    return (
+      this.reason._tag === "MapFull" ||
+      this.reason._tag === "ReadersFull" ||
+      this.reason._tag === "Missing" ||
+      this.reason._tag === "DbiMissing"
+    )
   }
 }
 
@@ -109,7 +142,10 @@ export interface Dbi {
   readonly entries: number
 }
 
-/** The current entry: key `key[keyStart..keyEnd)`, value `value[valueStart..valueEnd)`. Before the first `next` there is none. */
+/**
+ * The current entry: key `key[keyStart..keyEnd)`, value `value[valueStart..valueEnd)`. Before the first `next` there is
+ * none.
+ */
 export interface Cursor {
   /** To the first entry, then to the one after; false at the end, for ever. */
   readonly next: () => boolean
@@ -119,7 +155,10 @@ export interface Cursor {
   readonly value: Uint8Array
   readonly valueStart: number
   readonly valueEnd: number
-  /** Of two that are walked side by side, the one whose entry is done with: before its next step it shows nothing any more. Saves a copy of the entry. */
+  /**
+   * Of two that are walked side by side, the one whose entry is done with: before its next step it shows nothing any
+   * more. Saves a copy of the entry.
+   */
   readonly forget: () => void
   /** May be called more than once. Ends with its transaction, too. */
   readonly close: () => void
@@ -156,8 +195,12 @@ export interface WriteTransaction {
   /** `append`: the key is known to come after all keys of the DBI. Keys of 1 to 511 bytes. */
   readonly put: (
     dbi: DbiName,
-    key: Uint8Array, keyStart: number, keyEnd: number,
-    value: Uint8Array, valueStart: number, valueEnd: number,
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    value: Uint8Array,
+    valueStart: number,
+    valueEnd: number,
     append: boolean
   ) => void
   /** False when there was none. In a DUPSORT DBI all values of the key go. */
@@ -165,8 +208,12 @@ export interface WriteTransaction {
   /** Of a DUPSORT DBI: removes one pair of key and value. False when there was none. */
   readonly removePair: (
     dbi: DbiName,
-    key: Uint8Array, keyStart: number, keyEnd: number,
-    value: Uint8Array, valueStart: number, valueEnd: number
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    value: Uint8Array,
+    valueStart: number,
+    valueEnd: number
   ) => boolean
   /** Removes all entries; the DBI stays. */
   readonly clear: (dbi: DbiName) => void
@@ -177,7 +224,10 @@ export interface WriteTransaction {
 export interface Written<A> {
   readonly value: A
   readonly id: bigint
-  /** False when nothing was put, removed, created or dropped: LMDB then does not record the transaction, and uses its id again. */
+  /**
+   * False when nothing was put, removed, created or dropped: LMDB then does not record the transaction, and uses its id
+   * again.
+   */
   readonly wrote: boolean
   /** From the return of begin to the return of commit. */
   readonly lockHeldMillis: number
@@ -194,19 +244,27 @@ export interface LmdbInfo {
   readonly maxReaders: number
 }
 
-export class Lmdb extends Context.Service<Lmdb, {
-  /** Of the data file, absolute. */
-  readonly path: string
-  /** Cheap. Fails when the data file was replaced. */
-  readonly lastTransactionId: Effect.Effect<bigint, LmdbError>
-  /** A consistent view; it ends with the scope. It may live across yields, but never across the network. */
-  readonly read: Effect.Effect<ReadTransaction, LmdbError, Scope.Scope>
-  /**
-   * Runs `body` in a write transaction and commits. The body has no services: it can wait for a turn of the event loop and what it closes over,
-   * for nothing else; it must yield every 10 ms or so. Its failure or interruption aborts. Begin and commit are uninterruptible.
-   */
-  readonly write: <A, E>(body: (transaction: WriteTransaction) => Effect.Effect<A, E>) => Effect.Effect<Written<A>, E | LmdbError>
-  readonly info: Effect.Effect<LmdbInfo, LmdbError>
-  /** Frees the slots of readers whose processes are dead; how many. LMDB does so itself when an environment is opened. */
-  readonly clearDeadReaders: Effect.Effect<number, LmdbError>
-}>()("lightningstream/services/Lmdb") {}
+export class Lmdb extends Context.Service<
+  Lmdb,
+  {
+    /** Of the data file, absolute. */
+    readonly path: string
+    /** Cheap. Fails when the data file was replaced. */
+    readonly lastTransactionId: Effect.Effect<bigint, LmdbError>
+    /** A consistent view; it ends with the scope. It may live across yields, but never across the network. */
+    readonly read: Effect.Effect<ReadTransaction, LmdbError, Scope.Scope>
+    /**
+     * Runs `body` in a write transaction and commits. The body has no services: it can wait for a turn of the event
+     * loop and what it closes over, for nothing else; it must yield every 10 ms or so. Its failure or interruption
+     * aborts. Begin and commit are uninterruptible.
+     */
+    readonly write: <A, E>(
+      body: (transaction: WriteTransaction) => Effect.Effect<A, E>
+    ) => Effect.Effect<Written<A>, E | LmdbError>
+    readonly info: Effect.Effect<LmdbInfo, LmdbError>
+    /**
+     * Frees the slots of readers whose processes are dead; how many. LMDB does so itself when an environment is opened.
+     */
+    readonly clearDeadReaders: Effect.Effect<number, LmdbError>
+  }
+>()("lightningstream/services/Lmdb") {}

@@ -8,42 +8,52 @@ import { type Arrival, Arrivals, type Side } from "../../demo/Arrivals.ts"
 const nothing = Symbol("nothing")
 
 /** What has arrived, or nothing after a few looks. */
-const arrival = (arrivals: Arrivals) => Effect.timeoutOrElse(arrivals.next, { duration: "100 millis", orElse: () => Effect.succeed(nothing) })
+const arrival = (arrivals: Arrivals) =>
+  Effect.timeoutOrElse(arrivals.next, { duration: "100 millis", orElse: () => Effect.succeed(nothing) })
 
-const routeOf = (seen: Arrival | typeof nothing) => seen === nothing ? nothing : seen.route
+const routeOf = (seen: Arrival | typeof nothing) => (seen === nothing ? nothing : seen.route)
 
 const withSides = <A, E>(use: (a: Side, b: Side) => Effect.Effect<A, E, NodeServices.NodeServices>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const folder = yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped({ prefix: "ls-arrivals-" })
     return yield* use({ name: "a", path: `${folder}/a.mdb` }, { name: "b", path: `${folder}/b.mdb` })
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 
 /** An entry of that time, by another process. */
 const put = (side: Side, timestampNano: bigint) =>
-  Child.runOnly(new URL("putAt.ts", import.meta.url), [side.path, "fruit", "apple", String(timestampNano)])
+  Child.runOnly(new URL("./putAt.ts", import.meta.url), [side.path, "fruit", "apple", String(timestampNano)])
 
 describe("Arrivals", () => {
-  for (const [from, to] of [["a", "b"], ["b", "a"]] as const) {
-    const sidesOf = (a: Side, b: Side) => from === "a" ? [a, b] as const : [b, a] as const
+  for (const [from, to] of [
+    ["a", "b"],
+    ["b", "a"]
+  ] as const) {
+    const sidesOf = (a: Side, b: Side) => (from === "a" ? ([a, b] as const) : ([b, a] as const))
 
     it.live(`an entry of ${from} that is seen there before it is at ${to} has that route, once`, () =>
-      withSides(Effect.fnUntraced(function*(a, b) {
-        const arrivals = new Arrivals(a, b)
-        const [first, second] = sidesOf(a, b)
-        yield* put(first, 7n)
-        assert.strictEqual(yield* arrival(arrivals), nothing)
-        yield* put(second, 7n)
-        assert.deepStrictEqual(routeOf(yield* arrival(arrivals)), { from, to })
-        assert.strictEqual(yield* arrival(arrivals), nothing)
-      })))
+      withSides(
+        Effect.fnUntraced(function* (a, b) {
+          const arrivals = new Arrivals(a, b)
+          const [first, second] = sidesOf(a, b)
+          yield* put(first, 7n)
+          assert.strictEqual(yield* arrival(arrivals), nothing)
+          yield* put(second, 7n)
+          assert.deepStrictEqual(routeOf(yield* arrival(arrivals)), { from, to })
+          assert.strictEqual(yield* arrival(arrivals), nothing)
+        })
+      )
+    )
 
     it.live(`an entry of ${from} that is on both sides at the first look has arrived, from nobody knows where`, () =>
-      withSides(Effect.fnUntraced(function*(a, b) {
-        const arrivals = new Arrivals(a, b)
-        const [first, second] = sidesOf(a, b)
-        yield* put(first, 7n)
-        yield* put(second, 7n)
-        assert.deepStrictEqual(routeOf(yield* arrival(arrivals)), undefined)
-      })))
+      withSides(
+        Effect.fnUntraced(function* (a, b) {
+          const arrivals = new Arrivals(a, b)
+          const [first, second] = sidesOf(a, b)
+          yield* put(first, 7n)
+          yield* put(second, 7n)
+          assert.deepStrictEqual(routeOf(yield* arrival(arrivals)), undefined)
+        })
+      )
+    )
   }
 })

@@ -4,7 +4,7 @@ import { Effect, FileSystem, Path } from "effect"
 const root = Effect.map(Path.Path, (path) => path.join(import.meta.dirname, "..", ".."))
 
 /** Of all files in src/. */
-export const sources = Effect.gen(function*() {
+export const sources = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const folder = path.join(yield* root, "src")
@@ -13,23 +13,32 @@ export const sources = Effect.gen(function*() {
 })
 
 /** `name`: from the root of the project. */
-export const readText = Effect.fnUntraced(function*(name: string) {
+export const readText = Effect.fnUntraced(function* (name: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   return yield* fs.readFileString(path.join(yield* root, name))
 })
 
 /** From the root of the project. */
-export const documentNames = Effect.gen(function*() {
+export const documentNames = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const docs = yield* fs.readDirectory(path.join(yield* root, "docs"))
-  return ["README.md", "CHANGELOG.md", ...docs.filter((name) => name.endsWith(".md")).toSorted().map((name) => `docs/${name}`)]
+  return [
+    "README.md",
+    "CHANGELOG.md",
+    ...docs
+      .filter((name) => name.endsWith(".md"))
+      .toSorted()
+      .map((name) => `docs/${name}`)
+  ]
 })
 
 /** Contents of the fenced blocks of a language. */
 export const blocksOf = (text: string, language: string): ReadonlyArray<string> =>
-  Array.from(text.matchAll(/^```(\w*)\n(.*?)^```$/gms)).flatMap(([, name, block]) => (name === language ? [block!] : []))
+  Array.from(text.matchAll(/^```(\w*)\n(.*?)^```$/gms)).flatMap(([, name, block]) =>
+    name === language ? [block!] : []
+  )
 
 const withoutBlocks = (text: string): string => text.replace(/^```.*?^```$/gms, "")
 
@@ -46,16 +55,29 @@ export const rowsOf = (text: string): ReadonlyArray<Row> => {
   for (const line of withoutBlocks(text).split("\n")) {
     section = /^#+ (.*)$/.exec(line)?.[1] ?? section
     if (line.startsWith("| -")) rows.pop()
-    else if (line.startsWith("|")) rows.push({ section, cells: line.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim()) })
+    else if (line.startsWith("|"))
+      rows.push({
+        section,
+        cells: line
+          .split(/(?<!\\)\|/)
+          .slice(1, -1)
+          .map((cell) => cell.trim())
+      })
   }
   return rows
 }
 
 /** Targets within the project. */
 export const linksOf = (text: string): ReadonlyArray<string> =>
-  Array.from(withoutBlocks(text).matchAll(/\]\(([^)]+)\)/g), ([, target]) => target!).filter((target) => !/^[a-z]+:/.test(target))
+  Array.from(withoutBlocks(text).matchAll(/\]\(([^)]+)\)/g), ([, target]) => target!).filter(
+    (target) => !/^[a-z]+:/.test(target)
+  )
 
 /** As anchors. */
 export const headingsOf = (text: string): ReadonlyArray<string> =>
   Array.from(withoutBlocks(text).matchAll(/^#+ (.*)$/gm), ([, heading]) =>
-    heading!.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-"))
+    heading!
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, "")
+      .replaceAll(" ", "-")
+  )

@@ -31,13 +31,17 @@ const syncOnce = (instance: string, lmdb: Layer.Layer<Lmdb>) =>
     { receiveOnly: false, onlyOnce: true, onlyDb: [], markerFile: undefined, acceptStale: false, hostname: instance },
     Effect.never,
     () => Effect.void
-  ).pipe(Effect.provide(Layer.mergeAll(
-    SettingsTest.layerWith({ instance }),
-    databasesOver(lmdb),
-    MemoryBudgetPermits.layerWith({ download: 1, decompress: 1 }).pipe(Layer.provide(GarbageCollectorV8.layer)),
-    SpoolMemory.layer,
-    HealthRegistry.layer
-  )))
+  ).pipe(
+    Effect.provide(
+      Layer.mergeAll(
+        SettingsTest.layerWith({ instance }),
+        databasesOver(lmdb),
+        MemoryBudgetPermits.layerWith({ download: 1, decompress: 1 }).pipe(Layer.provide(GarbageCollectorV8.layer)),
+        SpoolMemory.layer,
+        HealthRegistry.layer
+      )
+    )
+  )
 
 const users = DbiName.fromText("users")
 const key = Buffer.from("alice")
@@ -45,7 +49,7 @@ const key = Buffer.from("alice")
 const header = Buffer.from("0000000000000001".repeat(2) + "0000000000000000", "hex")
 const value = Buffer.concat([header, Buffer.from("admin")])
 
-export const program = Effect.gen(function*() {
+export const program = Effect.gen(function* () {
   const [here, there] = [LmdbMemory.makeMemoryEnvironment(), LmdbMemory.makeMemoryEnvironment()]
   yield* here.application.write((transaction) => {
     transaction.create(users, 0)

@@ -22,14 +22,14 @@ const documented = Effect.map(readText("docs/cli.md"), (text) => {
     const name = /`--([a-z-]+)/.exec(cells[0]!)?.[1]
     if (name === undefined) continue
     const short = /`-(\w)`/.exec(cells[0]!)?.[1] ?? ""
-    bySection.set(section, [...bySection.get(section) ?? [], `${name} ${short}`])
+    bySection.set(section, [...(bySection.get(section) ?? []), `${name} ${short}`])
   }
   return bySection
 })
 
 layer(NodeServices.layer)("docs/cli.md", (it) => {
   it.effect("has every option of every command, where it belongs, and no other", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const sections = yield* documented
       for (const command of Object.keys(commands)) {
         const text = yield* help(command)
@@ -41,12 +41,19 @@ layer(NodeServices.layer)("docs/cli.md", (it) => {
         const shared = [...flagsOf(text, "INHERITED FLAGS"), ...flagsOf(text, "GLOBAL FLAGS")]
         assert.deepStrictEqual(sections.get("Options of every command")!.toSorted(), shared.toSorted(), command)
       }
-    }))
+    })
+  )
 
   it.effect("has every command", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const headings = Array.from((yield* readText("docs/cli.md")).matchAll(/^## (.*)$/gm), ([, heading]) => heading!)
       const words = headings.flatMap((heading) => Array.from(heading.matchAll(/`([^`]+)`/g), ([, word]) => word!))
-      assert.deepStrictEqual(words.toSorted(), Object.keys(commands).filter((command) => command !== "snapshots").toSorted())
-    }))
+      assert.deepStrictEqual(
+        words.toSorted(),
+        Object.keys(commands)
+          .filter((command) => command !== "snapshots")
+          .toSorted()
+      )
+    })
+  )
 })

@@ -1,4 +1,7 @@
-/** What the documents say is checked against the code: examples load, keys and defaults are those of the schema, messages and links exist. */
+/**
+ * What the documents say is checked against the code: examples load, keys and defaults are those of the schema,
+ * messages and links exist.
+ */
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem, Path } from "effect"
@@ -9,7 +12,7 @@ import { blocksOf, documentNames, headingsOf, linksOf, readText, rowsOf, sources
 
 const environment = { NODE_NAME: "ns1", S3_ACCESS_KEY: "access", S3_SECRET_KEY: "sec$ret" }
 
-const loadText = Effect.fnUntraced(function*(text: string) {
+const loadText = Effect.fnUntraced(function* (text: string) {
   const fs = yield* FileSystem.FileSystem
   const file = yield* fs.makeTempFileScoped({ prefix: "example-", suffix: ".yaml" })
   yield* fs.writeFileString(file, text)
@@ -31,106 +34,162 @@ const minimal = (type: keyof typeof types, key?: string, value?: string): string
   }
   if (key !== undefined) {
     const keys = key.replace("<name>", "main").split(".")
-    const parent = keys.slice(0, -1).reduce<Record<string, unknown>>((node, one) => (node[one] ??= {}) as Record<string, unknown>, tree)
+    const parent = keys
+      .slice(0, -1)
+      .reduce<Record<string, unknown>>((node, one) => (node[one] ??= {}) as Record<string, unknown>, tree)
     // Written as the table has it: 0640, true and 5m mean something as they stand.
     parent[keys.at(-1)!] = `<<${value}>>`
   }
   return JSON.stringify(tree).replace(/"<<(.*?)>>"/, (_, text: string) => JSON.parse(`"${text}"`))
 }
 
-const typeOf = (section: string): keyof typeof types => (/`(s3|fs|azure)`/.exec(section)?.[1] ?? "fs") as keyof typeof types
+const typeOf = (section: string): keyof typeof types =>
+  (/`(s3|fs|azure)`/.exec(section)?.[1] ?? "fs") as keyof typeof types
 
 /** Rows of the tables of keys. */
 const keyRows = Effect.map(readText("docs/configuration.md"), (text) =>
   rowsOf(text).flatMap(({ cells, section }) => {
     const key = /^`([a-z0-9_.<>]+)`$/.exec(cells[0]!)?.[1]
-    return key === undefined || section === "Not in this version yet" ? [] : [{ key, cell: cells[1]!, type: section.startsWith("Network") ? "s3" : typeOf(section) }]
-  }))
+    return key === undefined || section === "Not in this version yet"
+      ? []
+      : [{ key, cell: cells[1]!, type: section.startsWith("Network") ? "s3" : typeOf(section) }]
+  })
+)
 
 /** First cells of its tables that are in quotes; `…` stands for a value. */
 const quotedMessages = Effect.map(readText("docs/operations.md"), (text) =>
-  rowsOf(text).flatMap(({ cells }) => /^"(.+)"$/.exec(cells[0]!)?.[1] ?? []))
+  rowsOf(text).flatMap(({ cells }) => /^"(.+)"$/.exec(cells[0]!)?.[1] ?? [])
+)
 
 layer(NodeServices.layer, { excludeTestServices: true })("the documents", (it) => {
   it.effect("every YAML example loads without a warning, and asks for nothing that sync refuses", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       let examples = 0
       for (const name of yield* documentNames) {
         for (const example of blocksOf(yield* readText(name), "yaml")) {
-          const { settings, warnings } = yield* Effect.mapError(loadText(example), (error) => `${name}: ${error.message}`)
+          const { settings, warnings } = yield* Effect.mapError(
+            loadText(example),
+            (error) => `${name}: ${error.message}`
+          )
           assert.deepStrictEqual([...warnings, ...notYetSupported(settings)], [], name)
           examples++
         }
       }
       assert.isAtLeast(examples, 5)
-    }))
+    })
+  )
 
   it.effect("docs/configuration.md has every key of the schema", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const documented = new Set((yield* keyRows).map(({ key }) => key))
       for (const type of Object.keys(types) as ReadonlyArray<keyof typeof types>) {
         const { settings } = yield* loadText(minimal(type))
-        const keys = paths(SettingsYaml.encodeSettings(settings) as Tree).map((path) => path.join(".").replace("lmdbs.main", "lmdbs.<name>"))
-        const missing = keys.filter((key) =>
-          // These three have the same keys, which are told once.
-          !documented.has(key) && !/^health\.(storage_load|storage_store)\.|^health\.start\.\w+_duration$|dbi_options$/.test(key))
+        const keys = paths(SettingsYaml.encodeSettings(settings) as Tree).map((path) =>
+          path.join(".").replace("lmdbs.main", "lmdbs.<name>")
+        )
+        const missing = keys.filter(
+          (key) =>
+            // These three have the same keys, which are told once.
+            !documented.has(key) &&
+            !/^health\.(storage_load|storage_store)\.|^health\.start\.\w+_duration$|dbi_options$/.test(key)
+        )
         assert.deepStrictEqual(missing, [], type)
       }
-    }))
+    })
+  )
 
   it.effect("docs/configuration.md tells the defaults that count", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       let compared = 0
       for (const { cell, key, type } of yield* keyRows) {
         const written = /^`([^`]+)`$/.exec(cell)?.[1]
         if (written === undefined || written.includes("<")) continue
-        const [plain, explicit] = yield* Effect.all([loadText(minimal(type)), loadText(minimal(type, key, written.replaceAll('"', "'")))])
-        assert.deepStrictEqual(SettingsYaml.effectiveYaml(explicit.settings), SettingsYaml.effectiveYaml(plain.settings), key)
+        const [plain, explicit] = yield* Effect.all([
+          loadText(minimal(type)),
+          loadText(minimal(type, key, written.replaceAll('"', "'")))
+        ])
+        assert.deepStrictEqual(
+          SettingsYaml.effectiveYaml(explicit.settings),
+          SettingsYaml.effectiveYaml(plain.settings),
+          key
+        )
         compared++
       }
       assert.isAtLeast(compared, 60)
-    }))
+    })
+  )
 
   it.effect("docs/configuration.md names what is not there yet, and nothing that is", () =>
-    Effect.gen(function*() {
-      const asked = yield* Effect.forEach([
-        "lmdbs.main.schema_tracks_changes: false", "lmdbs.main.dupsort_hack: true", "sweeper.enabled: true", "storage.cleanup.enabled: true",
-        "storage.type: azure", "storage.options.use_update_marker: true", "http.address: :1"
-      ], (line) => {
-        const [key = "", value = ""] = line.split(": ")
-        return loadText(key === "storage.type" ? minimal("azure") : minimal("s3", key, value))
-      })
-      const refused = asked.flatMap(({ settings }) => notYetSupported(settings)).map((problem) => problem.split(": ")[0]!.replace(".main.", ".<name>."))
-      const documented = rowsOf(yield* readText("docs/configuration.md")).filter(({ cells, section }) =>
-        section === "Not in this version yet" && cells[1] !== "always").map(({ cells }) => cells[0]!.replaceAll("`", ""))
+    Effect.gen(function* () {
+      const asked = yield* Effect.forEach(
+        [
+          "lmdbs.main.schema_tracks_changes: false",
+          "lmdbs.main.dupsort_hack: true",
+          "sweeper.enabled: true",
+          "storage.cleanup.enabled: true",
+          "storage.type: azure",
+          "storage.options.use_update_marker: true",
+          "http.address: :1"
+        ],
+        (line) => {
+          const [key = "", value = ""] = line.split(": ")
+          return loadText(key === "storage.type" ? minimal("azure") : minimal("s3", key, value))
+        }
+      )
+      const refused = asked
+        .flatMap(({ settings }) => notYetSupported(settings))
+        .map((problem) => problem.split(": ")[0]!.replace(".main.", ".<name>."))
+      const documented = rowsOf(yield* readText("docs/configuration.md"))
+        .filter(({ cells, section }) => section === "Not in this version yet" && cells[1] !== "always")
+        .map(({ cells }) => cells[0]!.replaceAll("`", ""))
       assert.deepStrictEqual(documented.toSorted(), [...new Set(refused)].toSorted())
 
-      const withoutEffect = withoutEffectYet([["lmdb_log_stats_interval"], ["lmdb_scrape_smaps"], ["health", "start", "interval"], ["lmdbs", "main", "dbi_options", "x"]])
-      const warned = rowsOf(yield* readText("docs/configuration.md")).filter(({ cells, section }) =>
-        section === "Not in this version yet" && cells[1] === "always").map(({ cells }) => cells[0]!.replaceAll("`", ""))
+      const withoutEffect = withoutEffectYet([
+        ["lmdb_log_stats_interval"],
+        ["lmdb_scrape_smaps"],
+        ["health", "start", "interval"],
+        ["lmdbs", "main", "dbi_options", "x"]
+      ])
+      const warned = rowsOf(yield* readText("docs/configuration.md"))
+        .filter(({ cells, section }) => section === "Not in this version yet" && cells[1] === "always")
+        .map(({ cells }) => cells[0]!.replaceAll("`", ""))
       assert.deepStrictEqual(warned.toSorted(), withoutEffect.map((problem) => problem.split(": ")[0]!).toSorted())
-    }))
+    })
+  )
 
   it.effect("docs/operations.md quotes messages that the sources have", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const code = yield* sources
       // What stands for a value is between two texts of the source.
-      const quoted = (yield* quotedMessages).flatMap((message) => message.split("…").map((part) => part.trim()).filter((part) => part !== ""))
+      const quoted = (yield* quotedMessages).flatMap((message) =>
+        message
+          .split("…")
+          .map((part) => part.trim())
+          .filter((part) => part !== "")
+      )
       assert.isAtLeast(quoted.length, 20)
-      assert.deepStrictEqual(quoted.filter((part) => !code.includes(part)), [])
-    }))
+      assert.deepStrictEqual(
+        quoted.filter((part) => !code.includes(part)),
+        []
+      )
+    })
+  )
 
   it.effect("docs/operations.md has every line that the log can have above debug", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const quoted = yield* quotedMessages
       const calls = (yield* sources).matchAll(/log(?:Info|Warning|Error|Fatal)\)?\(\s*(?:"([^"]*)"|`([^`]*)`)/g)
       const logged = Array.from(calls, ([, plain, template]) => plain ?? template!.replace(/\$\{[^}]*\}/g, "…"))
       assert.isAtLeast(logged.length, 25)
-      assert.deepStrictEqual(logged.filter((line) => !quoted.some((message) => line.includes(message))), [])
-    }))
+      assert.deepStrictEqual(
+        logged.filter((line) => !quoted.some((message) => line.includes(message))),
+        []
+      )
+    })
+  )
 
   it.effect("links lead to files and headings that exist", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* Path.Path
       const wrong: Array<string> = []
       for (const name of yield* documentNames) {
@@ -138,9 +197,11 @@ layer(NodeServices.layer, { excludeTestServices: true })("the documents", (it) =
           const [file = "", heading] = link.split("#")
           const target = file === "" ? name : path.join(path.dirname(name), file)
           const text = yield* Effect.orElseSucceed(readText(target), () => undefined)
-          if (text === undefined || (heading !== undefined && !headingsOf(text).includes(heading))) wrong.push(`${name}: ${link}`)
+          if (text === undefined || (heading !== undefined && !headingsOf(text).includes(heading)))
+            wrong.push(`${name}: ${link}`)
         }
       }
       assert.deepStrictEqual(wrong, [])
-    }))
+    })
+  )
 })

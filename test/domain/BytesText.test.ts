@@ -24,7 +24,8 @@ describe("BytesText", () => {
     const from = 1_640_995_200_000_000_000n
     assert.match(readable(nanos(from), now), / \(2022-01-01T00:00:00\.000000000Z\)$/)
     assert.match(readable(nanos(now + 30n * day, "text"), now), / \(2023-12-14T22:13:20\.000000000Z\)$/)
-    for (const time of [from - 1n, now + 30n * day + 1n, 0n, 2n ** 64n - 1n]) assert.match(readable(nanos(time), now), /\]$/)
+    for (const time of [from - 1n, now + 30n * day + 1n, 0n, 2n ** 64n - 1n])
+      assert.match(readable(nanos(time), now), /\]$/)
   })
 
   it("times are RFC 3339 with nanoseconds, in UTC", () => {

@@ -5,7 +5,16 @@ const of = (line: string) => canonical(spell(line.split(" ").filter((word) => wo
 
 describe("CommandLineSpelling", () => {
   it("a value may follow a flag in every way that pflag knows", () => {
-    for (const line of ["sync -c f", "sync -cf", "sync -c=f", "sync --config f", "sync --config=f", "-c f sync", "--config=f sync", "-cf sync"]) {
+    for (const line of [
+      "sync -c f",
+      "sync -cf",
+      "sync -c=f",
+      "sync --config f",
+      "sync --config=f",
+      "-c f sync",
+      "--config=f sync",
+      "-cf sync"
+    ]) {
       assert.strictEqual(of(line), "sync --config=f --", line)
     }
     assert.strictEqual(of("sync --config="), "sync --config= --")
@@ -22,8 +31,10 @@ describe("CommandLineSpelling", () => {
 
   it("switches have no value but after =, in Go's spellings", () => {
     assert.strictEqual(of("snapshots dump -l true"), "snapshots dump --local=true -- true")
-    for (const value of ["1", "t", "T", "true", "TRUE", "True"]) assert.strictEqual(of(`sync --debug=${value}`), "sync --debug=true --")
-    for (const value of ["0", "f", "F", "false", "FALSE", "False"]) assert.strictEqual(of(`sync --debug=${value}`), "sync --debug=false --")
+    for (const value of ["1", "t", "T", "true", "TRUE", "True"])
+      assert.strictEqual(of(`sync --debug=${value}`), "sync --debug=true --")
+    for (const value of ["0", "f", "F", "false", "FALSE", "False"])
+      assert.strictEqual(of(`sync --debug=${value}`), "sync --debug=false --")
     assert.strictEqual(of("sync --debug=maybe"), "sync --debug=maybe --")
   })
 
@@ -33,7 +44,10 @@ describe("CommandLineSpelling", () => {
   })
 
   it("of a flag given twice the last counts, unless it is a list", () => {
-    assert.strictEqual(of("sync -c a -c b --only-db x --only-db=y --debug --debug=false"), "sync --config=b --only-db=x --only-db=y --debug=false --")
+    assert.strictEqual(
+      of("sync -c a -c b --only-db x --only-db=y --debug --debug=false"),
+      "sync --config=b --only-db=x --only-db=y --debug=false --"
+    )
   })
 
   it("after -- nothing is a flag", () => {

@@ -30,7 +30,7 @@ export interface DecodedSnapshot {
 export const entryOf = (batch: EntryBatch, i: number): DecodedEntry => ({
   key: Buffer.from(batch.bytes.subarray(batch.keyStart[i], batch.keyEnd[i])).toString("hex"),
   value: Buffer.from(batch.bytes.subarray(batch.valueStart[i], batch.valueEnd[i])).toString("hex"),
-  timestampNano: BigInt(batch.timestampHigh[i]!) << 32n | BigInt(batch.timestampLow[i]!),
+  timestampNano: (BigInt(batch.timestampHigh[i]!) << 32n) | BigInt(batch.timestampLow[i]!),
   flags: batch.flags[i]!
 })
 
@@ -46,8 +46,14 @@ export const cut = (message: Uint8Array, sizes: ReadonlyArray<number>): Readonly
   return chunks
 }
 
-/** Throws what the reader throws. Each chunk is overwritten when the reader asks for the next one: it must not look back. */
-export const decodeChunks = (chunks: ReadonlyArray<Uint8Array>, onBatch?: (batch: EntryBatch, dbi: number) => void): DecodedSnapshot => {
+/**
+ * Throws what the reader throws. Each chunk is overwritten when the reader asks for the next one: it must not look
+ * back.
+ */
+export const decodeChunks = (
+  chunks: ReadonlyArray<Uint8Array>,
+  onBatch?: (batch: EntryBatch, dbi: number) => void
+): DecodedSnapshot => {
   const reader = new SnapshotReader()
   const dbis: Array<DecodedDbi> = []
   let entries: Array<DecodedEntry> = []
@@ -74,7 +80,12 @@ export const decodeChunks = (chunks: ReadonlyArray<Uint8Array>, onBatch?: (batch
         break
       }
       case Event.End:
-        return { formatVersion: reader.formatVersion, compatVersion: reader.compatVersion, meta: { ...reader.meta }, dbis }
+        return {
+          formatVersion: reader.formatVersion,
+          compatVersion: reader.compatVersion,
+          meta: { ...reader.meta },
+          dbis
+        }
     }
   }
 }

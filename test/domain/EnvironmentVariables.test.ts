@@ -13,7 +13,11 @@ describe("EnvironmentVariables", () => {
   })
 
   it("names what is not set, each once; what is set and empty is set", () => {
-    assert.deepStrictEqual(unsetIn(replaceVariables("${NO_1} $NO_2 $EMPTY ${NO_1} ${NO:-default}", environment)), ["NO_1", "NO_2", "NO:-default"])
+    assert.deepStrictEqual(unsetIn(replaceVariables("${NO_1} $NO_2 $EMPTY ${NO_1} ${NO:-default}", environment)), [
+      "NO_1",
+      "NO_2",
+      "NO:-default"
+    ])
     assert.deepStrictEqual(unsetIn("$NOT_REPLACED"), [])
   })
 })

@@ -25,30 +25,59 @@ const compare = (order: KeyOrder.KeyOrder, a: ReadonlyArray<number>, b: Readonly
   return signOf((sides) => KeyOrder.compareKeys(order, left, 1, 1 + a.length, right, 2, 2 + b.length, sides))
 }
 
-const integerOf = (key: ReadonlyArray<number>): bigint => key.reduceRight((sum, byte) => sum << 8n | BigInt(byte), 0n)
+const integerOf = (key: ReadonlyArray<number>): bigint => key.reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n)
 
 describe("key orders", () => {
-  it.prop("plain: as memcmp, a prefix first", [Key, Key], ([a, b]) => {
-    assert.strictEqual(compare(KeyOrder.plain, a, b), Buffer.compare(Buffer.from(a), Buffer.from(b)))
-  }, { arbitrary: { runs: 300 } })
+  it.prop(
+    "plain: as memcmp, a prefix first",
+    [Key, Key],
+    ([a, b]) => {
+      assert.strictEqual(compare(KeyOrder.plain, a, b), Buffer.compare(Buffer.from(a), Buffer.from(b)))
+    },
+    { arbitrary: { runs: 300 } }
+  )
 
-  it.prop("reversed: as memcmp from the last byte", [Key, Key], ([a, b]) => {
-    assert.strictEqual(compare(KeyOrder.reverse, a, b), Buffer.compare(Buffer.from(a.toReversed()), Buffer.from(b.toReversed())))
-  }, { arbitrary: { runs: 300 } })
+  it.prop(
+    "reversed: as memcmp from the last byte",
+    [Key, Key],
+    ([a, b]) => {
+      assert.strictEqual(
+        compare(KeyOrder.reverse, a, b),
+        Buffer.compare(Buffer.from(a.toReversed()), Buffer.from(b.toReversed()))
+      )
+    },
+    { arbitrary: { runs: 300 } }
+  )
 
-  it.prop("integer: as unsigned little-endian numbers", [Key, Key], ([a, b]) => {
-    const [x, y] = [integerOf(a), integerOf(b)]
-    assert.strictEqual(compare(KeyOrder.integer, a, b), x < y ? -1 : x > y ? 1 : 0)
-  }, { arbitrary: { runs: 300 } })
+  it.prop(
+    "integer: as unsigned little-endian numbers",
+    [Key, Key],
+    ([a, b]) => {
+      const [x, y] = [integerOf(a), integerOf(b)]
+      assert.strictEqual(compare(KeyOrder.integer, a, b), x < y ? -1 : x > y ? 1 : 0)
+    },
+    { arbitrary: { runs: 300 } }
+  )
 
-  it.prop("long ranges compare as short ones, wherever they differ", [Length, Length, Length, Byte], ([length, other, at, byte]) => {
-    const a = new Uint8Array(length).fill(7)
-    const b = new Uint8Array(other).fill(7)
-    if (at < length) a[at] = byte
-    assert.strictEqual(signOf((sides) => compareBytes(a, 0, length, b, 0, other, sides)), Buffer.compare(a, b))
-    const shifted = Buffer.concat([Buffer.alloc(3), b, Buffer.alloc(9)])
-    assert.strictEqual(signOf((sides) => compareBytes(a, 0, length, shifted, 3, 3 + other, sides)), Buffer.compare(a, b))
-  }, { arbitrary: { runs: 300 } })
+  it.prop(
+    "long ranges compare as short ones, wherever they differ",
+    [Length, Length, Length, Byte],
+    ([length, other, at, byte]) => {
+      const a = new Uint8Array(length).fill(7)
+      const b = new Uint8Array(other).fill(7)
+      if (at < length) a[at] = byte
+      assert.strictEqual(
+        signOf((sides) => compareBytes(a, 0, length, b, 0, other, sides)),
+        Buffer.compare(a, b)
+      )
+      const shifted = Buffer.concat([Buffer.alloc(3), b, Buffer.alloc(9)])
+      assert.strictEqual(
+        signOf((sides) => compareBytes(a, 0, length, shifted, 3, 3 + other, sides)),
+        Buffer.compare(a, b)
+      )
+    },
+    { arbitrary: { runs: 300 } }
+  )
 
   it("follows from the flags", () => {
     assert.strictEqual(KeyOrder.orderOf(0), KeyOrder.plain)

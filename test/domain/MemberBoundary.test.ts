@@ -41,17 +41,22 @@ describe("member boundaries", () => {
     }
   })
 
-  it.prop("a changed, added or deleted entry changes only the members between its two neighbouring boundaries", [Seed, Seed], ([seed, at]) => {
-    const keys = Array.from({ length: 400 }, (_, i) => keyOf(seed, i))
-    const before = members(keys, 20_000)
-    const without = members(keys.toSpliced(at % keys.length, 1), 20_000)
-    const added = members(keys.toSpliced(at % keys.length, 0, keyOf(seed, 1_000)), 20_000)
-    for (const after of [without, added]) {
-      const kept = new Set(after)
-      // One member is changed; if the entry was, or became, a boundary, two become one or one becomes two.
-      assert.isAtMost(before.filter((member) => !kept.has(member)).length, 2)
-      const known = new Set(before)
-      assert.isAtMost(after.filter((member) => !known.has(member)).length, 2)
-    }
-  }, { arbitrary: { runs: 50 } })
+  it.prop(
+    "a changed, added or deleted entry changes only the members between its two neighbouring boundaries",
+    [Seed, Seed],
+    ([seed, at]) => {
+      const keys = Array.from({ length: 400 }, (_, i) => keyOf(seed, i))
+      const before = members(keys, 20_000)
+      const without = members(keys.toSpliced(at % keys.length, 1), 20_000)
+      const added = members(keys.toSpliced(at % keys.length, 0, keyOf(seed, 1_000)), 20_000)
+      for (const after of [without, added]) {
+        const kept = new Set(after)
+        // One member is changed; if the entry was, or became, a boundary, two become one or one becomes two.
+        assert.isAtMost(before.filter((member) => !kept.has(member)).length, 2)
+        const known = new Set(before)
+        assert.isAtMost(after.filter((member) => !known.has(member)).length, 2)
+      }
+    },
+    { arbitrary: { runs: 50 } }
+  )
 })

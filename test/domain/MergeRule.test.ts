@@ -34,7 +34,16 @@ const batchOf = (remote: Version): EntryBatch.EntryBatch => {
 const written = (remote: Version, formatVersion: number, txnID: bigint): Buffer => {
   const deleted = MergeRule.isTombstone(batchOf(remote), 1, formatVersion)
   const header = Buffer.alloc(24)
-  NativeHeader.writeHeader(header, 0, high(remote.timestampNano), low(remote.timestampNano), high(txnID), low(txnID), deleted, 0)
+  NativeHeader.writeHeader(
+    header,
+    0,
+    high(remote.timestampNano),
+    low(remote.timestampNano),
+    high(txnID),
+    low(txnID),
+    deleted,
+    0
+  )
   return deleted ? header : Buffer.concat([header, Buffer.from(remote.value, "hex")])
 }
 
@@ -54,10 +63,18 @@ interface Merges {
 const sides = new Sides()
 
 /** The raw local value after merging, or undefined when there is none. */
-const merge = (local: Buffer | undefined, remote: Version, formatVersion: number, cutOff = 0n, txnID = 7n): Buffer | undefined => {
+const merge = (
+  local: Buffer | undefined,
+  remote: Version,
+  formatVersion: number,
+  cutOff = 0n,
+  txnID = 7n
+): Buffer | undefined => {
   const batch = batchOf(remote)
   if (local === undefined) {
-    return MergeRule.decideAbsent(batch, 1, formatVersion, high(cutOff), low(cutOff)) === MergeRule.Add ? written(remote, formatVersion, txnID) : undefined
+    return MergeRule.decideAbsent(batch, 1, formatVersion, high(cutOff), low(cutOff)) === MergeRule.Add
+      ? written(remote, formatVersion, txnID)
+      : undefined
   }
   // Also in the middle of other bytes.
   const raw = Buffer.concat([Buffer.alloc(3, 0xdd), local, Buffer.alloc(40)])
@@ -89,7 +106,7 @@ const mergeAll = (versions: ReadonlyArray<Version>, formatVersion: number) =>
 
 describe("MergeRule", () => {
   it.effect("decides each golden case as listed", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { merges, txnID } = yield* Golden.readJson<Merges>("merge.json")
       for (const { formatVersion, loadCutOff, local, name, remote, winner, written } of merges) {
         const version = { ...remote, timestampNano: BigInt(remote.timestampNano) }
@@ -99,34 +116,60 @@ describe("MergeRule", () => {
           continue
         }
         const after = merge(raw, version, formatVersion, BigInt(loadCutOff), BigInt(txnID))
-        assert.strictEqual(after?.toString("hex"), winner === "none" ? undefined : winner === "local" ? local! : written!, name)
+        assert.strictEqual(
+          after?.toString("hex"),
+          winner === "none" ? undefined : winner === "local" ? local! : written!,
+          name
+        )
       }
-    }))
+    })
+  )
 
   const Format = Schema.Literals([1, 2, 3, 4])
 
-  it.prop("the order of two versions does not matter", [AnyVersion, AnyVersion, Format], ([a, b, format]) => {
-    assert.strictEqual(essence(mergeAll([a, b], format)), essence(mergeAll([b, a], format)))
-  }, { arbitrary: { runs: 500 } })
+  it.prop(
+    "the order of two versions does not matter",
+    [AnyVersion, AnyVersion, Format],
+    ([a, b, format]) => {
+      assert.strictEqual(essence(mergeAll([a, b], format)), essence(mergeAll([b, a], format)))
+    },
+    { arbitrary: { runs: 500 } }
+  )
 
-  it.prop("how three versions are grouped and ordered does not matter", [AnyVersion, AnyVersion, AnyVersion, Format], ([a, b, c, format]) => {
-    const expected = essence(mergeAll([a, b, c], format))
-    for (const order of [[a, c, b], [b, a, c], [b, c, a], [c, a, b], [c, b, a]]) {
-      assert.strictEqual(essence(mergeAll(order, format)), expected)
-    }
-    // The result of two, sent on by another instance in the current format, against the third.
-    const two = mergeAll([b, c], format)!
-    const relayed: Version = {
-      value: two.subarray(24).toString("hex"),
-      timestampNano: two.readBigUInt64BE(0),
-      flags: NativeHeader.flags(two, 0)
-    }
-    assert.strictEqual(essence(merge(mergeAll([a], format), relayed, 3)), expected)
-  }, { arbitrary: { runs: 500 } })
+  it.prop(
+    "how three versions are grouped and ordered does not matter",
+    [AnyVersion, AnyVersion, AnyVersion, Format],
+    ([a, b, c, format]) => {
+      const expected = essence(mergeAll([a, b, c], format))
+      for (const order of [
+        [a, c, b],
+        [b, a, c],
+        [b, c, a],
+        [c, a, b],
+        [c, b, a]
+      ]) {
+        assert.strictEqual(essence(mergeAll(order, format)), expected)
+      }
+      // The result of two, sent on by another instance in the current format, against the third.
+      const two = mergeAll([b, c], format)!
+      const relayed: Version = {
+        value: two.subarray(24).toString("hex"),
+        timestampNano: two.readBigUInt64BE(0),
+        flags: NativeHeader.flags(two, 0)
+      }
+      assert.strictEqual(essence(merge(mergeAll([a], format), relayed, 3)), expected)
+    },
+    { arbitrary: { runs: 500 } }
+  )
 
-  it.prop("a version that was merged already changes nothing, and nothing is written", [AnyVersion, AnyVersion, Format], ([a, b, format]) => {
-    const merged = mergeAll([a, b], format)
-    assert.strictEqual(merge(merged, a, format), merged)
-    assert.strictEqual(merge(merged, b, format), merged)
-  }, { arbitrary: { runs: 500 } })
+  it.prop(
+    "a version that was merged already changes nothing, and nothing is written",
+    [AnyVersion, AnyVersion, Format],
+    ([a, b, format]) => {
+      const merged = mergeAll([a, b], format)
+      assert.strictEqual(merge(merged, a, format), merged)
+      assert.strictEqual(merge(merged, b, format), merged)
+    },
+    { arbitrary: { runs: 500 } }
+  )
 })

@@ -13,7 +13,10 @@ describe("NotYetSupported", () => {
       ...settings,
       http: { address: ":8500" }
     })
-    assert.deepStrictEqual(refused.map((line) => line.split(": ")[0]), ["http.address"])
+    assert.deepStrictEqual(
+      refused.map((line) => line.split(": ")[0]),
+      ["http.address"]
+    )
   })
 
   it("with only_once there would be no HTTP server anyway", () => {
@@ -21,7 +24,16 @@ describe("NotYetSupported", () => {
   })
 
   it("names once what the file has and what has no effect yet", () => {
-    const explicit = [["health", "start", "interval"], ["health", "start", "warn_duration"], ["lmdb_scrape_smaps"], ["instance"], ["lmdbs", "a", "dbi_options", "x"]]
-    assert.deepStrictEqual(withoutEffectYet(explicit).map((line) => line.split(": ")[0]), ["lmdb_scrape_smaps", "health"])
+    const explicit = [
+      ["health", "start", "interval"],
+      ["health", "start", "warn_duration"],
+      ["lmdb_scrape_smaps"],
+      ["instance"],
+      ["lmdbs", "a", "dbi_options", "x"]
+    ]
+    assert.deepStrictEqual(
+      withoutEffectYet(explicit).map((line) => line.split(": ")[0]),
+      ["lmdb_scrape_smaps", "health"]
+    )
   })
 })

@@ -31,42 +31,68 @@ const parsed = (name: string): SnapshotName.SnapshotName => {
 
 describe("SnapshotName", () => {
   it.effect("reads each golden name, or passes it over", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const table = yield* names
       for (const expected of table.names) {
         const actual = SnapshotName.parse(expected.name)
         assert.strictEqual(actual !== undefined, expected.valid, expected.name)
         if (actual === undefined) continue
         assert.deepStrictEqual(
-          [actual.database, actual.instance, actual.timestampText, actual.generation, actual.extras, actual.extension, actual.text],
           [
-            expected.database, expected.instance, expected.timestamp, expected.generation, expected.extra, expected.extension, expected.name
+            actual.database,
+            actual.instance,
+            actual.timestampText,
+            actual.generation,
+            actual.extras,
+            actual.extension,
+            actual.text
+          ],
+          [
+            expected.database,
+            expected.instance,
+            expected.timestamp,
+            expected.generation,
+            expected.extra,
+            expected.extension,
+            expected.name
           ],
           expected.name
         )
         const nano = NanoTimestamp.isUnsigned64(actual.timestampNano) ? String(actual.timestampNano) : null
         assert.strictEqual(nano, expected.timestampNano, expected.name)
-        assert.strictEqual(actual.database === table.database ? table.database : null, expected.belongsTo, expected.name)
+        assert.strictEqual(
+          actual.database === table.database ? table.database : null,
+          expected.belongsTo,
+          expected.name
+        )
       }
-    }))
+    })
+  )
 
   it.effect("replaces what an instance's name may not hold, one sign for each character", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       for (const { configured, instance } of (yield* names).instanceNames) {
         assert.strictEqual(SnapshotName.instanceText(configured), instance ?? "", configured)
       }
       assert.strictEqual(SnapshotName.instanceText("a😀b"), "a-b")
-    }))
+    })
+  )
 
   it("writes what it reads", () => {
-    const text = SnapshotName.format({ database: "main", instance: "vec-a", timestampNano: 1709251199025665456n, extension: "pb.gz" })
+    const text = SnapshotName.format({
+      database: "main",
+      instance: "vec-a",
+      timestampNano: 1709251199025665456n,
+      extension: "pb.gz"
+    })
     assert.strictEqual(text, "main__vec-a__20240229-235959-025665456__GX.pb.gz")
     assert.strictEqual(parsed(text).timestampNano, 1709251199025665456n)
     assert.isTrue(text.startsWith(SnapshotName.listingPrefix("main")))
   })
 
   it("knows the container by the extension, and the other way round", () => {
-    for (const kind of ["gzip", "zstd"] as const) assert.strictEqual(SnapshotName.kind(SnapshotName.extensionOf(kind)), kind)
+    for (const kind of ["gzip", "zstd"] as const)
+      assert.strictEqual(SnapshotName.kind(SnapshotName.extensionOf(kind)), kind)
     assert.strictEqual(SnapshotName.kind("pb"), undefined)
   })
 

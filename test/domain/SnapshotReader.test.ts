@@ -19,7 +19,9 @@ const problemOf = (message: Uint8Array, ...sizes: ReadonlyArray<number>): string
 
 /** A varint of `bytes` bytes, longer than needed. */
 const padded = (value: number, bytes: number): string =>
-  Buffer.from(Array.from({ length: bytes }, (_, i) => (value / 128 ** i & 0x7f) | (i < bytes - 1 ? 0x80 : 0))).toString("hex")
+  Buffer.from(
+    Array.from({ length: bytes }, (_, i) => ((value / 128 ** i) & 0x7f) | (i < bytes - 1 ? 0x80 : 0))
+  ).toString("hex")
 
 const varint = (value: bigint): string => {
   let text = ""
@@ -77,10 +79,14 @@ describe("SnapshotReader", () => {
       }
       if (event !== Event.Batch) continue
       batches.push([reader.batch.bytes === chunk, reader.batch.count])
-      for (let i = 0; i < reader.batch.count; i++) assert.strictEqual(entryOf(reader.batch, i).timestampNano, BigInt(++last))
+      for (let i = 0; i < reader.batch.count; i++)
+        assert.strictEqual(entryOf(reader.batch, i).timestampNano, BigInt(++last))
     }
     assert.strictEqual(last, 9_999)
-    assert.deepStrictEqual(batches.filter(([inChunk]) => !inChunk), [[false, 1]])
+    assert.deepStrictEqual(
+      batches.filter(([inChunk]) => !inChunk),
+      [[false, 1]]
+    )
     assert.strictEqual(Math.max(...batches.map(([, count]) => count)), 4_096)
   })
 
@@ -155,7 +161,9 @@ describe("SnapshotReader", () => {
   it("flags of two bytes, the second like the tag of a timestamp, are no timestamp", () => {
     const message = hex("1a12 1210 0a016b 208019 2001200120012001 2001")
     for (const size of [1, message.length]) {
-      assert.deepStrictEqual(decode(message, size).dbis[0]!.entries, [{ key: "6b", value: "", timestampNano: 0n, flags: 1 }])
+      assert.deepStrictEqual(decode(message, size).dbis[0]!.entries, [
+        { key: "6b", value: "", timestampNano: 0n, flags: 1 }
+      ])
     }
   })
 

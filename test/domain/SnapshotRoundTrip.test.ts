@@ -1,4 +1,7 @@
-/** Against an independent codec: what either side writes, the other reads the same. And against ourselves: chunks, truncation, flipped bits. */
+/**
+ * Against an independent codec: what either side writes, the other reads the same. And against ourselves: chunks,
+ * truncation, flipped bits.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import protobuf from "protobufjs"
@@ -8,7 +11,9 @@ import { cut, decode, decodeChunks, type DecodedSnapshot, encode } from "./Decod
 import * as SnapshotArbitrary from "./SnapshotArbitrary.ts"
 
 // Name and transform as bytes, which is the same on the wire: names are not always UTF-8.
-const Snapshot = protobuf.parse(`
+const Snapshot = protobuf
+  .parse(
+    `
   syntax = "proto3";
   message Snapshot {
     uint32 formatVersion = 1;
@@ -37,26 +42,32 @@ const Snapshot = protobuf.parse(`
     fixed64 timestampNano = 3;
     uint32 flags = 4;
   }
-`).root.lookupType("Snapshot")
+`
+  )
+  .root.lookupType("Snapshot")
 
 /** By field numbers, entries' flags after their timestamp: as 0.2 and 0.3 wrote. */
 const encodeElsewhere = (snapshot: DecodedSnapshot): Uint8Array =>
-  new Uint8Array(Snapshot.encode(Snapshot.fromObject({
-    formatVersion: snapshot.formatVersion,
-    compatVersion: snapshot.compatVersion,
-    meta: Object.fromEntries(Object.entries(snapshot.meta).map(([field, value]) => [field, String(value)])),
-    databases: snapshot.dbis.map(({ entries, flags, name, transform }) => ({
-      name: Buffer.from(DbiName.toBytes(name)),
-      flags: String(flags),
-      transform,
-      entries: entries.map((entry) => ({
-        key: Buffer.from(entry.key, "hex"),
-        value: Buffer.from(entry.value, "hex"),
-        timestampNano: String(entry.timestampNano),
-        flags: entry.flags
-      }))
-    }))
-  })).finish())
+  new Uint8Array(
+    Snapshot.encode(
+      Snapshot.fromObject({
+        formatVersion: snapshot.formatVersion,
+        compatVersion: snapshot.compatVersion,
+        meta: Object.fromEntries(Object.entries(snapshot.meta).map(([field, value]) => [field, String(value)])),
+        databases: snapshot.dbis.map(({ entries, flags, name, transform }) => ({
+          name: Buffer.from(DbiName.toBytes(name)),
+          flags: String(flags),
+          transform,
+          entries: entries.map((entry) => ({
+            key: Buffer.from(entry.key, "hex"),
+            value: Buffer.from(entry.value, "hex"),
+            timestampNano: String(entry.timestampNano),
+            flags: entry.flags
+          }))
+        }))
+      })
+    ).finish()
+  )
 
 interface Elsewhere {
   readonly formatVersion: number
@@ -66,7 +77,12 @@ interface Elsewhere {
     readonly name: string
     readonly flags: string
     readonly transform: string
-    readonly entries: ReadonlyArray<{ readonly key: string; readonly value: string; readonly timestampNano: string; readonly flags: number }>
+    readonly entries: ReadonlyArray<{
+      readonly key: string
+      readonly value: string
+      readonly timestampNano: string
+      readonly flags: number
+    }>
   }>
 }
 
@@ -74,22 +90,40 @@ const hexOf = (base64: string): string => Buffer.from(base64, "base64").toString
 
 const decodeElsewhere = (message: Uint8Array): DecodedSnapshot => {
   const { compatVersion, databases, formatVersion, meta } = Snapshot.toObject(Snapshot.decode(message), {
-    defaults: true, longs: String, bytes: String
+    defaults: true,
+    longs: String,
+    bytes: String
   }) as Elsewhere
-  const { databaseName = "", fromLmdbTxnID = "0", generationID = "", hostname = "", instanceID = "", lmdbTxnID = "0", timestampNano = "0" } = meta ?? {}
+  const {
+    databaseName = "",
+    fromLmdbTxnID = "0",
+    generationID = "",
+    hostname = "",
+    instanceID = "",
+    lmdbTxnID = "0",
+    timestampNano = "0"
+  } = meta ?? {}
   return {
     formatVersion,
     compatVersion,
     meta: {
-      generationID, instanceID, hostname, databaseName,
-      lmdbTxnID: BigInt(lmdbTxnID), timestampNano: BigInt(timestampNano), fromLmdbTxnID: BigInt(fromLmdbTxnID)
+      generationID,
+      instanceID,
+      hostname,
+      databaseName,
+      lmdbTxnID: BigInt(lmdbTxnID),
+      timestampNano: BigInt(timestampNano),
+      fromLmdbTxnID: BigInt(fromLmdbTxnID)
     },
     dbis: databases.map(({ entries, flags, name, transform }) => ({
       name: DbiName.fromBytes(Buffer.from(name, "base64")),
       flags: BigInt(flags),
       transform,
       entries: entries.map((entry) => ({
-        key: hexOf(entry.key), value: hexOf(entry.value), timestampNano: BigInt(entry.timestampNano), flags: entry.flags
+        key: hexOf(entry.key),
+        value: hexOf(entry.value),
+        timestampNano: BigInt(entry.timestampNano),
+        flags: entry.flags
       }))
     }))
   }
@@ -109,7 +143,13 @@ const small: DecodedSnapshot = {
   formatVersion: 3,
   compatVersion: 1,
   meta: {
-    generationID: "GX", instanceID: "a", hostname: "h", databaseName: "main", lmdbTxnID: 300n, timestampNano: 1n << 63n, fromLmdbTxnID: 1n
+    generationID: "GX",
+    instanceID: "a",
+    hostname: "h",
+    databaseName: "main",
+    lmdbTxnID: 300n,
+    timestampNano: 1n << 63n,
+    fromLmdbTxnID: 1n
   },
   dbis: [
     {
@@ -131,15 +171,23 @@ describe("snapshots", () => {
     assert.deepStrictEqual(decodeElsewhere(encode(snapshot)), snapshot)
   })
 
-  it.prop("what protobufjs writes, we read the same, whatever the chunks", [SnapshotArbitrary.snapshot, SnapshotArbitrary.chunkSizes], ([snapshot, sizes]) => {
-    assert.deepStrictEqual(decode(encodeElsewhere(snapshot), ...sizes), snapshot)
-  })
+  it.prop(
+    "what protobufjs writes, we read the same, whatever the chunks",
+    [SnapshotArbitrary.snapshot, SnapshotArbitrary.chunkSizes],
+    ([snapshot, sizes]) => {
+      assert.deepStrictEqual(decode(encodeElsewhere(snapshot), ...sizes), snapshot)
+    }
+  )
 
-  it.prop("what we write, we read the same, whatever the chunks", [SnapshotArbitrary.snapshot, SnapshotArbitrary.chunkSizes], ([snapshot, sizes]) => {
-    const message = encode(snapshot)
-    assert.deepStrictEqual(decode(message), snapshot)
-    assert.deepStrictEqual(decode(message, ...sizes), snapshot)
-  })
+  it.prop(
+    "what we write, we read the same, whatever the chunks",
+    [SnapshotArbitrary.snapshot, SnapshotArbitrary.chunkSizes],
+    ([snapshot, sizes]) => {
+      const message = encode(snapshot)
+      assert.deepStrictEqual(decode(message), snapshot)
+      assert.deepStrictEqual(decode(message, ...sizes), snapshot)
+    }
+  )
 
   it("cut off at any byte, it is corrupt, or a shorter snapshot when that ends between two fields", () => {
     for (const message of [encode(small), encodeElsewhere(small)]) {
@@ -157,10 +205,12 @@ describe("snapshots", () => {
   it.prop(
     "with any bits flipped, it is corrupt or another valid snapshot, and the same whatever the chunks",
     [
-      Schema.Array(Schema.Struct({
-        at: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 100_000 })),
-        bits: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 255 }))
-      })).check(Schema.isMinLength(1), Schema.isMaxLength(6)),
+      Schema.Array(
+        Schema.Struct({
+          at: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 100_000 })),
+          bits: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 255 }))
+        })
+      ).check(Schema.isMinLength(1), Schema.isMaxLength(6)),
       SnapshotArbitrary.chunkSizes
     ],
     ([flips, sizes]) => {

@@ -3,9 +3,19 @@ import * as DbiFlags from "../../src/domain/DbiFlags.ts"
 import * as DbiName from "../../src/domain/DbiName.ts"
 import * as EntryBatch from "../../src/domain/EntryBatch.ts"
 import { KeyLayout } from "../../src/domain/KeyLayout.ts"
-import { type DbiHead, nativeDbiRefusal, shadowDbiRefusal, SnapshotRefused, versionRefusal } from "../../src/domain/SnapshotRules.ts"
+import {
+  type DbiHead,
+  nativeDbiRefusal,
+  shadowDbiRefusal,
+  SnapshotRefused,
+  versionRefusal
+} from "../../src/domain/SnapshotRules.ts"
 
-const dbi = (flags: number, transform = "", name = "x"): DbiHead => ({ name: DbiName.fromText(name), flags: BigInt(flags), transform })
+const dbi = (flags: number, transform = "", name = "x"): DbiHead => ({
+  name: DbiName.fromText(name),
+  flags: BigInt(flags),
+  transform
+})
 const dupsort = "dupsort_hack_v1"
 const plainSettings = { exists: false, overrideCreateFlags: undefined, dupsortHack: false }
 const allSettings = { exists: true, overrideCreateFlags: 0, dupsortHack: true }
@@ -28,10 +38,23 @@ const checkKeys = (head: DbiHead, ...groups: ReadonlyArray<ReadonlyArray<string>
 
 describe("versions", () => {
   it("format 1 and later are read, 0 is not; compatVersion decides about newer ones", () => {
-    for (const [format, compat] of [[1, 0], [2, 0], [3, 1], [3, 3], [4, 0], [4_294_967_295, 3]] as const) {
+    for (const [format, compat] of [
+      [1, 0],
+      [2, 0],
+      [3, 1],
+      [3, 3],
+      [4, 0],
+      [4_294_967_295, 3]
+    ] as const) {
       assert.strictEqual(versionRefusal(format, compat), undefined)
     }
-    for (const [format, compat] of [[0, 0], [0, 3], [1, 4], [3, 4], [4, 4_294_967_295]] as const) {
+    for (const [format, compat] of [
+      [0, 0],
+      [0, 3],
+      [1, 4],
+      [3, 4],
+      [4, 4_294_967_295]
+    ] as const) {
       assert.isString(versionRefusal(format, compat))
     }
   })
@@ -40,7 +63,8 @@ describe("versions", () => {
 describe("DBIs in native mode", () => {
   it("must be plain and have a name", () => {
     assert.strictEqual(nativeDbiRefusal(dbi(0)), undefined)
-    for (const flags of [2, 4, 8, 0x10, 0x80]) assert.match(nativeDbiRefusal(dbi(flags))!, /native mode does not support/)
+    for (const flags of [2, 4, 8, 0x10, 0x80])
+      assert.match(nativeDbiRefusal(dbi(flags))!, /native mode does not support/)
     assert.isString(nativeDbiRefusal({ ...dbi(0), flags: 1n << 63n }))
     assert.match(nativeDbiRefusal(dbi(0, "rot13"))!, /"rot13"/)
     assert.match(nativeDbiRefusal(dbi(0, "", ""))!, /no name/)
@@ -93,9 +117,25 @@ describe("KeyLayout", () => {
   })
 
   it("dupsort keys hold the key, a separator, part of the value, and the key's length", () => {
-    checkKeys(dbi(DbiFlags.DUPSORT, dupsort), ["k\0\0\0\0value\x01", "key\0\0\0\0\x03"], [`${"k".repeat(255)}\0\0\0\0v\xff`])
-    for (const key of ["\x01", "k\0\0\0\x01", "k\0\0\0\0v\x02", "k\0\0\x01\0v\x01", "\0\0\0\0v\0", "k\0\0\0\0v\xff", "k\0\0\0\x01v\x01"]) {
-      assert.throws(() => checkKeys(dbi(DbiFlags.DUPSORT, dupsort), [key]), /layout of dupsort_hack_v1/, JSON.stringify(key))
+    checkKeys(
+      dbi(DbiFlags.DUPSORT, dupsort),
+      ["k\0\0\0\0value\x01", "key\0\0\0\0\x03"],
+      [`${"k".repeat(255)}\0\0\0\0v\xff`]
+    )
+    for (const key of [
+      "\x01",
+      "k\0\0\0\x01",
+      "k\0\0\0\0v\x02",
+      "k\0\0\x01\0v\x01",
+      "\0\0\0\0v\0",
+      "k\0\0\0\0v\xff",
+      "k\0\0\0\x01v\x01"
+    ]) {
+      assert.throws(
+        () => checkKeys(dbi(DbiFlags.DUPSORT, dupsort), [key]),
+        /layout of dupsort_hack_v1/,
+        JSON.stringify(key)
+      )
     }
   })
 })

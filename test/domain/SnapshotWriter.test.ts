@@ -10,15 +10,32 @@ const Size = Schema.Literals([0, 1, 5, 127, 128, 129, 200, 16_383, 16_384, 100_0
 
 describe("SnapshotWriter", () => {
   it("writes versions, then meta in the reference's order, and leaves out what is empty or zero", () => {
-    const head = snapshotHead({ formatVersion: 3, compatVersion: 1 }, {
-      generationID: "G", instanceID: "i", hostname: "h", databaseName: "d", lmdbTxnID: 300n, timestampNano: 258n, fromLmdbTxnID: 1n
-    })
+    const head = snapshotHead(
+      { formatVersion: 3, compatVersion: 1 },
+      {
+        generationID: "G",
+        instanceID: "i",
+        hostname: "h",
+        databaseName: "d",
+        lmdbTxnID: 300n,
+        timestampNano: 258n,
+        fromLmdbTxnID: 1n
+      }
+    )
     assert.strictEqual(hex(head), "08032001121a0a01471201691a01683a016420ac022902010000000000004001")
     assert.strictEqual(hex(snapshotHead({ formatVersion: 3, compatVersion: 0 }, SnapshotMeta.empty)), "0803")
   })
 
   it("leaves out a negative transaction id", () => {
-    assert.strictEqual(hex(snapshotHead({ formatVersion: 0, compatVersion: 0 }, { ...SnapshotMeta.empty, lmdbTxnID: -1n, fromLmdbTxnID: -5n })), "")
+    assert.strictEqual(
+      hex(
+        snapshotHead(
+          { formatVersion: 0, compatVersion: 0 },
+          { ...SnapshotMeta.empty, lmdbTxnID: -1n, fromLmdbTxnID: -5n }
+        )
+      ),
+      ""
+    )
   })
 
   it("a DBI's length may pass 2 and 4 GiB; one that says nothing is not written", () => {
@@ -43,7 +60,13 @@ describe("SnapshotWriter", () => {
 
   it.prop(
     "counts what it then writes, in a buffer that grows or is another one",
-    [Size, Size, Schema.Literals([0, 1, 0x8000_0000, 0xffff_ffff]), Schema.Literals([0, 1, 0x8000_0000]), Schema.Literals([0, 1, 128, 0xffff_ffff])],
+    [
+      Size,
+      Size,
+      Schema.Literals([0, 1, 0x8000_0000, 0xffff_ffff]),
+      Schema.Literals([0, 1, 0x8000_0000]),
+      Schema.Literals([0, 1, 128, 0xffff_ffff])
+    ],
     ([keyLength, valueLength, high, low, flags]) => {
       const encoder = new EntryEncoder(new Uint8Array(16))
       const key = new Uint8Array(keyLength).fill(1)

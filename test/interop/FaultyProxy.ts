@@ -1,4 +1,7 @@
-/** Stands before a server on 127.0.0.1 and passes requests on as they are, or does to them what a bad network or a sick server does. */
+/**
+ * Stands before a server on 127.0.0.1 and passes requests on as they are, or does to them what a bad network or a sick
+ * server does.
+ */
 import { Effect } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- raw requests and sockets: what is broken here is HTTP itself
 import * as http from "node:http"
@@ -30,7 +33,7 @@ const pass = (port: number, request: http.IncomingMessage, response: http.Server
   request.pipe(onward)
 }
 
-export const make = Effect.fnUntraced(function*(port: number) {
+export const make = Effect.fnUntraced(function* (port: number) {
   let fault: Fault = "none"
   let faults = 0
   const server = yield* serve((request, response) => {

@@ -5,11 +5,13 @@ import { Effect, FileSystem } from "effect"
 import * as Application from "../servers/Application.ts"
 import { folderBucket, nativeFile, quick, run } from "../servers/Daemon.ts"
 
-const temporaryFolder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped({ prefix: "bad-config-" }))
+const temporaryFolder = Effect.flatMap(FileSystem.FileSystem, (fs) =>
+  fs.makeTempDirectoryScoped({ prefix: "bad-config-" })
+)
 
 layer(NodeServices.layer, { excludeTestServices: true })("a configuration that cannot work", (it) => {
   it.effect("with five mistakes is refused with 2, and all five are named by key path, value and what is allowed", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* temporaryFolder
       const { code, text } = yield* run({
@@ -38,37 +40,46 @@ storage:
       // For people, not for us.
       assert.notMatch(text, /^\s+at /m)
       assert.deepStrictEqual(yield* fs.readDirectory(folder), [])
-    }))
+    })
+  )
 
   it.effect("that is not there is refused with 2, and the file is named", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const { code, text } = yield* run({ args: ["sync", "-c", `${folder}/nowhere.yaml`], config: "" })
       assert.strictEqual(code, 2, text)
       assert.include(text, `${folder}/nowhere.yaml`)
-    }))
+    })
+  )
 
-  it.effect("with one LMDB under two names is refused, by path, symbolic link, hard link or folder, and the LMDB stays as it was", () =>
-    Effect.gen(function*() {
-      const fs = yield* FileSystem.FileSystem
-      const folder = yield* temporaryFolder
-      const path = `${folder}/main.lmdb`
-      const application = yield* Application.open(path)
-      yield* application.put("a", "1", 1n)
-      yield* fs.symlink(path, `${folder}/link.lmdb`)
-      yield* fs.link(path, `${folder}/hard.lmdb`)
-      yield* fs.symlink(folder, `${folder}/elsewhere`)
-      const before = yield* application.send({ do: "list", dbi: "records" })
-      for (const other of [path, `${folder}/link.lmdb`, `${folder}/hard.lmdb`, `${folder}/elsewhere/main.lmdb`]) {
-        const { code, text } = yield* run({
-          args: ["sync"],
-          config: { ...quick, lmdbs: { one: nativeFile(path), two: nativeFile(other) }, storage: folderBucket(`${folder}/bucket`) }
-        })
-        assert.oneOf(code, [1, 2], text)
-        assert.match(text, /is the same data file as|the same as/)
-        assert.match(text, /one[\s\S]*two|two[\s\S]*one/)
-        assert.match(text, /own path|once only/)
-      }
-      assert.deepStrictEqual(yield* application.send({ do: "list", dbi: "records" }), before)
-    }))
+  it.effect(
+    "with one LMDB under two names is refused, by path, symbolic link, hard link or folder, and the LMDB stays as it was",
+    () =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const folder = yield* temporaryFolder
+        const path = `${folder}/main.lmdb`
+        const application = yield* Application.open(path)
+        yield* application.put("a", "1", 1n)
+        yield* fs.symlink(path, `${folder}/link.lmdb`)
+        yield* fs.link(path, `${folder}/hard.lmdb`)
+        yield* fs.symlink(folder, `${folder}/elsewhere`)
+        const before = yield* application.send({ do: "list", dbi: "records" })
+        for (const other of [path, `${folder}/link.lmdb`, `${folder}/hard.lmdb`, `${folder}/elsewhere/main.lmdb`]) {
+          const { code, text } = yield* run({
+            args: ["sync"],
+            config: {
+              ...quick,
+              lmdbs: { one: nativeFile(path), two: nativeFile(other) },
+              storage: folderBucket(`${folder}/bucket`)
+            }
+          })
+          assert.oneOf(code, [1, 2], text)
+          assert.match(text, /is the same data file as|the same as/)
+          assert.match(text, /one[\s\S]*two|two[\s\S]*one/)
+          assert.match(text, /own path|once only/)
+        }
+        assert.deepStrictEqual(yield* application.send({ do: "list", dbi: "records" }), before)
+      })
+  )
 })

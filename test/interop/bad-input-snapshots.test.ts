@@ -7,72 +7,102 @@ import * as Application from "../servers/Application.ts"
 import { type Daemon, folderBucket, nativeFile, quick, start } from "../servers/Daemon.ts"
 import { eventually } from "../servers/Eventually.ts"
 
-const temporaryFolder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped({ prefix: "bad-snapshots-" }))
+const temporaryFolder = Effect.flatMap(FileSystem.FileSystem, (fs) =>
+  fs.makeTempDirectoryScoped({ prefix: "bad-snapshots-" })
+)
 
 /** Of that second. */
-const nameOf = (instance: string, second: number) => `main__${instance}__20250101-0000${String(second).padStart(2, "0")}-000000000__GX.pb.gz`
+const nameOf = (instance: string, second: number) =>
+  `main__${instance}__20250101-0000${String(second).padStart(2, "0")}-000000000__GX.pb.gz`
 
 const flipped = (bytes: Uint8Array) => bytes.map((byte, i) => (i === bytes.length >> 1 ? byte ^ 0x10 : byte))
 const truncated = (bytes: Uint8Array) => bytes.subarray(0, bytes.length - 100)
 const tooLong = (bytes: Uint8Array) => Uint8Array.from([...bytes, ...Buffer.from("more than was sent")])
 
 /** As `mv` would put it there: never seen half. */
-const drop = Effect.fnUntraced(function*(bucket: string, name: string, bytes: Uint8Array) {
+const drop = Effect.fnUntraced(function* (bucket: string, name: string, bytes: Uint8Array) {
   const fs = yield* FileSystem.FileSystem
   yield* fs.writeFile(`${bucket}/${name}.tmp`, bytes)
   yield* fs.rename(`${bucket}/${name}.tmp`, `${bucket}/${name}`)
 })
 
-const asides = (daemon: Daemon) => daemon.log.filter(({ msg }) => msg.startsWith("Set a snapshot aside")).map(({ snapshot_name }) => snapshot_name)
+const asides = (daemon: Daemon) =>
+  daemon.log.filter(({ msg }) => msg.startsWith("Set a snapshot aside")).map(({ snapshot_name }) => snapshot_name)
 
 const merged = (daemon: Daemon, instance: string, second: number) =>
-  daemon.logged("Loaded remote update", (line) =>
-    line["snapshot_instance"] === instance && String(line["timestamp"]).includes(`-0000${String(second).padStart(2, "0")}-`))
+  daemon.logged(
+    "Loaded remote update",
+    (line) =>
+      line["snapshot_instance"] === instance &&
+      String(line["timestamp"]).includes(`-0000${String(second).padStart(2, "0")}-`)
+  )
 
 layer(NodeServices.layer, { excludeTestServices: true })("a bucket", (it) => {
-  it.effect("with truncated, bit-flipped, over-long and unknown snapshots: each is set aside once, the next-newest of its instance is used", () =>
-    Effect.gen(function*() {
-      const fs = yield* FileSystem.FileSystem
-      const folder = yield* temporaryFolder
-      const bucket = `${folder}/bucket`
-      yield* fs.makeDirectory(bucket)
-      const big = yield* read("ok/native-pdns.pb.gz")
-      const spoilt = { truncated: truncated(big), flipped: flipped(big), toolong: tooLong(big), newer: yield* read("bad/format-4-compat-4.pb.gz") }
-      const old = { truncated: "v1-native", flipped: "v2-native", toolong: "v3-old-native", newer: "native-small" }
-      for (const [instance, bytes] of Object.entries(spoilt)) {
-        yield* drop(bucket, nameOf(instance, 1), yield* read(`ok/${old[instance as keyof typeof old]}.pb.gz`))
-        yield* drop(bucket, nameOf(instance, 2), bytes)
-      }
-      yield* drop(bucket, nameOf("good", 1), yield* read("ok/native-empty-dbis.pb.gz"))
-      const path = `${folder}/db/main.lmdb`
-      const daemon = yield* start({
-        args: ["receive"],
-        config: { ...quick, lmdbs: { main: nativeFile(path, { create: true, map_size: "8MB" }) }, storage: folderBucket(bucket) }
-      })
-      yield* daemon.logged("Ready")
-      for (const instance of [...Object.keys(spoilt), "good"]) yield* merged(daemon, instance, 1)
-      const application = yield* Application.open(path, 8 * Application.megabyte)
-      for (const [dbi, entries] of [["native8", 6], ["nat", 7], ["plcvd", 16]] as const) {
-        assert.lengthOf((yield* application.send({ do: "list", dbi })).entries, entries, dbi)
-      }
-      for (const instance of Object.keys(spoilt)) {
-        const { error, level } = yield* daemon.logged("Set a snapshot aside", (line) => line["snapshot_name"] === nameOf(instance, 2))
-        assert.strictEqual(level, "error")
-        assert.match(error!, instance === "newer" ? /refused/ : /corrupt/)
-      }
+  it.effect(
+    "with truncated, bit-flipped, over-long and unknown snapshots: each is set aside once, the next-newest of its instance is used",
+    () =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const folder = yield* temporaryFolder
+        const bucket = `${folder}/bucket`
+        yield* fs.makeDirectory(bucket)
+        const big = yield* read("ok/native-pdns.pb.gz")
+        const spoilt = {
+          truncated: truncated(big),
+          flipped: flipped(big),
+          toolong: tooLong(big),
+          newer: yield* read("bad/format-4-compat-4.pb.gz")
+        }
+        const old = { truncated: "v1-native", flipped: "v2-native", toolong: "v3-old-native", newer: "native-small" }
+        for (const [instance, bytes] of Object.entries(spoilt)) {
+          yield* drop(bucket, nameOf(instance, 1), yield* read(`ok/${old[instance as keyof typeof old]}.pb.gz`))
+          yield* drop(bucket, nameOf(instance, 2), bytes)
+        }
+        yield* drop(bucket, nameOf("good", 1), yield* read("ok/native-empty-dbis.pb.gz"))
+        const path = `${folder}/db/main.lmdb`
+        const daemon = yield* start({
+          args: ["receive"],
+          config: {
+            ...quick,
+            lmdbs: { main: nativeFile(path, { create: true, map_size: "8MB" }) },
+            storage: folderBucket(bucket)
+          }
+        })
+        yield* daemon.logged("Ready")
+        for (const instance of [...Object.keys(spoilt), "good"]) yield* merged(daemon, instance, 1)
+        const application = yield* Application.open(path, 8 * Application.megabyte)
+        for (const [dbi, entries] of [
+          ["native8", 6],
+          ["nat", 7],
+          ["plcvd", 16]
+        ] as const) {
+          assert.lengthOf((yield* application.send({ do: "list", dbi })).entries, entries, dbi)
+        }
+        for (const instance of Object.keys(spoilt)) {
+          const { error, level } = yield* daemon.logged(
+            "Set a snapshot aside",
+            (line) => line["snapshot_name"] === nameOf(instance, 2)
+          )
+          assert.strictEqual(level, "error")
+          assert.match(error!, instance === "newer" ? /refused/ : /corrupt/)
+        }
 
-      // A newer one that is good, and a bad one that is replaced by a good one of the same name, are taken.
-      yield* drop(bucket, nameOf("truncated", 3), big)
-      yield* merged(daemon, "truncated", 3)
-      yield* drop(bucket, nameOf("flipped", 2), big)
-      yield* merged(daemon, "flipped", 2)
-      assert.sameMembers(asides(daemon), Object.keys(spoilt).map((instance) => nameOf(instance, 2)))
-      yield* daemon.signal("SIGTERM")
-      assert.strictEqual(yield* daemon.ended, 0)
-    }))
+        // A newer one that is good, and a bad one that is replaced by a good one of the same name, are taken.
+        yield* drop(bucket, nameOf("truncated", 3), big)
+        yield* merged(daemon, "truncated", 3)
+        yield* drop(bucket, nameOf("flipped", 2), big)
+        yield* merged(daemon, "flipped", 2)
+        assert.sameMembers(
+          asides(daemon),
+          Object.keys(spoilt).map((instance) => nameOf(instance, 2))
+        )
+        yield* daemon.signal("SIGTERM")
+        assert.strictEqual(yield* daemon.ended, 0)
+      })
+  )
 
   it.effect("whose only snapshot is no good: --only-once ends with 1 and names it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* temporaryFolder
       yield* fs.makeDirectory(`${folder}/bucket`)
@@ -81,17 +111,26 @@ layer(NodeServices.layer, { excludeTestServices: true })("a bucket", (it) => {
       yield* application.put("ours", "1", 1n)
       const daemon = yield* start({
         args: ["sync", "--only-once"],
-        config: { ...quick, instance: "ours", lmdbs: { main: nativeFile(`${folder}/main.lmdb`) }, storage: folderBucket(`${folder}/bucket`) }
+        config: {
+          ...quick,
+          instance: "ours",
+          lmdbs: { main: nativeFile(`${folder}/main.lmdb`) },
+          storage: folderBucket(`${folder}/bucket`)
+        }
       })
       assert.strictEqual(yield* daemon.ended, 1)
       assert.deepStrictEqual(asides(daemon), [nameOf("other", 1)])
       // What could go on went on.
-      assert.isDefined(daemon.log.find(({ msg }) => msg === "Stored snapshot"), daemon.text())
+      assert.isDefined(
+        daemon.log.find(({ msg }) => msg === "Stored snapshot"),
+        daemon.text()
+      )
       assert.deepStrictEqual(yield* application.records, { ours: "1" })
-    }))
+    })
+  )
 
   it.effect("in which our own newest snapshot is of a newer version: ends with 1 and stores nothing over it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* temporaryFolder
       yield* fs.makeDirectory(`${folder}/bucket`)
@@ -100,21 +139,32 @@ layer(NodeServices.layer, { excludeTestServices: true })("a bucket", (it) => {
       yield* application.put("ours", "1", 1n)
       const daemon = yield* start({
         args: ["sync"],
-        config: { ...quick, instance: "ours", lmdbs: { main: nativeFile(`${folder}/main.lmdb`) }, storage: folderBucket(`${folder}/bucket`) }
+        config: {
+          ...quick,
+          instance: "ours",
+          lmdbs: { main: nativeFile(`${folder}/main.lmdb`) },
+          storage: folderBucket(`${folder}/bucket`)
+        }
       })
       assert.strictEqual(yield* daemon.ended, 1)
       assert.include(daemon.text(), nameOf("ours", 1))
       assert.deepStrictEqual(yield* fs.readDirectory(`${folder}/bucket`), [nameOf("ours", 1)])
-    }))
+    })
+  )
 
   it.effect("that two instances of one name share: each is warned, and both hold the changes of both", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const folder = yield* temporaryFolder
-      const startOne = Effect.fnUntraced(function*(name: string) {
+      const startOne = Effect.fnUntraced(function* (name: string) {
         const path = `${folder}/${name}.lmdb`
         const application = yield* Application.open(path)
         yield* application.put(name, "before", 1n)
-        const config = { ...quick, instance: "same", lmdbs: { main: nativeFile(path) }, storage: folderBucket(`${folder}/bucket`) }
+        const config = {
+          ...quick,
+          instance: "same",
+          lmdbs: { main: nativeFile(path) },
+          storage: folderBucket(`${folder}/bucket`)
+        }
         const daemon = yield* start({ args: ["sync"], config })
         yield* daemon.logged("Ready")
         return { application, daemon }
@@ -126,12 +176,15 @@ layer(NodeServices.layer, { excludeTestServices: true })("a bucket", (it) => {
       for (const { application, daemon } of [a, b]) {
         yield* eventually(
           "both changes are there",
-          Effect.map(application.records, (records) => (records["a"] === "after" && records["b"] === "after" ? records : undefined)),
+          Effect.map(application.records, (records) =>
+            records["a"] === "after" && records["b"] === "after" ? records : undefined
+          ),
           daemon.text
         )
         const warning = yield* daemon.logged("is the instance name used twice?")
         assert.strictEqual(warning.level, "warning")
         assert.match(String(warning["snapshot_name"]), /^main__same__/)
       }
-    }))
+    })
+  )
 })

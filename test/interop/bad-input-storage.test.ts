@@ -1,4 +1,7 @@
-/** Buckets that cannot be used, or not at the moment: the daemon says so once, goes on, and recovers by itself; nothing is lost. */
+/**
+ * Buckets that cannot be used, or not at the moment: the daemon says so once, goes on, and recovers by itself; nothing
+ * is lost.
+ */
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem, Layer } from "effect"
@@ -15,14 +18,16 @@ import { fullDisk, leftBytes, makeRoom, onFullDisk } from "./Confinement.ts"
 import * as FaultyProxy from "./FaultyProxy.ts"
 import { bucketOf } from "./SwiftBucket.ts"
 
-const temporaryFolder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped({ prefix: "bad-storage-" }))
+const temporaryFolder = Effect.flatMap(FileSystem.FileSystem, (fs) =>
+  fs.makeTempDirectoryScoped({ prefix: "bad-storage-" })
+)
 
 const count = (daemon: Daemon.Daemon, msg: string) => daemon.log.filter((line) => line.msg.startsWith(msg)).length
 
 const installed = await Swift.installed()
 
 /** An application, and the daemon beside it, named alike. */
-const startSide = Effect.fnUntraced(function*(instance: string, storage: object) {
+const startSide = Effect.fnUntraced(function* (instance: string, storage: object) {
   const folder = yield* temporaryFolder
   const path = `${folder}/main.lmdb`
   const application = yield* Application.open(path)
@@ -37,93 +42,116 @@ const startSide = Effect.fnUntraced(function*(instance: string, storage: object)
 type Side = Effect.Success<ReturnType<typeof startSide>>
 
 const arrives = ({ application, daemon }: Side, key: string, value: string) =>
-  eventually(`${key} = ${value} arrives`, Effect.map(application.records, (records) => (records[key] === value ? value : undefined)), daemon.text)
+  eventually(
+    `${key} = ${value} arrives`,
+    Effect.map(application.records, (records) => (records[key] === value ? value : undefined)),
+    daemon.text
+  )
 
 describeWith("an S3 bucket", installed, (folderOfSwift) => {
-  layer(Swift.layer(folderOfSwift).pipe(Layer.provideMerge(NodeServices.layer)), { excludeTestServices: true })((it) => {
-    it.effect("whose server hangs, resets connections, or answers 500 or 503: both daemons go on, say so once an outage, and catch up", () =>
-      Effect.gen(function*() {
-        const proxy = yield* FaultyProxy.make((yield* Swift.Swift).port)
-        const storage = yield* bucketOf("faults", { endpoint_url: proxy.endpoint_url, client_timeout: "1s" })
-        const a = yield* startSide("a", storage)
-        const b = yield* startSide("b", storage)
-        yield* arrives(a, "b", "first")
-        yield* arrives(b, "a", "first")
-        for (const [i, fault] of (["hang", "reset", 500, 503] as const).entries()) {
-          const from = a.daemon.log.length
-          const fromB = b.daemon.log.length
-          yield* proxy.set(fault)
-          yield* a.application.put("a", `during ${fault}`, BigInt(10 + i))
-          const problem = yield* a.daemon.logged("Cannot store a snapshot", undefined, from)
-          assert.include(problem.error!, `bucket "faults" at ${proxy.endpoint_url}`)
-          yield* b.daemon.logged("Cannot list snapshots", undefined, fromB)
-          // A few attempts more, silently.
-          const before = proxy.faults()
-          yield* eventually("there were more attempts", Effect.sync(() => (proxy.faults() > before + 4 ? true : undefined)))
+  layer(Swift.layer(folderOfSwift).pipe(Layer.provideMerge(NodeServices.layer)), { excludeTestServices: true })(
+    (it) => {
+      it.effect(
+        "whose server hangs, resets connections, or answers 500 or 503: both daemons go on, say so once an outage, and catch up",
+        () =>
+          Effect.gen(function* () {
+            const proxy = yield* FaultyProxy.make((yield* Swift.Swift).port)
+            const storage = yield* bucketOf("faults", { endpoint_url: proxy.endpoint_url, client_timeout: "1s" })
+            const a = yield* startSide("a", storage)
+            const b = yield* startSide("b", storage)
+            yield* arrives(a, "b", "first")
+            yield* arrives(b, "a", "first")
+            for (const [i, fault] of (["hang", "reset", 500, 503] as const).entries()) {
+              const from = a.daemon.log.length
+              const fromB = b.daemon.log.length
+              yield* proxy.set(fault)
+              yield* a.application.put("a", `during ${fault}`, BigInt(10 + i))
+              const problem = yield* a.daemon.logged("Cannot store a snapshot", undefined, from)
+              assert.include(problem.error!, `bucket "faults" at ${proxy.endpoint_url}`)
+              yield* b.daemon.logged("Cannot list snapshots", undefined, fromB)
+              // A few attempts more, silently.
+              const before = proxy.faults()
+              yield* eventually(
+                "there were more attempts",
+                Effect.sync(() => (proxy.faults() > before + 4 ? true : undefined))
+              )
+              yield* proxy.set("none")
+              yield* arrives(b, "a", `during ${fault}`)
+              yield* a.daemon.logged("Can store a snapshot again", undefined, from)
+              assert.strictEqual(count(a.daemon, "Cannot store a snapshot"), i + 1, a.daemon.text())
+              assert.isAtMost(count(a.daemon, "Cannot list snapshots"), i + 1, a.daemon.text())
+            }
+            yield* b.application.put("b", "last", 100n)
+            yield* arrives(a, "b", "last")
+          }),
+        180_000
+      )
+
+      it.effect("whose downloads break off in the middle: they are tried again, never taken for corrupt", () =>
+        Effect.gen(function* () {
+          const proxy = yield* FaultyProxy.make((yield* Swift.Swift).port)
+          const a = yield* startSide("a", yield* bucketOf("cut"))
+          yield* a.daemon.logged("Ready")
+          yield* proxy.set("cut")
+          const b = yield* startSide("b", yield* bucketOf("cut", { endpoint_url: proxy.endpoint_url }))
+          const problem = yield* b.daemon.logged("Cannot load a snapshot")
+          assert.match(problem.error!, /main__a__/)
           yield* proxy.set("none")
-          yield* arrives(b, "a", `during ${fault}`)
-          yield* a.daemon.logged("Can store a snapshot again", undefined, from)
-          assert.strictEqual(count(a.daemon, "Cannot store a snapshot"), i + 1, a.daemon.text())
-          assert.isAtMost(count(a.daemon, "Cannot list snapshots"), i + 1, a.daemon.text())
-        }
-        yield* b.application.put("b", "last", 100n)
-        yield* arrives(a, "b", "last")
-      }), 180_000)
+          yield* arrives(b, "a", "first")
+          yield* b.daemon.logged("Can load a snapshot again")
+          assert.strictEqual(count(b.daemon, "Set a snapshot aside"), 0)
+        })
+      )
 
-    it.effect("whose downloads break off in the middle: they are tried again, never taken for corrupt", () =>
-      Effect.gen(function*() {
-        const proxy = yield* FaultyProxy.make((yield* Swift.Swift).port)
-        const a = yield* startSide("a", yield* bucketOf("cut"))
-        yield* a.daemon.logged("Ready")
-        yield* proxy.set("cut")
-        const b = yield* startSide("b", yield* bucketOf("cut", { endpoint_url: proxy.endpoint_url }))
-        const problem = yield* b.daemon.logged("Cannot load a snapshot")
-        assert.match(problem.error!, /main__a__/)
-        yield* proxy.set("none")
-        yield* arrives(b, "a", "first")
-        yield* b.daemon.logged("Can load a snapshot again")
-        assert.strictEqual(count(b.daemon, "Set a snapshot aside"), 0)
-      }))
+      it.effect("that does not exist: an error at once with what to do, and a recovery when it is made", () =>
+        Effect.gen(function* () {
+          const a = yield* startSide("a", yield* bucketOf("missing", { create_bucket: false }))
+          const problem = yield* a.daemon.logged("Cannot list snapshots")
+          assert.strictEqual(problem.level, "error")
+          assert.match(problem.error!, /bucket "missing" at http.*NoSuchBucket.*create_bucket/)
+          // Another instance makes it.
+          const b = yield* startSide("b", yield* bucketOf("missing"))
+          yield* arrives(b, "a", "first")
+          yield* arrives(a, "b", "first")
+          assert.strictEqual(count(a.daemon, "Cannot list snapshots"), 1)
+        })
+      )
 
-    it.effect("that does not exist: an error at once with what to do, and a recovery when it is made", () =>
-      Effect.gen(function*() {
-        const a = yield* startSide("a", yield* bucketOf("missing", { create_bucket: false }))
-        const problem = yield* a.daemon.logged("Cannot list snapshots")
-        assert.strictEqual(problem.level, "error")
-        assert.match(problem.error!, /bucket "missing" at http.*NoSuchBucket.*create_bucket/)
-        // Another instance makes it.
-        const b = yield* startSide("b", yield* bucketOf("missing"))
-        yield* arrives(b, "a", "first")
-        yield* arrives(a, "b", "first")
-        assert.strictEqual(count(a.daemon, "Cannot list snapshots"), 1)
-      }))
-
-    it.effect("with wrong credentials: an error at once that names the key's setting and not the key, and a recovery when the key file is changed", () =>
-      Effect.gen(function*() {
-        const fs = yield* FileSystem.FileSystem
-        const keys = yield* temporaryFolder
-        const right = (yield* bucketOf("keys")).options
-        yield* fs.writeFileString(`${keys}/access`, `${right.access_key}\n`)
-        yield* fs.writeFileString(`${keys}/secret`, "not-the-secret\n")
-        const { access_key: _access, secret_key: _secret, ...options } = right
-        const wrong = { ...options, access_key_file: `${keys}/access`, secret_key_file: `${keys}/secret`, secrets_refresh_interval: "1s" }
-        const a = yield* startSide("a", { type: "s3", options: wrong })
-        const problem = yield* a.daemon.logged("Cannot list snapshots")
-        assert.strictEqual(problem.level, "error")
-        assert.match(problem.error!, /bucket "keys" at http.*secret_key/)
-        yield* fs.writeFileString(`${keys}/secret`, `${right.secret_key}\n`)
-        yield* a.daemon.logged("Stored snapshot")
-        assert.notInclude(a.daemon.text(), "not-the-secret")
-        assert.notInclude(a.daemon.text(), right.secret_key)
-        assert.strictEqual(count(a.daemon, "Cannot list snapshots"), 1)
-      }))
-  })
+      it.effect(
+        "with wrong credentials: an error at once that names the key's setting and not the key, and a recovery when the key file is changed",
+        () =>
+          Effect.gen(function* () {
+            const fs = yield* FileSystem.FileSystem
+            const keys = yield* temporaryFolder
+            const right = (yield* bucketOf("keys")).options
+            yield* fs.writeFileString(`${keys}/access`, `${right.access_key}\n`)
+            yield* fs.writeFileString(`${keys}/secret`, "not-the-secret\n")
+            const { access_key: _access, secret_key: _secret, ...options } = right
+            const wrong = {
+              ...options,
+              access_key_file: `${keys}/access`,
+              secret_key_file: `${keys}/secret`,
+              secrets_refresh_interval: "1s"
+            }
+            const a = yield* startSide("a", { type: "s3", options: wrong })
+            const problem = yield* a.daemon.logged("Cannot list snapshots")
+            assert.strictEqual(problem.level, "error")
+            assert.match(problem.error!, /bucket "keys" at http.*secret_key/)
+            yield* fs.writeFileString(`${keys}/secret`, `${right.secret_key}\n`)
+            yield* a.daemon.logged("Stored snapshot")
+            assert.notInclude(a.daemon.text(), "not-the-secret")
+            assert.notInclude(a.daemon.text(), right.secret_key)
+            assert.strictEqual(count(a.daemon, "Cannot list snapshots"), 1)
+          })
+      )
+    }
+  )
 })
 
 describeWith("a spool", await fullDisk(), () => {
   layer(NodeServices.layer, { excludeTestServices: true })((it) => {
     it.effect("on a full disk: sending and loading wait, each says so once, and both are done when there is room", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
         const folder = yield* temporaryFolder
         for (const name of ["spool", "bucket"]) yield* fs.makeDirectory(`${folder}/${name}`)
@@ -153,9 +181,11 @@ describeWith("a spool", await fullDisk(), () => {
         yield* makeRoom(daemon.pid, `${folder}/spool`)
         yield* daemon.logged("Stored snapshot")
         yield* daemon.logged("Loaded remote update")
-        for (const what of ["Cannot make a snapshot", "Cannot load a snapshot"]) assert.strictEqual(count(daemon, what), 1, daemon.text())
+        for (const what of ["Cannot make a snapshot", "Cannot load a snapshot"])
+          assert.strictEqual(count(daemon, what), 1, daemon.text())
 
-        // The last snapshot sent is kept there only as long as nobody needs the room: these two have not room beside each other.
+        // The last snapshot sent is kept there only as long as nobody needs the room: these two have not room beside
+        // each other.
         const from = daemon.log.length
         yield* application.put("random", randomBytes(600_000), 2n)
         yield* daemon.logged("Stored snapshot", undefined, from)
@@ -167,6 +197,7 @@ describeWith("a spool", await fullDisk(), () => {
         yield* daemon.logged("Loaded remote update", undefined, from)
         yield* daemon.signal("SIGTERM")
         assert.strictEqual(yield* daemon.ended, 0)
-      }))
+      })
+    )
   })
 })

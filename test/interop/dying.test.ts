@@ -1,4 +1,7 @@
-/** Ends that nobody asked for: in the middle of a transaction, without a thread, without a disk. What others have stays as it was. */
+/**
+ * Ends that nobody asked for: in the middle of a transaction, without a thread, without a disk. What others have stays
+ * as it was.
+ */
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
@@ -13,7 +16,7 @@ import { eventually } from "../servers/Eventually.ts"
 import { describeWith } from "../servers/RealServers.ts"
 import { fullDisk, leftBytes, onFullDisk } from "./Confinement.ts"
 
-const makeFolder = Effect.gen(function*() {
+const makeFolder = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const folder = yield* fs.makeTempDirectoryScoped({ prefix: "dying-" })
   yield* fs.makeDirectory(`${folder}/bucket`)
@@ -21,7 +24,7 @@ const makeFolder = Effect.gen(function*() {
 })
 
 /** Puts a snapshot of `main` there whole, as another instance's daemon does. */
-const deliver = Effect.fnUntraced(function*(folder: string, bytes: Uint8Array) {
+const deliver = Effect.fnUntraced(function* (folder: string, bytes: Uint8Array) {
   const fs = yield* FileSystem.FileSystem
   const name = `${folder}/bucket/main__other__20250101-000000-000000000__GX.pb.gz`
   yield* fs.writeFile(`${name}.tmp`, bytes)
@@ -35,8 +38,13 @@ const entriesOf = (path: string) =>
     Effect.provide(LmdbNative.layerWith(optionsOf(path, { create: false })), { local: true })
   )
 
-const configOf = (folder: string, lmdbs: object, settings: object = {}) =>
-  ({ ...Daemon.quick, instance: "ours", lmdbs, storage: Daemon.folderBucket(`${folder}/bucket`), ...settings })
+const configOf = (folder: string, lmdbs: object, settings: object = {}) => ({
+  ...Daemon.quick,
+  instance: "ours",
+  lmdbs,
+  storage: Daemon.folderBucket(`${folder}/bucket`),
+  ...settings
+})
 
 /** In each thread of the command but the first: ends the thread when that file is there. */
 const endThreadsAt = (file: string) => {
@@ -47,81 +55,101 @@ const endThreadsAt = (file: string) => {
 }
 
 layer(NodeServices.layer, { excludeTestServices: true })("a daemon", (it) => {
-  it.effect("that is killed with -9 in a write transaction leaves all of it or nothing, and no lock: after the next start all is there", () =>
-    Effect.gen(function*() {
-      const entries = 500_000
-      const folder = yield* makeFolder
-      const path = `${folder}/main.lmdb`
-      const application = yield* Application.open(path, 2 ** 28)
-      yield* application.put("ours", "1", 1n)
-      const config = configOf(folder, { main: Daemon.nativeFile(path) }, { log: { ...Daemon.quick.log, level: "debug" } })
-      const daemon = yield* Daemon.start({ args: ["sync"], config })
-      yield* daemon.logged("Ready")
-      const from = daemon.log.length
-      // It waits for the lock, is let in, and has that many entries to put, which takes a second.
-      yield* application.send({ do: "hold" })
-      yield* deliver(folder, largeObject(entries))
-      yield* daemon.logged("asking for the write lock", undefined, from)
-      yield* application.send({ do: "letGo" })
-      yield* Effect.sleep(100)
-      yield* daemon.signal("SIGKILL")
-      assert.strictEqual(yield* daemon.ended, 137)
-      yield* application.put("after", "1", 2n)
-      assert.deepStrictEqual(yield* application.records, { ours: "1", after: "1" })
-      assert.include([undefined, entries], yield* entriesOf(path))
-      const next = yield* Daemon.start({ args: ["sync"], config })
-      yield* next.logged("Loaded remote update", (line) => line["entries_read"] === entries)
-      yield* next.signal("SIGTERM")
-      assert.strictEqual(yield* next.ended, 0)
-      assert.strictEqual(yield* entriesOf(path), entries)
-    }))
+  it.effect(
+    "that is killed with -9 in a write transaction leaves all of it or nothing, and no lock: after the next start all is there",
+    () =>
+      Effect.gen(function* () {
+        const entries = 500_000
+        const folder = yield* makeFolder
+        const path = `${folder}/main.lmdb`
+        const application = yield* Application.open(path, 2 ** 28)
+        yield* application.put("ours", "1", 1n)
+        const config = configOf(
+          folder,
+          { main: Daemon.nativeFile(path) },
+          { log: { ...Daemon.quick.log, level: "debug" } }
+        )
+        const daemon = yield* Daemon.start({ args: ["sync"], config })
+        yield* daemon.logged("Ready")
+        const from = daemon.log.length
+        // It waits for the lock, is let in, and has that many entries to put, which takes a second.
+        yield* application.send({ do: "hold" })
+        yield* deliver(folder, largeObject(entries))
+        yield* daemon.logged("asking for the write lock", undefined, from)
+        yield* application.send({ do: "letGo" })
+        yield* Effect.sleep(100)
+        yield* daemon.signal("SIGKILL")
+        assert.strictEqual(yield* daemon.ended, 137)
+        yield* application.put("after", "1", 2n)
+        assert.deepStrictEqual(yield* application.records, { ours: "1", after: "1" })
+        assert.include([undefined, entries], yield* entriesOf(path))
+        const next = yield* Daemon.start({ args: ["sync"], config })
+        yield* next.logged("Loaded remote update", (line) => line["entries_read"] === entries)
+        yield* next.signal("SIGTERM")
+        assert.strictEqual(yield* next.ended, 0)
+        assert.strictEqual(yield* entriesOf(path), entries)
+      })
+  )
 
-  it.effect("one of whose threads dies says so, and kills itself: its LMDBs cannot be opened again in the same process", () =>
-    Effect.gen(function*() {
-      const fs = yield* FileSystem.FileSystem
-      const folder = yield* makeFolder
-      const path = `${folder}/main.lmdb`
-      const application = yield* Application.open(path)
-      yield* application.put("ours", "1", 1n)
-      const env = { NODE_OPTIONS: endThreadsAt(`${folder}/end`) }
-      const daemon = yield* Daemon.start({ args: ["sync"], config: configOf(folder, { main: Daemon.nativeFile(path) }), env })
-      yield* daemon.logged("Ready")
-      yield* fs.writeFileString(`${folder}/end`, "")
-      assert.strictEqual(yield* daemon.ended, 137)
-      yield* daemon.logged("Ending", ({ error }) => error?.includes("the worker thread ended") === true)
-      yield* daemon.logged("Killing the process: a worker thread is lost")
-      yield* application.put("after", "1", 2n)
-      assert.deepStrictEqual(yield* application.records, { ours: "1", after: "1" })
-    }))
+  it.effect(
+    "one of whose threads dies says so, and kills itself: its LMDBs cannot be opened again in the same process",
+    () =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const folder = yield* makeFolder
+        const path = `${folder}/main.lmdb`
+        const application = yield* Application.open(path)
+        yield* application.put("ours", "1", 1n)
+        const env = { NODE_OPTIONS: endThreadsAt(`${folder}/end`) }
+        const daemon = yield* Daemon.start({
+          args: ["sync"],
+          config: configOf(folder, { main: Daemon.nativeFile(path) }),
+          env
+        })
+        yield* daemon.logged("Ready")
+        yield* fs.writeFileString(`${folder}/end`, "")
+        assert.strictEqual(yield* daemon.ended, 137)
+        yield* daemon.logged("Ending", ({ error }) => error?.includes("the worker thread ended") === true)
+        yield* daemon.logged("Killing the process: a worker thread is lost")
+        yield* application.put("after", "1", 2n)
+        assert.deepStrictEqual(yield* application.records, { ours: "1", after: "1" })
+      })
+  )
 })
 
 describeWith("a full disk", await fullDisk(), () => {
   layer(NodeServices.layer, { excludeTestServices: true })((it) => {
-    it.effect("under an LMDB ends the daemon with 1, and says what to do, when the other databases have sent what was unsent", () =>
-      Effect.gen(function*() {
-        const fs = yield* FileSystem.FileSystem
-        const folder = yield* makeFolder
-        yield* fs.makeDirectory(`${folder}/disk`)
-        const application = yield* Application.open(`${folder}/other.lmdb`)
-        yield* application.put("first", "1", 1n)
-        const lmdbs = {
-          main: Daemon.nativeFile(`${folder}/disk/main.lmdb`, { create: true }),
-          other: Daemon.nativeFile(`${folder}/other.lmdb`)
-        }
-        // The second change is not sent before the end.
-        const config = configOf(folder, lmdbs, { lmdb_poll_interval: "10m" })
-        const daemon = yield* Daemon.start({ under: onFullDisk(`${folder}/disk`), args: ["sync"], config })
-        yield* daemon.logged("Stored snapshot", ({ db, entries }) => db === "other" && entries === 1)
-        yield* eventually("both are ready", Effect.sync(() => daemon.log.filter(({ msg }) => msg.startsWith("Ready")).length === 2 ? true : undefined))
-        yield* application.put("second", "1", 2n)
-        const snapshot = yield* read("ok/native-pdns.pb.gz")
-        assert.isAbove(snapshot.length, leftBytes)
-        yield* deliver(folder, snapshot)
-        assert.strictEqual(yield* daemon.ended, 1, daemon.text())
-        const { error } = yield* daemon.logged("Ending")
-        assert.include(error!, `merge of database "main": LMDB ${folder}/disk/main.lmdb: LMDB failed with E`)
-        assert.include(error!, "If the disk is full, free space there and start again")
-        yield* daemon.logged("Stored snapshot", ({ db, entries }) => db === "other" && entries === 2)
-      }))
+    it.effect(
+      "under an LMDB ends the daemon with 1, and says what to do, when the other databases have sent what was unsent",
+      () =>
+        Effect.gen(function* () {
+          const fs = yield* FileSystem.FileSystem
+          const folder = yield* makeFolder
+          yield* fs.makeDirectory(`${folder}/disk`)
+          const application = yield* Application.open(`${folder}/other.lmdb`)
+          yield* application.put("first", "1", 1n)
+          const lmdbs = {
+            main: Daemon.nativeFile(`${folder}/disk/main.lmdb`, { create: true }),
+            other: Daemon.nativeFile(`${folder}/other.lmdb`)
+          }
+          // The second change is not sent before the end.
+          const config = configOf(folder, lmdbs, { lmdb_poll_interval: "10m" })
+          const daemon = yield* Daemon.start({ under: onFullDisk(`${folder}/disk`), args: ["sync"], config })
+          yield* daemon.logged("Stored snapshot", ({ db, entries }) => db === "other" && entries === 1)
+          yield* eventually(
+            "both are ready",
+            Effect.sync(() => (daemon.log.filter(({ msg }) => msg.startsWith("Ready")).length === 2 ? true : undefined))
+          )
+          yield* application.put("second", "1", 2n)
+          const snapshot = yield* read("ok/native-pdns.pb.gz")
+          assert.isAbove(snapshot.length, leftBytes)
+          yield* deliver(folder, snapshot)
+          assert.strictEqual(yield* daemon.ended, 1, daemon.text())
+          const { error } = yield* daemon.logged("Ending")
+          assert.include(error!, `merge of database "main": LMDB ${folder}/disk/main.lmdb: LMDB failed with E`)
+          assert.include(error!, "If the disk is full, free space there and start again")
+          yield* daemon.logged("Stored snapshot", ({ db, entries }) => db === "other" && entries === 2)
+        })
+    )
   })
 })

@@ -8,7 +8,7 @@ import * as Daemon from "../servers/Daemon.ts"
 const value = Application.native("v".repeat(3_000), 1n)
 
 /** An application with two DBIs, of which one never changes, and a daemon whose spools are in files. `settings` win. */
-const startSide = Effect.fnUntraced(function*(settings: object = {}) {
+const startSide = Effect.fnUntraced(function* (settings: object = {}) {
   const fs = yield* FileSystem.FileSystem
   const folder = yield* fs.makeTempDirectoryScoped({ prefix: "reuse-" })
   yield* fs.makeDirectory(`${folder}/bucket`)
@@ -29,10 +29,13 @@ const startSide = Effect.fnUntraced(function*(settings: object = {}) {
 
 layer(NodeServices.layer, { excludeTestServices: true })("a snapshot after a small change", (it) => {
   it.effect("takes what has not changed from the last one, and the other side skips it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { application, config, daemon, folder } = yield* startSide()
       yield* daemon.logged("Ready")
-      const other = yield* Daemon.start({ args: ["sync"], config: { ...config("other", ""), lmdbs: { main: Daemon.nativeFile(`${folder}/other.lmdb`, { create: true }) } } })
+      const other = yield* Daemon.start({
+        args: ["sync"],
+        config: { ...config("other", ""), lmdbs: { main: Daemon.nativeFile(`${folder}/other.lmdb`, { create: true }) } }
+      })
       yield* other.logged("Loaded remote update")
       yield* application.put("changed", "1", 2n)
       const stored = yield* daemon.logged("Stored snapshot", (line) => line["entries"] === 2)
@@ -40,14 +43,16 @@ layer(NodeServices.layer, { excludeTestServices: true })("a snapshot after a sma
       const merged = yield* other.logged("Loaded remote update", (line) => line["entries_read"] === 2)
       assert.strictEqual(merged["entries_skipped"], 1)
       assert.strictEqual(merged["entries_written"], 1)
-    }))
+    })
+  )
 
   it.effect("with spool_keep_last: false, compresses all of it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { application, daemon } = yield* startSide({ spool_keep_last: false })
       yield* daemon.logged("Ready")
       yield* application.put("changed", "1", 2n)
       const stored = yield* daemon.logged("Stored snapshot", (line) => line["entries"] === 2)
       assert.strictEqual(stored["reused_size"], 0)
-    }))
+    })
+  )
 })

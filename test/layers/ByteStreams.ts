@@ -6,7 +6,8 @@ export type Bytes = Uint8Array<ArrayBuffer>
 /** Each piece in a buffer of its own, each in an array of its own. */
 export const cut = (bytes: Uint8Array, size: number): Stream.Stream<Bytes> => {
   const pieces: Array<Bytes> = []
-  for (let start = 0; start < bytes.length; start += size) pieces.push(new Uint8Array(bytes.subarray(start, start + size)))
+  for (let start = 0; start < bytes.length; start += size)
+    pieces.push(new Uint8Array(bytes.subarray(start, start + size)))
   return Stream.fromIterable(pieces).pipe(Stream.rechunk(1))
 }
 

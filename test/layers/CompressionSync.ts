@@ -1,6 +1,6 @@
 /**
- * `Compression` without the thread pool, for tests on virtual time: nothing that the TestClock does not know of is waited for. The same bytes as
- * CompressionGzip, and its errors; whole snapshots at once, so for small ones.
+ * `Compression` without the thread pool, for tests on virtual time: nothing that the TestClock does not know of is
+ * waited for. The same bytes as CompressionGzip, and its errors; whole snapshots at once, so for small ones.
  */
 import { Effect, Layer, Stream } from "effect"
 import * as zlib from "node:zlib"
@@ -19,9 +19,9 @@ const gunzip = (format: string, compressed: Uint8Array) =>
 const codecOf = (format: string): Codec => ({
   compress: (member) => Effect.sync(() => GzipMember.withLength(own(zlib.gzipSync(member, { level: 1, memLevel: 8 })))),
   decompress: (compressed) =>
-    Stream.fromEffect(Effect.flatMap(Stream.runCollect(compressed), (chunks) => gunzip(format, Buffer.concat(chunks)))).pipe(
-      Stream.filter((message) => message.length > 0)
-    ),
+    Stream.fromEffect(
+      Effect.flatMap(Stream.runCollect(compressed), (chunks) => gunzip(format, Buffer.concat(chunks)))
+    ).pipe(Stream.filter((message) => message.length > 0)),
   members: {
     headBytes: GzipMember.headerBytes,
     lengthOf: GzipMember.lengthOf,

@@ -8,7 +8,7 @@ const soon = <A>(effect: Effect.Effect<A>) => Effect.timeoutOption(effect, "5 se
 
 describe("DataFileWatch", () => {
   it.live("a commit of another process ends it, each time; nothing does while nobody writes", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const path = `${yield* fs.makeTempDirectoryScoped()}/data.mdb`
       const application = yield* LmdbApplication.make({ path, mapSize: 2 ** 20 })
@@ -20,13 +20,17 @@ describe("DataFileWatch", () => {
         yield* application.write({ do: "put", dbi: "a", key: "6b", value })
         assert.isTrue(Option.isSome(yield* Fiber.join(waiting)))
         // A commit is several writes: what is left of it is taken, too.
-        while (Option.isSome(yield* Effect.timeoutOption(touched, "200 millis"))) { /* until it is quiet */ }
+        while (Option.isSome(yield* Effect.timeoutOption(touched, "200 millis"))) {
+          /* until it is quiet */
+        }
       }
-    }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer)))
+    }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+  )
 
   it.live("a file that cannot be watched never ends it, and is no error", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const touched = yield* DataFileWatch.watch("/nowhere/data.mdb")
       assert.isTrue(Option.isNone(yield* Effect.timeoutOption(touched, "50 millis")))
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped)
+  )
 })

@@ -28,7 +28,9 @@ export const workers = (size: number, workerData: unknown = {}) =>
 export const worker = (options: DatabaseOptions) => DatabaseWorker.layerWith(options).pipe(Layer.provide(workers(1)))
 
 /** What either is. */
-export type LayerOf = (options: DatabaseOptions) => Layer.Layer<Database, Layer.Error<ReturnType<typeof inline> | ReturnType<typeof worker>>>
+export type LayerOf = (
+  options: DatabaseOptions
+) => Layer.Layer<Database, Layer.Error<ReturnType<typeof inline> | ReturnType<typeof worker>>>
 
 /** Of a new file in a folder of the scope. */
 export const newOptions = (overrides: Partial<DatabaseOptions> = {}) =>
@@ -42,19 +44,19 @@ export const newOptions = (overrides: Partial<DatabaseOptions> = {}) =>
   )
 
 /** Spooled, until the scope closes. */
-export const spooled = Effect.fnUntraced(function*(bytes: Uint8Array) {
+export const spooled = Effect.fnUntraced(function* (bytes: Uint8Array) {
   const service = yield* Spool
   const writer = service.writer(yield* service.open)
   for (let at = 0; at < bytes.length; at += 65_536) yield* writer.append(bytes.subarray(at, at + 65_536))
   return yield* writer.finish
 })
 
-export const mergeObject = Effect.fnUntraced(function*(bytes: Uint8Array) {
+export const mergeObject = Effect.fnUntraced(function* (bytes: Uint8Array) {
   const { merge } = yield* Database
   return yield* merge({ spooled: yield* spooled(bytes), format: "gzip" })
 }, Effect.scoped)
 
-export const dumpObject = Effect.fnUntraced(function*() {
+export const dumpObject = Effect.fnUntraced(function* () {
   const { dump } = yield* Database
   const { open, read } = yield* Spool
   const result = yield* dump({ place: yield* open, format: "gzip", instanceID: "a", hostname: "h", newestKnown: 0n })
@@ -73,7 +75,18 @@ export const largeObject = (count: number): Uint8Array => {
     bytes += entrySize(key.length, value.length, 0, 1)
     encoder.add(key, 0, key.length, value, 0, value.length, 0, i + 1, 0)
   }
-  const meta = { generationID: "GX", instanceID: "b", hostname: "h", databaseName: "main", lmdbTxnID: 1n, timestampNano: 1n, fromLmdbTxnID: 0n }
+  const meta = {
+    generationID: "GX",
+    instanceID: "b",
+    hostname: "h",
+    databaseName: "main",
+    lmdbTxnID: 1n,
+    timestampNano: 1n,
+    fromLmdbTxnID: 0n
+  }
   const head = snapshotHead({ formatVersion: 3, compatVersion: 1 }, meta)
-  return gzipSync(Buffer.concat([head, dbiHead(DbiName.fromText("d"), 0, "", bytes), encoder.bytes.subarray(0, encoder.length)]), { level: 1 })
+  return gzipSync(
+    Buffer.concat([head, dbiHead(DbiName.fromText("d"), 0, "", bytes), encoder.bytes.subarray(0, encoder.length)]),
+    { level: 1 }
+  )
 }

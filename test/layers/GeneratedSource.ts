@@ -10,7 +10,10 @@ const block = 65_536
 const noise = new Uint8Array(block).map((_, index) => (index * index * 31 + index) >> 3)
 
 /** Bytes that differ in each block. `onRead` sees each range that is read. */
-export const generated = (size: number, onRead: (start: number) => Effect.Effect<void, "broken"> = () => Effect.void): Source<"broken", never> => ({
+export const generated = (
+  size: number,
+  onRead: (start: number) => Effect.Effect<void, "broken"> = () => Effect.void
+): Source<"broken", never> => ({
   size,
   read: (start, end) =>
     Stream.concat(
@@ -22,23 +25,33 @@ export const generated = (size: number, onRead: (start: number) => Effect.Effect
           const chunk = noise.slice(from, Math.min(block, from + end - at))
           if (from === 0) new DataView(chunk.buffer).setUint32(0, at / block)
           return [chunk, at + chunk.length] as const
-        }))
+        })
+      )
     )
 })
 
 export const digest = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>) =>
   Effect.map(
-    Stream.runFold(bytes, () => createHash("sha256"), (hash, chunk) => hash.update(chunk)),
+    Stream.runFold(
+      bytes,
+      () => createHash("sha256"),
+      (hash, chunk) => hash.update(chunk)
+    ),
     (hash) => hash.digest("hex")
   )
 
 /** The most that RSS grows while `effect` runs. */
-export const rssGrowth = Effect.fnUntraced(function*<A, E, R>(effect: Effect.Effect<A, E, R>) {
+export const rssGrowth = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
   const before = process.memoryUsage.rss()
   let peak = before
-  const sample = Effect.forever(Effect.andThen(Effect.sync(() => {
-    peak = Math.max(peak, process.memoryUsage.rss())
-  }), Effect.sleep(10)))
+  const sample = Effect.forever(
+    Effect.andThen(
+      Effect.sync(() => {
+        peak = Math.max(peak, process.memoryUsage.rss())
+      }),
+      Effect.sleep(10)
+    )
+  )
   yield* Effect.raceFirst(effect, sample)
   return peak - before
 })

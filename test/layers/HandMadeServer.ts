@@ -1,4 +1,7 @@
-/** HTTP servers on 127.0.0.1 for tests of a client's bad days: what they answer, or don't, is the test's; they end with their scope. */
+/**
+ * HTTP servers on 127.0.0.1 for tests of a client's bad days: what they answer, or don't, is the test's; they end with
+ * their scope.
+ */
 import { Effect } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- answers that break HTTP's rules need node's servers
 import * as http from "node:http"
@@ -26,7 +29,14 @@ const listen = (server: net.Server, scheme: string) => {
   const started = Effect.callback<HandMade>((resume) => {
     server.listen(0, "127.0.0.1", () => {
       const { port } = server.address() as net.AddressInfo
-      resume(Effect.succeed({ port, endpoint_url: `${scheme}://127.0.0.1:${port}`, connections: () => open.size, accepted: () => accepted }))
+      resume(
+        Effect.succeed({
+          port,
+          endpoint_url: `${scheme}://127.0.0.1:${port}`,
+          connections: () => open.size,
+          accepted: () => accepted
+        })
+      )
     })
   })
   const stop = Effect.callback<void>((resume) => {
@@ -38,10 +48,12 @@ const listen = (server: net.Server, scheme: string) => {
 
 export const serve = (handler: http.RequestListener) => listen(http.createServer(handler), "http")
 
-export const serveTls = (options: https.ServerOptions, handler: http.RequestListener) => listen(https.createServer(options, handler), "https")
+export const serveTls = (options: https.ServerOptions, handler: http.RequestListener) =>
+  listen(https.createServer(options, handler), "https")
 
 /** Accepts and does with the connection as told; by default reads and never answers. */
-export const serveRaw = (onConnection: (socket: net.Socket) => void = (socket) => socket.resume()) => listen(net.createServer(onConnection), "http")
+export const serveRaw = (onConnection: (socket: net.Socket) => void = (socket) => socket.resume()) =>
+  listen(net.createServer(onConnection), "http")
 
 /** A proxy whose tunnels all end at that port of 127.0.0.1, whatever was asked for; `onConnect` sees what was. */
 export const serveTunnel = (port: number, onConnect: (request: http.IncomingMessage) => void) => {
@@ -61,8 +73,9 @@ export const serveTunnel = (port: number, onConnect: (request: http.IncomingMess
 
 /** The answer to a listing with these objects of one byte. */
 export const listing = (...names: ReadonlyArray<string>) =>
-  `<?xml version="1.0"?><ListBucketResult><IsTruncated>false</IsTruncated>${
-    names.map((name) => `<Contents><Key>${name}</Key><Size>1</Size><ETag>"e"</ETag></Contents>`).join("")
-  }</ListBucketResult>`
+  `<?xml version="1.0"?><ListBucketResult><IsTruncated>false</IsTruncated>${names
+    .map((name) => `<Contents><Key>${name}</Key><Size>1</Size><ETag>"e"</ETag></Contents>`)
+    .join("")}</ListBucketResult>`
 
-export const errorXml = (code: string) => `<?xml version="1.0"?><Error><Code>${code}</Code><Message>of the test</Message></Error>`
+export const errorXml = (code: string) =>
+  `<?xml version="1.0"?><Error><Code>${code}</Code><Message>of the test</Message></Error>`

@@ -38,12 +38,19 @@ export interface Reply {
   readonly error?: string
 }
 
-export class ApplicationFailed extends Schema.TaggedError<ApplicationFailed>()("ApplicationFailed", { detail: Schema.String }) {}
+export class ApplicationFailed extends Schema.TaggedError<ApplicationFailed>()("ApplicationFailed", {
+  detail: Schema.String
+}) {}
 
-export const make = Effect.fnUntraced(function*(opening: Opening) {
+export const make = Effect.fnUntraced(function* (opening: Opening) {
   const replies = yield* Queue.unbounded<Reply>()
   const child = yield* Effect.acquireRelease(
-    Effect.sync(() => fork(new URL("./lmdb-application.ts", import.meta.url), [JSON.stringify(opening)], { execPath: process.execPath, execArgv: [] })),
+    Effect.sync(() =>
+      fork(new URL("./lmdb-application.ts", import.meta.url), [JSON.stringify(opening)], {
+        execPath: process.execPath,
+        execArgv: []
+      })
+    ),
     (child) => Effect.sync(() => child.kill("SIGKILL"))
   )
   child.on("message", (reply: Reply) => Queue.offerUnsafe(replies, reply))
@@ -54,7 +61,11 @@ export const make = Effect.fnUntraced(function*(opening: Opening) {
     ({ error }) => new ApplicationFailed({ detail: String(error) })
   )
   yield* next
-  const send = (command: Command) => Effect.andThen(Effect.sync(() => child.send(command)), next)
+  const send = (command: Command) =>
+    Effect.andThen(
+      Effect.sync(() => child.send(command)),
+      next
+    )
   return {
     send,
     /** The next answer of a command that answers twice. */
@@ -67,16 +78,28 @@ export const make = Effect.fnUntraced(function*(opening: Opening) {
 const bytes = (hex: string) => Buffer.from(hex, "hex")
 
 /** The same in this process, for the layer that has no other. */
-export const take = (transaction: WriteTransaction) => (step: Step): void => {
-  if (step.do === "root") throw new Error("there is no root")
-  const dbi = DbiName.fromText(step.dbi)
-  if (step.do === "create") transaction.create(dbi, step.flags)
-  else if (step.do === "drop") transaction.drop(dbi)
-  else if (step.do === "remove") transaction.remove(dbi, bytes(step.key), 0, step.key.length / 2)
-  else if (step.do === "put") transaction.put(dbi, bytes(step.key), 0, step.key.length / 2, bytes(step.value), 0, step.value.length / 2, false)
-  else {
-    for (let i = 0; i < step.entries; i++) {
-      transaction.put(dbi, Buffer.from(String(i).padStart(8, "0")), 0, 8, Buffer.alloc(step.bytes, i), 0, step.bytes, false)
+export const take =
+  (transaction: WriteTransaction) =>
+  (step: Step): void => {
+    if (step.do === "root") throw new Error("there is no root")
+    const dbi = DbiName.fromText(step.dbi)
+    if (step.do === "create") transaction.create(dbi, step.flags)
+    else if (step.do === "drop") transaction.drop(dbi)
+    else if (step.do === "remove") transaction.remove(dbi, bytes(step.key), 0, step.key.length / 2)
+    else if (step.do === "put")
+      transaction.put(dbi, bytes(step.key), 0, step.key.length / 2, bytes(step.value), 0, step.value.length / 2, false)
+    else {
+      for (let i = 0; i < step.entries; i++) {
+        transaction.put(
+          dbi,
+          Buffer.from(String(i).padStart(8, "0")),
+          0,
+          8,
+          Buffer.alloc(step.bytes, i),
+          0,
+          step.bytes,
+          false
+        )
+      }
     }
   }
-}

@@ -28,10 +28,11 @@ export const optionsOf = (file: string, options: Partial<LmdbOptions> = {}): Lmd
 })
 
 /** The application starts with its first steps. */
-export const make = Effect.fnUntraced(function*({ mapSize }: { readonly mapSize: number }) {
+export const make = Effect.fnUntraced(function* ({ mapSize }: { readonly mapSize: number }) {
   const file = path.join(yield* folder, "lmdb")
   const scope = yield* Effect.scope
-  const start = (mapSize: number) => Effect.provideService(LmdbApplication.make({ path: file, mapSize }), Scope.Scope, scope)
+  const start = (mapSize: number) =>
+    Effect.provideService(LmdbApplication.make({ path: file, mapSize }), Scope.Scope, scope)
   const application = yield* Effect.cached(start(mapSize))
   return {
     layer: LmdbNative.layerWith(optionsOf(file, { mapSize })),
@@ -41,6 +42,9 @@ export const make = Effect.fnUntraced(function*({ mapSize }: { readonly mapSize:
       fs.renameSync(`${file}-new`, file)
     }),
     enlargeMap: Effect.flatMap(start(16 * mapSize), ({ write }) =>
-      Effect.asVoid(write({ do: "create", dbi: "large", flags: 0 }, { do: "fill", dbi: "large", entries: 20, bytes: mapSize / 10 })))
+      Effect.asVoid(
+        write({ do: "create", dbi: "large", flags: 0 }, { do: "fill", dbi: "large", entries: 20, bytes: mapSize / 10 })
+      )
+    )
   } satisfies Subject
 })

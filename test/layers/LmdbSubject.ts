@@ -44,7 +44,8 @@ export const change = (use: (transaction: WriteTransaction) => void) =>
 export const lastId = Effect.flatMap(Lmdb, ({ lastTransactionId }) => lastTransactionId)
 
 /** The reason's tag, of what the effect fails with. */
-export const reasonOf = <A, R>(effect: Effect.Effect<A, LmdbError, R>) => Effect.map(Effect.flip(effect), (error) => error.reason._tag)
+export const reasonOf = <A, R>(effect: Effect.Effect<A, LmdbError, R>) =>
+  Effect.map(Effect.flip(effect), (error) => error.reason._tag)
 
 /** The reason's tag, of what the call throws. */
 export const thrown = (call: () => unknown): string => {
@@ -60,6 +61,7 @@ export const thrown = (call: () => unknown): string => {
 export const hex = (text: string) => bytes(text).toString("hex")
 
 /** Gives an environment of its own to a test. */
-export const withSubjectOf = (make: MakeSubject) =>
+export const withSubjectOf =
+  (make: MakeSubject) =>
   <A, E>(use: (subject: Subject) => Effect.Effect<A, E, Lmdb>, mapSize = 2 ** 26) =>
     Effect.scoped(Effect.flatMap(make({ mapSize }), (subject) => Effect.provide(use(subject), subject.layer)))

@@ -6,7 +6,12 @@ import { SpoolError } from "../../src/services/Spool.ts"
 
 const date = DateTime.toDate(DateTime.makeUnsafe("2024-01-31T09:05:07.123Z"))
 const line = (overrides: Partial<Line> = {}): Line => ({
-  date, secondsSinceStart: 12.9, level: "Info", message: "Stored snapshot", fields: {}, ...overrides
+  date,
+  secondsSinceStart: 12.9,
+  level: "Info",
+  message: "Stored snapshot",
+  fields: {},
+  ...overrides
 })
 
 const fields = {
@@ -17,7 +22,7 @@ const fields = {
   ratio: 3.5,
   ok: true,
   absent: undefined,
-  reason: "a \"b\"\n"
+  reason: 'a "b"\n'
 }
 
 describe("logfmt", () => {
@@ -35,12 +40,20 @@ describe("logfmt", () => {
   })
 
   it("gives the levels the names of the reference", () => {
-    const names = (["Trace", "Debug", "Info", "Warn", "Error", "Fatal"] as const).map((level) => logfmt(line({ level, message: "m" }), "disable"))
-    assert.deepStrictEqual(names, ["trace", "debug", "info", "warning", "error", "fatal"].map((name) => `level=${name} msg=m`))
+    const names = (["Trace", "Debug", "Info", "Warn", "Error", "Fatal"] as const).map((level) =>
+      logfmt(line({ level, message: "m" }), "disable")
+    )
+    assert.deepStrictEqual(
+      names,
+      ["trace", "debug", "info", "warning", "error", "fatal"].map((name) => `level=${name} msg=m`)
+    )
   })
 
   it("quotes an empty value, and renames a field that has a name of the line's own", () => {
-    assert.strictEqual(logfmt(line({ message: "m", fields: { a: "", level: 3 } }), "disable"), `level=info msg=m a="" fields.level=3`)
+    assert.strictEqual(
+      logfmt(line({ message: "m", fields: { a: "", level: 3 } }), "disable"),
+      `level=info msg=m a="" fields.level=3`
+    )
   })
 
   it("writes durations as Go does, times, errors and objects as texts", () => {
@@ -72,7 +85,7 @@ describe("json", () => {
       msg: "Stored snapshot",
       ok: true,
       ratio: 3.5,
-      reason: "a \"b\"\n",
+      reason: 'a "b"\n',
       snapshot_name: fields.snapshot_name,
       time: rfc3339(date),
       time_total: 1_234_000_000,
@@ -101,17 +114,25 @@ describe("human, on a terminal", () => {
   })
 
   it("has the time in full, or none", () => {
-    assert.strictEqual(stripVTControlCharacters(human(line({ level: "Warn" }), "full")), `WARN[${rfc3339(date)}] Stored snapshot`)
+    assert.strictEqual(
+      stripVTControlCharacters(human(line({ level: "Warn" }), "full")),
+      `WARN[${rfc3339(date)}] Stored snapshot`
+    )
     assert.strictEqual(stripVTControlCharacters(human(line({ level: "Error" }), "disable")), "ERRO Stored snapshot")
   })
 
   it("is coloured by level", () => {
     assert.strictEqual(human(line({ level: "Error", message: "m" }), "disable"), "\x1b[31mERRO\x1b[0m m")
-    assert.strictEqual(human(line({ message: "m", fields: { a: 1 } }), "disable"), `\x1b[36mINFO\x1b[0m ${"m".padEnd(44)}  \x1b[36ma\x1b[0m=1`)
+    assert.strictEqual(
+      human(line({ message: "m", fields: { a: 1 } }), "disable"),
+      `\x1b[36mINFO\x1b[0m ${"m".padEnd(44)}  \x1b[36ma\x1b[0m=1`
+    )
   })
 
   it("keeps lines apart, and lets nobody else drive the terminal", () => {
-    const text = stripVTControlCharacters(human(line({ message: "a\nb\x1b[2J\x9b", fields: { instance: "\x1b[2J\x7f" } }), "disable"))
+    const text = stripVTControlCharacters(
+      human(line({ message: "a\nb\x1b[2J\x9b", fields: { instance: "\x1b[2J\x7f" } }), "disable")
+    )
     assert.strictEqual(text, `INFO ${"a\nb\\u001b[2J\\u009b".padEnd(44)}  instance="\\u001b[2J\\u007f"`)
   })
 })
@@ -129,9 +150,13 @@ describe("every format", () => {
       assert.include(text, "<redacted>")
     })
 
-    it.prop(`${name} is one line without control characters, whatever the fields are`, [Schema.Record(Schema.String, Schema.Unknown)], ([fields]) => {
-      const text = format(line({ message: "m", fields: { text: JSON.stringify(fields), fields } }), "full")
-      for (const character of stripVTControlCharacters(text)) assert.isFalse(isControl(character))
-    })
+    it.prop(
+      `${name} is one line without control characters, whatever the fields are`,
+      [Schema.Record(Schema.String, Schema.Unknown)],
+      ([fields]) => {
+        const text = format(line({ message: "m", fields: { text: JSON.stringify(fields), fields } }), "full")
+        for (const character of stripVTControlCharacters(text)) assert.isFalse(isControl(character))
+      }
+    )
   }
 })

@@ -13,6 +13,9 @@ const minimal = {
   storage: { type: new Scalar("memory") }
 }
 
-export const make = (overrides: Partial<SettingsValues> = {}): SettingsValues => ({ ...effective(decodeTree(minimal).settings!), ...overrides })
+export const make = (overrides: Partial<SettingsValues> = {}): SettingsValues => ({
+  ...effective(decodeTree(minimal).settings!),
+  ...overrides
+})
 
 export const layerWith = (overrides?: Partial<SettingsValues>) => Layer.succeed(Settings, make(overrides))

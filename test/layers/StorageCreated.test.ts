@@ -4,17 +4,28 @@ import { TestClock } from "effect/testing"
 import * as StorageCreated from "../../src/layers/StorageCreated.ts"
 import { StorageError, Unavailable } from "../../src/services/Storage.ts"
 
-const failure = new StorageError({ operation: "create", place: "here", name: "", reason: new Unavailable({ code: "503", detail: "of the test" }) })
+const failure = new StorageError({
+  operation: "create",
+  place: "here",
+  name: "",
+  reason: new Unavailable({ code: "503", detail: "of the test" })
+})
 
-/** Each attempt takes a second; the first ones fail. Tests give more time than they need, so that too many attempts are counted rather than waited for. */
-const makeWorld = Effect.fnUntraced(function*(failing: number) {
+/**
+ * Each attempt takes a second; the first ones fail. Tests give more time than they need, so that too many attempts are
+ * counted rather than waited for.
+ */
+const makeWorld = Effect.fnUntraced(function* (failing: number) {
   let attempts = 0
   let underWay = 0
   let most = 0
-  const create = Effect.gen(function*() {
+  const create = Effect.gen(function* () {
     const attempt = ++attempts
     most = Math.max(most, ++underWay)
-    yield* Effect.ensuring(Effect.sleep("1 second"), Effect.sync(() => underWay--))
+    yield* Effect.ensuring(
+      Effect.sleep("1 second"),
+      Effect.sync(() => underWay--)
+    )
     if (attempt <= failing) return yield* failure
   })
   return { before: yield* StorageCreated.before(create), attempts: () => attempts, most: () => most }
@@ -25,25 +36,32 @@ const fork = (world: Effect.Success<ReturnType<typeof makeWorld>>, count: number
 
 describe("StorageCreated", () => {
   it.effect("one attempt serves everybody who waits for it, and a good one is the last", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const world = yield* makeWorld(1)
       const first = yield* fork(world, 5)
       yield* TestClock.adjust("1 minute")
       const failed = yield* Effect.forEach(first, Fiber.join)
-      assert.deepStrictEqual(failed.map(({ _tag }) => _tag), ["Failure", "Failure", "Failure", "Failure", "Failure"])
+      assert.deepStrictEqual(
+        failed.map(({ _tag }) => _tag),
+        ["Failure", "Failure", "Failure", "Failure", "Failure"]
+      )
       assert.strictEqual(world.attempts(), 1)
       const second = yield* fork(world, 5)
       yield* TestClock.adjust("1 minute")
       const done = yield* Effect.forEach(second, Fiber.join)
-      assert.deepStrictEqual(done.map(({ _tag }) => _tag), ["Success", "Success", "Success", "Success", "Success"])
+      assert.deepStrictEqual(
+        done.map(({ _tag }) => _tag),
+        ["Success", "Success", "Success", "Success", "Success"]
+      )
       const [last] = yield* fork(world, 1)
       yield* TestClock.adjust("1 minute")
       yield* Fiber.join(last!)
       assert.deepStrictEqual([world.attempts(), world.most()], [2, 1])
-    }))
+    })
+  )
 
   it.effect("who waited for an attempt that was interrupted makes one itself", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const world = yield* makeWorld(0)
       const [first, second] = yield* fork(world, 2)
       yield* TestClock.adjust("200 millis")
@@ -51,5 +69,6 @@ describe("StorageCreated", () => {
       yield* TestClock.adjust("1 minute")
       assert.strictEqual((yield* Fiber.join(second!))._tag, "Success")
       assert.deepStrictEqual([world.attempts(), world.most()], [2, 1])
-    }))
+    })
+  )
 })

@@ -23,26 +23,50 @@ suite("memory with no faults", layer)
 
 faultsSuite("memory", StorageMemory.layer)
 
-faultsSuite("fs", Layer.unwrap(Effect.gen(function*() {
-  const fs = yield* FileSystem.FileSystem
-  return StorageFs.layerWith({ root_path: yield* fs.makeTempDirectoryScoped({ prefix: "storage-faults-" }) })
-})).pipe(Layer.provide(NodeServices.layer)))
+faultsSuite(
+  "fs",
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      return StorageFs.layerWith({ root_path: yield* fs.makeTempDirectoryScoped({ prefix: "storage-faults-" }) })
+    })
+  ).pipe(Layer.provide(NodeServices.layer))
+)
 
 describeWith("Scripted faults, S3 on Swift", await Swift.installed(), (folder) => {
   const options = Effect.map(Swift.Swift, ({ access_key, endpoint_url, secret_key }) =>
-    s3Options({ access_key, bucket: "faults", create_bucket: true, endpoint_url, secret_key }))
-  faultsSuite("s3", Layer.unwrap(Effect.map(options, StorageS3.layerWith)).pipe(Layer.provide(Layer.provideMerge(Swift.layer(folder), NodeServices.layer))))
+    s3Options({ access_key, bucket: "faults", create_bucket: true, endpoint_url, secret_key })
+  )
+  faultsSuite(
+    "s3",
+    Layer.unwrap(Effect.map(options, StorageS3.layerWith)).pipe(
+      Layer.provide(Layer.provideMerge(Swift.layer(folder), NodeServices.layer))
+    )
+  )
 })
 
 describeWith("Scripted faults, Azure on Azurite", await Azurite.installed(), (folder) => {
   const options = Effect.map(Azurite.Azurite, ({ account_key, account_name, endpoint_url }) =>
-    azureOptions({ account_key, account_name, container: "faults", create_container: true, endpoint_url, use_shared_key: true }))
-  faultsSuite("azure", Layer.unwrap(Effect.map(options, StorageAzure.layerWith)).pipe(Layer.provide(Layer.provideMerge(Azurite.layer(folder), NodeServices.layer))))
+    azureOptions({
+      account_key,
+      account_name,
+      container: "faults",
+      create_container: true,
+      endpoint_url,
+      use_shared_key: true
+    })
+  )
+  faultsSuite(
+    "azure",
+    Layer.unwrap(Effect.map(options, StorageAzure.layerWith)).pipe(
+      Layer.provide(Layer.provideMerge(Azurite.layer(folder), NodeServices.layer))
+    )
+  )
 })
 
 describe("StorageFaults", () => {
   it.effect("each fault hits once, in order, and only what it fits", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const storage = yield* Storage
       const faults = yield* Faults.StorageFaults
       yield* storage.store("a", textOf("abcdef"))
@@ -52,17 +76,20 @@ describe("StorageFaults", () => {
       yield* faults.add({ operation: "load" }, { kind: "flip", byte: 1, bit: 0 })
       yield* faults.add({ operation: "load" }, { kind: "extend", tail: new Uint8Array([33]) })
       const seen: Array<number> = []
-      const cut = yield* Effect.flip(Stream.runForEach(storage.load("a"), (chunk) => Effect.sync(() => seen.push(...chunk))))
+      const cut = yield* Effect.flip(
+        Stream.runForEach(storage.load("a"), (chunk) => Effect.sync(() => seen.push(...chunk)))
+      )
       assert.deepStrictEqual([cut.reason, Buffer.from(seen).toString()], [Faults.unavailable, "abcd"])
       assert.strictEqual(String(yield* read("a")), "ab")
       assert.strictEqual(String(yield* read("a")), "accdef")
       assert.strictEqual(String(yield* read("a")), "abcdef!")
       assert.strictEqual(String(yield* read("a")), "abcdef")
       assert.strictEqual((yield* faults.calls).length, 6)
-    }).pipe(Effect.provide(layer)))
+    }).pipe(Effect.provide(layer))
+  )
 
   it.effect("a store may be done although it failed, and a list may be stale", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const storage = yield* Storage
       const faults = yield* Faults.StorageFaults
       yield* faults.add({ operation: "store", times: 2 }, { kind: "fail after", reason: Faults.unavailable })
@@ -76,10 +103,11 @@ describe("StorageFaults", () => {
       yield* faults.clear
       yield* storage.delete("a")
       assert.deepStrictEqual(yield* names, ["b"])
-    }).pipe(Effect.provide(layer)))
+    }).pipe(Effect.provide(layer))
+  )
 
   it.effect("calls may take their time: to begin, to time out, and chunk by chunk", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const storage = yield* Storage
       const faults = yield* Faults.StorageFaults
       yield* storage.store("a", textOf("abcdef"))
@@ -87,7 +115,9 @@ describe("StorageFaults", () => {
       yield* faults.add({ operation: "load" }, { kind: "time out", after: "30 seconds" })
       yield* faults.add({ operation: "list" }, { kind: "time out", after: "30 seconds" })
       const seen: Array<string> = []
-      const slow = yield* Effect.forkChild(Stream.runForEach(storage.load("a"), (chunk) => Effect.sync(() => seen.push(String(Buffer.from(chunk))))))
+      const slow = yield* Effect.forkChild(
+        Stream.runForEach(storage.load("a"), (chunk) => Effect.sync(() => seen.push(String(Buffer.from(chunk)))))
+      )
       for (const wanted of [[], ["ab"], ["ab", "cd"], ["ab", "cd", "ef"]]) {
         yield* TestClock.adjust(0)
         assert.deepStrictEqual(seen, wanted)
@@ -101,10 +131,11 @@ describe("StorageFaults", () => {
         yield* TestClock.adjust("1 second")
         assert.deepInclude((yield* Fiber.join(fiber)).reason, { _tag: "Unavailable", code: "Timeout" })
       }
-    }).pipe(Effect.provide(layer)))
+    }).pipe(Effect.provide(layer))
+  )
 
   it.effect("a list may lag behind: it shows what was there then, with what was deleted since", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const storage = yield* Storage
       const faults = yield* Faults.StorageFaults
       yield* storage.store("a", textOf("x"))
@@ -113,10 +144,16 @@ describe("StorageFaults", () => {
       yield* TestClock.adjust("10 seconds")
       yield* storage.delete("a")
       const names = Effect.map(storage.list(""), (objects) => objects.map(({ name }) => name))
-      for (const [behind, wanted] of [["0 seconds", ["b"]], ["5 seconds", ["a", "b"]], ["15 seconds", ["a"]], ["25 seconds", []]] as const) {
+      for (const [behind, wanted] of [
+        ["0 seconds", ["b"]],
+        ["5 seconds", ["a", "b"]],
+        ["15 seconds", ["a"]],
+        ["25 seconds", []]
+      ] as const) {
         yield* faults.add({ operation: "list" }, { kind: "list lags", behind })
         assert.deepStrictEqual(yield* names, [...wanted])
       }
       assert.deepStrictEqual(yield* names, ["b"])
-    }).pipe(Effect.provide(layer)))
+    }).pipe(Effect.provide(layer))
+  )
 })

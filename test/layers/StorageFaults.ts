@@ -1,10 +1,18 @@
 /**
- * A decorator for tests that makes any `Storage` misbehave as scripted, and counts its calls. Faults are consumed in the order in which they
- * were added, each by the first call that it fits; calls that no fault fits pass through.
+ * A decorator for tests that makes any `Storage` misbehave as scripted, and counts its calls. Faults are consumed in
+ * the order in which they were added, each by the first call that it fits; calls that no fault fits pass through.
  */
 import { Clock, Context, Duration, Effect, Layer, Stream } from "effect"
 import { sortByName } from "../../src/layers/StorageListing.ts"
-import { type ObjectNotFound, Refused, Storage, StorageError, type StoredObject, Unavailable, type WrongSize } from "../../src/services/Storage.ts"
+import {
+  type ObjectNotFound,
+  Refused,
+  Storage,
+  StorageError,
+  type StoredObject,
+  Unavailable,
+  type WrongSize
+} from "../../src/services/Storage.ts"
 
 export type Operation = "list" | "load" | "store" | "delete"
 type Reason = ObjectNotFound | WrongSize | Unavailable | Refused
@@ -44,17 +52,21 @@ export interface Target {
 }
 
 /** What a test holds in hand. */
-export class StorageFaults extends Context.Service<StorageFaults, {
-  readonly add: (target: Target, fault: Fault) => Effect.Effect<void>
-  /** Ends all faults; calls that hang go on hanging. */
-  readonly clear: Effect.Effect<void>
-  /** All calls so far, oldest first; those of `StorageFaults` below this one as well as above. */
-  readonly calls: Effect.Effect<ReadonlyArray<{ readonly operation: Operation; readonly name: string }>>
-}>()("lightningstream/test/StorageFaults") {}
+export class StorageFaults extends Context.Service<
+  StorageFaults,
+  {
+    readonly add: (target: Target, fault: Fault) => Effect.Effect<void>
+    /** Ends all faults; calls that hang go on hanging. */
+    readonly clear: Effect.Effect<void>
+    /** All calls so far, oldest first; those of `StorageFaults` below this one as well as above. */
+    readonly calls: Effect.Effect<ReadonlyArray<{ readonly operation: Operation; readonly name: string }>>
+  }
+>()("lightningstream/test/StorageFaults") {}
 
 export const unavailable = new Unavailable({ code: "ECONNRESET", detail: "injected" })
 
-const passing = (code: string) => ({ kind: "fail", reason: new Unavailable({ code, detail: "injected" }) }) satisfies Fault
+const passing = (code: string) =>
+  ({ kind: "fail", reason: new Unavailable({ code, detail: "injected" }) }) satisfies Fault
 
 const timedOut = new Unavailable({ code: "Timeout", detail: "injected" })
 
@@ -71,45 +83,53 @@ export const outages: Readonly<Record<string, Fault>> = {
 
 type Bytes<E, R> = Stream.Stream<Uint8Array<ArrayBuffer>, E, R>
 
-const take = (count: number) => <E, R>(bytes: Bytes<E, R>): Bytes<E, R> =>
-  Stream.suspend(() => {
-    let left = count
-    return bytes.pipe(
-      Stream.takeWhile(() => left > 0),
-      Stream.map((chunk) => {
-        const part = chunk.slice(0, left)
-        left -= part.length
-        return part
-      })
-    )
-  })
-
-const flip = (byte: number, bit: number) => <E, R>(bytes: Bytes<E, R>): Bytes<E, R> =>
-  Stream.suspend(() => {
-    let start = 0
-    return Stream.map(bytes, (chunk) => {
-      const at = byte - start
-      start += chunk.length
-      if (at < 0 || at >= chunk.length) return chunk
-      const flipped = chunk.slice()
-      flipped[at] = flipped[at]! ^ (1 << bit)
-      return flipped
+const take =
+  (count: number) =>
+  <E, R>(bytes: Bytes<E, R>): Bytes<E, R> =>
+    Stream.suspend(() => {
+      let left = count
+      return bytes.pipe(
+        Stream.takeWhile(() => left > 0),
+        Stream.map((chunk) => {
+          const part = chunk.slice(0, left)
+          left -= part.length
+          return part
+        })
+      )
     })
-  })
 
-const trickle = (size: number, pause: Duration.Input) => <E, R>(bytes: Bytes<E, R>): Bytes<E, R> =>
-  bytes.pipe(
-    Stream.flatMap((chunk) =>
-      Stream.fromIterable(Array.from({ length: Math.ceil(chunk.length / size) }, (_, i) => chunk.slice(i * size, (i + 1) * size)))
-    ),
-    Stream.tap(() => Effect.sleep(pause))
-  )
+const flip =
+  (byte: number, bit: number) =>
+  <E, R>(bytes: Bytes<E, R>): Bytes<E, R> =>
+    Stream.suspend(() => {
+      let start = 0
+      return Stream.map(bytes, (chunk) => {
+        const at = byte - start
+        start += chunk.length
+        if (at < 0 || at >= chunk.length) return chunk
+        const flipped = chunk.slice()
+        flipped[at] = flipped[at]! ^ (1 << bit)
+        return flipped
+      })
+    })
+
+const trickle =
+  (size: number, pause: Duration.Input) =>
+  <E, R>(bytes: Bytes<E, R>): Bytes<E, R> =>
+    bytes.pipe(
+      Stream.flatMap((chunk) =>
+        Stream.fromIterable(
+          Array.from({ length: Math.ceil(chunk.length / size) }, (_, i) => chunk.slice(i * size, (i + 1) * size))
+        )
+      ),
+      Stream.tap(() => Effect.sleep(pause))
+    )
 
 /** Remembers each change that goes through here, and so what was there at any time. */
 const makePast = (inner: Storage["Service"]) => {
   const changes: Array<{ readonly at: number; readonly name: string; readonly object: StoredObject | undefined }> = []
   return {
-    changed: Effect.fnUntraced(function*(name: string) {
+    changed: Effect.fnUntraced(function* (name: string) {
       const at = yield* Clock.currentTimeMillis
       changes.push({ at, name, object: (yield* inner.list(name)).find((object) => object.name === name) })
     }),
@@ -128,7 +148,8 @@ const makePast = (inner: Storage["Service"]) => {
 /** What a listing shows to a call that this fault hits. */
 const listed = (fault: Fault | undefined, objects: ReadonlyArray<StoredObject>): ReadonlyArray<StoredObject> => {
   if (fault?.kind === "list hides") return objects.filter(({ name }) => name !== fault.name)
-  if (fault?.kind === "list shows") return sortByName([...objects, { name: fault.name, size: fault.size, etag: "gone" }])
+  if (fault?.kind === "list shows")
+    return sortByName([...objects, { name: fault.name, size: fault.size, etag: "gone" }])
   return objects
 }
 
@@ -139,10 +160,11 @@ interface Active {
 }
 
 const fits = ({ target, left }: Active, operation: Operation, name: string) =>
-  left > 0 && target.operation === operation &&
+  left > 0 &&
+  target.operation === operation &&
   (target.name === undefined || (typeof target.name === "string" ? target.name === name : target.name.test(name)))
 
-const make = Effect.gen(function*() {
+const make = Effect.gen(function* () {
   const inner = yield* Storage
   const past = makePast(inner)
   const calls: Array<{ readonly operation: Operation; readonly name: string }> = []
@@ -158,24 +180,26 @@ const make = Effect.gen(function*() {
   const failure = (operation: Operation, name: string, reason: Reason) =>
     Effect.fail(new StorageError({ operation, place: inner.place, name, reason }))
 
-  const around = (operation: Operation, name: string) => <A, E, R>(call: (fault: Fault | undefined) => Effect.Effect<A, E, R>) =>
-    Effect.suspend((): Effect.Effect<A, E | StorageError, R> => {
-      const fault = next(operation, name)
-      switch (fault?.kind) {
-        case "fail":
-          return failure(operation, name, fault.reason)
-        case "fail after":
-          return Effect.andThen(call(fault), failure(operation, name, fault.reason))
-        case "hang":
-          return Effect.never
-        case "time out":
-          return Effect.delay(failure(operation, name, timedOut), fault.after)
-        case "delay":
-          return Effect.delay(call(fault), fault.duration)
-        default:
-          return call(fault)
-      }
-    })
+  const around =
+    (operation: Operation, name: string) =>
+    <A, E, R>(call: (fault: Fault | undefined) => Effect.Effect<A, E, R>) =>
+      Effect.suspend((): Effect.Effect<A, E | StorageError, R> => {
+        const fault = next(operation, name)
+        switch (fault?.kind) {
+          case "fail":
+            return failure(operation, name, fault.reason)
+          case "fail after":
+            return Effect.andThen(call(fault), failure(operation, name, fault.reason))
+          case "hang":
+            return Effect.never
+          case "time out":
+            return Effect.delay(failure(operation, name, timedOut), fault.after)
+          case "delay":
+            return Effect.delay(call(fault), fault.duration)
+          default:
+            return call(fault)
+        }
+      })
 
   const load = (name: string): Bytes<StorageError, never> =>
     Stream.suspend(() => {
@@ -211,13 +235,17 @@ const make = Effect.gen(function*() {
   const storage = Storage.of({
     place: inner.place,
     list: (prefix) =>
-      around("list", prefix)((fault) =>
+      around(
+        "list",
+        prefix
+      )((fault) =>
         fault?.kind === "list lags"
           ? Effect.map(Clock.currentTimeMillis, (now) => past.listAt(now - Duration.toMillis(fault.behind), prefix))
           : Effect.map(inner.list(prefix), (objects) => listed(fault, objects))
       ),
     load,
-    store: (name, source) => around("store", name)(() => Effect.tap(inner.store(name, source), () => past.changed(name))),
+    store: (name, source) =>
+      around("store", name)(() => Effect.tap(inner.store(name, source), () => past.changed(name))),
     delete: (name) => around("delete", name)(() => Effect.tap(inner.delete(name), () => past.changed(name)))
   })
   const faults = StorageFaults.of({

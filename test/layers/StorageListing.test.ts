@@ -3,7 +3,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { compareNames } from "../../src/layers/StorageListing.ts"
 
-/** Few characters, so that names share beginnings: ASCII, two and three bytes, either side of the surrogates, and beyond them. */
+/**
+ * Few characters, so that names share beginnings: ASCII, two and three bytes, either side of the surrogates, and beyond
+ * them.
+ */
 const Name = Schema.Array(Schema.Literals(["a", "b", "é", "\ud7ff", "\ue000", "\uffee", "\u{10000}", "\u{1f600}"]))
 
 describe("StorageListing", () => {

@@ -8,11 +8,14 @@ suite("memory", StorageMemory.layer)
 
 describe("StorageMemory", () => {
   it.effect("each build of the layer is a store of its own", () =>
-    Effect.gen(function*() {
-      const fresh = Effect.map(Layer.build(Layer.fresh(StorageMemory.layer)), (context) => Context.get(context, Storage))
+    Effect.gen(function* () {
+      const fresh = Effect.map(Layer.build(Layer.fresh(StorageMemory.layer)), (context) =>
+        Context.get(context, Storage)
+      )
       const first = yield* fresh
       const second = yield* fresh
       yield* first.store("only-here", textOf("x"))
       assert.deepStrictEqual(yield* second.list(""), [])
-    }))
+    })
+  )
 })

@@ -10,7 +10,10 @@ describe("StorageProxy", () => {
   it("takes the proxy of the scheme, http:// when it says none", () => {
     assert.strictEqual(proxyOf(new URL("http://s3.example"), environment), "http://plain:1")
     assert.strictEqual(proxyOf(new URL("https://s3.example"), environment), "https://secure:2")
-    assert.strictEqual(proxyOf(new URL("http://s3.example"), { ...environment, http: "plain:3128" }), "http://plain:3128")
+    assert.strictEqual(
+      proxyOf(new URL("http://s3.example"), { ...environment, http: "plain:3128" }),
+      "http://plain:3128"
+    )
     assert.isUndefined(proxyOf(new URL("https://s3.example"), { ...environment, https: "" }))
   })
 
@@ -54,9 +57,10 @@ describe("StorageProxy", () => {
   })
 
   it.effect("upper case wins over lower case, and empty is not set", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const env = { HTTP_PROXY: "upper", http_proxy: "lower", HTTPS_PROXY: "", https_proxy: "lower" }
       const found = yield* proxyEnvironment.pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env }))))
       assert.deepStrictEqual(found, { http: "upper", https: "lower", no: "" })
-    }))
+    })
+  )
 })

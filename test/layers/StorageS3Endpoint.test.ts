@@ -12,7 +12,11 @@ describe("StorageS3Endpoint", () => {
     assert.deepStrictEqual(of("http://127.0.0.1:9000"), ["127.0.0.1:9000", "path", "127.0.0.1:9000"])
     assert.deepStrictEqual(of("https://minio.example"), ["minio.example", "path", "minio.example"])
     assert.deepStrictEqual(of("https://notamazonaws.com"), ["notamazonaws.com", "path", "notamazonaws.com"])
-    assert.deepStrictEqual(of("https://s3.eu-west-1.amazonaws.com"), ["s3.eu-west-1.amazonaws.com", "host", "bucket.s3.eu-west-1.amazonaws.com"])
+    assert.deepStrictEqual(of("https://s3.eu-west-1.amazonaws.com"), [
+      "s3.eu-west-1.amazonaws.com",
+      "host",
+      "bucket.s3.eu-west-1.amazonaws.com"
+    ])
     assert.deepStrictEqual(of("https://s3-eu-west-1.amazonaws.com")[1], "host")
     assert.deepStrictEqual(of("https://s3.cn-north-1.amazonaws.com.cn")[1], "host")
     assert.deepStrictEqual(of("https://storage.googleapis.com")[2], "bucket.storage.googleapis.com")
@@ -30,6 +34,9 @@ describe("StorageS3Endpoint", () => {
   })
 
   it("the text for people has no user and no password", () => {
-    assert.strictEqual(endpointOf({ endpoint_url: "http://u:p@host:1", bucket: "b", region: "r" }).text, "http://host:1")
+    assert.strictEqual(
+      endpointOf({ endpoint_url: "http://u:p@host:1", bucket: "b", region: "r" }).text,
+      "http://host:1"
+    )
   })
 })

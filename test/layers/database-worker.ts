@@ -1,6 +1,7 @@
 /**
- * Worker entry of the tests: as src/worker.ts, and three databases that misbehave by their names: "dying" ends its thread when it is read for
- * the second time, "defective" has a bug there, "endless" never gets anywhere, and says in shared memory whether it was left.
+ * Worker entry of the tests: as src/worker.ts, and three databases that misbehave by their names: "dying" ends its
+ * thread when it is read for the second time, "defective" has a bug there, "endless" never gets anywhere, and says in
+ * shared memory whether it was left.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer } from "effect"
@@ -25,7 +26,11 @@ const misbehaviours: Readonly<Record<string, Effect.Effect<unknown>>> = {
     Effect.sync(() => Atomics.add(probe!, 0, 1)),
     () => Effect.never,
     // Takes its time, as an abort does.
-    () => Effect.andThen(Effect.sleep(100), Effect.sync(() => Atomics.add(probe!, 1, 1)))
+    () =>
+      Effect.andThen(
+        Effect.sleep(100),
+        Effect.sync(() => Atomics.add(probe!, 1, 1))
+      )
   )
 }
 
@@ -33,18 +38,22 @@ const lmdbOf = (options: DatabaseOptions) => {
   const misbehaviour = misbehaviours[options.name]
   if (misbehaviour === undefined) return LmdbNative.layerWith(options.lmdb)
   let reads = 0
-  return hooked(LmdbMemory.layerWith(), { beforeRead: Effect.suspend(() => reads++ === 0 ? Effect.void : misbehaviour) })
+  return hooked(LmdbMemory.layerWith(), {
+    beforeRead: Effect.suspend(() => (reads++ === 0 ? Effect.void : misbehaviour))
+  })
 }
 
 NodeRuntime.runMain(
   DatabaseWorkerServer.serve({
     lmdb: lmdbOf,
     database: (options) =>
-      DatabaseInline.layerWith(options).pipe(Layer.provide([
-        Compressions.layer,
-        SpoolFile.layerWith({ directory: "", memoryLimit: 0 }),
-        GarbageCollectorV8.layer
-      ]))
+      DatabaseInline.layerWith(options).pipe(
+        Layer.provide([
+          Compressions.layer,
+          SpoolFile.layerWith({ directory: "", memoryLimit: 0 }),
+          GarbageCollectorV8.layer
+        ])
+      )
   }),
   { disableErrorReporting: true }
 )

@@ -1,4 +1,7 @@
-/** Process of the test of the collector: with 300,000 objects in its heap, for how many milliseconds its loop is blocked at the longest, in one go and in steps. */
+/**
+ * Process of the test of the collector: with 300,000 objects in its heap, for how many milliseconds its loop is blocked
+ * at the longest, in one go and in steps.
+ */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Console, Effect } from "effect"
 import { gapsDuring } from "../../bench/EventLoop.ts"
@@ -7,14 +10,14 @@ import { GarbageCollector } from "../../src/services/GarbageCollector.ts"
 
 const heap = Array.from({ length: 300_000 }, (_, index) => ({ index }))
 
-const blocked = Effect.gen(function*() {
+const blocked = Effect.gen(function* () {
   const { collect } = yield* GarbageCollector
   return (yield* gapsDuring(collect)).loopBlockedMillis
 })
 
 const median = (all: ReadonlyArray<number>) => all.toSorted((a, b) => a - b)[all.length >> 1]!
 
-Effect.gen(function*() {
+Effect.gen(function* () {
   const goes: Array<number> = []
   const steps: Array<number> = []
   for (let round = 0; round < 5; round++) {

@@ -1,6 +1,6 @@
 /**
- * The application, as a process of its own: takes commands over the IPC channel, one at a time, and does them with the package `lmdb` directly.
- * Started by LmdbApplication.ts.
+ * The application, as a process of its own: takes commands over the IPC channel, one at a time, and does them with the
+ * package `lmdb` directly. Started by LmdbApplication.ts.
  */
 import { open } from "lmdb"
 import type { Command, Opening, Reply, Step } from "./LmdbApplication.ts"
@@ -42,7 +42,8 @@ const take = (step: Step): void => {
   else if (step.do === "drop") dbi(step.dbi).dropSync()
   else if (step.do === "fill") {
     const target = dbi(step.dbi)
-    for (let i = 0; i < step.entries; i++) target.putSync(Buffer.from(String(i).padStart(8, "0")), Buffer.alloc(step.bytes, i))
+    for (let i = 0; i < step.entries; i++)
+      target.putSync(Buffer.from(String(i).padStart(8, "0")), Buffer.alloc(step.bytes, i))
   } else env.putSync(bytes(step.key), bytes(step.value))
 }
 
@@ -97,7 +98,8 @@ const run = async (command: Command): Promise<Reply> => {
       return { id: lastId(), entries: [] }
     case "list": {
       const entries: Array<[string, string]> = []
-      for (const { key, value } of dbi(command.dbi).getRange({ start: undefined })) entries.push([key.toString("hex"), value.toString("hex")])
+      for (const { key, value } of dbi(command.dbi).getRange({ start: undefined }))
+        entries.push([key.toString("hex"), value.toString("hex")])
       return { id: lastId(), entries }
     }
   }

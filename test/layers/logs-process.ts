@@ -2,7 +2,7 @@
 import { Duration, Effect } from "effect"
 import { layerWith } from "../../src/layers/Logs.ts"
 
-const log = Effect.gen(function*() {
+const log = Effect.gen(function* () {
   yield* Effect.logDebug("not shown at info")
   yield* Effect.logInfo("Stored snapshot", { time_total: Duration.millis(12), txnID: 7n })
   yield* Effect.logError("Sending failed", new Error("no route"))

@@ -1,4 +1,7 @@
-/** Worker of the spool test: reads what the other thread spooled, and writes the same bytes, inverted, to a place that the other thread opened. */
+/**
+ * Worker of the spool test: reads what the other thread spooled, and writes the same bytes, inverted, to a place that
+ * the other thread opened.
+ */
 import { Effect, Stream } from "effect"
 import { parentPort, workerData } from "node:worker_threads"
 import { read, writer } from "../../src/layers/SpoolFile.ts"
@@ -12,4 +15,6 @@ const inverted = Stream.runForEach(read(spooled), (chunk) => {
   return append(chunk)
 })
 
-Effect.runFork(Effect.flatMap(Effect.andThen(inverted, finish), (result) => Effect.sync(() => parentPort?.postMessage(result, []))))
+Effect.runFork(
+  Effect.flatMap(Effect.andThen(inverted, finish), (result) => Effect.sync(() => parentPort?.postMessage(result, [])))
+)

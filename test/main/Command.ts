@@ -1,4 +1,7 @@
-/** The command as a process from start to end, with its two outputs apart. For daemons that go on, see test/servers/Daemon.ts. */
+/**
+ * The command as a process from start to end, with its two outputs apart. For daemons that go on, see
+ * test/servers/Daemon.ts.
+ */
 import { Effect, Fiber, FileSystem, Stream } from "effect"
 import { ChildProcess } from "effect/process"
 import * as Daemon from "../servers/Daemon.ts"
@@ -14,39 +17,52 @@ export interface CommandOptions {
   readonly under?: ReadonlyArray<string>
 }
 
-const script = pathOf("../../src/main.ts")
+const script = pathOf("../../../src/main.ts")
 
 const textOf = <E>(bytes: Stream.Stream<Uint8Array, E>) => Effect.forkScoped(Stream.mkString(Stream.decodeText(bytes)))
 
 /** Any program. */
-export const execute = Effect.fnUntraced(function*(line: ReadonlyArray<string>, { cwd, env }: Pick<CommandOptions, "cwd" | "env"> = {}) {
-  const [program, ...args] = line
-  const handle = yield* ChildProcess.make(program!, args, {
-    stdin: "ignore", killSignal: "SIGKILL", env: { ...env }, extendEnv: true, ...cwd === undefined ? {} : { cwd }
-  })
-  const out = yield* textOf(handle.stdout)
-  const err = yield* textOf(handle.stderr)
-  const code = Number(yield* handle.exitCode)
-  return { code, out: yield* Fiber.join(out), err: yield* Fiber.join(err) }
-}, Effect.scoped, Effect.timeoutOrElse({ duration: "50 seconds", orElse: () => new ProcessFailed({ what: "goes on", output: "" }) }))
+export const execute = Effect.fnUntraced(
+  function* (line: ReadonlyArray<string>, { cwd, env }: Pick<CommandOptions, "cwd" | "env"> = {}) {
+    const [program, ...args] = line
+    const handle = yield* ChildProcess.make(program!, args, {
+      stdin: "ignore",
+      killSignal: "SIGKILL",
+      env: { ...env },
+      extendEnv: true,
+      ...(cwd === undefined ? {} : { cwd })
+    })
+    const out = yield* textOf(handle.stdout)
+    const err = yield* textOf(handle.stderr)
+    const code = Number(yield* handle.exitCode)
+    return { code, out: yield* Fiber.join(out), err: yield* Fiber.join(err) }
+  },
+  Effect.scoped,
+  Effect.timeoutOrElse({ duration: "50 seconds", orElse: () => new ProcessFailed({ what: "goes on", output: "" }) })
+)
 
 /** The command as it is published. */
-export const bundled = pathOf("../../bin/lightningstream.js")
+export const bundled = pathOf("../../../bin/lightningstream.js")
 
 /** Makes it anew if the sources have changed since. */
-export const bundle = Effect.flatMap(execute([process.execPath, pathOf("../../scripts/build.mjs")]), ({ code, err }) =>
-  code === 0 ? Effect.void : new ProcessFailed({ what: `ended with ${code}`, output: err }))
+export const bundle = Effect.flatMap(
+  execute([process.execPath, pathOf("../../../scripts/build.mjs")]),
+  ({ code, err }) => (code === 0 ? Effect.void : new ProcessFailed({ what: `ended with ${code}`, output: err }))
+)
 
 /** `args`: of the command. */
 export const run = (args: ReadonlyArray<string>, options: CommandOptions = {}) =>
-  execute([...(options.under ?? []), process.execPath, "--no-warnings", ...(options.node ?? []), script, ...args], options)
+  execute(
+    [...(options.under ?? []), process.execPath, "--no-warnings", ...(options.node ?? []), script, ...args],
+    options
+  )
 
 /** The same in a pipeline of a shell, or with its output redirected: `| head -1`. */
 export const piped = (redirection: string, ...args: ReadonlyArray<string>) =>
   execute(["bash", "-c", `set -o pipefail; "$0" --no-warnings "$@" ${redirection}`, process.execPath, script, ...args])
 
 /** A folder of its own with a configuration in it, written as JSON, which YAML includes. */
-export const workspace = Effect.fnUntraced(function*(config: (folder: string) => object | string) {
+export const workspace = Effect.fnUntraced(function* (config: (folder: string) => object | string) {
   const fs = yield* FileSystem.FileSystem
   const folder = yield* fs.makeTempDirectoryScoped({ prefix: "command-" })
   const file = `${folder}/lightningstream.yaml`
@@ -56,7 +72,7 @@ export const workspace = Effect.fnUntraced(function*(config: (folder: string) =>
 })
 
 /** One native LMDB, not there yet, and an empty folder as the bucket. */
-export const nativeWorkspace = Effect.gen(function*() {
+export const nativeWorkspace = Effect.gen(function* () {
   const made = yield* workspace((folder) => ({
     ...Daemon.quick,
     lmdbs: { main: Daemon.nativeFile(`${folder}/main.lmdb`, { create: true }) },

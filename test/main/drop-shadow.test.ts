@@ -11,57 +11,93 @@ import { dropPrivate } from "../../src/programs/DropShadow.ts"
 import { hooked } from "../programs/engine/HookedLmdb.ts"
 import * as Command from "./Command.ts"
 
-const native = (path: string, options: object = {}) => ({ path, schema_tracks_changes: true, options: { no_subdir: true, create: true, ...options } })
+const native = (path: string, options: object = {}) => ({
+  path,
+  schema_tracks_changes: true,
+  options: { no_subdir: true, create: true, ...options }
+})
 
 layer(NodeServices.layer, { excludeTestServices: true })("drop-shadow", (it) => {
-  it.effect("drops all DBIs of our own of every database, says what went wrong with one, and goes on; no file is made", () =>
-    Effect.gen(function*() {
-      const { file, folder } = yield* Command.workspace((folder) => ({
-        lmdbs: {
-          first: { path: `${folder}/first`, schema_tracks_changes: false, options: { no_subdir: true } },
-          missing: native(`${folder}/missing`),
-          text: native(`${folder}/lightningstream.yaml`),
-          second: native(`${folder}/second`)
-        },
-        storage: { type: "memory" },
-        log: { format: "json" }
-      }))
-      const applications = yield* Effect.forEach(["first", "second"], (name) => LmdbApplication.make({ path: `${folder}/${name}`, mapSize: 2 ** 20 }))
-      for (const application of applications) {
-        for (const dbi of ["d", "_sync_shadow_d", "_sync", "_sync_meta", "_synx", "x_sync_shadow_"]) {
-          yield* application.write({ do: "create", dbi, flags: 0 }, { do: "put", dbi, key: "6b", value: "76" })
+  it.effect(
+    "drops all DBIs of our own of every database, says what went wrong with one, and goes on; no file is made",
+    () =>
+      Effect.gen(function* () {
+        const { file, folder } = yield* Command.workspace((folder) => ({
+          lmdbs: {
+            first: { path: `${folder}/first`, schema_tracks_changes: false, options: { no_subdir: true } },
+            missing: native(`${folder}/missing`),
+            text: native(`${folder}/lightningstream.yaml`),
+            second: native(`${folder}/second`)
+          },
+          storage: { type: "memory" },
+          log: { format: "json" }
+        }))
+        const applications = yield* Effect.forEach(["first", "second"], (name) =>
+          LmdbApplication.make({ path: `${folder}/${name}`, mapSize: 2 ** 20 })
+        )
+        for (const application of applications) {
+          for (const dbi of ["d", "_sync_shadow_d", "_sync", "_sync_meta", "_synx", "x_sync_shadow_"]) {
+            yield* application.write({ do: "create", dbi, flags: 0 }, { do: "put", dbi, key: "6b", value: "76" })
+          }
         }
-      }
-      const { code, err, out } = yield* Command.run(["drop-shadow", "-c", file])
-      assert.deepStrictEqual([code, out], [1, ""])
-      const lines = err.trim().split("\n").map((line): Record<string, unknown> => JSON.parse(line))
-      assert.deepStrictEqual(lines.map(({ db, level }) => [db, level]), [["first", "info"], ["missing", "error"], ["text", "error"], ["second", "info"]])
-      assert.deepStrictEqual(lines[0]!["dbis"], ["_sync", "_sync_meta", "_sync_shadow_d"])
-      assert.include(String(lines[1]!["error"]), "there is no such file")
-      const fs = yield* FileSystem.FileSystem
-      assert.deepStrictEqual((yield* fs.readDirectory(folder)).toSorted(), ["first", "first-lock", "lightningstream.yaml", "second", "second-lock"])
-      for (const name of ["first", "second"]) {
-        const left = yield* Effect.provide(raw, LmdbNative.layerWith(nativeOptions(`${folder}/${name}`).lmdb), { local: true })
-        assert.deepStrictEqual(left.map(({ entries, name }) => [String(name), entries]), ["_synx", "d", "x_sync_shadow_"].map((dbi) => [dbi, [{ key: "6b", value: "76" }]]))
-      }
-    }))
+        const { code, err, out } = yield* Command.run(["drop-shadow", "-c", file])
+        assert.deepStrictEqual([code, out], [1, ""])
+        const lines = err
+          .trim()
+          .split("\n")
+          .map((line): Record<string, unknown> => JSON.parse(line))
+        assert.deepStrictEqual(
+          lines.map(({ db, level }) => [db, level]),
+          [
+            ["first", "info"],
+            ["missing", "error"],
+            ["text", "error"],
+            ["second", "info"]
+          ]
+        )
+        assert.deepStrictEqual(lines[0]!["dbis"], ["_sync", "_sync_meta", "_sync_shadow_d"])
+        assert.include(String(lines[1]!["error"]), "there is no such file")
+        const fs = yield* FileSystem.FileSystem
+        assert.deepStrictEqual((yield* fs.readDirectory(folder)).toSorted(), [
+          "first",
+          "first-lock",
+          "lightningstream.yaml",
+          "second",
+          "second-lock"
+        ])
+        for (const name of ["first", "second"]) {
+          const left = yield* Effect.provide(raw, LmdbNative.layerWith(nativeOptions(`${folder}/${name}`).lmdb), {
+            local: true
+          })
+          assert.deepStrictEqual(
+            left.map(({ entries, name }) => [String(name), entries]),
+            ["_synx", "d", "x_sync_shadow_"].map((dbi) => [dbi, [{ key: "6b", value: "76" }]])
+          )
+        }
+      })
+  )
 
   it.effect("with nothing to drop: does not ask for the write lock once it is open", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       let writes = 0
       const { application, layer } = LmdbMemory.makeMemoryEnvironment()
       yield* application.write((transaction) => transaction.create(DbiName.fromText("d"), 0))
       const counted = hooked(layer, { beforeWrite: () => Effect.sync(() => void writes++) })
       assert.deepStrictEqual([yield* Effect.provide(dropPrivate, counted), writes], [[], 0])
-    }))
+    })
+  )
 
   it.effect("with nothing to drop: 0, and nothing is written", () =>
-    Effect.gen(function*() {
-      const { file, folder } = yield* Command.workspace((folder) => ({ lmdbs: { first: native(`${folder}/first`) }, storage: { type: "memory" } }))
+    Effect.gen(function* () {
+      const { file, folder } = yield* Command.workspace((folder) => ({
+        lmdbs: { first: native(`${folder}/first`) },
+        storage: { type: "memory" }
+      }))
       const application = yield* LmdbApplication.make({ path: `${folder}/first`, mapSize: 2 ** 20 })
       yield* application.write({ do: "create", dbi: "d", flags: 0 })
       const { code } = yield* Command.run(["drop-shadow", "-c", file])
       assert.strictEqual(code, 0)
       assert.strictEqual((yield* application.send({ do: "view" })).id, "1")
-    }))
+    })
+  )
 })

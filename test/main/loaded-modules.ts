@@ -1,4 +1,7 @@
-/** Loaded into a process (`--import`): at its end, the modules of Node's that it had loaded go to the file that LIGHTNINGSTREAM_TEST_LOADED names, as JSON. */
+/**
+ * Loaded into a process (`--import`): at its end, the modules of Node's that it had loaded go to the file that
+ * LIGHTNINGSTREAM_TEST_LOADED names, as JSON.
+ */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- written while the process ends
 import * as fs from "node:fs"
 import { isMainThread } from "node:worker_threads"

@@ -4,7 +4,10 @@ import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { nativeWorkspace, run } from "./Command.ts"
 
-/** Each program that a process runs says the process's number, the allocator's two settings and V8's flags; its worker threads say their largest young generation. */
+/**
+ * Each program that a process runs says the process's number, the allocator's two settings and V8's flags; its worker
+ * threads say their largest young generation.
+ */
 const saySettings = `data:text/javascript,${encodeURIComponent(`
   import { isMainThread, resourceLimits } from "node:worker_threads"
   const flags = process.execArgv.filter((arg) => arg.startsWith("--max-semi"))
@@ -21,7 +24,7 @@ const started = (args: ReadonlyArray<string>, env = {}) =>
 
 layer(NodeServices.layer, { excludeTestServices: true })("memory", (it) => {
   it.effect("is set to be given back for a daemon, by starting again in the same process with the same arguments", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { code, err } = yield* started(["sync", "--only-once", "--timeout", "40s"])
       assert.strictEqual(code, 0, err)
       const [first, second, ...more] = settingsOf(err)
@@ -29,17 +32,29 @@ layer(NodeServices.layer, { excludeTestServices: true })("memory", (it) => {
       assert.strictEqual(first?.pid, second?.pid)
       assert.deepStrictEqual([first?.flags, second?.flags], ["flags", "flags--max-semi-space-size=4"])
       assert.include(err, "worker 12\n")
-    }))
+    })
+  )
 
   it.effect("is as the operator has it when he has set the allocator, and not needed by a command that soon ends", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const own = yield* started(["sync", "--only-once", "--timeout", "40s"], { MALLOC_MMAP_THRESHOLD_: "65536" })
       assert.strictEqual(own.code, 0, own.err)
-      assert.deepStrictEqual(settingsOf(own.err).map(({ setting }) => setting), ["65536 undefined"])
+      assert.deepStrictEqual(
+        settingsOf(own.err).map(({ setting }) => setting),
+        ["65536 undefined"]
+      )
       const heaps = yield* started(["sync", "--only-once", "--timeout", "40s"], { MALLOC_ARENA_MAX: "3" })
       assert.strictEqual(heaps.code, 0, heaps.err)
-      assert.deepStrictEqual(settingsOf(heaps.err).map(({ setting }) => setting), ["undefined 3", "131072 3"])
+      assert.deepStrictEqual(
+        settingsOf(heaps.err).map(({ setting }) => setting),
+        ["undefined 3", "131072 3"]
+      )
       const list = yield* started(["snapshots", "list"])
-      assert.deepStrictEqual(settingsOf(list.err).map(({ setting }) => setting), ["undefined undefined"], list.err)
-    }))
+      assert.deepStrictEqual(
+        settingsOf(list.err).map(({ setting }) => setting),
+        ["undefined undefined"],
+        list.err
+      )
+    })
+  )
 })

@@ -1,4 +1,7 @@
-/** Commands that only read make nothing: no bucket, no marker, no folder. What the programs do, test/programs/daemon/receive-only.test.ts shows. */
+/**
+ * Commands that only read make nothing: no bucket, no marker, no folder. What the programs do,
+ * test/programs/daemon/receive-only.test.ts shows.
+ */
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
@@ -9,7 +12,7 @@ import { run, workspace } from "./Command.ts"
 
 layer(NodeServices.layer, { excludeTestServices: true })("commands that only read", (it) => {
   it.effect("send no request that writes to an S3 server, whatever the file says: sync does", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       let methods = new Set<string>()
       const server = yield* serve((request, response) => {
         methods.add(request.method!)
@@ -24,29 +27,46 @@ layer(NodeServices.layer, { excludeTestServices: true })("commands that only rea
         storage: {
           type: "s3",
           cleanup: { enabled: true },
-          options: { endpoint_url: server.endpoint_url, access_key: "a", secret_key: "s", bucket: "b", create_bucket: true, use_update_marker: true }
+          options: {
+            endpoint_url: server.endpoint_url,
+            access_key: "a",
+            secret_key: "s",
+            bucket: "b",
+            create_bucket: true,
+            use_update_marker: true
+          }
         }
       }))
       const application = yield* Application.open(`${folder}/main.lmdb`)
       yield* application.put("ours", "1", 1n)
       for (const [args, allowed] of [
-        [["snapshots", "list"], ["GET"]], [["receive", "--only-once"], ["GET"]], [["sync", "--only-once"], ["GET", "PUT"]]
+        [["snapshots", "list"], ["GET"]],
+        [["receive", "--only-once"], ["GET"]],
+        [
+          ["sync", "--only-once"],
+          ["GET", "PUT"]
+        ]
       ] as const) {
         methods = new Set()
         const { code, err } = yield* run([...args, "-c", file])
         assert.strictEqual(code, 0, err)
         assert.deepStrictEqual<ReadonlyArray<string>>([...methods].toSorted(), allowed, args.join(" "))
       }
-    }))
+    })
+  )
 
   it.effect("make no folder that is not there: receive waits for it, and says so", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* fs.makeTempDirectoryScoped({ prefix: "reading-" })
       const bucket = `${folder}/bucket`
       const daemon = yield* start({
         args: ["receive"],
-        config: { ...quick, lmdbs: { main: nativeFile(`${folder}/main.lmdb`, { create: true }) }, storage: folderBucket(bucket) }
+        config: {
+          ...quick,
+          lmdbs: { main: nativeFile(`${folder}/main.lmdb`, { create: true }) },
+          storage: folderBucket(bucket)
+        }
       })
       const { error } = yield* daemon.logged("Cannot list snapshots")
       assert.match(error!, /folder is gone.*Check root_path/)
@@ -56,5 +76,6 @@ layer(NodeServices.layer, { excludeTestServices: true })("commands that only rea
       yield* daemon.logged("Ready")
       yield* daemon.signal("SIGTERM")
       assert.strictEqual(yield* daemon.ended, 0, daemon.text())
-    }))
+    })
+  )
 })

@@ -12,7 +12,7 @@ const newer = "main__a__20250202-000000-000000000__GX.pb.gz"
 const stranger = "readme.txt"
 
 /** A bucket with two snapshots and something else. */
-const bucket = Effect.gen(function*() {
+const bucket = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const { file, folder } = yield* workspace((folder) => ({
     lmdbs: { main: nativeFile(`${folder}/main.lmdb`) },
@@ -22,18 +22,24 @@ const bucket = Effect.gen(function*() {
   yield* fs.writeFile(`${folder}/bucket/${older}`, object({ users: [["k", 5, "v"]], other: [["k", 6, null]] }))
   yield* fs.writeFile(`${folder}/bucket/${newer}`, object({ users: many(5_000, 7, 200) }))
   yield* fs.writeFileString(`${folder}/bucket/${stranger}`, "read me")
-  const sizes = yield* Effect.forEach([newer, older, stranger], (name) => Effect.map(fs.stat(`${folder}/bucket/${name}`), ({ size }) => String(size)))
+  const sizes = yield* Effect.forEach([newer, older, stranger], (name) =>
+    Effect.map(fs.stat(`${folder}/bucket/${name}`), ({ size }) => String(size))
+  )
   return { file, folder, sizes }
 })
 
 /** Each part of the line is one argument. */
 const words = (line: string) => line.split(" ")
 
-const listed = (...names: ReadonlyArray<string>) => ({ code: 0, out: names.map((name) => `${name}\n`).join(""), err: "" })
+const listed = (...names: ReadonlyArray<string>) => ({
+  code: 0,
+  out: names.map((name) => `${name}\n`).join(""),
+  err: ""
+})
 
 layer(NodeServices.layer, { excludeTestServices: true })("snapshots", (it) => {
   it.effect("list: by name or by time, of a prefix, with sizes", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { file, sizes } = yield* bucket
       const long = (name: string, index: number) => `${sizes[index]!.padStart(12)}\t${name}`
       const cases = [
@@ -44,10 +50,11 @@ layer(NodeServices.layer, { excludeTestServices: true })("snapshots", (it) => {
         [`snapshots list --prefix=nothing -c ${file}`, []]
       ] as const
       for (const [line, names] of cases) assert.deepStrictEqual(yield* run(words(line)), listed(...names), line)
-    }))
+    })
+  )
 
   it.effect("dump: of an object, of a file without a configuration, of one DBI, as JSON", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { file, folder } = yield* bucket
       const whole = yield* run(["snapshots", "dump", older, "-c", file])
       assert.strictEqual(whole.code, 0, whole.err)
@@ -63,41 +70,55 @@ layer(NodeServices.layer, { excludeTestServices: true })("snapshots", (it) => {
         assert.notMatch(out, /### other/)
       }
       const json = yield* run(words(`snapshots dump ${older} -fjson --debug=false -c ${file}`))
-      const lines = json.out.trimEnd().split("\n").map((line) => JSON.parse(line))
+      const lines = json.out
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line))
       assert.deepStrictEqual(lines.slice(1), [
-        { dbi: "users", flags: 0, transform: "" }, { key: "6b", value: "76", timestampNano: "5", flags: 0 },
-        { dbi: "other", flags: 0, transform: "" }, { key: "6b", value: "", timestampNano: "6", flags: 1 }
+        { dbi: "users", flags: 0, transform: "" },
+        { key: "6b", value: "76", timestampNano: "5", flags: 0 },
+        { dbi: "other", flags: 0, transform: "" },
+        { key: "6b", value: "", timestampNano: "6", flags: 1 }
       ])
-    }))
+    })
+  )
 
-  it.effect("dump: what cannot be read is 1: what there was is printed, then the offset, or what there is instead", () =>
-    Effect.gen(function*() {
-      const fs = yield* FileSystem.FileSystem
-      const { file, folder } = yield* bucket
-      const corrupt = `${folder}/corrupt.pb.gz`
-      yield* fs.writeFile(corrupt, yield* read("bad/entry-empty.pb.gz"))
-      const cut = `${folder}/cut.pb.gz`
-      yield* fs.writeFile(cut, (yield* fs.readFile(`${folder}/bucket/${newer}`)).subarray(0, 2_000))
-      for (const [name, problem] of [[corrupt, /byte \d+/], [cut, /corrupt|ends|end/]] as const) {
-        const { code, err, out } = yield* run(["snapshots", "dump", "-l", name, "-f", "json"])
-        assert.strictEqual(code, 1, name)
-        assert.match(out, /^\{"snapshot":/)
-        assert.match(err, problem)
-        assert.include(err, name)
-        assert.notMatch(err, /^\s+at /m)
-      }
-      for (const [args, problem] of [
-        [["-d", "nothing", older], /there is no DBI .*nothing.*users, other/], [["nothing"], /nothing.*no such object/], [["-l", `${folder}/nothing`], /cannot be read/]
-      ] as const) {
-        const { code, err, out } = yield* run(["snapshots", "dump", "-c", file, ...args])
-        assert.strictEqual(code, 1, args.join(" "))
-        assert.match(err, problem)
-        assert.notInclude(out, "users")
-      }
-    }))
+  it.effect(
+    "dump: what cannot be read is 1: what there was is printed, then the offset, or what there is instead",
+    () =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const { file, folder } = yield* bucket
+        const corrupt = `${folder}/corrupt.pb.gz`
+        yield* fs.writeFile(corrupt, yield* read("bad/entry-empty.pb.gz"))
+        const cut = `${folder}/cut.pb.gz`
+        yield* fs.writeFile(cut, (yield* fs.readFile(`${folder}/bucket/${newer}`)).subarray(0, 2_000))
+        for (const [name, problem] of [
+          [corrupt, /byte \d+/],
+          [cut, /corrupt|ends|end/]
+        ] as const) {
+          const { code, err, out } = yield* run(["snapshots", "dump", "-l", name, "-f", "json"])
+          assert.strictEqual(code, 1, name)
+          assert.match(out, /^\{"snapshot":/)
+          assert.match(err, problem)
+          assert.include(err, name)
+          assert.notMatch(err, /^\s+at /m)
+        }
+        for (const [args, problem] of [
+          [["-d", "nothing", older], /there is no DBI .*nothing.*users, other/],
+          [["nothing"], /nothing.*no such object/],
+          [["-l", `${folder}/nothing`], /cannot be read/]
+        ] as const) {
+          const { code, err, out } = yield* run(["snapshots", "dump", "-c", file, ...args])
+          assert.strictEqual(code, 1, args.join(" "))
+          assert.match(err, problem)
+          assert.notInclude(out, "users")
+        }
+      })
+  )
 
   it.effect("a reader that goes away is no error, and a full disk is one", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { file } = yield* bucket
       const head = yield* piped("| head -1", "snapshots", "dump", newer, "-c", file, "-f", "json")
       assert.strictEqual(head.code, 0, head.err)
@@ -108,10 +129,11 @@ layer(NodeServices.layer, { excludeTestServices: true })("snapshots", (it) => {
         assert.strictEqual(full.code, 1, args.join(" "))
         assert.match(full.err, /ENOSPC|no space/i)
       }
-    }))
+    })
+  )
 
   it.effect("makes no bucket that is not there, and says so", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const { file, folder } = yield* bucket
       yield* fs.remove(`${folder}/bucket`, { recursive: true })
@@ -119,5 +141,6 @@ layer(NodeServices.layer, { excludeTestServices: true })("snapshots", (it) => {
       assert.strictEqual(code, 1)
       assert.match(err, /folder is gone.*Check root_path/)
       assert.isFalse(yield* fs.exists(`${folder}/bucket`))
-    }))
+    })
+  )
 })

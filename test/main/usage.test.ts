@@ -8,7 +8,7 @@ import { bundle, bundled, execute, piped, run } from "./Command.ts"
 
 layer(NodeServices.layer, { excludeTestServices: true })("the command", (it) => {
   it.effect("prints versions and help to standard output with 0, without a configuration", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const cwd = yield* fs.makeTempDirectoryScoped({ prefix: "empty-" })
       const cases = [
@@ -26,10 +26,11 @@ layer(NodeServices.layer, { excludeTestServices: true })("the command", (it) => 
         assert.match(out, expected)
         assert.strictEqual(err, "")
       }
-    }))
+    })
+  )
 
   it.effect("refuses what it does not know with 2, to standard error alone", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const cases = [
         [["synk"], /^lightningstream: unknown command "synk".*\nSee: lightningstream --help\n$/],
         [["sync", "--only-onc"], /--only-onc/],
@@ -43,27 +44,35 @@ layer(NodeServices.layer, { excludeTestServices: true })("the command", (it) => 
         assert.strictEqual(out, "")
         assert.notMatch(err, /^\s+at /m)
       }
-    }))
+    })
+  )
 
   it.effect("takes a reader that goes away as the end, and a full disk as an error", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       assert.deepStrictEqual(yield* piped("| true", "--help"), { code: 0, out: "", err: "" })
       const full = yield* piped("> /dev/full", "--help")
       assert.strictEqual(full.code, 1)
       assert.match(full.err, /^lightningstream: standard output: ENOSPC.*\n$/)
-    }))
+    })
+  )
 
   it.effect("says what to run where the native package lmdb is missing, or was built with another data format", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* fs.makeTempDirectoryScoped({ prefix: "installation-" })
       yield* bundle
-      yield* fs.writeFileString(`${folder}/c.yaml`, JSON.stringify({
-        lmdbs: { main: { path: `${folder}/db`, schema_tracks_changes: true, options: { create: true } } },
-        storage: { type: "fs", options: { root_path: `${folder}/bucket` } }
-      }))
+      yield* fs.writeFileString(
+        `${folder}/c.yaml`,
+        JSON.stringify({
+          lmdbs: { main: { path: `${folder}/db`, schema_tracks_changes: true, options: { create: true } } },
+          storage: { type: "fs", options: { root_path: `${folder}/bucket` } }
+        })
+      )
       const cases = [
-        ["() => { throw new Error('No native build was found') }", /installation is not complete: No native build was found/],
+        [
+          "() => { throw new Error('No native build was found') }",
+          /installation is not complete: No native build was found/
+        ],
         ["() => ({ version: { patch: 90, versionString: 'LMDB 0.9.90' } })", /was built as LMDB 0\.9\.90/]
       ] as const
       for (const [source, expected] of cases) {
@@ -72,31 +81,44 @@ layer(NodeServices.layer, { excludeTestServices: true })("the command", (it) => 
           registerHooks({ resolve: (name, context, next) => name === "node-gyp-build-optional-packages" ? { url, format: "commonjs", shortCircuit: true } : next(name, context) })`
         yield* fs.writeFileString(`${folder}/load.cjs`, `module.exports = ${source}`)
         yield* fs.writeFileString(`${folder}/hook.mjs`, hook)
-        for (const script of [pathOf("../../src/main.ts"), bundled]) {
-          const { code, err, out } = yield* execute([process.execPath, "--import", `${folder}/hook.mjs`, script, "sync", "-c", `${folder}/c.yaml`])
+        for (const script of [pathOf("../../../src/main.ts"), bundled]) {
+          const { code, err, out } = yield* execute([
+            process.execPath,
+            "--import",
+            `${folder}/hook.mjs`,
+            script,
+            "sync",
+            "-c",
+            `${folder}/c.yaml`
+          ])
           assert.strictEqual(code, 1, err)
           assert.match(err, expected)
-          assert.include(err, `node ${pathOf("../../scripts/build-lmdb.mjs")}`)
+          assert.include(err, `node ${pathOf("../../../scripts/build-lmdb.mjs")}`)
           assert.notMatch(err, /^\s+at /m)
           assert.strictEqual(out, "")
         }
       }
       assert.deepStrictEqual((yield* fs.readDirectory(folder)).toSorted(), ["c.yaml", "hook.mjs", "load.cjs"])
-    }))
+    })
+  )
 
   it.effect("runs bundled as well, with the compile cache of Node, and loads little for what a script asks for", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* fs.makeTempDirectoryScoped({ prefix: "bundled-" })
       yield* bundle
-      yield* fs.writeFileString(`${folder}/hook.mjs`, `import { appendFileSync } from "node:fs"
+      yield* fs.writeFileString(
+        `${folder}/hook.mjs`,
+        `import { appendFileSync } from "node:fs"
         import { registerHooks } from "node:module"
         import { fileURLToPath } from "node:url"
         registerHooks({ load: (url, context, next) => {
           if (url.startsWith("file:")) appendFileSync(process.env.LOADED, fileURLToPath(url) + "\\n")
           return next(url, context)
-        } })`)
-      // Bytes of code stand for the time that loading takes, which no busy machine changes. Measured: 152 kB and 289 kB, of 1.9 MB.
+        } })`
+      )
+      // Bytes of code stand for the time that loading takes, which no busy machine changes. Measured: 152 kB and 289
+      // kB, of 1.9 MB.
       const cases = [
         [["version"], new RegExp(`^${packageJson.version}\n$`), 200_000],
         [["--help"], /USAGE\n {2}lightningstream <subcommand>/, 400_000],
@@ -105,14 +127,21 @@ layer(NodeServices.layer, { excludeTestServices: true })("the command", (it) => 
       for (const [args, expected, most] of cases) {
         const LOADED = `${folder}/${args.join(" ")}`
         const hook = ["--import", `${folder}/hook.mjs`]
-        const { code, err, out } = yield* execute([process.execPath, ...hook, bundled, ...args], { env: { LOADED, TMPDIR: folder } })
+        const { code, err, out } = yield* execute([process.execPath, ...hook, bundled, ...args], {
+          env: { LOADED, TMPDIR: folder }
+        })
         assert.strictEqual(code, 0, err)
         assert.match(out, expected)
         const files = (yield* fs.readFileString(LOADED)).trim().split("\n")
         const sizes = yield* Effect.forEach(files, (file) => Effect.map(fs.stat(file), ({ size }) => Number(size)))
         assert.include(files, bundled)
-        assert.isAtMost(sizes.reduce((sum, size) => sum + size), most, files.join("\n"))
+        assert.isAtMost(
+          sizes.reduce((sum, size) => sum + size),
+          most,
+          files.join("\n")
+        )
       }
       assert.isNotEmpty(yield* fs.readDirectory(`${folder}/node-compile-cache`))
-    }))
+    })
+  )
 })

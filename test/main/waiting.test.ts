@@ -9,7 +9,7 @@ import { run, workspace } from "./Command.ts"
 
 const snapshot = "main__other__20250101-000000-000000000__GX.pb.gz"
 
-const usual = Effect.gen(function*() {
+const usual = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const { file, folder } = yield* workspace((folder) => ({
     ...Daemon.quick,
@@ -22,7 +22,7 @@ const usual = Effect.gen(function*() {
 })
 
 /** Another instance's snapshot, whole at once. */
-const deliver = Effect.fnUntraced(function*(folder: string, name = snapshot) {
+const deliver = Effect.fnUntraced(function* (folder: string, name = snapshot) {
   const fs = yield* FileSystem.FileSystem
   yield* fs.writeFile(`${folder}/bucket/.part`, object({ records: [["theirs", 5, "v"]] }))
   yield* fs.rename(`${folder}/bucket/.part`, `${folder}/bucket/${name}`)
@@ -30,7 +30,7 @@ const deliver = Effect.fnUntraced(function*(folder: string, name = snapshot) {
 
 layer(NodeServices.layer, { excludeTestServices: true })("waiting", (it) => {
   it.effect("--only-once ends by itself with 0, and --timeout does not change that when there is time enough", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { file, folder } = yield* usual
       yield* deliver(folder)
       for (const args of [["sync"], ["receive", "--timeout", "40s"]]) {
@@ -38,10 +38,11 @@ layer(NodeServices.layer, { excludeTestServices: true })("waiting", (it) => {
         assert.strictEqual(code, 0, err)
         assert.include(err, "Loaded remote update")
       }
-    }))
+    })
+  )
 
   it.effect("--timeout bounds the wait of --only-once for a snapshot that cannot be had: 75", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { config } = yield* usual
       const nobody = { endpoint_url: "http://127.0.0.1:1", access_key: "a", secret_key: "s", bucket: "b" }
       const daemon = yield* Daemon.start({
@@ -50,24 +51,28 @@ layer(NodeServices.layer, { excludeTestServices: true })("waiting", (it) => {
       })
       assert.strictEqual(yield* daemon.ended, 75, daemon.text())
       yield* daemon.logged("Time-out: not done within 2s (--timeout)", ({ level }) => level === "error")
-    }))
+    })
+  )
 
-  it.effect("--timeout while another process holds LMDB's lock: the command ends all the same, and leaves nothing behind", () =>
-    Effect.gen(function*() {
-      const { config, folder } = yield* usual
-      const application = yield* Application.open(`${folder}/main.lmdb`)
-      yield* application.put("ours", "1", 1n)
-      yield* application.send({ do: "hold" })
-      yield* deliver(folder)
-      const daemon = yield* Daemon.start({ args: ["sync", "--only-once", "--timeout", "2s"], config })
-      yield* daemon.logged("Time-out")
-      assert.strictEqual(yield* daemon.ended, 137, "it cannot be interrupted while it waits for the lock")
-      yield* application.send({ do: "letGo" })
-      assert.deepStrictEqual(yield* application.records, { ours: "1" })
-    }))
+  it.effect(
+    "--timeout while another process holds LMDB's lock: the command ends all the same, and leaves nothing behind",
+    () =>
+      Effect.gen(function* () {
+        const { config, folder } = yield* usual
+        const application = yield* Application.open(`${folder}/main.lmdb`)
+        yield* application.put("ours", "1", 1n)
+        yield* application.send({ do: "hold" })
+        yield* deliver(folder)
+        const daemon = yield* Daemon.start({ args: ["sync", "--only-once", "--timeout", "2s"], config })
+        yield* daemon.logged("Time-out")
+        assert.strictEqual(yield* daemon.ended, 137, "it cannot be interrupted while it waits for the lock")
+        yield* application.send({ do: "letGo" })
+        assert.deepStrictEqual(yield* application.records, { ours: "1" })
+      })
+  )
 
   it.effect("--wait-for-marker-file: nothing is opened before that object is there, whatever is in it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const { config, folder } = yield* usual
       yield* deliver(folder)
@@ -81,10 +86,11 @@ layer(NodeServices.layer, { excludeTestServices: true })("waiting", (it) => {
       yield* fs.writeFileString(`${folder}/bucket/go-ahead`, "anything")
       assert.strictEqual(yield* daemon.ended, 0, daemon.text())
       yield* daemon.logged("Loaded remote update")
-    }))
+    })
+  )
 
   it.effect("--wait-for-marker-file: ended by a signal with 0, by --timeout with 75", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { config, folder } = yield* usual
       const args = ["receive", "--wait-for-marker-file", "never"]
       const daemon = yield* Daemon.start({ args, config })
@@ -95,5 +101,6 @@ layer(NodeServices.layer, { excludeTestServices: true })("waiting", (it) => {
       assert.strictEqual(yield* bounded.ended, 75, bounded.text())
       const fs = yield* FileSystem.FileSystem
       assert.deepStrictEqual(yield* fs.readDirectory(`${folder}/bucket`), [])
-    }))
+    })
+  )
 })

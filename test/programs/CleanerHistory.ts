@@ -1,6 +1,7 @@
 /**
- * Histories of a bucket that two instances clean and three write to, and what must hold for every deletion. What a snapshot holds is a set of numbers per
- * DBI, so that "contained" can be looked at, not proven. The clocks of the instances are their own, listings lag behind, stores and deletes fail.
+ * Histories of a bucket that two instances clean and three write to, and what must hold for every deletion. What a
+ * snapshot holds is a set of numbers per DBI, so that "contained" can be looked at, not proven. The clocks of the
+ * instances are their own, listings lag behind, stores and deletes fail.
  *
  * Time is in seconds. A listing lags less than `mustKeep`: that is what the interval is for.
  */
@@ -9,8 +10,27 @@ import { CleanerPlan } from "../../src/programs/CleanerPlan.ts"
 import type { StoredObject } from "../../src/services/Storage.ts"
 
 export const actions = [
-  "write", "write", "write", "dump", "store", "send", "send", "send", "merge", "merge all", "merge all", "clean", "clean", "clean", "wait", "wait",
-  "clock", "drop", "restart", "spoil", "operator"
+  "write",
+  "write",
+  "write",
+  "dump",
+  "store",
+  "send",
+  "send",
+  "send",
+  "merge",
+  "merge all",
+  "merge all",
+  "clean",
+  "clean",
+  "clean",
+  "wait",
+  "wait",
+  "clock",
+  "drop",
+  "restart",
+  "spoil",
+  "operator"
 ] as const
 
 export interface Step {
@@ -40,8 +60,12 @@ const database = "main"
 
 /** What is nobody's snapshot of this database. */
 const foreign = [
-  "README", "main__c__20200101-000000-000000000__GX.pb.xz", "main__c__20200101-000000-000000000.pb.gz", "main__sub__c__20200101-000000-000000000__GX.pb.gz",
-  "other__c__20200101-000000-000000000__GX.pb.gz", "main__c__20209901-000000-000000000__GX.pb.gz"
+  "README",
+  "main__c__20200101-000000-000000000__GX.pb.xz",
+  "main__c__20200101-000000-000000000.pb.gz",
+  "main__sub__c__20200101-000000-000000000__GX.pb.gz",
+  "other__c__20200101-000000-000000000__GX.pb.gz",
+  "main__c__20209901-000000-000000000__GX.pb.gz"
 ]
 
 type Content = Map<string, Set<number>>
@@ -58,7 +82,9 @@ interface Uploaded {
 const copyOf = (content: Content): Content => new Map(Array.from(content, ([dbi, entries]) => [dbi, new Set(entries)]))
 
 const contains = (whole: Content, part: Content): boolean =>
-  Array.from(part).every(([dbi, entries]) => whole.has(dbi) && Array.from(entries).every((entry) => whole.get(dbi)!.has(entry)))
+  Array.from(part).every(
+    ([dbi, entries]) => whole.has(dbi) && Array.from(entries).every((entry) => whole.get(dbi)!.has(entry))
+  )
 
 class Instance {
   readonly name: string
@@ -80,7 +106,12 @@ class Instance {
   }
 
   static planOf(ownInstance: string): CleanerPlan {
-    return new CleanerPlan({ database, ownInstance, mustKeep: BigInt(mustKeep) * second, removeOldInstances: BigInt(removeOldInstances) * second })
+    return new CleanerPlan({
+      database,
+      ownInstance,
+      mustKeep: BigInt(mustKeep) * second,
+      removeOldInstances: BigInt(removeOldInstances) * second
+    })
   }
 }
 
@@ -160,7 +191,10 @@ export class CleanerHistory {
   }
 
   private changed(): void {
-    this.listings.push({ at: this.time, objects: Array.from(this.bucket, ([name, uploaded]) => uploaded?.object ?? { name, size: 1, etag: "" }) })
+    this.listings.push({
+      at: this.time,
+      objects: Array.from(this.bucket, ([name, uploaded]) => uploaded?.object ?? { name, size: 1, etag: "" })
+    })
   }
 
   /** As it was a while ago. */
@@ -194,9 +228,20 @@ export class CleanerHistory {
     const wall = this.wall(instance)
     const timestampNano = wall > instance.newestOwn ? wall : instance.newestOwn + 1n
     instance.newestOwn = timestampNano
-    const text = SnapshotName.format({ database, instance: instance.name, timestampNano, extension: this.stores % 2 === 0 ? "pb.gz" : "pb.zst" })
+    const text = SnapshotName.format({
+      database,
+      instance: instance.name,
+      timestampNano,
+      extension: this.stores % 2 === 0 ? "pb.gz" : "pb.zst"
+    })
     const count = this.stores++
-    const uploaded = { count, name: SnapshotName.parse(text)!, object: { name: text, size: 10, etag: String(count) }, content, good }
+    const uploaded = {
+      count,
+      name: SnapshotName.parse(text)!,
+      object: { name: text, size: 10, etag: String(count) },
+      content,
+      good
+    }
     this.bucket.set(text, uploaded)
     this.uploads.set(text, uploaded)
     this.changed()
@@ -222,7 +267,8 @@ export class CleanerHistory {
   /** The newest of the other one that is not set aside, if it was not merged; our own only at the start. */
   private merge(instance: Instance, other: Instance, lag: number): void {
     if (instance === other) return
-    const newest = this.list(lag).map(({ name }) => SnapshotName.parse(name))
+    const newest = this.list(lag)
+      .map(({ name }) => SnapshotName.parse(name))
       .filter((name) => name !== undefined)
       .filter((name) => name.database === database && name.instance === other.name && !instance.aside.has(name.text))
     const name = SnapshotName.newest(newest)
@@ -290,14 +336,21 @@ export class CleanerHistory {
     this.changed()
   }
 
-  private problemOf(instance: Instance, listing: ReadonlyArray<StoredObject>, name: SnapshotName.SnapshotName): string | undefined {
+  private problemOf(
+    instance: Instance,
+    listing: ReadonlyArray<StoredObject>,
+    name: SnapshotName.SnapshotName
+  ): string | undefined {
     if (this.time - instance.firstSeen.get(name.text)! <= mustKeep) return "it was seen too short a while ago"
     const listed = listing.map((object) => SnapshotName.parse(object.name)).filter((one) => one !== undefined)
-    const newestListed = SnapshotName.newest(listed.filter((one) => one.database === database && one.instance === name.instance))!
+    const newestListed = SnapshotName.newest(
+      listed.filter((one) => one.database === database && one.instance === name.instance)
+    )!
     if (newestListed.text === name.text) {
       if (name.instance === instance.name) return "it is the newest of its own"
       if (this.wall(instance) - name.timestampNano < this.nanos(removeOldInstances)) return "its instance is not silent"
-    } else if (this.newestOldEnough(instance, listed, name.instance)?.text === name.text) return "it is the newest that was seen for long enough"
+    } else if (this.newestOldEnough(instance, listed, name.instance)?.text === name.text)
+      return "it is the newest that was seen for long enough"
     return this.lossOf(instance, this.uploads.get(name.text)!)
   }
 
@@ -311,19 +364,37 @@ export class CleanerHistory {
     if (!this.bucket.has(deleted.name.text)) return undefined
     const later = known.filter(({ count }) => count > deleted.count)
     if (later.some(({ name }) => this.cleaned.has(name.text))) return undefined
-    const isReplaced = (by: Uploaded) => this.snapshotsOf(by.name.instance).some(({ count, good }) => good && count >= by.count)
+    const isReplaced = (by: Uploaded) =>
+      this.snapshotsOf(by.name.instance).some(({ count, good }) => good && count >= by.count)
     if (later.some(isReplaced)) return undefined
-    const needed = known.slice(Math.max(known.findLastIndex(({ name }) => !this.removed.has(name.text)), 0))
+    const needed = known.slice(
+      Math.max(
+        known.findLastIndex(({ name }) => !this.removed.has(name.text)),
+        0
+      )
+    )
     const holds = (one: Uploaded | undefined) =>
-      one !== undefined && one.good && one.name.text !== deleted.name.text && needed.some(({ content }) => contains(one.content, content))
+      one !== undefined &&
+      one.good &&
+      one.name.text !== deleted.name.text &&
+      needed.some(({ content }) => contains(one.content, content))
     // By a snapshot of its own, or by another instance that has deleted the later one.
-    const isTakenOver = later.length > 0 || Array.from(instance.known.values()).some((one) => one.name.instance === instance.name && holds(one))
-    return isTakenOver && Array.from(this.bucket.values()).some(holds) ? undefined : "its content is nowhere else in the bucket"
+    const isTakenOver =
+      later.length > 0 ||
+      Array.from(instance.known.values()).some((one) => one.name.instance === instance.name && holds(one))
+    return isTakenOver && Array.from(this.bucket.values()).some(holds)
+      ? undefined
+      : "its content is nowhere else in the bucket"
   }
 
   private newestOldEnough(cleaner: Instance, listed: ReadonlyArray<SnapshotName.SnapshotName>, instance: string) {
-    return SnapshotName.newest(listed.filter((one) =>
-      one.database === database && one.instance === instance && this.time - cleaner.firstSeen.get(one.text)! > mustKeep
-    ))
+    return SnapshotName.newest(
+      listed.filter(
+        (one) =>
+          one.database === database &&
+          one.instance === instance &&
+          this.time - cleaner.firstSeen.get(one.text)! > mustKeep
+      )
+    )
   }
 }

@@ -1,4 +1,7 @@
-/** What is deleted, and above all what is not, whatever happens to the bucket and the clocks. Source: docs/sync.md, Cleaner. */
+/**
+ * What is deleted, and above all what is not, whatever happens to the bucket and the clocks. Source: docs/sync.md,
+ * Cleaner.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Schema } from "effect"
 import * as SnapshotName from "../../src/domain/SnapshotName.ts"
@@ -8,25 +11,36 @@ import { actions, CleanerHistory, type Planted, type Step } from "./CleanerHisto
 
 const below = (limit: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: limit - 1 }))
 
-const step: Arbitrary.Arbitrary<Step> = Arbitrary.schema(Schema.Struct({
-  action: Schema.Literals(actions),
-  actor: below(6),
-  other: below(12),
-  how: below(24)
-}))
+const step: Arbitrary.Arbitrary<Step> = Arbitrary.schema(
+  Schema.Struct({
+    action: Schema.Literals(actions),
+    actor: below(6),
+    other: below(12),
+    how: below(24)
+  })
+)
 
 const histories = Arbitrary.array(step, { minLength: 20, maxLength: 200 })
 
 /** Seeded: the suite is the same every time. */
 const check = (planted: Planted) =>
-  Arbitrary.checkEffect(histories, (steps) => new CleanerHistory(planted).run(steps).length === 0, { seed: "cleaner", runs: 3_000, size: 200, maxShrinks: 0 })
+  Arbitrary.checkEffect(histories, (steps) => new CleanerHistory(planted).run(steps).length === 0, {
+    seed: "cleaner",
+    runs: 3_000,
+    size: 200,
+    maxShrinks: 0
+  })
 
 describe("CleanerPlan, over arbitrary histories", () => {
-  it.live.prop("nothing is deleted that is not in the bucket otherwise, or was seen too short a while ago, or is not ours", [histories], ([steps]) =>
-    Effect.sync(() => assert.deepStrictEqual(new CleanerHistory().run(steps), [])), { arbitrary: { runs: 2_000, size: 200 } })
+  it.live.prop(
+    "nothing is deleted that is not in the bucket otherwise, or was seen too short a while ago, or is not ours",
+    [histories],
+    ([steps]) => Effect.sync(() => assert.deepStrictEqual(new CleanerHistory().run(steps), [])),
+    { arbitrary: { runs: 2_000, size: 200 } }
+  )
 
   it.effect("both kinds of deletions happen in them", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const deleted = { "newer snapshot": 0, "stale instance": 0 }
       for (const steps of yield* Arbitrary.sampleEffect(histories, { seed: "cleaner", count: 200, size: 200 })) {
         const history = new CleanerHistory()
@@ -35,7 +49,8 @@ describe("CleanerPlan, over arbitrary histories", () => {
       }
       assert.isAbove(deleted["newer snapshot"], 1_000)
       assert.isAbove(deleted["stale instance"], 20)
-    }))
+    })
+  )
 
   const bugs: ReadonlyArray<readonly [string, Planted]> = [
     ["a snapshot that was set aside counts as read", { readsCorrupt: true }],
@@ -44,9 +59,10 @@ describe("CleanerPlan, over arbitrary histories", () => {
   ]
   for (const [bug, planted] of bugs) {
     it.effect(`finds the planted bug: ${bug}`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         assert.strictEqual((yield* check(planted))._tag, "Falsified")
-      }))
+      })
+    )
   }
 })
 
@@ -54,7 +70,12 @@ const second = 1_000_000_000n
 const day = 86_400n * second
 const wall = 20_000n * day
 
-const object = (instance: string, at: bigint, overrides: Partial<StoredObject> = {}, extension = "pb.gz"): StoredObject => ({
+const object = (
+  instance: string,
+  at: bigint,
+  overrides: Partial<StoredObject> = {},
+  extension = "pb.gz"
+): StoredObject => ({
   name: SnapshotName.format({ database: "main", instance, timestampNano: wall + at * second, extension }),
   size: 10,
   etag: "1",
@@ -66,14 +87,22 @@ const snapshotOf = (one: StoredObject) => ({ name: nameOf(one), object: one })
 
 /** Of instance `a`. Times in seconds since it began. */
 const makePlan = () => {
-  const plan = new CleanerPlan({ database: "main", ownInstance: "a", mustKeep: 600n * second, removeOldInstances: 7n * day })
+  const plan = new CleanerPlan({
+    database: "main",
+    ownInstance: "a",
+    mustKeep: 600n * second,
+    removeOldInstances: 7n * day
+  })
   return {
     merged: (one: StoredObject, ended: number, dbis = ["x"], made: ReadonlyArray<string> = []) =>
       plan.markMerged(snapshotOf(one), { dbis, made }, BigInt(ended) * second),
-    stored: (one: StoredObject, began: number, dbis = ["x"]) => plan.markStored(nameOf(one), dbis, BigInt(began) * second),
+    stored: (one: StoredObject, began: number, dbis = ["x"]) =>
+      plan.markStored(nameOf(one), dbis, BigInt(began) * second),
     /** What goes. */
     list: (at: number, objects: ReadonlyArray<StoredObject>, clock = 0n) =>
-      plan.deletions(objects, { monotonic: BigInt(at) * second, wall: wall + BigInt(at) * second + clock }).map(({ name, reason }) => [name.text, reason])
+      plan
+        .deletions(objects, { monotonic: BigInt(at) * second, wall: wall + BigInt(at) * second + clock })
+        .map(({ name, reason }) => [name.text, reason])
   }
 }
 
@@ -88,18 +117,28 @@ describe("Older snapshots", () => {
     const objects = [older, old, newest]
     assert.deepStrictEqual(plan.list(0, objects), [])
     assert.deepStrictEqual(plan.list(600, objects), [])
-    assert.deepStrictEqual(plan.list(601, objects), [[older.name, "newer snapshot"], [old.name, "newer snapshot"]])
+    assert.deepStrictEqual(plan.list(601, objects), [
+      [older.name, "newer snapshot"],
+      [old.name, "newer snapshot"]
+    ])
   })
 
   it("go in both formats, and nothing else does", () => {
     const plan = makePlan()
     const zstd = object("b", -10n, {}, "pb.zst")
-    const others = ["main__b__20200101-000000-000000000__GX.pb.xz", "main__x__b__20200101-000000-000000000__GX.pb.gz", "main__b__never__GX.pb.gz", "README"]
-      .map((name) => ({ name, size: 1, etag: "" }))
+    const others = [
+      "main__b__20200101-000000-000000000__GX.pb.xz",
+      "main__x__b__20200101-000000-000000000__GX.pb.gz",
+      "main__b__never__GX.pb.gz",
+      "README"
+    ].map((name) => ({ name, size: 1, etag: "" }))
     plan.merged(newest, 5)
     const objects = [...others, zstd, old, newest]
     plan.list(0, objects)
-    assert.deepStrictEqual(plan.list(601, objects).map(([name]) => name), [zstd.name, old.name])
+    assert.deepStrictEqual(
+      plan.list(601, objects).map(([name]) => name),
+      [zstd.name, old.name]
+    )
   })
 
   it("stay as long as the newest is unread, however good the one before it is", () => {
@@ -118,7 +157,10 @@ describe("Older snapshots", () => {
     plan.list(0, [older, old, newest])
     plan.merged(fresh, 701)
     assert.deepStrictEqual(plan.list(702, [older, old, newest]), [])
-    assert.deepStrictEqual(plan.list(703, [older, old, newest, fresh]).map(([name]) => name), [older.name, old.name])
+    assert.deepStrictEqual(
+      plan.list(703, [older, old, newest, fresh]).map(([name]) => name),
+      [older.name, old.name]
+    )
   })
 
   it("that appear late stay for must_keep_interval, too", () => {
@@ -183,7 +225,10 @@ describe("The last snapshot of an instance", () => {
     const plan = makePlan()
     plan.merged(newest, 5)
     plan.stored(own, 6)
-    assert.deepStrictEqual(gone(plan, [old, newest, own]), [[old.name, "newer snapshot"], [newest.name, "stale instance"]])
+    assert.deepStrictEqual(gone(plan, [old, newest, own]), [
+      [old.name, "newer snapshot"],
+      [newest.name, "stale instance"]
+    ])
   })
 
   it("stays when it was not merged, whatever was stored", () => {

@@ -1,6 +1,6 @@
 /**
- * The model that databases are compared with: last write wins, written as plainly as docs/sync.md says it, over values instead of bytes.
- * Two databases are the same when their contents are equal.
+ * The model that databases are compared with: last write wins, written as plainly as docs/sync.md says it, over values
+ * instead of bytes. Two databases are the same when their contents are equal.
  */
 import * as DbiName from "../../src/domain/DbiName.ts"
 import type { DecodedSnapshot } from "../domain/DecodedSnapshot.ts"
@@ -35,7 +35,10 @@ export const put = (content: Content, name: DbiName.DbiName, key: string, versio
   if (wins(dbi.get(key), version)) dbi.set(key, version)
 }
 
-export const mergeSnapshot = (content: Content, { dbis, formatVersion }: Pick<DecodedSnapshot, "dbis" | "formatVersion">): Content => {
+export const mergeSnapshot = (
+  content: Content,
+  { dbis, formatVersion }: Pick<DecodedSnapshot, "dbis" | "formatVersion">
+): Content => {
   for (const { entries, name } of dbis) {
     if (DbiName.isPrivate(name)) continue
     dbiOf(content, name)
@@ -73,10 +76,12 @@ export const contentOf = (dbis: ReadonlyArray<RawDbi>): Content => {
 /** For assertions: DBIs and keys in order. */
 export const shown = (content: Content): Record<string, ReadonlyArray<string>> =>
   Object.fromEntries(
-    Array.from(content).sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, entries]) => [
-      DbiName.display(name),
-      Array.from(entries).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, { deleted, timestamp, value }]) =>
-        `${key} ${timestamp} ${deleted ? "deleted" : `"${value}"`}`
-      )
-    ])
+    Array.from(content)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, entries]) => [
+        DbiName.display(name),
+        Array.from(entries)
+          .sort(([a], [b]) => (a < b ? -1 : 1))
+          .map(([key, { deleted, timestamp, value }]) => `${key} ${timestamp} ${deleted ? "deleted" : `"${value}"`}`)
+      ])
   )

@@ -16,14 +16,16 @@ interface Cleared {
 }
 
 /** A reader that was killed while it read. */
-const killed = Effect.fnUntraced(function*(opening: LmdbApplication.Opening) {
+const killed = Effect.fnUntraced(function* (opening: LmdbApplication.Opening) {
   const reader = yield* LmdbApplication.make(opening)
   yield* reader.send({ do: "view" })
   yield* Effect.asVoid(reader.kill)
 })
 
 /** The loop of a database beside an application. */
-const start = Effect.fnUntraced(function*(before: (opening: LmdbApplication.Opening) => ReturnType<typeof killed> | Effect.Effect<void> = () => Effect.void) {
+const start = Effect.fnUntraced(function* (
+  before: (opening: LmdbApplication.Opening) => ReturnType<typeof killed> | Effect.Effect<void> = () => Effect.void
+) {
   const fs = yield* FileSystem.FileSystem
   const path = `${yield* fs.makeTempDirectoryScoped({ prefix: "readers-" })}/main.lmdb`
   const opening = { path, mapSize: 2 ** 20 }
@@ -32,8 +34,18 @@ const start = Effect.fnUntraced(function*(before: (opening: LmdbApplication.Open
   yield* before(opening)
   const database = Context.get(yield* Layer.build(overNative(nativeOptions(path))), Database)
   const log: Array<Cleared> = []
-  const logger = Logger.make<unknown, void>((event) => void log.push(Logs.lineOf(event, { secondsSinceStart: 0, stacks: false })))
-  const options = { database: "main", instance: "a", hostname: "h", receiveOnly: false, onlyOnce: false, acceptStale: false, keepLast: true }
+  const logger = Logger.make<unknown, void>(
+    (event) => void log.push(Logs.lineOf(event, { secondsSinceStart: 0, stacks: false }))
+  )
+  const options = {
+    database: "main",
+    instance: "a",
+    hostname: "h",
+    receiveOnly: false,
+    onlyOnce: false,
+    acceptStale: false,
+    keepLast: true
+  }
   yield* Effect.forkScoped(Effect.provide(Readers.run(new SyncState(options, database)), Logger.layer([logger])))
   const readers = Effect.map(database.info, (info) => info.readers)
   return { database, log, opening, readers }
@@ -41,7 +53,7 @@ const start = Effect.fnUntraced(function*(before: (opening: LmdbApplication.Open
 
 layer(NodeServices.layer)("Readers", (it) => {
   it.effect("a process that was killed while it read loses its slot within a minute, which is logged", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { log, opening, readers } = yield* start()
       const before = yield* readers
       yield* killed(opening)
@@ -57,10 +69,11 @@ layer(NodeServices.layer)("Readers", (it) => {
       // The second time there is none.
       yield* TestClock.adjust("1 minute")
       assert.lengthOf(log, 1)
-    }))
+    })
+  )
 
   it.effect("one that lives keeps its slot, and what it sees", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { database, log, opening, readers } = yield* start()
       const reader = yield* LmdbApplication.make(opening)
       yield* reader.send({ do: "view" })
@@ -70,13 +83,15 @@ layer(NodeServices.layer)("Readers", (it) => {
       assert.strictEqual(yield* readers, during)
       assert.deepStrictEqual(log, [])
       assert.lengthOf((yield* reader.send({ do: "list", dbi: "d" })).entries, 1)
-    }))
+    })
+  )
 
   it.effect("those that were killed before are gone when the LMDB is opened", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { database, readers } = yield* start(killed)
       const { readers: usual } = yield* start()
       assert.strictEqual(yield* readers, yield* usual)
       assert.strictEqual(yield* database.clearDeadReaders, 0)
-    }))
+    })
+  )
 })

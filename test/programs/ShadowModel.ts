@@ -1,6 +1,7 @@
 /**
- * The model of an instance in shadow mode with one DBI: what the application has, and what the shadow says of it, written as plainly as docs/sync.md says
- * it. A change of the application's has the time of the copy that finds it, but a later one than what it takes the place of.
+ * The model of an instance in shadow mode with one DBI: what the application has, and what the shadow says of it,
+ * written as plainly as docs/sync.md says it. A change of the application's has the time of the copy that finds it, but
+ * a later one than what it takes the place of.
  */
 import { type Version, wins } from "./LastWriteWins.ts"
 
@@ -9,7 +10,8 @@ export type Versions = Map<string, Version>
 /** 1 ns. */
 const first = 1n
 
-const later = (now: bigint, before: Version | undefined): bigint => (before === undefined || before.timestamp < now ? now : before.timestamp + 1n)
+const later = (now: bigint, before: Version | undefined): bigint =>
+  before === undefined || before.timestamp < now ? now : before.timestamp + 1n
 
 export class ShadowModel {
   /** By the shadow's key; undefined: the application has no such DBI. */
@@ -33,10 +35,12 @@ export class ShadowModel {
     if (this.main === undefined) return
     for (const [key, value] of this.main) {
       const there = this.shadow.get(key)
-      if (there === undefined || there.deleted || there.value !== value) this.shadow.set(key, { timestamp: later(now, there), deleted: false, value })
+      if (there === undefined || there.deleted || there.value !== value)
+        this.shadow.set(key, { timestamp: later(now, there), deleted: false, value })
     }
     for (const [key, there] of this.shadow) {
-      if (!there.deleted && !this.main.has(key)) this.shadow.set(key, { timestamp: later(now, there), deleted: true, value: "" })
+      if (!there.deleted && !this.main.has(key))
+        this.shadow.set(key, { timestamp: later(now, there), deleted: true, value: "" })
     }
   }
 
@@ -50,6 +54,10 @@ export class ShadowModel {
     this.copy(now)
     if (snapshot === undefined) return
     for (const [key, version] of snapshot) if (wins(this.shadow.get(key), version)) this.shadow.set(key, version)
-    this.main = new Map(Array.from(this.shadow).filter(([, { deleted }]) => !deleted).map(([key, { value }]) => [key, value]))
+    this.main = new Map(
+      Array.from(this.shadow)
+        .filter(([, { deleted }]) => !deleted)
+        .map(([key, { value }]) => [key, value])
+    )
   }
 }

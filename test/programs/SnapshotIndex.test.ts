@@ -4,7 +4,8 @@ import { SnapshotIndex } from "../../src/programs/SnapshotIndex.ts"
 
 const minute = 60_000_000_000n
 const start = 1_700_000_000_000_000_000n
-const nameOf = (timestampNano: bigint) => SnapshotName.format({ database: "main", instance: "a", timestampNano, extension: "pb.gz" })
+const nameOf = (timestampNano: bigint) =>
+  SnapshotName.format({ database: "main", instance: "a", timestampNano, extension: "pb.gz" })
 const objectsOf = (...times: Array<bigint>) => times.map((time) => ({ name: nameOf(time), size: 1, etag: "e" }))
 
 const written = (...times: Array<bigint>): SnapshotIndex => {

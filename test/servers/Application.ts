@@ -1,6 +1,6 @@
 /**
- * An application with native values in its LMDB, as a process of its own (see LmdbApplication): what the daemon of a test has beside it. It opens the file
- * with the map size that is given, and makes it where there is none.
+ * An application with native values in its LMDB, as a process of its own (see LmdbApplication): what the daemon of a
+ * test has beside it. It opens the file with the map size that is given, and makes it where there is none.
  */
 import { Effect } from "effect"
 import * as LmdbApplication from "../layers/LmdbApplication.ts"
@@ -42,12 +42,14 @@ const readNative = (key: string, value: string): NativeEntry => {
 
 /** Without transaction ids and extension blocks, which are each LMDB's own. */
 export const contentOf = (dump: Readonly<Record<string, ReadonlyArray<readonly [string, string]>>>): Content =>
-  Object.fromEntries(Object.entries(dump).map(([dbi, entries]) => [dbi, entries.map(([key, value]) => readNative(key, value))]))
+  Object.fromEntries(
+    Object.entries(dump).map(([dbi, entries]) => [dbi, entries.map(([key, value]) => readNative(key, value))])
+  )
 
 export const megabyte = 2 ** 20
 
 /** Runs until the scope closes. Its entries are in DBI `records`; keys and values are text. */
-export const open = Effect.fnUntraced(function*(path: string, mapSize = megabyte) {
+export const open = Effect.fnUntraced(function* (path: string, mapSize = megabyte) {
   const process = yield* LmdbApplication.make({ path, mapSize })
   yield* process.write({ do: "create", dbi: "records", flags: 0 })
   const put = (key: string, value: string | Uint8Array, timestampNano: bigint, isDeleted = false) =>
@@ -57,9 +59,12 @@ export const open = Effect.fnUntraced(function*(path: string, mapSize = megabyte
     put,
     /** The live ones. */
     records: Effect.map(process.send({ do: "list", dbi: "records" }), ({ entries }) =>
-      Object.fromEntries(entries.map(([key, value]) => readNative(key, value)).filter(({ isDeleted }) => !isDeleted).map(({ key, value }) => [
-        Buffer.from(key, "hex").toString(),
-        Buffer.from(value, "hex").toString()
-      ])))
+      Object.fromEntries(
+        entries
+          .map(([key, value]) => readNative(key, value))
+          .filter(({ isDeleted }) => !isDeleted)
+          .map(({ key, value }) => [Buffer.from(key, "hex").toString(), Buffer.from(value, "hex").toString()])
+      )
+    )
   }
 })

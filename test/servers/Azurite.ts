@@ -1,4 +1,7 @@
-/** Microsoft's emulator of Azure Blob Storage, in memory, on a free port of 127.0.0.1: real signatures, block lists and paged listings. */
+/**
+ * Microsoft's emulator of Azure Blob Storage, in memory, on a free port of 127.0.0.1: real signatures, block lists and
+ * paged listings.
+ */
 import { Context, Duration, Effect, FileSystem, Layer, Redacted, Schema, Stream } from "effect"
 import { ChildProcess } from "effect/process"
 import { install } from "./RealServers.ts"
@@ -6,14 +9,19 @@ import { install } from "./RealServers.ts"
 /** 3.37 does not install. */
 export const installed = () => install({ name: "azurite", npm: "azurite@3.35.0" })
 
-export class Azurite extends Context.Service<Azurite, {
-  /** With the account as its path. */
-  readonly endpoint_url: string
-  readonly account_name: string
-  readonly account_key: Redacted.Redacted<string>
-}>()("lightningstream/test/Azurite") {}
+export class Azurite extends Context.Service<
+  Azurite,
+  {
+    /** With the account as its path. */
+    readonly endpoint_url: string
+    readonly account_name: string
+    readonly account_key: Redacted.Redacted<string>
+  }
+>()("lightningstream/test/Azurite") {}
 
-class AzuriteDidNotStart extends Schema.TaggedError<AzuriteDidNotStart>()("AzuriteDidNotStart", { output: Schema.String }) {
+class AzuriteDidNotStart extends Schema.TaggedError<AzuriteDidNotStart>()("AzuriteDidNotStart", {
+  output: Schema.String
+}) {
   override get message(): string {
     return `Azurite did not start: ${this.output}`
   }
@@ -23,12 +31,17 @@ const account = "tester"
 export const accountKey = Buffer.from("the account's key of the tests").toString("base64")
 
 /** Runs until the scope closes. `folder`: where it was installed. Of API versions it knows fewer than the SDK. */
-const start = Effect.fnUntraced(function*(folder: string) {
+const start = Effect.fnUntraced(function* (folder: string) {
   const fs = yield* FileSystem.FileSystem
   const state = yield* fs.makeTempDirectoryScoped({ prefix: "azurite-" })
   const args = [
     `${folder}/node_modules/azurite/dist/src/blob/main.js`,
-    "--blobPort", "0", "--inMemoryPersistence", "--skipApiVersionCheck", "--silent", "--disableTelemetry"
+    "--blobPort",
+    "0",
+    "--inMemoryPersistence",
+    "--skipApiVersionCheck",
+    "--silent",
+    "--disableTelemetry"
   ]
   const handle = yield* ChildProcess.make(process.execPath, args, {
     cwd: state,
@@ -46,7 +59,11 @@ const start = Effect.fnUntraced(function*(folder: string) {
   )
   const url = /successfully listens on (http:\/\/\S+)/.exec(seen.at(-1) ?? "")?.[1]
   if (url === undefined) return yield* new AzuriteDidNotStart({ output: seen.join("\n") })
-  return Azurite.of({ endpoint_url: `${url}/${account}`, account_name: account, account_key: Redacted.make(accountKey) })
+  return Azurite.of({
+    endpoint_url: `${url}/${account}`,
+    account_name: account,
+    account_key: Redacted.make(accountKey)
+  })
 })
 
 export const layer = (folder: string) => Layer.effect(Azurite, start(folder))

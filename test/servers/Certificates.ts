@@ -1,10 +1,13 @@
-/** Certificates for tests, made by the openssl command in a temporary folder: a CA each, and pairs for 127.0.0.1, localhost and store.example. */
+/**
+ * Certificates for tests, made by the openssl command in a temporary folder: a CA each, and pairs for 127.0.0.1,
+ * localhost and store.example.
+ */
 import { Effect, FileSystem, Schema, Stream } from "effect"
 import { ChildProcess } from "effect/process"
 
 class OpensslFailed extends Schema.TaggedError<OpensslFailed>()("OpensslFailed", { output: Schema.String }) {}
 
-const openssl = Effect.fnUntraced(function*(directory: string, ...args: ReadonlyArray<string>) {
+const openssl = Effect.fnUntraced(function* (directory: string, ...args: ReadonlyArray<string>) {
   const handle = yield* ChildProcess.make("openssl", args, { cwd: directory })
   const output = yield* Stream.mkString(Stream.decodeText(handle.all))
   if ((yield* handle.exitCode) !== 0) return yield* new OpensslFailed({ output })
@@ -19,24 +22,42 @@ export interface Pair {
   readonly key: string
 }
 
-const read = Effect.fnUntraced(function*(directory: string, name: string) {
+const read = Effect.fnUntraced(function* (directory: string, name: string) {
   const fs = yield* FileSystem.FileSystem
   const [certFile, keyFile] = [`${directory}/${name}.pem`, `${directory}/${name}.key`]
-  const pair: Pair = { certFile, keyFile, cert: yield* fs.readFileString(certFile), key: yield* fs.readFileString(keyFile) }
+  const pair: Pair = {
+    certFile,
+    keyFile,
+    cert: yield* fs.readFileString(certFile),
+    key: yield* fs.readFileString(keyFile)
+  }
   return pair
 })
 
 /** A CA and a function that makes pairs that it has signed. */
-export const authority = Effect.gen(function*() {
+export const authority = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const directory = yield* fs.makeTempDirectoryScoped({ prefix: "certificates-" })
-  yield* openssl(directory, "req", "-x509", ...curve, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test CA", "-days", "2")
-  const issue = Effect.fnUntraced(function*(name: string) {
+  yield* openssl(
+    directory,
+    "req",
+    "-x509",
+    ...curve,
+    "-keyout",
+    "ca.key",
+    "-out",
+    "ca.pem",
+    "-subj",
+    "/CN=Test CA",
+    "-days",
+    "2"
+  )
+  const issue = Effect.fnUntraced(function* (name: string) {
     yield* fs.writeFileString(`${directory}/names`, "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:store.example\n")
     yield* openssl(directory, "req", ...curve, "-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", `/CN=${name}`)
     const sign = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names"]
     yield* openssl(directory, "x509", "-req", "-in", `${name}.csr`, "-out", `${name}.pem`, ...sign)
     return yield* read(directory, name)
   })
-  return { ...yield* read(directory, "ca"), issue }
+  return { ...(yield* read(directory, "ca")), issue }
 })

@@ -6,7 +6,10 @@ import { serve } from "../layers/HandMadeServer.ts"
 
 export interface CountingProxy {
   readonly endpoint_url: string
-  /** `GET /bucket/object`, without the query; those of listings are `LIST /bucket/prefix`. Since the last time it was asked. */
+  /**
+   * `GET /bucket/object`, without the query; those of listings are `LIST /bucket/prefix`. Since the last time it was
+   * asked.
+   */
   readonly requests: Effect.Effect<ReadonlyArray<string>>
 }
 

@@ -1,6 +1,7 @@
 /**
- * The real command as a process: its configuration in a temporary folder, its log read line by line, its signals and its exit code. It is killed when
- * the scope closes. The log format is json, since that is the one that can be read back without loss.
+ * The real command as a process: its configuration in a temporary folder, its log read line by line, its signals and
+ * its exit code. It is killed when the scope closes. The log format is json, since that is the one that can be read
+ * back without loss.
  */
 import { type Duration, Effect, Fiber, FileSystem, Option, Schema, Stream } from "effect"
 import { ChildProcess } from "effect/process"
@@ -25,7 +26,10 @@ export interface DaemonOptions {
   /** A program that starts the command, with its arguments: setpriv, unshare. */
   readonly under?: ReadonlyArray<string>
   readonly env?: Readonly<Record<string, string>>
-  /** How long `logged` and `ended` wait. Shorter where a test waits for many things: its verdict should not take minutes. */
+  /**
+   * How long `logged` and `ended` wait. Shorter where a test waits for many things: its verdict should not take
+   * minutes.
+   */
   readonly patience?: Duration.Input
 }
 
@@ -35,7 +39,11 @@ export interface Daemon {
   /** The log as it was printed. */
   readonly text: () => string
   /** Waits for a line with this message. `from`: lines before that one do not count. */
-  readonly logged: (msg: string, matches?: (line: LogLine) => boolean, from?: number) => Effect.Effect<LogLine, NotInTime | ProcessFailed>
+  readonly logged: (
+    msg: string,
+    matches?: (line: LogLine) => boolean,
+    from?: number
+  ) => Effect.Effect<LogLine, NotInTime | ProcessFailed>
   readonly signal: (signal: "SIGTERM" | "SIGINT" | "SIGKILL") => Effect.Effect<void>
   /** Waits for the end: the exit code, as a shell has it: 128 + the signal's number for a process that was killed. */
   readonly ended: Effect.Effect<number, ProcessFailed>
@@ -74,38 +82,59 @@ const codeOfSignal = (error: Error & { readonly cause?: unknown }) => {
   return 128 + (os.constants.signals[name as NodeJS.Signals] ?? 0)
 }
 
-export const start = Effect.fnUntraced(function*({ patience = "45 seconds", ...options }: DaemonOptions) {
+export const start = Effect.fnUntraced(function* ({ patience = "45 seconds", ...options }: DaemonOptions) {
   const fs = yield* FileSystem.FileSystem
   const folder = yield* fs.makeTempDirectoryScoped({ prefix: "daemon-" })
   const file = `${folder}/lightningstream.yaml`
-  yield* fs.writeFileString(file, typeof options.config === "string" ? options.config : JSON.stringify(options.config, undefined, 2))
+  yield* fs.writeFileString(
+    file,
+    typeof options.config === "string" ? options.config : JSON.stringify(options.config, undefined, 2)
+  )
   const [program, ...args] = [
-    ...(options.under ?? []), process.execPath, "--no-warnings", pathOf("../../src/main.ts"), "-c", file, ...options.args
+    ...(options.under ?? []),
+    process.execPath,
+    "--no-warnings",
+    pathOf("../../../src/main.ts"),
+    "-c",
+    file,
+    ...options.args
   ]
-  const handle = yield* ChildProcess.make(program!, args, { stdin: "ignore", killSignal: "SIGKILL", env: { ...options.env }, extendEnv: true })
+  const handle = yield* ChildProcess.make(program!, args, {
+    stdin: "ignore",
+    killSignal: "SIGKILL",
+    env: { ...options.env },
+    extendEnv: true
+  })
   const lines: Array<string> = []
   const log: Array<LogLine> = []
-  const reading = yield* Effect.forkScoped(Stream.runForEach(Stream.splitLines(Stream.decodeText(handle.all)), (line) =>
-    Effect.sync(() => {
-      lines.push(line)
-      log.push(parse(line))
-    })))
+  const reading = yield* Effect.forkScoped(
+    Stream.runForEach(Stream.splitLines(Stream.decodeText(handle.all)), (line) =>
+      Effect.sync(() => {
+        lines.push(line)
+        log.push(parse(line))
+      })
+    )
+  )
   const text = () => lines.join("\n")
 
   const logged: Daemon["logged"] = (msg, matches = () => true, from = 0) =>
     eventually(
       `the log says "${msg}"`,
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const isOver = reading.pollUnsafe() !== undefined
         const found = log.slice(from).find((line) => line.msg.includes(msg) && matches(line))
-        if (found === undefined && isOver) return yield* new ProcessFailed({ what: `ended without saying "${msg}"`, output: text() })
+        if (found === undefined && isOver)
+          return yield* new ProcessFailed({ what: `ended without saying "${msg}"`, output: text() })
         return found
       }),
       text,
       patience
     )
 
-  const exitCode = handle.exitCode.pipe(Effect.map(Number), Effect.catch((error) => Effect.succeed(codeOfSignal(error))))
+  const exitCode = handle.exitCode.pipe(
+    Effect.map(Number),
+    Effect.catch((error) => Effect.succeed(codeOfSignal(error)))
+  )
   const daemon: Daemon = {
     pid: handle.pid,
     log,
@@ -120,7 +149,7 @@ export const start = Effect.fnUntraced(function*({ patience = "45 seconds", ...o
 })
 
 /** From start to end: the exit code, with everything it printed. */
-export const run = Effect.fnUntraced(function*(options: DaemonOptions) {
+export const run = Effect.fnUntraced(function* (options: DaemonOptions) {
   const daemon = yield* start(options)
   const code = yield* daemon.ended
   return { code, log: daemon.log, text: daemon.text() }

@@ -11,7 +11,7 @@ const findWith = (env: Record<string, string>) =>
   Effect.provide(find(none), ConfigProvider.layer(ConfigProvider.fromEnv({ env })))
 
 /** A test file of one test, run as `npm test` runs them. */
-const suite = `import { describeWith } from ${JSON.stringify(pathOf("./RealServers.ts"))}
+const suite = `import { describeWith } from ${JSON.stringify(pathOf("../../servers/RealServers.ts"))}
 import { it } from "vitest"
 const missing = { _tag: "Missing", reason: "no mirror here", isFailure: process.env["CI"] === "true" }
 describeWith("a suite with a server", missing, () => it("needs it", () => { throw new Error("it ran") }))
@@ -19,7 +19,7 @@ describeWith("a suite with a server", missing, () => it("needs it", () => { thro
 
 layer(NodeServices.layer, { excludeTestServices: true })("servers that are not to be had", (it) => {
   it.effect("are missing with the reason, also where there can be no cache; with CI=true that is a failure", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const file = yield* fs.makeTempFileScoped({ prefix: "cache-" })
       for (const CI of ["", "true"]) {
@@ -28,24 +28,36 @@ layer(NodeServices.layer, { excludeTestServices: true })("servers that are not t
         assert.include(found.reason, file)
         assert.strictEqual(found.isFailure, CI === "true")
       }
-    }))
+    })
+  )
 
   it.effect("are found in the cache, whatever its folder", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* fs.makeTempDirectoryScoped({ prefix: "cache-" })
       yield* fs.makeDirectory(`${folder}/lightningstream-test/none`, { recursive: true })
       yield* fs.writeFileString(`${folder}/lightningstream-test/none/.complete`, "")
-      assert.deepStrictEqual(yield* findWith({ XDG_CACHE_HOME: folder }), { _tag: "Installed", folder: `${folder}/lightningstream-test/none` })
-    }))
+      assert.deepStrictEqual(yield* findWith({ XDG_CACHE_HOME: folder }), {
+        _tag: "Installed",
+        folder: `${folder}/lightningstream-test/none`
+      })
+    })
+  )
 
   it.effect("leave tests that are counted as skipped, with the reason; with CI=true as failed", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* fs.makeTempDirectoryScoped({ prefix: "suite-" })
       yield* fs.writeFileString(`${folder}/one.test.ts`, suite)
-      yield* fs.symlink(pathOf("../../node_modules"), `${folder}/node_modules`)
-      const vitest = [process.execPath, `${folder}/node_modules/vitest/vitest.mjs`, "run", "--root", folder, "--reporter=default"]
+      yield* fs.symlink(pathOf("../../../node_modules"), `${folder}/node_modules`)
+      const vitest = [
+        process.execPath,
+        `${folder}/node_modules/vitest/vitest.mjs`,
+        "run",
+        "--root",
+        folder,
+        "--reporter=default"
+      ]
       const skipped = yield* execute(vitest, { env: { CI: "", NO_COLOR: "1" } })
       assert.strictEqual(skipped.code, 0, skipped.out + skipped.err)
       assert.include(skipped.err, "skipped: a suite with a server: no mirror here")
@@ -54,5 +66,6 @@ layer(NodeServices.layer, { excludeTestServices: true })("servers that are not t
       assert.strictEqual(failed.code, 1, failed.out + failed.err)
       assert.match(failed.out, /Tests +1 failed/)
       assert.include(failed.err, "no mirror here")
-    }))
+    })
+  )
 })

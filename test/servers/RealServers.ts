@@ -1,7 +1,8 @@
 /**
- * The policy for tests that need real servers. Their packages come from the machine's Debian mirror, or from npm's registry, into a cache
- * outside of the work tree, once, whichever test file asks first. Where that can't be (no apt, no mirror, another platform), the tests are
- * reported as skipped with the reason; with CI=true that is a failure, so that a pipeline never goes green without them.
+ * The policy for tests that need real servers. Their packages come from the machine's Debian mirror, or from npm's
+ * registry, into a cache outside of the work tree, once, whichever test file asks first. Where that can't be (no apt,
+ * no mirror, another platform), the tests are reported as skipped with the reason; with CI=true that is a failure, so
+ * that a pipeline never goes green without them.
  */
 import { NodeServices } from "@effect/platform-node"
 import { describe, it } from "@effect/vitest"
@@ -32,14 +33,18 @@ export const pathOf = (file: string) => fileURLToPath(new URL(file, import.meta.
 
 const setting = (name: string) => Config.String(name).pipe(Config.withDefault(""))
 
-const cacheFolder = Effect.gen(function*() {
+const cacheFolder = Effect.gen(function* () {
   const cache = (yield* setting("XDG_CACHE_HOME")) || `${yield* setting("HOME")}/.cache`
   return `${cache}/lightningstream-test`
 })
 
-/** Undefined, or why it failed. `flock` holds the lock for as long as the script runs, so that a killed test run leaves none behind. */
-const fetch = Effect.fnUntraced(function*(folder: string, wanted: Packages | NpmPackage) {
-  const [script, ...args] = "npm" in wanted ? ["npm-fetch.sh", folder, wanted.npm] : ["deb-fetch.sh", wanted.suite, folder, ...wanted.packages]
+/**
+ * Undefined, or why it failed. `flock` holds the lock for as long as the script runs, so that a killed test run leaves
+ * none behind.
+ */
+const fetch = Effect.fnUntraced(function* (folder: string, wanted: Packages | NpmPackage) {
+  const [script, ...args] =
+    "npm" in wanted ? ["npm-fetch.sh", folder, wanted.npm] : ["deb-fetch.sh", wanted.suite, folder, ...wanted.packages]
   const handle = yield* ChildProcess.make("flock", [`${folder}.lock`, "sh", pathOf(script!), ...args])
   const output = yield* Stream.mkString(Stream.decodeText(handle.all))
   const exitCode = yield* handle.exitCode
@@ -47,27 +52,32 @@ const fetch = Effect.fnUntraced(function*(folder: string, wanted: Packages | Npm
 })
 
 /** Undefined, or why it is not there. */
-const ensure = Effect.fnUntraced(function*(folder: string, wanted: Packages | NpmPackage) {
-  const fs = yield* FileSystem.FileSystem
-  if (!("npm" in wanted) && (process.platform !== "linux" || process.arch !== "x64")) {
-    return `the packages are for linux on x64, this is ${process.platform} on ${process.arch}`
-  }
-  if (yield* fs.exists(`${folder}/.complete`)) return undefined
-  yield* fs.makeDirectory(yield* cacheFolder, { recursive: true })
-  return yield* Effect.scoped(fetch(folder, wanted))
-}, Effect.catchTag("PlatformError", (error) => Effect.succeed(error.message)))
+const ensure = Effect.fnUntraced(
+  function* (folder: string, wanted: Packages | NpmPackage) {
+    const fs = yield* FileSystem.FileSystem
+    if (!("npm" in wanted) && (process.platform !== "linux" || process.arch !== "x64")) {
+      return `the packages are for linux on x64, this is ${process.platform} on ${process.arch}`
+    }
+    if (yield* fs.exists(`${folder}/.complete`)) return undefined
+    yield* fs.makeDirectory(yield* cacheFolder, { recursive: true })
+    return yield* Effect.scoped(fetch(folder, wanted))
+  },
+  Effect.catchTag("PlatformError", (error) => Effect.succeed(error.message))
+)
 
-export const find = Effect.fnUntraced(function*(wanted: Packages | NpmPackage) {
+export const find = Effect.fnUntraced(function* (wanted: Packages | NpmPackage) {
   const folder = `${yield* cacheFolder}/${wanted.name}`
   const reason = yield* ensure(folder, wanted)
-  const installed: Installed = reason === undefined
-    ? { _tag: "Installed", folder }
-    : { _tag: "Missing", reason, isFailure: (yield* setting("CI")) === "true" }
+  const installed: Installed =
+    reason === undefined
+      ? { _tag: "Installed", folder }
+      : { _tag: "Missing", reason, isFailure: (yield* setting("CI")) === "true" }
   return installed
 })
 
 /** To be awaited while test files are collected. */
-export const install = (wanted: Packages | NpmPackage): Promise<Installed> => Effect.runPromise(Effect.provide(find(wanted), NodeServices.layer))
+export const install = (wanted: Packages | NpmPackage): Promise<Installed> =>
+  Effect.runPromise(Effect.provide(find(wanted), NodeServices.layer))
 
 /** `describe` over tests that need what was installed in the folder. */
 export const describeWith = (title: string, installed: Installed, tests: (folder: string) => void): void => {

@@ -1,4 +1,7 @@
-/** OpenStack Swift with its S3 API, in one process on a free port of 127.0.0.1: real signatures, multipart uploads and paged listings. */
+/**
+ * OpenStack Swift with its S3 API, in one process on a free port of 127.0.0.1: real signatures, multipart uploads and
+ * paged listings.
+ */
 import { Context, Duration, Effect, Exit, FileSystem, Layer, Redacted, Schedule, Schema, Scope, Stream } from "effect"
 import { ChildProcess } from "effect/process"
 import * as net from "node:net"
@@ -11,12 +14,15 @@ export const installed = () =>
     packages: ["python3.13", "swift-proxy", "swift-account", "swift-container", "swift-object"]
   })
 
-export class Swift extends Context.Service<Swift, {
-  readonly endpoint_url: string
-  readonly port: number
-  readonly access_key: Redacted.Redacted<string>
-  readonly secret_key: Redacted.Redacted<string>
-}>()("lightningstream/test/Swift") {}
+export class Swift extends Context.Service<
+  Swift,
+  {
+    readonly endpoint_url: string
+    readonly port: number
+    readonly access_key: Redacted.Redacted<string>
+    readonly secret_key: Redacted.Redacted<string>
+  }
+>()("lightningstream/test/Swift") {}
 
 class SwiftDidNotStart extends Schema.TaggedError<SwiftDidNotStart>()("SwiftDidNotStart", { output: Schema.String }) {
   override get message(): string {
@@ -33,8 +39,21 @@ export const freePort = Effect.callback<number>((resume) => {
 })
 
 /** Runs until the scope closes. */
-const launch = Effect.fnUntraced(function*(folder: string, state: string, port: number, ...options: ReadonlyArray<string>) {
-  const args = [pathOf("deb-run.sh"), folder, "python3.13", pathOf("swift-s3.py"), state, String(port), ...options]
+const launch = Effect.fnUntraced(function* (
+  folder: string,
+  state: string,
+  port: number,
+  ...options: ReadonlyArray<string>
+) {
+  const args = [
+    pathOf("../../servers/deb-run.sh"),
+    folder,
+    "python3.13",
+    pathOf("../../servers/swift-s3.py"),
+    state,
+    String(port),
+    ...options
+  ]
   const handle = yield* ChildProcess.make("sh", args, { stdin: "ignore", killSignal: "SIGKILL" })
   const lines = Stream.splitLines(Stream.decodeText(handle.all))
   const seen: Array<string> = []
@@ -57,7 +76,7 @@ const swiftAt = (port: number) =>
     secret_key: Redacted.make("SECRETKEYTEST")
   })
 
-const startOnce = Effect.fnUntraced(function*(folder: string) {
+const startOnce = Effect.fnUntraced(function* (folder: string) {
   const port = yield* freePort
   yield* launch(folder, yield* stateFolder, port)
   return swiftAt(port)
@@ -69,12 +88,12 @@ export const start = (folder: string) => Effect.retry(startOnce(folder), Schedul
 export const layer = (folder: string) => Layer.effect(Swift, start(folder))
 
 /** One that can be killed and started again: on the same port, with what was stored. Not running yet. */
-export const makeDurable = Effect.fnUntraced(function*(folder: string) {
+export const makeDurable = Effect.fnUntraced(function* (folder: string) {
   const [port, state, outer] = [yield* freePort, yield* stateFolder, yield* Scope.Scope]
   let running: Scope.Closeable | undefined
   return {
     swift: swiftAt(port),
-    start: Effect.gen(function*() {
+    start: Effect.gen(function* () {
       running = yield* Scope.fork(outer)
       yield* Scope.provide(launch(folder, state, port, "disk"), running)
     }),

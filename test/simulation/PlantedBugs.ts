@@ -20,7 +20,8 @@ const putting = (other: (transaction: WriteTransaction) => Put) => (lmdb: Layer.
             const { before, create, dbis, drop, get, clear, id, remove, removePair } = transaction
             return body({ before, clear, create, dbis, drop, get, id, put: other(transaction), remove, removePair })
           })
-      }))
+      })
+    )
   ).pipe(Layer.provide(lmdb))
 
 /** Leaves out the puts that `isLost` says. */
@@ -30,11 +31,16 @@ const losing = (isLost: (transaction: WriteTransaction, ...put: Arguments) => bo
   })
 
 /** Whether the entry that is there has the same time. */
-const isTie = (transaction: WriteTransaction, ...[dbi, key, keyStart, keyEnd, value, valueStart]: Arguments): boolean => {
+const isTie = (
+  transaction: WriteTransaction,
+  ...[dbi, key, keyStart, keyEnd, value, valueStart]: Arguments
+): boolean => {
   const local = transaction.get(dbi, key, keyStart, keyEnd)
-  return local !== undefined &&
+  return (
+    local !== undefined &&
     NativeHeader.timestampHigh(local.value, local.valueStart) === NativeHeader.timestampHigh(value, valueStart) &&
     NativeHeader.timestampLow(local.value, local.valueStart) === NativeHeader.timestampLow(value, valueStart)
+  )
 }
 
 export const bugs: Readonly<Record<string, () => Bug>> = {
@@ -51,21 +57,32 @@ export const bugs: Readonly<Record<string, () => Bug>> = {
       let ours = 0n
       return {
         ...database,
-        merge: (request) => Effect.tap(database.merge(request), ({ transactionId }) => Effect.sync(() => void (ours = transactionId))),
-        changes: Effect.map(database.changes, (changes) => new Changes({ ...changes, lastForeign: changes.last > ours ? changes.lastForeign : 0n }))
+        merge: (request) =>
+          Effect.tap(database.merge(request), ({ transactionId }) => Effect.sync(() => void (ours = transactionId))),
+        changes: Effect.map(
+          database.changes,
+          (changes) => new Changes({ ...changes, lastForeign: changes.last > ours ? changes.lastForeign : 0n })
+        )
       }
     }
   }),
   "what a merge wrote counts as a change of the application's": () => ({
-    database: (database) => ({ ...database, changes: Effect.map(database.changes, (changes) => new Changes({ ...changes, lastForeign: changes.last })) })
+    database: (database) => ({
+      ...database,
+      changes: Effect.map(database.changes, (changes) => new Changes({ ...changes, lastForeign: changes.last }))
+    })
   }),
   "a failed store is taken for a success": () => ({
-    storage: (storage) => ({ ...storage, store: (name, source) => Effect.catchTag(storage.store(name, source), "StorageError", () => Effect.void) })
+    storage: (storage) => ({
+      ...storage,
+      store: (name, source) => Effect.catchTag(storage.store(name, source), "StorageError", () => Effect.void)
+    })
   }),
   "our own old snapshot is not looked at": () => ({
     storage: (storage, instance) => ({
       ...storage,
-      list: (prefix) => Effect.map(storage.list(prefix), (objects) => objects.filter(({ name }) => !name.includes(`__${instance}__`)))
+      list: (prefix) =>
+        Effect.map(storage.list(prefix), (objects) => objects.filter(({ name }) => !name.includes(`__${instance}__`)))
     })
   }),
   "snapshots are cleaned that not everybody has merged": () => ({
@@ -73,7 +90,10 @@ export const bugs: Readonly<Record<string, () => Bug>> = {
       ...storage,
       list: (prefix) =>
         Effect.tap(storage.list(prefix), (objects) =>
-          Effect.forEach(objects.filter(({ name }) => !name.includes(`__${instance}__`)).slice(0, -1), ({ name }) => storage.delete(name)))
+          Effect.forEach(objects.filter(({ name }) => !name.includes(`__${instance}__`)).slice(0, -1), ({ name }) =>
+            storage.delete(name)
+          )
+        )
     })
   }),
   "an old dump is sent under a new name": () => ({
@@ -94,13 +114,18 @@ export const bugs: Readonly<Record<string, () => Bug>> = {
 const isShadow = (dbi: string) => dbi.startsWith("_sync_shadow_")
 
 /** As if the copy main → shadow did not look at the time that it takes the place of. */
-const putOlder = (transaction: WriteTransaction): Put => (dbi, key, keyStart, keyEnd, value, valueStart, valueEnd, append) => {
-  const copy = Buffer.from(value.subarray(valueStart, valueEnd))
-  const before = isShadow(dbi) ? transaction.get(dbi, key, keyStart, keyEnd) : undefined
-  const time = before === undefined ? undefined : Buffer.from(before.value.subarray(before.valueStart, before.valueEnd)).readBigUInt64BE()
-  if (time !== undefined && copy.readBigUInt64BE() === time + 1n) copy.writeBigUInt64BE(time - 1n)
-  transaction.put(dbi, key, keyStart, keyEnd, copy, 0, copy.length, append)
-}
+const putOlder =
+  (transaction: WriteTransaction): Put =>
+  (dbi, key, keyStart, keyEnd, value, valueStart, valueEnd, append) => {
+    const copy = Buffer.from(value.subarray(valueStart, valueEnd))
+    const before = isShadow(dbi) ? transaction.get(dbi, key, keyStart, keyEnd) : undefined
+    const time =
+      before === undefined
+        ? undefined
+        : Buffer.from(before.value.subarray(before.valueStart, before.valueEnd)).readBigUInt64BE()
+    if (time !== undefined && copy.readBigUInt64BE() === time + 1n) copy.writeBigUInt64BE(time - 1n)
+    transaction.put(dbi, key, keyStart, keyEnd, copy, 0, copy.length, append)
+  }
 
 /** In shadow mode. */
 export const shadowBugs: typeof bugs = {

@@ -1,14 +1,24 @@
 /**
- * Applications without headers, beside daemons in shadow mode. What a change's time is, only the copy knows; so there is no model of who wins a key that
- * several write: everybody must hold the same, main and shadow. A key that one application alone writes is in the end what that wrote last, unless it
- * wrote while its daemon was not running, or was ended before it can have looked: then others may win.
+ * Applications without headers, beside daemons in shadow mode. What a change's time is, only the copy knows; so there
+ * is no model of who wins a key that several write: everybody must hold the same, main and shadow. A key that one
+ * application alone writes is in the end what that wrote last, unless it wrote while its daemon was not running, or was
+ * ended before it can have looked: then others may win.
  */
 import { Effect } from "effect"
 import * as DbiName from "../../src/domain/DbiName.ts"
 import * as SettingsTest from "../layers/SettingsTest.ts"
 import { shown } from "../programs/LastWriteWins.ts"
 import { raw } from "../programs/engine/Environments.ts"
-import { bytes, DUPSORT, INTEGERKEY, integer, put, remove, removePair, shadowContent } from "../programs/engine/ShadowEnvironments.ts"
+import {
+  bytes,
+  DUPSORT,
+  INTEGERKEY,
+  integer,
+  put,
+  remove,
+  removePair,
+  shadowContent
+} from "../programs/engine/ShadowEnvironments.ts"
 import type { Choices } from "./Choices.ts"
 import type { Applications, Fleet, Instance } from "./Simulation.ts"
 
@@ -29,7 +39,11 @@ interface Entry {
 
 const choose = (choices: Choices): Entry => {
   const number = choices.below(6)
-  const { dbi, flags } = choices.of([{ dbi: "plain", flags: 0 }, { dbi: "pairs", flags: DUPSORT }, { dbi: "numbers", flags: INTEGERKEY }])
+  const { dbi, flags } = choices.of([
+    { dbi: "plain", flags: 0 },
+    { dbi: "pairs", flags: DUPSORT },
+    { dbi: "numbers", flags: INTEGERKEY }
+  ])
   const key = flags === INTEGERKEY ? integer(number, 4) : `k${number}`
   return { number, dbi, flags, key, value: flags === DUPSORT ? choices.of(["v", "w"]) : choices.of(["", "x", "y"]) }
 }
@@ -39,10 +53,12 @@ const hex = (text: string) => bytes(text).toString("hex")
 const shownEntry = ({ key, value }: Entry) => `${hex(key)}=${hex(value)}`
 
 /** What of the entry only one change at a time can be about. */
-const identity = ({ dbi, flags, key, value }: Entry) => JSON.stringify(flags === DUPSORT ? [dbi, key, value] : [dbi, key])
+const identity = ({ dbi, flags, key, value }: Entry) =>
+  JSON.stringify(flags === DUPSORT ? [dbi, key, value] : [dbi, key])
 
 /** The only one that writes it; undefined: all do. */
-const ownerOf = ({ instances }: Fleet, { number }: Entry): Instance | undefined => number % 2 === 0 ? undefined : instances[number % instances.length]
+const ownerOf = ({ instances }: Fleet, { number }: Entry): Instance | undefined =>
+  number % 2 === 0 ? undefined : instances[number % instances.length]
 
 const lmdbs = { main: { ...SettingsTest.make().lmdbs["main"]!, schema_tracks_changes: false, dupsort_hack: true } }
 
@@ -53,16 +69,23 @@ export const make = (): Applications => {
 
   const write = (fleet: Fleet, instance: Instance) => {
     const { choices } = fleet
-    const changes = Array.from({ length: 4 }, () => ({ entry: choose(choices), deleted: choices.chance(0.35) }))
-      .filter(({ entry }) => (ownerOf(fleet, entry) ?? instance) === instance)
+    const changes = Array.from({ length: 4 }, () => ({ entry: choose(choices), deleted: choices.chance(0.35) })).filter(
+      ({ entry }) => (ownerOf(fleet, entry) ?? instance) === instance
+    )
     for (const change of changes) {
       const id = identity(change.entry)
-      const isUncertain = ownerOf(fleet, change.entry) === undefined || instance.daemon === undefined || (certain.has(id) && certain.get(id) === undefined)
+      const isUncertain =
+        ownerOf(fleet, change.entry) === undefined ||
+        instance.daemon === undefined ||
+        (certain.has(id) && certain.get(id) === undefined)
       certain.set(id, isUncertain ? undefined : change)
       unseen.set(instance, (unseen.get(instance) ?? new Set()).add(id))
     }
     return instance.environment.application.write((transaction) => {
-      for (const { deleted, entry: { dbi, flags, key, value } } of changes) {
+      for (const {
+        deleted,
+        entry: { dbi, flags, key, value }
+      } of changes) {
         if (!deleted) put(dbi, [[key, value]], flags)(transaction)
         else if (!transaction.dbis().some(({ name }) => name === DbiName.fromText(dbi))) continue
         else if (flags === DUPSORT) removePair(dbi, key, value)(transaction)
@@ -78,7 +101,9 @@ export const make = (): Applications => {
       for (const change of certain.values()) {
         if (change?.entry.dbi !== dbi) continue
         const { deleted, entry } = change
-        for (const other of left) if (entry.flags === DUPSORT ? other === shownEntry(entry) : other.startsWith(`${hex(entry.key)}=`)) left.delete(other)
+        for (const other of left)
+          if (entry.flags === DUPSORT ? other === shownEntry(entry) : other.startsWith(`${hex(entry.key)}=`))
+            left.delete(other)
         if (!deleted) left.add(shownEntry(entry))
       }
       return [dbi, Array.from(left).sort()] as const
@@ -94,13 +119,19 @@ export const make = (): Applications => {
       unseen.delete(instance)
     },
     content: ({ environment }) =>
-      Effect.provide(Effect.gen(function*() {
-        const main = (yield* raw).filter(({ name }) => !DbiName.isPrivate(name))
-        return {
-          main: Object.fromEntries(main.map(({ entries, name }) => [name, entries.map(({ key, value }) => `${key}=${value}`).sort()])),
-          shadow: shown(yield* shadowContent)
-        } satisfies Held
-      }), environment.layer, { local: true }),
+      Effect.provide(
+        Effect.gen(function* () {
+          const main = (yield* raw).filter(({ name }) => !DbiName.isPrivate(name))
+          return {
+            main: Object.fromEntries(
+              main.map(({ entries, name }) => [name, entries.map(({ key, value }) => `${key}=${value}`).sort()])
+            ),
+            shadow: shown(yield* shadowContent)
+          } satisfies Held
+        }),
+        environment.layer,
+        { local: true }
+      ),
     expected
   }
 }

@@ -1,14 +1,23 @@
 /**
- * A fleet on virtual time: two to four instances with their applications over one bucket, which write, delete, restart, are killed, lose their LMDB
- * and have wrong clocks, while the bucket fails in all its ways and some of them clean it eagerly. In the end the weather clears up, and everybody must
- * hold the same, which is what the applications' model holds. A seed gives the same run again.
+ * A fleet on virtual time: two to four instances with their applications over one bucket, which write, delete, restart,
+ * are killed, lose their LMDB and have wrong clocks, while the bucket fails in all its ways and some of them clean it
+ * eagerly. In the end the weather clears up, and everybody must hold the same, which is what the applications' model
+ * holds. A seed gives the same run again.
  *
  * What an application wrote is lost only with an LMDB that is lost after an orderly end: everything was sent by then.
  */
 import { Duration, Effect, type Exit } from "effect"
 import { TestClock } from "effect/testing"
 import {
-  type Bucket, type DaemonSetup, type Environment, epoch, makeBucket, makeEnvironment, type RunningDaemon, settle, startDaemon
+  type Bucket,
+  type DaemonSetup,
+  type Environment,
+  epoch,
+  makeBucket,
+  makeEnvironment,
+  type RunningDaemon,
+  settle,
+  startDaemon
 } from "../programs/daemon/World.ts"
 import type { LmdbError } from "../../src/services/Lmdb.ts"
 import type { SettingsValues } from "../../src/services/Settings.ts"
@@ -17,7 +26,9 @@ import { unavailable } from "../layers/StorageFaults.ts"
 import { Choices } from "./Choices.ts"
 
 /** What is planted into every daemon of a run. */
-export type Bug = Pick<DaemonSetup, "database" | "lmdb"> & { readonly storage?: (storage: Bucket["storage"], instance: string) => Bucket["storage"] }
+export type Bug = Pick<DaemonSetup, "database" | "lmdb"> & {
+  readonly storage?: (storage: Bucket["storage"], instance: string) => Bucket["storage"]
+}
 
 /** What the instances' applications do; new for each run. */
 export interface Applications {
@@ -73,7 +84,7 @@ const cleaning = (choices: Choices) => ({
 })
 
 const pass = (fleet: Fleet, millis: number) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     for (let left = millis; left > 0; left -= 250) {
       yield* TestClock.adjust(Math.min(250, left))
       yield* settle
@@ -81,23 +92,35 @@ const pass = (fleet: Fleet, millis: number) =>
     }
   })
 
-const start = Effect.fnUntraced(function*({ applications, bucket, bug, choices }: Fleet, instance: Instance) {
+const start = Effect.fnUntraced(function* ({ applications, bucket, bug, choices }: Fleet, instance: Instance) {
   instance.reasonsToSend++
   instance.daemon = yield* startDaemon({
     ...bug,
     bucket,
     storage: bug.storage === undefined ? bucket.storage : bug.storage(bucket.storage, instance.name),
     environments: { main: instance.environment },
-    settings: { ...settings, ...applications.settings, ...cleaning(choices), instance: instance.name, merge_lock_duration: Duration.millis(choices.of([0, 10])) },
+    settings: {
+      ...settings,
+      ...applications.settings,
+      ...cleaning(choices),
+      instance: instance.name,
+      merge_lock_duration: Duration.millis(choices.of([0, 10]))
+    },
     skew: instance.skew
   })
 })
 
 const write = (fleet: Fleet, instance: Instance) =>
-  Effect.andThen(fleet.applications.write(fleet, instance), Effect.sync(() => instance.reasonsToSend++))
+  Effect.andThen(
+    fleet.applications.write(fleet, instance),
+    Effect.sync(() => instance.reasonsToSend++)
+  )
 
 const misbehave = (fleet: Fleet, instance: Instance) => {
-  const { bucket: { faults }, choices } = fleet
+  const {
+    bucket: { faults },
+    choices
+  } = fleet
   const times = 1 + choices.below(4)
   const name = choices.chance(0.5) ? new RegExp(`__${instance.name}__`) : /./
   switch (choices.below(7)) {
@@ -112,16 +135,22 @@ const misbehave = (fleet: Fleet, instance: Instance) => {
     case 4:
       if (fleet.flipped) return Effect.void
       fleet.flipped = true
-      return faults.add({ operation: "load", name, times: 1 }, { kind: "flip", byte: choices.below(100), bit: choices.below(8) })
+      return faults.add(
+        { operation: "load", name, times: 1 },
+        { kind: "flip", byte: choices.below(100), bit: choices.below(8) }
+      )
     case 5:
       return faults.add({ operation: "load", name, times: 1 }, { kind: "fail", reason: new ObjectNotFound() })
     default:
-      return faults.add({ operation: "load", name, times }, choices.chance(0.5) ? { kind: "cut", bytes: choices.below(80) } : { kind: "delay", duration: "3 seconds" })
+      return faults.add(
+        { operation: "load", name, times },
+        choices.chance(0.5) ? { kind: "cut", bytes: choices.below(80) } : { kind: "delay", duration: "3 seconds" }
+      )
   }
 }
 
 /** Stops or kills, or starts again, sometimes with an empty LMDB. */
-const restart = Effect.fnUntraced(function*(fleet: Fleet, instance: Instance) {
+const restart = Effect.fnUntraced(function* (fleet: Fleet, instance: Instance) {
   const { choices } = fleet
   const { daemon } = instance
   if (daemon === undefined) return yield* start(fleet, instance)
@@ -139,7 +168,7 @@ const restart = Effect.fnUntraced(function*(fleet: Fleet, instance: Instance) {
   yield* start(fleet, instance)
 })
 
-const act = Effect.fnUntraced(function*(fleet: Fleet) {
+const act = Effect.fnUntraced(function* (fleet: Fleet) {
   const { choices } = fleet
   const instance = choices.of(fleet.instances)
   const dice = choices.next()
@@ -150,7 +179,7 @@ const act = Effect.fnUntraced(function*(fleet: Fleet) {
 })
 
 /** What a run came to: each instance's content, what it must be, and what must not happen whatever the weather. */
-export const run = Effect.fn("Simulation.run")(function*(seed: number, applications: Applications, bug: Bug = {}) {
+export const run = Effect.fn("Simulation.run")(function* (seed: number, applications: Applications, bug: Bug = {}) {
   const choices = new Choices(seed)
   yield* TestClock.setTime(epoch)
   const instances = ["a", "b", "c", "d"].slice(0, 2 + choices.below(3)).map((name): Instance => ({
@@ -176,7 +205,9 @@ export const run = Effect.fn("Simulation.run")(function*(seed: number, applicati
     stored,
     expected: applications.expected(contents[0]),
     /** Instances that sent more snapshots than they had reasons to. */
-    chatty: instances.filter(({ name, reasonsToSend }) => new Set(stored.filter((each) => each.includes(`__${name}__`))).size > reasonsToSend).length,
+    chatty: instances.filter(
+      ({ name, reasonsToSend }) => new Set(stored.filter((each) => each.includes(`__${name}__`))).size > reasonsToSend
+    ).length,
     ended: ended.filter((exit) => exit !== undefined),
     setAside: instances.flatMap(({ daemon }) => daemon!.logged("Set a snapshot aside")).length
   }

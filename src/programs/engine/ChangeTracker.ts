@@ -1,9 +1,10 @@
 /**
  * Tells the application's commits from ours, by transaction ids alone.
  *
- * LMDB numbers its write transactions without gaps, and one writer runs at a time. So when a transaction of ours has id `n`, and `n - 1` was
- * accounted for already, nobody has committed in between; else somebody has, and `n - 1` is a bound of what he wrote. A transaction of ours that wrote
- * nothing is not recorded and must not be told. While one of ours is under way the last id may be ours or not: then nothing is concluded.
+ * LMDB numbers its write transactions without gaps, and one writer runs at a time. So when a transaction of ours has id
+ * `n`, and `n - 1` was accounted for already, nobody has committed in between; else somebody has, and `n - 1` is a
+ * bound of what he wrote. A transaction of ours that wrote nothing is not recorded and must not be told. While one of
+ * ours is under way the last id may be ours or not: then nothing is concluded.
  */
 export class ChangeTracker {
   /** The highest id that is accounted for. */
@@ -13,7 +14,8 @@ export class ChangeTracker {
 
   constructor(last: bigint) {
     this.seen = last
-    // What was there before we came was written by somebody, possibly by us in an earlier run: then it may be unsent as well.
+    // What was there before we came was written by somebody, possibly by us in an earlier run: then it may be unsent as
+    // well.
     this.foreign = last
   }
 

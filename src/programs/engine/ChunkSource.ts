@@ -14,19 +14,20 @@ import type { SnapshotPass } from "./SnapshotPass.ts"
 export type Feed = (pass: SnapshotPass) => Effect.Effect<void, EngineError>
 
 /** Returns a member's content: nobody else's, and read when the next item is asked for. */
-const give = Effect.fnUntraced(function*(pass: SnapshotPass, item: MemberSource.Item) {
+const give = Effect.fnUntraced(function* (pass: SnapshotPass, item: MemberSource.Item) {
   if (item instanceof Uint8Array) return void pass.push(item)
   const { content, digest, known } = item
   if (known !== undefined && (yield* attempt(() => pass.skip(known)))) return
   const bytes = yield* content
-  // The source makes others meanwhile: without a turn of the event loop it would only begin when all that were made are used up.
+  // The source makes others meanwhile: without a turn of the event loop it would only begin when all that were made are
+  // used up.
   yield* Effect.yieldNow
   pass.pushMember(digest, bytes)
   return bytes
 })
 
 /** Begins at the first byte each time; what it takes is let go with the scope. `known`: what may be skipped. */
-export const open = Effect.fnUntraced(function*(
+export const open = Effect.fnUntraced(function* (
   request: MergeRequest,
   known: KnownMembersNow
 ): Effect.fn.Return<Feed, never, Compression | Spool | Scope.Scope> {

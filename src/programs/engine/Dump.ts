@@ -1,10 +1,11 @@
 /**
- * Writes a whole environment as one snapshot into the spool, from one read transaction, in one pass. Protobuf wants the size of a DBI before its
- * entries: so the entries are encoded straight into the compressor, and the DBI's head, a member of its own, is put before them in the spool when
- * their size is known. Nothing holds the uncompressed snapshot, and LMDB never waits for the network: the object is stored after this has ended.
+ * Writes a whole environment as one snapshot into the spool, from one read transaction, in one pass. Protobuf wants the
+ * size of a DBI before its entries: so the entries are encoded straight into the compressor, and the DBI's head, a
+ * member of its own, is put before them in the spool when their size is known. Nothing holds the uncompressed snapshot,
+ * and LMDB never waits for the network: the object is stored after this has ended.
  *
- * Every DBI of the application is in it, values without their header: read from the DBI itself in native mode, from its shadow in shadow mode. A
- * value without a header, or a DBI that the mode cannot represent, is an error that names it.
+ * Every DBI of the application is in it, values without their header: read from the DBI itself in native mode, from its
+ * shadow in shadow mode. A value without a header, or a DBI that the mode cannot represent, is an error that names it.
  */
 import { Clock, Effect } from "effect"
 import type { DbiName } from "../../domain/DbiName.ts"
@@ -49,7 +50,10 @@ const dumpedDbis = (mode: Mode, { dbis }: ReadTransaction): ReadonlyArray<Dumped
   })
 
 const openCursor = (transaction: ReadTransaction, { source }: DumpedDbi) =>
-  Effect.acquireRelease(attempt(() => transaction.cursor(source)), (cursor) => Effect.sync(() => cursor.close()))
+  Effect.acquireRelease(
+    attempt(() => transaction.cursor(source)),
+    (cursor) => Effect.sync(() => cursor.close())
+  )
 
 const Slice = { paused: 0, boundary: 1, end: 2 } as const
 
@@ -68,9 +72,14 @@ const encodeSlice = (dumped: DumpedDbi, cursor: Cursor, encoder: EntryEncoder, d
     if (value < 0) throw notNative(dumped.source, cursor, value)
     if (arePairs && !DupsortKey.isLayout(cursor.key, cursor.keyStart, cursor.keyEnd)) throw otherKeys(dumped.dbi)
     const bytes = encoder.add(
-      cursor.key, cursor.keyStart, cursor.keyEnd,
-      cursor.value, value, cursor.valueEnd,
-      NativeHeader.timestampHigh(cursor.value, start), NativeHeader.timestampLow(cursor.value, start),
+      cursor.key,
+      cursor.keyStart,
+      cursor.keyEnd,
+      cursor.value,
+      value,
+      cursor.valueEnd,
+      NativeHeader.timestampHigh(cursor.value, start),
+      NativeHeader.timestampLow(cursor.value, start),
       NativeHeader.flags(cursor.value, start) & 1
     )
     dumped.entries++
@@ -87,7 +96,7 @@ interface WrittenMember extends MemberPipeline.Written {
 }
 
 /** The entries of one DBI, and a place for its head, which tells their size. */
-const writeDbi = Effect.fnUntraced(function*(
+const writeDbi = Effect.fnUntraced(function* (
   transaction: ReadTransaction,
   dumped: DumpedDbi,
   encoder: EntryEncoder,
@@ -95,14 +104,25 @@ const writeDbi = Effect.fnUntraced(function*(
   index: number,
   written: Array<WrittenMember>
 ) {
-  const section = sectionOf(formatVersion, { name: dumped.dbi.name, flags: BigInt(dumped.dbi.flags), transform: dumped.transform })
+  const section = sectionOf(formatVersion, {
+    name: dumped.dbi.name,
+    flags: BigInt(dumped.dbi.flags),
+    transform: dumped.transform
+  })
   let before = 0
   const submit = () => {
     const { entries } = dumped
-    const about = { section, bytes: encoder.length, entries: entries - before, firstKey: encoder.firstKey(), lastKey: encoder.lastKey() }
+    const about = {
+      section,
+      bytes: encoder.length,
+      entries: entries - before,
+      firstKey: encoder.firstKey(),
+      lastKey: encoder.lastKey()
+    }
     before = entries
     return pipeline.submitEntries(encoder.bytes, encoder.length, (member) => {
-      if (written.length < mostMembers) written.push({ ...member, known: { ...about, digest: member.digest }, dbi: index })
+      if (written.length < mostMembers)
+        written.push({ ...member, known: { ...about, digest: member.digest }, dbi: index })
     })
   }
   const place = pipeline.place()
@@ -123,7 +143,9 @@ const writeDbi = Effect.fnUntraced(function*(
 
 const formatVersion = 3
 
-/** For the next dump, and for merges: what is in this one is here. `heads`: compressed bytes of the head of each DBI. */
+/**
+ * For the next dump, and for merges: what is in this one is here. `heads`: compressed bytes of the head of each DBI.
+ */
 const remember = (
   database: EngineDatabase,
   { format }: DumpRequest,
@@ -140,19 +162,25 @@ const remember = (
     members.set(contentDigest, { start: headsBefore + start, end: headsBefore + start + length, digest })
   }
   database.last = { timestampNano, format, members }
-  database.known.dumped(transactionId, written.map(({ known }) => known))
+  database.known.dumped(
+    transactionId,
+    written.map(({ known }) => known)
+  )
 }
 
 const millisSince = (began: bigint) => Effect.map(Clock.monotonicTimeNanos, (now) => Number(now - began) / 1e6)
 
-/** In shadow mode: makes the shadow what main is. Undefined in native mode, else the id of the transaction through which it is. */
-const copyToShadow = Effect.fnUntraced(function*({ mode, shadow }: EngineDatabase, writing: WriteParts.Writing) {
+/**
+ * In shadow mode: makes the shadow what main is. Undefined in native mode, else the id of the transaction through which
+ * it is.
+ */
+const copyToShadow = Effect.fnUntraced(function* ({ mode, shadow }: EngineDatabase, writing: WriteParts.Writing) {
   if (mode.shadow === undefined) return undefined
   return yield* ShadowCopy.update(mode, shadow, writing)
 })
 
 /** `exclusively`: runs the copy of shadow mode while no merge is under way. */
-export const dump = Effect.fn("Dump.dump")(function*(
+export const dump = Effect.fn("Dump.dump")(function* (
   database: EngineDatabase,
   request: DumpRequest,
   exclusively: Exclusively
@@ -178,15 +206,18 @@ export const dump = Effect.fn("Dump.dump")(function*(
   const pipeline = MemberPipeline.make(compression[request.format], compression, writer, yield* Effect.scope, earlier)
   const dbis = yield* attempt(() => dumpedDbis(database.mode, transaction))
 
-  const head = snapshotHead({ formatVersion, compatVersion: 1 }, {
-    generationID: "GX",
-    instanceID: request.instanceID,
-    hostname: request.hostname,
-    databaseName: database.options.name,
-    lmdbTxnID: transaction.id,
-    fromLmdbTxnID: 0n,
-    timestampNano
-  })
+  const head = snapshotHead(
+    { formatVersion, compatVersion: 1 },
+    {
+      generationID: "GX",
+      instanceID: request.instanceID,
+      hostname: request.hostname,
+      databaseName: database.options.name,
+      lmdbTxnID: transaction.id,
+      fromLmdbTxnID: 0n,
+      timestampNano
+    }
+  )
   yield* pipeline.submit(head, head.length)
   const encoder = new EntryEncoder(pipeline.buffer())
   const places: Array<MemberPipeline.Place> = []

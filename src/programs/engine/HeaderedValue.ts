@@ -1,4 +1,7 @@
-/** Builds native values to put: the header with the transaction's id, then the application value, none for a tombstone. Source: docs/format.md. */
+/**
+ * Builds native values to put: the header with the transaction's id, then the application value, none for a tombstone.
+ * Source: docs/format.md.
+ */
 import type { EntryBatch } from "../../domain/EntryBatch.ts"
 import { blockSize, size, writeHeader } from "../../domain/NativeHeader.ts"
 import { copyWords, overrun, Words } from "../../domain/Words.ts"
@@ -26,8 +29,12 @@ export class HeaderedValue {
   }
 
   build(
-    from: Uint8Array, valueStart: number, valueEnd: number,
-    timestampHigh: number, timestampLow: number, deleted: boolean
+    from: Uint8Array,
+    valueStart: number,
+    valueEnd: number,
+    timestampHigh: number,
+    timestampLow: number,
+    deleted: boolean
   ): void {
     const length = deleted ? 0 : valueEnd - valueStart
     const { header } = this
@@ -39,6 +46,13 @@ export class HeaderedValue {
   }
 
   buildFrom(batch: EntryBatch, i: number, deleted: boolean): void {
-    this.build(batch.bytes, batch.valueStart[i]!, batch.valueEnd[i]!, batch.timestampHigh[i]!, batch.timestampLow[i]!, deleted)
+    this.build(
+      batch.bytes,
+      batch.valueStart[i]!,
+      batch.valueEnd[i]!,
+      batch.timestampHigh[i]!,
+      batch.timestampLow[i]!,
+      deleted
+    )
   }
 }

@@ -1,10 +1,12 @@
 /**
- * The members of snapshots of which it is known that they bring nothing: what was dumped from here is here, and what was merged has won or lost.
- * A merge skips them without decompressing, which is what makes a change among millions of entries travel quickly.
+ * The members of snapshots of which it is known that they bring nothing: what was dumped from here is here, and what
+ * was merged has won or lost. A merge skips them without decompressing, which is what makes a change among millions of
+ * entries travel quickly.
  *
- * That holds for the content of one transaction, `through`, alone: what the application has written since may be older than what a member holds, and
- * then the member wins. So everything is forgotten when LMDB's last id is another one. Merges of ours carry it on: they only ever put what
- * wins, so what brought nothing before brings nothing after. A sweep does not: its transaction is like one of the application.
+ * That holds for the content of one transaction, `through`, alone: what the application has written since may be older
+ * than what a member holds, and then the member wins. So everything is forgotten when LMDB's last id is another one.
+ * Merges of ours carry it on: they only ever put what wins, so what brought nothing before brings nothing after. A
+ * sweep does not: its transaction is like one of the application.
  */
 
 export interface KnownMember {
@@ -22,10 +24,15 @@ export interface KnownMember {
 /** By digest. */
 export type KnownMembersNow = ReadonlyMap<string, KnownMember>
 
-export const sectionOf = (formatVersion: number, { flags, name, transform }: { readonly name: string; readonly flags: bigint; readonly transform: string }) =>
-  JSON.stringify([formatVersion, name, String(flags), transform])
+export const sectionOf = (
+  formatVersion: number,
+  { flags, name, transform }: { readonly name: string; readonly flags: bigint; readonly transform: string }
+) => JSON.stringify([formatVersion, name, String(flags), transform])
 
-/** So many are kept in mind: those of some 8 GiB of entries, in some 5 MB of the heap. All beyond are read, and compressed, each time. */
+/**
+ * So many are kept in mind: those of some 8 GiB of entries, in some 5 MB of the heap. All beyond are read, and
+ * compressed, each time.
+ */
 export const mostMembers = 2 ** 14
 
 const none: KnownMembersNow = new Map()
@@ -59,8 +66,8 @@ export class KnownMembers {
   }
 
   /**
-   * A merge has ended that read in transaction `seen`, and `last` is its last one, or the same. `alone`: nobody else has written in between;
-   * otherwise what it found may not hold any more.
+   * A merge has ended that read in transaction `seen`, and `last` is its last one, or the same. `alone`: nobody else
+   * has written in between; otherwise what it found may not hold any more.
    */
   merged(seen: bigint, last: bigint, alone: boolean, members: Iterable<KnownMember>): void {
     if (!alone || last < this.#through) return

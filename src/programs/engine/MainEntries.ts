@@ -1,6 +1,6 @@
 /**
- * The entries of an application's DBI as its shadow has them: key by key, or, for MDB_DUPSORT, pair by pair with the shadow's key, and checked to rise.
- * A cursor over a cursor: what it shows is valid until its next step.
+ * The entries of an application's DBI as its shadow has them: key by key, or, for MDB_DUPSORT, pair by pair with the
+ * shadow's key, and checked to rise. A cursor over a cursor: what it shows is valid until its next step.
  */
 import * as DbiFlags from "../../domain/DbiFlags.ts"
 import * as DbiName from "../../domain/DbiName.ts"
@@ -43,11 +43,19 @@ class DupsortEntries implements Cursor {
     this.lastEnd = this.keyEnd
     this.key = target
     this.keyEnd = DupsortKey.write(
-      target, pairs.key, pairs.keyStart, pairs.keyEnd, pairs.value, pairs.valueStart, pairs.valueEnd
+      target,
+      pairs.key,
+      pairs.keyStart,
+      pairs.keyEnd,
+      pairs.value,
+      pairs.valueStart,
+      pairs.valueEnd
     )
     if (this.keyEnd === 0) this.fail(`keys of 1 to ${DupsortKey.largestKey} bytes can be synced with dupsort_hack`)
     if (this.lastEnd > 0 && compareKeys(plain, this.last, 0, this.lastEnd, this.key, 0, this.keyEnd) >= 0) {
-      this.fail("this pair and the one before it have no unique keys in rising order in the shadow: dupsort_hack cannot represent them")
+      this.fail(
+        "this pair and the one before it have no unique keys in rising order in the shadow: dupsort_hack cannot represent them"
+      )
     }
     return true
   }
@@ -64,4 +72,5 @@ class DupsortEntries implements Cursor {
 }
 
 /** `cursor`: over the application's DBI. */
-export const open = (dbi: Dbi, cursor: Cursor): Cursor => isDupsort(dbi) ? new DupsortEntries(dbi.name, cursor) : cursor
+export const open = (dbi: Dbi, cursor: Cursor): Cursor =>
+  isDupsort(dbi) ? new DupsortEntries(dbi.name, cursor) : cursor

@@ -1,9 +1,10 @@
 /**
- * Compresses the members of a snapshot, a few at once on the thread pool, and appends them to the spool in order. What the last dump has compressed
- * already is taken from where it is.
+ * Compresses the members of a snapshot, a few at once on the thread pool, and appends them to the spool in order. What
+ * the last dump has compressed already is taken from where it is.
  *
- * The buffers that members are encoded into are reused: `submit` takes a full one, `buffer` gives an empty one. At most `inFlight` members are being
- * compressed; `submit` waits for the oldest beyond that, which is the back-pressure that keeps the memory of a dump bounded.
+ * The buffers that members are encoded into are reused: `submit` takes a full one, `buffer` gives an empty one. At most
+ * `inFlight` members are being compressed; `submit` waits for the oldest beyond that, which is the back-pressure that
+ * keeps the memory of a dump bounded.
  */
 import { Clock, Effect, Fiber, type Scope } from "effect"
 import { releaseBuffer } from "../../domain/ReleaseBuffer.ts"
@@ -13,10 +14,16 @@ import type { Earlier, Pieces } from "./CompressedMembers.ts"
 
 type Bytes = Uint8Array<ArrayBuffer>
 
-/** Enough that the thread pool has work while the oldest, which may be a large one, is waited for. Of 5 a send takes a tenth longer, of 12 no less. */
+/**
+ * Enough that the thread pool has work while the oldest, which may be a large one, is waited for. Of 5 a send takes a
+ * tenth longer, of 12 no less.
+ */
 const inFlight = 8
 const firstBufferBytes = 2 ** 20
-/** One member in fifty has more: its buffer is released after use. If such ones were kept, all would become as large as the largest member. */
+/**
+ * One member in fifty has more: its buffer is released after use. If such ones were kept, all would become as large as
+ * the largest member.
+ */
 const keptBufferBytes = 2 ** 21
 
 interface Compressed {
@@ -92,7 +99,7 @@ export const make = (
 
   const buffer = () => free.pop() ?? new Uint8Array(firstBufferBytes)
 
-  const write = Effect.fnUntraced(function*(pieces: Pieces) {
+  const write = Effect.fnUntraced(function* (pieces: Pieces) {
     if ("start" in pieces) {
       earlier?.reviser?.take(pieces.start, pieces.end)
       written += pieces.end - pieces.start
@@ -105,7 +112,7 @@ export const make = (
     pieces.forEach(releaseBuffer)
   })
 
-  const writeOldest = Effect.gen(function*() {
+  const writeOldest = Effect.gen(function* () {
     const member = members.shift()
     if (member === undefined) return
     if ("mark" in member) return void (member.mark = writer.mark())
@@ -121,9 +128,14 @@ export const make = (
   })
 
   const compressHead = (member: Bytes) =>
-    Effect.map(codec.compress(member), (pieces): Compressed => ({ pieces, contentDigest: "", digest: "", reused: false }))
+    Effect.map(codec.compress(member), (pieces): Compressed => ({
+      pieces,
+      contentDigest: "",
+      digest: "",
+      reused: false
+    }))
 
-  const compressEntries = Effect.fnUntraced(function*(member: Bytes) {
+  const compressEntries = Effect.fnUntraced(function* (member: Bytes) {
     const contentDigest = yield* digest(member)
     const found = yield* earlier?.find(contentDigest) ?? Effect.undefined
     if (found !== undefined) return { ...found, contentDigest, reused: true } satisfies Compressed
@@ -131,9 +143,19 @@ export const make = (
     return { pieces, contentDigest, digest: digestNow(...pieces), reused: false } satisfies Compressed
   })
 
-  const add = Effect.fnUntraced(function*(full: Bytes, length: number, compressed: Effect.Effect<Compressed, SpoolError>, onWritten: OnWritten) {
+  const add = Effect.fnUntraced(function* (
+    full: Bytes,
+    length: number,
+    compressed: Effect.Effect<Compressed, SpoolError>,
+    onWritten: OnWritten
+  ) {
     bytes += length
-    members.push({ buffer: full, length, compressed: yield* Effect.forkIn(compressed, scope, { startImmediately: true }), onWritten })
+    members.push({
+      buffer: full,
+      length,
+      compressed: yield* Effect.forkIn(compressed, scope, { startImmediately: true }),
+      onWritten
+    })
     while (members.length >= inFlight) yield* writeOldest
   })
 
@@ -145,7 +167,7 @@ export const make = (
       members.push(place)
       return place
     },
-    fill: Effect.fnUntraced(function*(place, member) {
+    fill: Effect.fnUntraced(function* (place, member) {
       bytes += member.length
       let length = 0
       for (const piece of yield* codec.compress(member)) {

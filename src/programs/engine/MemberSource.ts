@@ -1,6 +1,7 @@
 /**
- * The members of a snapshot in the spool, as a merge takes them. Those that say how long they are come one by one, each whole, a few of them being
- * read and decompressed ahead on the thread pool; those that are known are not decompressed before somebody asks. All others come in chunks.
+ * The members of a snapshot in the spool, as a merge takes them. Those that say how long they are come one by one, each
+ * whole, a few of them being read and decompressed ahead on the thread pool; those that are known are not decompressed
+ * before somebody asks. All others come in chunks.
  */
 import { Effect, Fiber, Stream } from "effect"
 import { releaseBuffer } from "../../domain/ReleaseBuffer.ts"
@@ -35,12 +36,16 @@ const windowBytes = 2 ** 20
 const memberBytes = 2 ** 19
 
 /** Of a part that begins at `start`. */
-const placed = (start: number) => ({ format, offset, problem }: CompressionError) => new CompressionError({ format, problem, offset: start + offset })
+const placed =
+  (start: number) =>
+  ({ format, offset, problem }: CompressionError) =>
+    new CompressionError({ format, problem, offset: start + offset })
 
-const decompressed = ({ decompress }: Members, start: number, compressed: Bytes) => Effect.mapError(decompress(compressed), placed(start))
+const decompressed = ({ decompress }: Members, start: number, compressed: Bytes) =>
+  Effect.mapError(decompress(compressed), placed(start))
 
 /** Begins at the first byte each time. What it takes is let go with the scope. */
-export const make = Effect.fnUntraced(function*({ format, spooled }: MergeRequest, known: KnownMembersNow) {
+export const make = Effect.fnUntraced(function* ({ format, spooled }: MergeRequest, known: KnownMembersNow) {
   const spool = yield* Spool
   const compression = yield* Compression
   const scope = yield* Effect.scope
@@ -48,7 +53,7 @@ export const make = Effect.fnUntraced(function*({ format, spooled }: MergeReques
 
   const chunks = (start: number, end: number): Chunks =>
     decompress(spool.read(spooled, { start, end })).pipe(
-      Stream.mapError((error) => error instanceof CompressionError ? placed(start)(error) : error)
+      Stream.mapError((error) => (error instanceof CompressionError ? placed(start)(error) : error))
     )
 
   if (members === undefined) return chunks(0, spooled.size)
@@ -56,7 +61,7 @@ export const make = Effect.fnUntraced(function*({ format, spooled }: MergeReques
   // One buffer for all that is looked at: to let go of it each time would call the collector again and again.
   let window = { start: 0, length: 0, buffer: new Uint8Array(windowBytes) }
   /** Bytes `start` to `end`, or to the end of the snapshot; valid until the next call. */
-  const read = Effect.fnUntraced(function*(start: number, wanted: number) {
+  const read = Effect.fnUntraced(function* (start: number, wanted: number) {
     const end = Math.min(wanted, spooled.size)
     if (start < window.start || end > window.start + window.length) {
       const length = Math.min(Math.max(end - start, windowBytes), spooled.size - start)
@@ -68,16 +73,21 @@ export const make = Effect.fnUntraced(function*({ format, spooled }: MergeReques
   })
 
   /** Of a known member, of which it was hoped that nobody asks. */
-  const readAgain = Effect.fnUntraced(function*(members: Members, start: number, length: number) {
+  const readAgain = Effect.fnUntraced(function* (members: Members, start: number, length: number) {
     const compressed = new Uint8Array(length)
     yield* spool.readInto(spooled, start, compressed)
     return yield* decompressed(members, start, compressed)
   })
 
-  /** Buffers of members that are decompressed: new memory costs thirty times as much as what is copied into it. Larger ones than most need are not kept. */
+  /**
+   * Buffers of members that are decompressed: new memory costs thirty times as much as what is copied into it. Larger
+   * ones than most need are not kept.
+   */
   const spare: Array<Bytes> = []
-  const room = (length: number): Bytes => length > memberBytes ? new Uint8Array(length) : spare.pop() ?? new Uint8Array(memberBytes)
-  const giveBack = (buffer: Bytes) => Effect.sync(() => buffer.length > memberBytes ? releaseBuffer(buffer) : void spare.push(buffer))
+  const room = (length: number): Bytes =>
+    length > memberBytes ? new Uint8Array(length) : (spare.pop() ?? new Uint8Array(memberBytes))
+  const giveBack = (buffer: Bytes) =>
+    Effect.sync(() => (buffer.length > memberBytes ? releaseBuffer(buffer) : void spare.push(buffer)))
 
   /** Of a copy, since what is read next overwrites the window. */
   const decompressedCopy = (members: Members, start: number, compressed: Bytes) => {
@@ -87,10 +97,11 @@ export const make = Effect.fnUntraced(function*({ format, spooled }: MergeReques
     return Effect.ensuring(decompressed(members, start, buffer.subarray(0, length)), giveBack(buffer))
   }
 
-  const wholeOf = Effect.fnUntraced(function*(members: Members, start: number, compressed: Bytes) {
+  const wholeOf = Effect.fnUntraced(function* (members: Members, start: number, compressed: Bytes) {
     const digest = compression.digestNow(compressed)
     const found = known.get(digest)
-    if (found !== undefined) return { digest, known: found, content: readAgain(members, start, compressed.length) } satisfies Whole
+    if (found !== undefined)
+      return { digest, known: found, content: readAgain(members, start, compressed.length) } satisfies Whole
     const fiber = yield* Effect.forkIn(decompressedCopy(members, start, compressed), scope, { startImmediately: true })
     return { digest, known: undefined, content: Fiber.join(fiber) } satisfies Whole
   })
@@ -100,16 +111,27 @@ export const make = Effect.fnUntraced(function*({ format, spooled }: MergeReques
     start === 0 || head[0] !== 0
       ? chunks(start, spooled.size)
       : spool.read(spooled, { start, end: spooled.size }).pipe(
-        Stream.mapAccumEffect(() => start, (offset, bytes: Bytes) => {
-          const garbage = bytes.findIndex((byte) => byte !== 0)
-          return garbage < 0
-            ? Effect.succeed([offset + bytes.length, []] as const)
-            : Effect.fail(new CompressionError({ format, problem: "something follows the last member", offset: offset + garbage }))
-        })
-      )
+          Stream.mapAccumEffect(
+            () => start,
+            (offset, bytes: Bytes) => {
+              const garbage = bytes.findIndex((byte) => byte !== 0)
+              return garbage < 0
+                ? Effect.succeed([offset + bytes.length, []] as const)
+                : Effect.fail(
+                    new CompressionError({
+                      format,
+                      problem: "something follows the last member",
+                      offset: offset + garbage
+                    })
+                  )
+            }
+          )
+        )
 
   /** What begins at `start`: a member, or a stream of chunks; and where the next begins. */
-  const at = Effect.fnUntraced(function*(start: number): Effect.fn.Return<readonly [Whole | Chunks, number] | undefined, SourceError> {
+  const at = Effect.fnUntraced(function* (
+    start: number
+  ): Effect.fn.Return<readonly [Whole | Chunks, number] | undefined, SourceError> {
     if (start >= spooled.size && start > 0) return undefined
     const head = yield* read(start, start + members.headBytes)
     const length = members.lengthOf(head)
@@ -123,6 +145,6 @@ export const make = Effect.fnUntraced(function*({ format, spooled }: MergeReques
 
   return Stream.unfold(0, at).pipe(
     Stream.buffer({ capacity: ahead }),
-    Stream.flatMap((next) => Stream.isStream(next) ? next : Stream.succeed(next))
+    Stream.flatMap((next) => (Stream.isStream(next) ? next : Stream.succeed(next)))
   )
 })

@@ -1,4 +1,7 @@
-/** Finds out, while a snapshot is read, which of its members hold nothing but entries of one DBI that were all merged: those bring nothing any more. */
+/**
+ * Finds out, while a snapshot is read, which of its members hold nothing but entries of one DBI that were all merged:
+ * those bring nothing any more.
+ */
 import type { EntryBatch } from "../../domain/EntryBatch.ts"
 import { type KnownMember, mostMembers } from "./KnownMembers.ts"
 

@@ -1,11 +1,12 @@
 /**
  * The hot loops of a merge: entries of a snapshot against what the LMDB holds, one DBI message at a time, in batches.
  *
- * `MergeWalk` walks the DBI and the snapshot side by side; `MergeLookups` looks each key up; `OrderOnly` merges nothing. All three check that the
- * keys rise strictly: a snapshot whose keys do not is corrupt. The walk compares two keys of the snapshot only where it needs to: a key that is equal
- * to the cursor's has risen, since the cursor has.
+ * `MergeWalk` walks the DBI and the snapshot side by side; `MergeLookups` looks each key up; `OrderOnly` merges
+ * nothing. All three check that the keys rise strictly: a snapshot whose keys do not is corrupt. The walk compares two
+ * keys of the snapshot only where it needs to: a key that is equal to the cursor's has risen, since the cursor has.
  *
- * A loop stops after `steps` steps and goes on where it was with the next call, so that its thread can turn to other things.
+ * A loop stops after `steps` steps and goes on where it was with the next call, so that its thread can turn to other
+ * things.
  */
 import { Sides } from "../../domain/ByteOrder.ts"
 import type * as DbiName from "../../domain/DbiName.ts"
@@ -41,8 +42,8 @@ export interface MergeEntries {
   /** Tombstones so far that were not added because of the cut-off: an older entry may come yet, and then they win. */
   readonly leftOut: number
   /**
-   * Instead of batches: entries of which it is known that none wins, from the key `first` to the key `last`. False: they must be read all the same.
-   * Undefined where nothing can be skipped.
+   * Instead of batches: entries of which it is known that none wins, from the key `first` to the key `last`. False:
+   * they must be read all the same. Undefined where nothing can be skipped.
    */
   readonly skip?: (first: Uint8Array, last: Uint8Array) => boolean
   readonly close: () => void
@@ -93,14 +94,29 @@ export class MergeWalk implements MergeEntries {
     while (i < batch.count && steps-- > 0) {
       if (hasLocal && cursor !== undefined) {
         const difference = compareKeys(
-          order, cursor.key, cursor.keyStart, cursor.keyEnd, batch.bytes, batch.keyStart[i]!, batch.keyEnd[i]!, this.keys
+          order,
+          cursor.key,
+          cursor.keyStart,
+          cursor.keyEnd,
+          batch.bytes,
+          batch.keyStart[i]!,
+          batch.keyEnd[i]!,
+          this.keys
         )
         if (difference < 0) {
           hasLocal = cursor.next()
           continue
         }
         if (difference === 0) {
-          const decision = decide(cursor.value, cursor.valueStart, cursor.valueEnd, batch, i, formatVersion, this.values)
+          const decision = decide(
+            cursor.value,
+            cursor.valueStart,
+            cursor.valueEnd,
+            batch,
+            i,
+            formatVersion,
+            this.values
+          )
           if (decision < 0) throw notNative(this.dbi, cursor, decision)
           if (decision === TakeRemote) this.sink.take(batch, i, isTombstone(batch, i, formatVersion))
           hasLocal = cursor.next()
@@ -191,9 +207,10 @@ export class MergeLookups implements MergeEntries {
       const keyStart = batch.keyStart[i]!
       const keyEnd = batch.keyEnd[i]!
       const local = this.transaction.get(this.dbi, key, keyStart, keyEnd)
-      const decision = local === undefined
-        ? decideAbsent(batch, i, formatVersion, cutOffHigh, cutOffLow)
-        : decide(local.value, local.valueStart, local.valueEnd, batch, i, formatVersion, this.values)
+      const decision =
+        local === undefined
+          ? decideAbsent(batch, i, formatVersion, cutOffHigh, cutOffLow)
+          : decide(local.value, local.valueStart, local.valueEnd, batch, i, formatVersion, this.values)
       if (decision < 0) throw notNative(this.dbi, { key, keyStart, keyEnd }, decision)
       // Add and TakeRemote are the same number.
       if (decision === TakeRemote) this.sink.take(batch, i, isTombstone(batch, i, formatVersion))

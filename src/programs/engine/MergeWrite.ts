@@ -1,10 +1,11 @@
 /**
- * The write phase of a merge, as two jobs that can be cut into several write transactions: `WinnersJob` puts what won in the read phase,
- * `SnapshotJob` reads the snapshot (again) inside the transaction.
+ * The write phase of a merge, as two jobs that can be cut into several write transactions: `WinnersJob` puts what won
+ * in the read phase, `SnapshotJob` reads the snapshot (again) inside the transaction.
  *
- * Nothing of an earlier transaction is trusted further than LMDB's numbering of them allows: when the new transaction's id is the id that was seen last + 1,
- * nobody has committed in between. Otherwise each entry is compared again with what is there now, and the DBIs are looked up again. In shadow mode
- * the merge begins again: the application's changes must be copied to the shadow first.
+ * Nothing of an earlier transaction is trusted further than LMDB's numbering of them allows: when the new transaction's
+ * id is the id that was seen last + 1, nobody has committed in between. Otherwise each entry is compared again with
+ * what is there now, and the DBIs are looked up again. In shadow mode the merge begins again: the application's changes
+ * must be copied to the shadow first.
  */
 import { Data } from "effect"
 import type * as DbiName from "../../domain/DbiName.ts"
@@ -23,15 +24,19 @@ export interface WriteJob {
   readonly advance: (deadline: number) => number
   /** Entries of the snapshot that were put. */
   readonly written: number
-  /** False while the transaction must not end: main has not all that lives in the shadow, which would be taken for deletions. */
+  /**
+   * False while the transaction must not end: main has not all that lives in the shadow, which would be taken for
+   * deletions.
+   */
   readonly divisible: boolean
   /** Lets go of cursors, at the end of each transaction. */
   readonly detach: () => void
 }
 
 /**
- * Thrown when what was done so far is worth nothing: a DBI that the merge has seen is gone (`dropped`); the snapshot's first reading, inside
- * the transaction, took something for granted that its end disproved (`known`); in shadow mode the application has committed (`moved`).
+ * Thrown when what was done so far is worth nothing: a DBI that the merge has seen is gone (`dropped`); the snapshot's
+ * first reading, inside the transaction, took something for granted that its end disproved (`known`); in shadow mode
+ * the application has committed (`moved`).
  */
 export class BeginAgain extends Data.TaggedError("BeginAgain")<{
   readonly known?: Known
@@ -47,7 +52,10 @@ const prepareUntil = (prepare: Prepare, deadline: number): boolean => {
   return true
 }
 
-/** Winners are entries of format 3 whose keys rise, and have won already: what is left is to put them, or to compare again. */
+/**
+ * Winners are entries of format 3 whose keys rise, and have won already: what is left is to put them, or to compare
+ * again.
+ */
 export class WinnersJob implements WriteJob {
   private readonly sections: ReadonlyArray<Section>
   private readonly mode: Mode
@@ -103,7 +111,8 @@ export class WinnersJob implements WriteJob {
         const batch = section.batches[this.batch]!
         while (this.index < batch.count) {
           const end = Math.min(batch.count, this.index + stepsPerLook)
-          if (this.lookups === undefined) for (let i = this.index; i < end; i++) this.target.take(batch, i, batch.flags[i] === 1)
+          if (this.lookups === undefined)
+            for (let i = this.index; i < end; i++) this.target.take(batch, i, batch.flags[i] === 1)
           else this.lookups.merge(batch, this.index, end)
           this.index = end
           if (performance.now() >= deadline) return State.Paused
@@ -117,14 +126,16 @@ export class WinnersJob implements WriteJob {
   }
 
   private enter({ existed, head }: Section): void {
-    if ((existed || this.entered.has(head.name)) && !this.target.exists(head.name)) throw new BeginAgain({ dropped: head.name })
+    if ((existed || this.entered.has(head.name)) && !this.target.exists(head.name))
+      throw new BeginAgain({ dropped: head.name })
     this.prepare = this.target.enter(head).prepare
     // A DBI that comes in several messages: the later ones did not see what the earlier ones put.
     const repeated = this.sections.findIndex((section) => section.head.name === head.name) < this.section
     this.target.into(head, false)
-    this.lookups = this.contiguous && !repeated
-      ? undefined
-      : new MergeLookups(this.mode.headersOf(head.name), orderOfHead(head), this.rule, this.target, this.transaction!)
+    this.lookups =
+      this.contiguous && !repeated
+        ? undefined
+        : new MergeLookups(this.mode.headersOf(head.name), orderOfHead(head), this.rule, this.target, this.transaction!)
     this.entered.add(head.name)
     this.ready = true
   }
@@ -151,10 +162,15 @@ export class SnapshotJob implements WriteJob, Phase {
   private fill: Prepare | undefined
 
   /**
-   * `first`: work at the begin of the only transaction, after which the view of before it is not to be trusted: the copy main → shadow, when the application
-   * commits too often for the copy and the merge to have a transaction each.
+   * `first`: work at the begin of the only transaction, after which the view of before it is not to be trusted: the
+   * copy main → shadow, when the application commits too often for the copy and the merge to have a transaction each.
    */
-  constructor(known: Known | undefined, mode: Mode, cutOffNano: bigint, first?: (transaction: WriteTransaction) => Prepare) {
+  constructor(
+    known: Known | undefined,
+    mode: Mode,
+    cutOffNano: bigint,
+    first?: (transaction: WriteTransaction) => Prepare
+  ) {
     this.cutOffNano = cutOffNano
     this.mode = mode
     this.pass = new SnapshotPass(this, known)

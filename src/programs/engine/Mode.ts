@@ -1,4 +1,7 @@
-/** What differs between the two modes of a database: `schema_tracks_changes: true` (native) and `false` (shadow). Source: docs/sync.md. */
+/**
+ * What differs between the two modes of a database: `schema_tracks_changes: true` (native) and `false` (shadow).
+ * Source: docs/sync.md.
+ */
 import * as DbiFlags from "../../domain/DbiFlags.ts"
 import * as DbiName from "../../domain/DbiName.ts"
 import { type KeyOrder, orderOf, plain } from "../../domain/KeyOrder.ts"
@@ -16,8 +19,16 @@ export interface Mode {
   readonly shadow: ShadowOptions | undefined
   /** Throws for an application's DBI that cannot be synced. */
   readonly check: (dbi: Dbi) => void
-  /** Why a DBI of a snapshot must not be merged. `local`: the application's DBI, and `headers`: the one that has the headers, if they are there. */
-  readonly refusal: (head: DbiHead, formatVersion: number, local: Dbi | undefined, headers: Dbi | undefined) => string | undefined
+  /**
+   * Why a DBI of a snapshot must not be merged. `local`: the application's DBI, and `headers`: the one that has the
+   * headers, if they are there.
+   */
+  readonly refusal: (
+    head: DbiHead,
+    formatVersion: number,
+    local: Dbi | undefined,
+    headers: Dbi | undefined
+  ) => string | undefined
   /** The head by which the layout of the snapshot's keys is checked. */
   readonly layout: (head: DbiHead, local: Dbi | undefined) => DbiHead
   /** Name of the DBI that has the headers. */
@@ -66,14 +77,19 @@ const shadow = (options: ShadowOptions, paddingBlocks: number): Mode => {
       if (headers !== undefined && headers.flags !== shadowFlags(here)) {
         return `it has the flags ${DbiFlags.display(here)}, but its shadow here is of a DBI with others: run drop-shadow, and start again`
       }
-      const same = shadowFlags(here) === shadowFlags(theirs) && (formatVersion < 3 || isDupsort(here) === isDupsort(theirs))
-      return same ? undefined : `it has the flags ${DbiFlags.display(theirs)}, the DBI here has ${DbiFlags.display(here)}`
+      const same =
+        shadowFlags(here) === shadowFlags(theirs) && (formatVersion < 3 || isDupsort(here) === isDupsort(theirs))
+      return same
+        ? undefined
+        : `it has the flags ${DbiFlags.display(theirs)}, the DBI here has ${DbiFlags.display(here)}`
     },
     // Formats 1 and 2 do not say that keys are those of a DUPSORT DBI's shadow.
     layout: (head, local) =>
-      isDupsort(flagsHere(head, local) ?? 0) ? { name: head.name, flags: BigInt(DbiFlags.DUPSORT), transform: dupsortTransform } : head,
+      isDupsort(flagsHere(head, local) ?? 0)
+        ? { name: head.name, flags: BigInt(DbiFlags.DUPSORT), transform: dupsortTransform }
+        : head,
     headersOf: ShadowName.of,
-    transformOf: (dbi) => isDupsort(dbi.flags) ? dupsortTransform : "",
+    transformOf: (dbi) => (isDupsort(dbi.flags) ? dupsortTransform : ""),
     target: () => new ShadowTarget(options, paddingBlocks)
   }
 }
@@ -81,6 +97,8 @@ const shadow = (options: ShadowOptions, paddingBlocks: number): Mode => {
 export const of = (options: DatabaseOptions): Mode => {
   const paddingBlocks = options.paddingBlock ? 1 : 0
   if (options.shadow === undefined) return native(paddingBlocks)
-  const createFlags = new Map(Object.entries(options.shadow.createFlags).map(([dbi, flags]) => [DbiName.fromText(dbi), flags] as const))
+  const createFlags = new Map(
+    Object.entries(options.shadow.createFlags).map(([dbi, flags]) => [DbiName.fromText(dbi), flags] as const)
+  )
   return shadow({ dupsortHack: options.shadow.dupsortHack, createFlags }, paddingBlocks)
 }

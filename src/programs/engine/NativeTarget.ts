@@ -41,7 +41,14 @@ export class NativeTarget implements Target {
   take(batch: EntryBatch, i: number, deleted: boolean): void {
     this.value.buildFrom(batch, i, deleted)
     this.transaction!.put(
-      this.dbi!, batch.bytes, batch.keyStart[i]!, batch.keyEnd[i]!, this.value.bytes, 0, this.value.length, this.append
+      this.dbi!,
+      batch.bytes,
+      batch.keyStart[i]!,
+      batch.keyEnd[i]!,
+      this.value.bytes,
+      0,
+      this.value.length,
+      this.append
     )
     this.written++
   }

@@ -8,7 +8,7 @@ import { notNative } from "./NotNative.ts"
 import { syncedDbis } from "./SyncedDbis.ts"
 
 /** Nanoseconds; 0 when there is no entry. */
-export const newest = Effect.fn("Newest.newest")(function*({ mode }: EngineDatabase) {
+export const newest = Effect.fn("Newest.newest")(function* ({ mode }: EngineDatabase) {
   const transaction = yield* (yield* Lmdb).read
   const dbis = yield* attempt(() => syncedDbis(transaction.dbis, mode.check))
   let high = 0
@@ -16,7 +16,10 @@ export const newest = Effect.fn("Newest.newest")(function*({ mode }: EngineDatab
   for (const { name } of dbis) {
     const headers = mode.headersOf(name)
     if (!transaction.dbis.some((dbi) => dbi.name === headers)) continue
-    const cursor = yield* Effect.acquireRelease(attempt(() => transaction.cursor(headers)), (cursor) => Effect.sync(() => cursor.close()))
+    const cursor = yield* Effect.acquireRelease(
+      attempt(() => transaction.cursor(headers)),
+      (cursor) => Effect.sync(() => cursor.close())
+    )
     yield* inSlices((deadline) => {
       for (;;) {
         for (let step = 0; step < stepsPerLook; step++) {
@@ -36,5 +39,5 @@ export const newest = Effect.fn("Newest.newest")(function*({ mode }: EngineDatab
       }
     })
   }
-  return BigInt(high) << 32n | BigInt(low)
+  return (BigInt(high) << 32n) | BigInt(low)
 }, Effect.scoped)

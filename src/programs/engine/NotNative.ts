@@ -5,7 +5,11 @@ import { NotNative } from "../../services/Database.ts"
 import type { Cursor } from "../../services/Lmdb.ts"
 
 /** `code`: what readHeader returned. */
-export const notNative = (dbi: DbiName.DbiName, at: Pick<Cursor, "key" | "keyStart" | "keyEnd">, code: number): NotNative =>
+export const notNative = (
+  dbi: DbiName.DbiName,
+  at: Pick<Cursor, "key" | "keyStart" | "keyEnd">,
+  code: number
+): NotNative =>
   new NotNative({
     dbi: DbiName.display(dbi),
     key: Buffer.from(at.key.buffer, at.key.byteOffset + at.keyStart, at.keyEnd - at.keyStart).toString("hex"),

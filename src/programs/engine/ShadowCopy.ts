@@ -1,9 +1,10 @@
 /**
- * The copy main → shadow: gives what the application has changed its time, in the shadow DBIs. Source: docs/sync.md, Shadow mode.
+ * The copy main → shadow: gives what the application has changed its time, in the shadow DBIs. Source: docs/sync.md,
+ * Shadow mode.
  *
- * What differs is found in a read transaction; LMDB's write lock is held for the differences alone, and given up for another round when the
- * application has committed in between. After three rounds, or when there are more differences than fit into memory, the walk is done inside the
- * write transaction.
+ * What differs is found in a read transaction; LMDB's write lock is held for the differences alone, and given up for
+ * another round when the application has committed in between. After three rounds, or when there are more differences
+ * than fit into memory, the walk is done inside the write transaction.
  *
  * A DBI that the application has dropped is not touched: its shadow stays as it is.
  */
@@ -40,11 +41,18 @@ const walkOf = (view: ReadTransaction, dbi: Dbi, stamp: Stamp, changes: ShadowCh
   const shadow = view.dbis.find((other) => other.name === name)
   if (shadow !== undefined) checkShadowFlags(dbi, shadow)
   const main = MainEntries.open(dbi, view.cursor(dbi.name))
-  return new ShadowWalk(dbi, orderOfHead(headOf(dbi)), stamp, main, shadow === undefined ? undefined : view.cursor(name), changes)
+  return new ShadowWalk(
+    dbi,
+    orderOfHead(headOf(dbi)),
+    stamp,
+    main,
+    shadow === undefined ? undefined : view.cursor(name),
+    changes
+  )
 }
 
 /** In a read transaction. */
-const findDifferences = Effect.fnUntraced(function*(mode: Mode, stamp: Stamp) {
+const findDifferences = Effect.fnUntraced(function* (mode: Mode, stamp: Stamp) {
   const transaction = yield* (yield* Lmdb).read
   const winners = new Winners(winnersLimit)
   const changes: ShadowChanges = {
@@ -57,7 +65,10 @@ const findDifferences = Effect.fnUntraced(function*(mode: Mode, stamp: Stamp) {
     const existed = transaction.dbis.some(({ name }) => name === shadow)
     missing ||= !existed
     winners.section(headOf(dbi), existed)
-    const walk = yield* Effect.acquireRelease(attempt(() => walkOf(transaction, dbi, stamp, changes)), (walk) => Effect.sync(() => walk.close()))
+    const walk = yield* Effect.acquireRelease(
+      attempt(() => walkOf(transaction, dbi, stamp, changes)),
+      (walk) => Effect.sync(() => walk.close())
+    )
     while (!winners.overflown) {
       const end = performance.now() + sliceMillis
       const done = yield* attempt(() => {
@@ -115,7 +126,16 @@ class DifferencesJob implements WriteJob {
           const end = Math.min(batch.count, this.index + stepsPerLook)
           for (let i = this.index; i < end; i++) {
             value.buildFrom(batch, i, batch.flags[i] === 1)
-            transaction.put(shadow, batch.bytes, batch.keyStart[i]!, batch.keyEnd[i]!, value.bytes, 0, value.length, false)
+            transaction.put(
+              shadow,
+              batch.bytes,
+              batch.keyStart[i]!,
+              batch.keyEnd[i]!,
+              value.bytes,
+              0,
+              value.length,
+              false
+            )
           }
           this.index = end
           if (performance.now() >= deadline) return State.Paused
@@ -129,37 +149,39 @@ class DifferencesJob implements WriteJob {
 }
 
 /** The whole copy inside a write transaction, in steps: walks the view of before it and puts what differs. */
-const inside = (mode: Mode, stamp: Stamp) => (transaction: WriteTransaction): (steps: number) => boolean => {
-  const dbis = syncedDbis(transaction.before.dbis, mode.check)
-  const value = new HeaderedValue(0)
-  value.begin(transaction.id)
-  let next = 0
-  let walk: ShadowWalk | undefined
-  const open = (dbi: Dbi): ShadowWalk => {
-    const shadow = ShadowName.of(dbi.name)
-    const there = transaction.before.dbis.find(({ name }) => name === shadow)
-    if (there === undefined) transaction.create(shadow, shadowFlags(dbi.flags))
-    const append = (there?.entries ?? 0) === 0
-    return walkOf(transaction.before, dbi, stamp, {
-      change: (key, keyStart, keyEnd, from, valueStart, valueEnd, timestampHigh, timestampLow, deleted) => {
-        value.build(from, valueStart, valueEnd, timestampHigh, timestampLow, deleted)
-        transaction.put(shadow, key, keyStart, keyEnd, value.bytes, 0, value.length, append)
+const inside =
+  (mode: Mode, stamp: Stamp) =>
+  (transaction: WriteTransaction): ((steps: number) => boolean) => {
+    const dbis = syncedDbis(transaction.before.dbis, mode.check)
+    const value = new HeaderedValue(0)
+    value.begin(transaction.id)
+    let next = 0
+    let walk: ShadowWalk | undefined
+    const open = (dbi: Dbi): ShadowWalk => {
+      const shadow = ShadowName.of(dbi.name)
+      const there = transaction.before.dbis.find(({ name }) => name === shadow)
+      if (there === undefined) transaction.create(shadow, shadowFlags(dbi.flags))
+      const append = (there?.entries ?? 0) === 0
+      return walkOf(transaction.before, dbi, stamp, {
+        change: (key, keyStart, keyEnd, from, valueStart, valueEnd, timestampHigh, timestampLow, deleted) => {
+          value.build(from, valueStart, valueEnd, timestampHigh, timestampLow, deleted)
+          transaction.put(shadow, key, keyStart, keyEnd, value.bytes, 0, value.length, append)
+        }
+      })
+    }
+    return (steps) => {
+      if (walk === undefined) {
+        const dbi = dbis[next++]
+        if (dbi === undefined) return true
+        walk = open(dbi)
       }
-    })
-  }
-  return (steps) => {
-    if (walk === undefined) {
-      const dbi = dbis[next++]
-      if (dbi === undefined) return true
-      walk = open(dbi)
+      if (walk.run(steps)) {
+        walk.close()
+        walk = undefined
+      }
+      return false
     }
-    if (walk.run(steps)) {
-      walk.close()
-      walk = undefined
-    }
-    return false
   }
-}
 
 class InsideJob implements WriteJob {
   readonly written = 0
@@ -194,7 +216,7 @@ const stampNow = Effect.map(Clock.currentTimeNanos, (now): Stamp => ({
 const stampFirst: Stamp = { first: true, high: 0, low: 1 }
 
 /** One round: undefined when the application has committed in between. */
-const round = Effect.fnUntraced(function*(mode: Mode, stamp: Stamp, writing: WriteParts.Writing, last: boolean) {
+const round = Effect.fnUntraced(function* (mode: Mode, stamp: Stamp, writing: WriteParts.Writing, last: boolean) {
   if (last) return yield* WriteParts.write(writing, new InsideJob(inside(mode, stamp)), 0n, Effect.void)
   const { hasWork, id, winners } = yield* findDifferences(mode, stamp)
   if (!hasWork) return id
@@ -205,8 +227,12 @@ const round = Effect.fnUntraced(function*(mode: Mode, stamp: Stamp, writing: Wri
 })
 
 /** The id of the transaction through which main was copied. */
-const copy = Effect.fn("ShadowCopy.copy")(function*(mode: Mode, writing: WriteParts.Writing, stamp: Effect.Effect<Stamp>) {
-  for (let rounds = 0;; rounds++) {
+const copy = Effect.fn("ShadowCopy.copy")(function* (
+  mode: Mode,
+  writing: WriteParts.Writing,
+  stamp: Effect.Effect<Stamp>
+) {
+  for (let rounds = 0; ; rounds++) {
     const id = yield* round(mode, yield* stamp, writing, rounds === mostRounds).pipe(
       // Thrown by no job but `round`'s own, which catches it.
       Effect.catchTag("BeginAgain", (again) => Effect.die(again))
@@ -216,14 +242,17 @@ const copy = Effect.fn("ShadowCopy.copy")(function*(mode: Mode, writing: WritePa
 })
 
 /** The first copy. It leaves changed values as they are, for the next one. */
-export const start = Effect.fnUntraced(function*(mode: Mode, state: ShadowState, writing: WriteParts.Writing) {
+export const start = Effect.fnUntraced(function* (mode: Mode, state: ShadowState, writing: WriteParts.Writing) {
   if (state.started) return
   yield* copy(mode, writing, Effect.succeed(stampFirst))
   state.started = true
 })
 
-/** Makes the shadow what main is; nothing when nobody has committed since it was. The id of the transaction through which it is. */
-export const update = Effect.fnUntraced(function*(mode: Mode, state: ShadowState, writing: WriteParts.Writing) {
+/**
+ * Makes the shadow what main is; nothing when nobody has committed since it was. The id of the transaction through
+ * which it is.
+ */
+export const update = Effect.fnUntraced(function* (mode: Mode, state: ShadowState, writing: WriteParts.Writing) {
   const { lastTransactionId } = yield* Lmdb
   yield* start(mode, state, writing)
   if (state.copiedThrough === undefined || (yield* lastTransactionId) !== state.copiedThrough) {

@@ -1,8 +1,10 @@
 /**
- * A merge in shadow mode: entries go into the shadow, and what the application sees follows, key by key, in the same transaction: after a merge main
- * is exactly what lives in the shadow, since it was before (the copy main → shadow), and only keys that differ are written.
+ * A merge in shadow mode: entries go into the shadow, and what the application sees follows, key by key, in the same
+ * transaction: after a merge main is exactly what lives in the shadow, since it was before (the copy main → shadow),
+ * and only keys that differ are written.
  *
- * A DBI that is not there is made, with the flags of the snapshot or of `override_create_flags`, and filled from its shadow if that is there.
+ * A DBI that is not there is made, with the flags of the snapshot or of `override_create_flags`, and filled from its
+ * shadow if that is there.
  */
 import { compareBytes } from "../../domain/ByteOrder.ts"
 import * as DbiFlags from "../../domain/DbiFlags.ts"
@@ -25,11 +27,27 @@ export interface ShadowOptions {
   readonly createFlags: ReadonlyMap<DbiName.DbiName, number>
 }
 
-/** A snapshot's pair that the application's DBI cannot hold: beside an empty value, too long, or of another size than MDB_DUPFIXED has. */
-const refusedPair = (dbi: DbiName.DbiName, key: Uint8Array, keyStart: number, keyEnd: number, thrown: unknown): unknown => {
-  if (!(thrown instanceof LmdbError) || thrown.reason._tag !== "LmdbFailure" || thrown.reason.code !== "MDB_BAD_VALSIZE") return thrown
+/**
+ * A snapshot's pair that the application's DBI cannot hold: beside an empty value, too long, or of another size than
+ * MDB_DUPFIXED has.
+ */
+const refusedPair = (
+  dbi: DbiName.DbiName,
+  key: Uint8Array,
+  keyStart: number,
+  keyEnd: number,
+  thrown: unknown
+): unknown => {
+  if (
+    !(thrown instanceof LmdbError) ||
+    thrown.reason._tag !== "LmdbFailure" ||
+    thrown.reason.code !== "MDB_BAD_VALSIZE"
+  )
+    return thrown
   const hex = Buffer.from(key.buffer, key.byteOffset + keyStart, keyEnd - keyStart).toString("hex")
-  return new SnapshotRefused({ problem: `DBI "${DbiName.display(dbi)}", key 0x${hex}: its value cannot be put: ${thrown.reason.detail}` })
+  return new SnapshotRefused({
+    problem: `DBI "${DbiName.display(dbi)}", key 0x${hex}: its value cannot be put: ${thrown.reason.detail}`
+  })
 }
 
 export class ShadowTarget implements Target {
@@ -110,7 +128,11 @@ export class ShadowTarget implements Target {
     const valueEnd = batch.valueEnd[i]!
     if (!this.append) {
       const there = transaction.get(this.main!, bytes, keyStart, keyEnd)
-      if (there !== undefined && compareBytes(there.value, there.valueStart, there.valueEnd, bytes, valueStart, valueEnd) === 0) return
+      if (
+        there !== undefined &&
+        compareBytes(there.value, there.valueStart, there.valueEnd, bytes, valueStart, valueEnd) === 0
+      )
+        return
     }
     transaction.put(this.main!, bytes, keyStart, keyEnd, bytes, valueStart, valueEnd, this.append)
   }
@@ -123,7 +145,8 @@ export class ShadowTarget implements Target {
     const there = transaction.get(this.shadow!, bytes, start, batch.keyEnd[i]!)
     if (there !== undefined && !NativeHeader.isDeleted(there.value, there.valueStart)) {
       const value = NativeHeader.readHeader(there.value, there.valueStart, there.valueEnd)
-      const same = !deleted &&
+      const same =
+        !deleted &&
         compareBytes(there.value, value, there.valueEnd, bytes, batch.valueStart[i]!, batch.valueEnd[i]!) === 0
       if (same) return
       transaction.removePair(this.main!, bytes, start, end, there.value, value, there.valueEnd)

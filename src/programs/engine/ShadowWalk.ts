@@ -1,11 +1,12 @@
 /**
- * The hot loop of the copy main → shadow: walks an application's DBI and its shadow side by side and tells what differs, and its new time: that of
- * the copy, but later than the time that it takes the place of. A clock that is behind would otherwise let the others keep what is gone here.
+ * The hot loop of the copy main → shadow: walks an application's DBI and its shadow side by side and tells what
+ * differs, and its new time: that of the copy, but later than the time that it takes the place of. A clock that is
+ * behind would otherwise let the others keep what is gone here.
  *
- * `first`: at the start of the process what happened while it was not running has the time 1 ns, so it never beats newer data: a new key is kept,
- * a key that is gone becomes a tombstone of that time, whatever the shadow's is, so that any snapshot that still has the key brings it back; a changed
- * value loses, unless the shadow's time is 1, too, and the new value is smaller. The next copy then gives what still differs the current time.
- * Source: docs/sync.md.
+ * `first`: at the start of the process what happened while it was not running has the time 1 ns, so it never beats
+ * newer data: a new key is kept, a key that is gone becomes a tombstone of that time, whatever the shadow's is, so that
+ * any snapshot that still has the key brings it back; a changed value loses, unless the shadow's time is 1, too, and
+ * the new value is smaller. The next copy then gives what still differs the current time. Source: docs/sync.md.
  */
 import { compareBytes, Sides } from "../../domain/ByteOrder.ts"
 import * as DupsortKey from "../../domain/DupsortKey.ts"
@@ -20,9 +21,15 @@ import { otherKeys, otherShadow } from "./SyncedDbis.ts"
 /** Takes an entry of the shadow that is to be written: key and application value in place; none for a tombstone. */
 export interface ShadowChanges {
   readonly change: (
-    key: Uint8Array, keyStart: number, keyEnd: number,
-    value: Uint8Array, valueStart: number, valueEnd: number,
-    timestampHigh: number, timestampLow: number, deleted: boolean
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    value: Uint8Array,
+    valueStart: number,
+    valueEnd: number,
+    timestampHigh: number,
+    timestampLow: number,
+    deleted: boolean
   ) => void
 }
 
@@ -88,7 +95,16 @@ export class ShadowWalk {
         continue
       }
       const difference = this.hasMain
-        ? compareKeys(this.order, main.key, main.keyStart, main.keyEnd, shadow.key, shadow.keyStart, shadow.keyEnd, this.keys)
+        ? compareKeys(
+            this.order,
+            main.key,
+            main.keyStart,
+            main.keyEnd,
+            shadow.key,
+            shadow.keyStart,
+            shadow.keyEnd,
+            this.keys
+          )
         : 1
       if (difference < 0) {
         this.put()
@@ -131,7 +147,13 @@ export class ShadowWalk {
   }
 
   /** `before`: the shadow's entry of that key, if there is one. */
-  private change(from: Cursor, valueStart: number, valueEnd: number, before: Cursor | undefined, deleted: boolean): void {
+  private change(
+    from: Cursor,
+    valueStart: number,
+    valueEnd: number,
+    before: Cursor | undefined,
+    deleted: boolean
+  ): void {
     let { high, low } = this.stamp
     if (before !== undefined && !this.stamp.first) {
       const beforeHigh = NativeHeader.timestampHigh(before.value, before.valueStart)
@@ -151,7 +173,15 @@ export class ShadowWalk {
       if (!this.stamp.first) this.put(shadow)
       return
     }
-    const difference = compareBytes(main.value, main.valueStart, main.valueEnd, shadow.value, value, shadow.valueEnd, this.values)
+    const difference = compareBytes(
+      main.value,
+      main.valueStart,
+      main.valueEnd,
+      shadow.value,
+      value,
+      shadow.valueEnd,
+      this.values
+    )
     if (difference === 0) return
     if (!this.stamp.first || (difference < 0 && isFirstTime(shadow.value, shadow.valueStart))) this.put(shadow)
   }

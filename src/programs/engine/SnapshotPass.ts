@@ -1,10 +1,10 @@
 /**
- * Reads a snapshot once, from first to last byte, and hands the entries of each DBI to whoever merges them. It checks what must be checked before
- * anything may be written: structure, versions, the rules for each DBI.
+ * Reads a snapshot once, from first to last byte, and hands the entries of each DBI to whoever merges them. It checks
+ * what must be checked before anything may be written: structure, versions, the rules for each DBI.
  *
- * The name, flags and transform of a DBI, and the versions, may legally come after the entries that they are about. So the first pass takes what it
- * has seen by then, and if that turns out wrong at the end (`late`), what it did is worth nothing and a second pass, that knows
- * (`known`), is needed. Releases 0.2 and 0.3 write DBIs that way.
+ * The name, flags and transform of a DBI, and the versions, may legally come after the entries that they are about. So
+ * the first pass takes what it has seen by then, and if that turns out wrong at the end (`late`), what it did is worth
+ * nothing and a second pass, that knows (`known`), is needed. Releases 0.2 and 0.3 write DBIs that way.
  */
 import * as DbiName from "../../domain/DbiName.ts"
 import * as EntryBatch from "../../domain/EntryBatch.ts"
@@ -97,7 +97,9 @@ export class SnapshotPass {
     this.reader.push(content)
   }
 
-  /** The same: a member that brings nothing. False: it has to be pushed, since here its entries may mean something else. */
+  /**
+   * The same: a member that brings nothing. False: it has to be pushed, since here its entries may mean something else.
+   */
   skip(member: KnownMember): boolean {
     this.endMember()
     if (!this.reader.isBetweenEntries) return false
@@ -123,11 +125,16 @@ export class SnapshotPass {
   }
 
   private get counts(): Counts {
-    return { entries: this.entriesRead, otherFields: this.reader.otherFields, leftOut: this.leftOut + (this.entries?.leftOut ?? 0) }
+    return {
+      entries: this.entriesRead,
+      otherFields: this.reader.otherFields,
+      leftOut: this.leftOut + (this.entries?.leftOut ?? 0)
+    }
   }
 
   /** Of the DBI that is being read; undefined when it is not merged. */
-  private readonly section = (): string | undefined => this.layout === undefined ? undefined : sectionOf(this.formatVersion!, this.head!)
+  private readonly section = (): string | undefined =>
+    this.layout === undefined ? undefined : sectionOf(this.formatVersion!, this.head!)
 
   /** Works until it needs another chunk, the time (of performance.now) has come, or the snapshot has ended. */
   advance(deadline: number): number {
@@ -186,11 +193,15 @@ export class SnapshotPass {
     this.layout = undefined
     this.ran = false
     const local = this.phase.local(head.name)
-    // What is refused is refused at the end, when its head is known for certain; until then it may turn out to be corrupt.
+    // What is refused is refused at the end, when its head is known for certain; until then it may turn out to be
+    // corrupt.
     if (DbiName.isPrivate(head.name) || this.refusal(head, this.formatVersion) !== undefined) {
       return new OrderOnly(orderOfHead(head))
     }
-    this.layout = new KeyLayout(this.phase.mode.layout(head, local), this.integerLengths.get(head.name) ?? this.localKeyLength(head.name))
+    this.layout = new KeyLayout(
+      this.phase.mode.layout(head, local),
+      this.integerLengths.get(head.name) ?? this.localKeyLength(head.name)
+    )
     return this.phase.beginDbi(head, this.formatVersion)
   }
 
@@ -219,7 +230,8 @@ export class SnapshotPass {
     if (this.formatVersion !== undefined && this.formatVersion !== formatVersion) this.late = true
     for (const head of this.heads) {
       const problem = this.refusal(head, formatVersion)
-      if (problem !== undefined) throw new SnapshotRefused({ problem: `DBI "${DbiName.display(head.name)}": ${problem}` })
+      if (problem !== undefined)
+        throw new SnapshotRefused({ problem: `DBI "${DbiName.display(head.name)}": ${problem}` })
     }
   }
 }

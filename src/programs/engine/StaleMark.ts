@@ -1,6 +1,6 @@
 /**
- * The mark of an LMDB that is stale (docs/sync.md, Long absence): an empty DBI of our own. It is made before the first merge, after which nothing
- * else would tell: what was merged is young.
+ * The mark of an LMDB that is stale (docs/sync.md, Long absence): an empty DBI of our own. It is made before the first
+ * merge, after which nothing else would tell: what was merged is young.
  */
 import { Effect } from "effect"
 import * as DbiName from "../../domain/DbiName.ts"
@@ -10,13 +10,15 @@ import type { EngineDatabase } from "./Merge.ts"
 
 const mark = DbiName.fromText("_sync_stale")
 
-export const isMarked = Effect.scoped(Effect.gen(function*() {
-  const transaction = yield* (yield* Lmdb).read
-  return transaction.dbis.some(({ name }) => name === mark)
-}))
+export const isMarked = Effect.scoped(
+  Effect.gen(function* () {
+    const transaction = yield* (yield* Lmdb).read
+    return transaction.dbis.some(({ name }) => name === mark)
+  })
+)
 
 /** Makes the mark, or takes it away. */
-export const set = Effect.fn("StaleMark.set")(function*({ tracker }: EngineDatabase, marked: boolean) {
+export const set = Effect.fn("StaleMark.set")(function* ({ tracker }: EngineDatabase, marked: boolean) {
   if ((yield* isMarked) === marked) return
   const lmdb = yield* Lmdb
   yield* Effect.acquireUseRelease(
@@ -29,6 +31,7 @@ export const set = Effect.fn("StaleMark.set")(function*({ tracker }: EngineDatab
           else transaction.drop(mark)
         })
       ),
-    (_, exit) => Effect.sync(() => tracker.endWrite(exit._tag === "Success" && exit.value.wrote ? exit.value.id : undefined))
+    (_, exit) =>
+      Effect.sync(() => tracker.endWrite(exit._tag === "Success" && exit.value.wrote ? exit.value.id : undefined))
   )
 })

@@ -1,8 +1,9 @@
 /**
  * Removes old tombstones from the DBIs that have headers. Source: docs/sync.md, Sweeper.
  *
- * They are found in read transactions, a batch at a time, and removed in write transactions that look at each again: one that the application has
- * revived meanwhile stays. The lock is held for about `lockMillis` at a time, with a pause after that, and never for the search.
+ * They are found in read transactions, a batch at a time, and removed in write transactions that look at each again:
+ * one that the application has revived meanwhile stays. The lock is held for about `lockMillis` at a time, with a pause
+ * after that, and never for the search.
  */
 import { Duration, Effect } from "effect"
 import * as DbiName from "../../domain/DbiName.ts"
@@ -38,12 +39,24 @@ const isStale = (value: Uint8Array, start: number, limit: Limit): boolean => {
   return high < limit.high || (high === limit.high && NativeHeader.timestampLow(value, start) < limit.low)
 }
 
-/** Of one DBI, from `from` on: fills the batch with keys of stale tombstones. The last key seen, undefined at the end of the DBI. */
-const find = Effect.fnUntraced(function*(dbi: DbiName.DbiName, from: Uint8Array | undefined, limit: Limit, batch: EntryBatch.EntryBatch, counts: Counts) {
+/**
+ * Of one DBI, from `from` on: fills the batch with keys of stale tombstones. The last key seen, undefined at the end of
+ * the DBI.
+ */
+const find = Effect.fnUntraced(function* (
+  dbi: DbiName.DbiName,
+  from: Uint8Array | undefined,
+  limit: Limit,
+  batch: EntryBatch.EntryBatch,
+  counts: Counts
+) {
   const transaction = yield* (yield* Lmdb).read
   batch.count = 0
   if (!transaction.dbis.some(({ name }) => name === dbi)) return undefined
-  const cursor: Cursor = yield* Effect.acquireRelease(attempt(() => transaction.cursor(dbi, from)), (cursor) => Effect.sync(() => cursor.close()))
+  const cursor: Cursor = yield* Effect.acquireRelease(
+    attempt(() => transaction.cursor(dbi, from)),
+    (cursor) => Effect.sync(() => cursor.close())
+  )
   let last: Uint8Array | undefined
   let end = 0
   yield* inSlices((deadline) => {
@@ -55,7 +68,8 @@ const find = Effect.fnUntraced(function*(dbi: DbiName.DbiName, from: Uint8Array 
         }
         const { key, keyEnd, keyStart, value, valueStart } = cursor
         // The batch before ended here: it is counted already.
-        if (from !== undefined && last === undefined && Buffer.compare(from, key.subarray(keyStart, keyEnd)) === 0) continue
+        if (from !== undefined && last === undefined && Buffer.compare(from, key.subarray(keyStart, keyEnd)) === 0)
+          continue
         last ??= from
         const code = NativeHeader.readHeader(value, valueStart, cursor.valueEnd)
         if (code < 0) throw notNative(dbi, cursor, code)
@@ -135,7 +149,11 @@ interface Sweeping {
 }
 
 /** What is removed lives neither in a shadow nor in main: what was copied stays so. */
-const remove = Effect.fnUntraced(function*({ database: { shadow }, limit, writing }: Sweeping, dbi: DbiName.DbiName, batch: EntryBatch.EntryBatch) {
+const remove = Effect.fnUntraced(function* (
+  { database: { shadow }, limit, writing }: Sweeping,
+  dbi: DbiName.DbiName,
+  batch: EntryBatch.EntryBatch
+) {
   const job = new RemoveJob(dbi, batch, limit)
   const last = yield* WriteParts.write(writing, job, shadow.copiedThrough ?? 0n, Effect.void).pipe(
     // Thrown by merges only.
@@ -144,7 +162,7 @@ const remove = Effect.fnUntraced(function*({ database: { shadow }, limit, writin
   if (shadow.copiedThrough !== undefined && job.contiguous) shadow.copiedThrough = last
 })
 
-const sweepDbi = Effect.fnUntraced(function*(sweeping: Sweeping, dbi: DbiName.DbiName, exclusively: Exclusively) {
+const sweepDbi = Effect.fnUntraced(function* (sweeping: Sweeping, dbi: DbiName.DbiName, exclusively: Exclusively) {
   const { counts, limit, writing } = sweeping
   const batch = EntryBatch.make(batchEntries)
   batch.bytes = new Uint8Array(batchEntries * largestKey)
@@ -158,16 +176,27 @@ const sweepDbi = Effect.fnUntraced(function*(sweeping: Sweeping, dbi: DbiName.Db
 })
 
 /** `exclusively`: runs each removal while no merge is under way. */
-export const sweep = Effect.fn("Sweep.sweep")(function*(database: EngineDatabase, request: SweepRequest, exclusively: Exclusively) {
+export const sweep = Effect.fn("Sweep.sweep")(function* (
+  database: EngineDatabase,
+  request: SweepRequest,
+  exclusively: Exclusively
+) {
   const writing = WriteParts.begin(database.tracker, request.lockMillis, request.releaseMillis)
   const limit: Limit = { high: Number(request.olderThanNano >> 32n), low: Number(request.olderThanNano & 0xffffffffn) }
   const counts: Counts = { total: 0, deleted: 0 }
   const { mode } = database
-  const dbis = yield* Effect.scoped(Effect.flatMap(Effect.flatMap(Lmdb, ({ read }) => read), (transaction) =>
-    attempt(() => {
-      const names = syncedDbis(transaction.dbis, mode.check).map((dbi) => dbi.name)
-      return mode.shadow === undefined ? names : transaction.dbis.map((dbi) => dbi.name).filter((name) => name.startsWith("_sync_shadow_"))
-    })))
+  const dbis = yield* Effect.scoped(
+    Effect.flatMap(
+      Effect.flatMap(Lmdb, ({ read }) => read),
+      (transaction) =>
+        attempt(() => {
+          const names = syncedDbis(transaction.dbis, mode.check).map((dbi) => dbi.name)
+          return mode.shadow === undefined
+            ? names
+            : transaction.dbis.map((dbi) => dbi.name).filter((name) => name.startsWith("_sync_shadow_"))
+        })
+    )
+  )
   for (const dbi of dbis) yield* sweepDbi({ database, limit, writing, counts }, dbi, exclusively)
   return new SweepResult({
     totalEntries: counts.total,

@@ -8,10 +8,14 @@ const unsupported = (dbi: Dbi, problem: string) => new UnsupportedDbi({ dbi: Dbi
 
 /** Native mode knows plain DBIs only. */
 export const checkNative = (dbi: Dbi): void => {
-  if (dbi.flags !== 0) throw unsupported(dbi, `it has the flags ${DbiFlags.display(dbi.flags)}, and native mode supports plain DBIs only`)
+  if (dbi.flags !== 0)
+    throw unsupported(dbi, `it has the flags ${DbiFlags.display(dbi.flags)}, and native mode supports plain DBIs only`)
 }
 
-/** Why a DBI with these flags does not go into a shadow exactly. What does: MDB_INTEGERKEY, and MDB_DUPSORT with `dupsort_hack`. */
+/**
+ * Why a DBI with these flags does not go into a shadow exactly. What does: MDB_INTEGERKEY, and MDB_DUPSORT with
+ * `dupsort_hack`.
+ */
 export const shadowProblem = (flags: number, dupsortHack: boolean): string | undefined => {
   if ((flags & DbiFlags.REVERSEKEY) !== 0) return "it has MDB_REVERSEKEY, which is not supported"
   if ((flags & DbiFlags.DUPSORT) === 0) return undefined
@@ -32,7 +36,10 @@ export const shadowFlags = (mainFlags: number): number =>
 
 /** `dbi` was made anew, and is not what its shadow is of. */
 export const otherShadow = (dbi: Dbi, difference: string): UnsupportedDbi =>
-  unsupported(dbi, `its shadow has ${difference}: the application has made it anew, in another way. Run drop-shadow, and start again`)
+  unsupported(
+    dbi,
+    `its shadow has ${difference}: the application has made it anew, in another way. Run drop-shadow, and start again`
+  )
 
 /** The same, where the shadow is of one without MDB_DUPSORT. */
 export const otherKeys = (dbi: Dbi): UnsupportedDbi => otherShadow(dbi, "keys that are not those of a MDB_DUPSORT DBI")
@@ -40,7 +47,8 @@ export const otherKeys = (dbi: Dbi): UnsupportedDbi => otherShadow(dbi, "keys th
 /** Throws when `dbi` was made anew with other flags than its shadow is for. */
 export const checkShadowFlags = (dbi: Dbi, shadow: Dbi): void => {
   const wanted = shadowFlags(dbi.flags)
-  if (shadow.flags !== wanted) throw otherShadow(dbi, `the flags ${DbiFlags.display(shadow.flags)}, not ${DbiFlags.display(wanted)}`)
+  if (shadow.flags !== wanted)
+    throw otherShadow(dbi, `the flags ${DbiFlags.display(shadow.flags)}, not ${DbiFlags.display(wanted)}`)
 }
 
 /** The application's DBIs; fails for one that the mode cannot sync. */

@@ -1,6 +1,6 @@
 /**
- * Where a merge writes to, in a write transaction: what differs between native and shadow mode. Entries go into the DBI that has the headers
- * (`headersOf`); in shadow mode what the application sees follows in the same transaction.
+ * Where a merge writes to, in a write transaction: what differs between native and shadow mode. Entries go into the DBI
+ * that has the headers (`headersOf`); in shadow mode what the application sees follows in the same transaction.
  */
 import type { DbiName } from "../../domain/DbiName.ts"
 import type { DbiHead } from "../../domain/SnapshotRules.ts"

@@ -1,8 +1,8 @@
 /**
  * The entries of a snapshot that won in the read phase of a merge, copied, per DBI in the order of the snapshot.
  *
- * Flags are reduced to the deleted flag, and a tombstone's value is empty: they are entries of format 3, whatever the snapshot's format is.
- * Bounded: beyond `limit` bytes nothing is kept any more (`overflown`).
+ * Flags are reduced to the deleted flag, and a tombstone's value is empty: they are entries of format 3, whatever the
+ * snapshot's format is. Bounded: beyond `limit` bytes nothing is kept any more (`overflown`).
  */
 import * as EntryBatch from "../../domain/EntryBatch.ts"
 import type { DbiHead } from "../../domain/SnapshotRules.ts"
@@ -15,7 +15,10 @@ export interface Section {
   readonly batches: Array<EntryBatch.EntryBatch>
 }
 
-/** Of the first batch of a section and of the largest: a snapshot of many DBIs with a winner each must not take much either. */
+/**
+ * Of the first batch of a section and of the largest: a snapshot of many DBIs with a winner each must not take much
+ * either.
+ */
 const smallestBatch = 2 ** 14
 const largestBatch = 2 ** 20
 /** Room for this many bytes is one entry's worth of offsets. */
@@ -43,16 +46,28 @@ export class Winners {
   take(from: EntryBatch.EntryBatch, i: number, deleted: boolean): void {
     const valueStart = from.valueStart[i]!
     this.add(
-      from.bytes, from.keyStart[i]!, from.keyEnd[i]!,
-      from.bytes, valueStart, deleted ? valueStart : from.valueEnd[i]!,
-      from.timestampHigh[i]!, from.timestampLow[i]!, deleted
+      from.bytes,
+      from.keyStart[i]!,
+      from.keyEnd[i]!,
+      from.bytes,
+      valueStart,
+      deleted ? valueStart : from.valueEnd[i]!,
+      from.timestampHigh[i]!,
+      from.timestampLow[i]!,
+      deleted
     )
   }
 
   add(
-    key: Uint8Array, keyStart: number, keyEnd: number,
-    value: Uint8Array, valueStart: number, valueEnd: number,
-    timestampHigh: number, timestampLow: number, deleted: boolean
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    value: Uint8Array,
+    valueStart: number,
+    valueEnd: number,
+    timestampHigh: number,
+    timestampLow: number,
+    deleted: boolean
   ): void {
     this.count++
     if (this.overflown) return

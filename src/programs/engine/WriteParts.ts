@@ -31,22 +31,30 @@ export const begin = (tracker: ChangeTracker, lockMillis: number, releaseMillis 
   commitMillis: 0
 })
 
-/** How long to work, so that the lock is given up in time if the commit takes as long as the last one. Half of the time at least, however slow the disk. */
+/**
+ * How long to work, so that the lock is given up in time if the commit takes as long as the last one. Half of the time
+ * at least, however slow the disk.
+ */
 const workMillis = ({ commitMillis, lockMillis }: Writing): number =>
   lockMillis === 0 ? Infinity : Math.max(lockMillis - commitMillis, lockMillis / 2)
 
 const attemptJob = <A>(run: () => A) =>
-  attemptWith((thrown) => thrown instanceof BeginAgain ? thrown : engineErrorOf(thrown), run)
+  attemptWith((thrown) => (thrown instanceof BeginAgain ? thrown : engineErrorOf(thrown)), run)
 
 /** Works on `job` in one transaction: until it is `done`, or, with a limit, until the time is up. */
-const part = Effect.fnUntraced(function*(writing: Writing, job: WriteJob, seen: bigint, feed: Effect.Effect<void, EngineError>) {
+const part = Effect.fnUntraced(function* (
+  writing: Writing,
+  job: WriteJob,
+  seen: bigint,
+  feed: Effect.Effect<void, EngineError>
+) {
   const { tracker } = writing
   const lmdb = yield* Lmdb
   return yield* Effect.acquireUseRelease(
     Effect.sync(() => tracker.beginWrite()),
     () =>
       lmdb.write((transaction) =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const began = performance.now()
           const end = began + workMillis(writing)
           yield* attemptJob(() => job.attach(transaction, transaction.id === seen + 1n))
@@ -60,15 +68,16 @@ const part = Effect.fnUntraced(function*(writing: Writing, job: WriteJob, seen: 
           }
         }).pipe(Effect.ensuring(Effect.sync(() => job.detach())))
       ),
-    (_, exit) => Effect.sync(() => tracker.endWrite(exit._tag === "Success" && exit.value.wrote ? exit.value.id : undefined))
+    (_, exit) =>
+      Effect.sync(() => tracker.endWrite(exit._tag === "Success" && exit.value.wrote ? exit.value.id : undefined))
   )
 })
 
 /**
- * Works on `job` to its end. `seen`: the last transaction that what the job knows comes from. `feed` gives the job's reader the next chunk.
- * Returns the id of the last transaction that is recorded now.
+ * Works on `job` to its end. `seen`: the last transaction that what the job knows comes from. `feed` gives the job's
+ * reader the next chunk. Returns the id of the last transaction that is recorded now.
  */
-export const write = Effect.fnUntraced(function*(
+export const write = Effect.fnUntraced(function* (
   writing: Writing,
   job: WriteJob,
   seen: bigint,
@@ -76,7 +85,12 @@ export const write = Effect.fnUntraced(function*(
 ) {
   let last = seen
   for (;;) {
-    const { id, lockHeldMillis, value: { done, workedMillis }, wrote } = yield* part(writing, job, last, feed)
+    const {
+      id,
+      lockHeldMillis,
+      value: { done, workedMillis },
+      wrote
+    } = yield* part(writing, job, last, feed)
     // LMDB does not record a transaction that wrote nothing, and uses its id again.
     last = wrote ? id : id - 1n
     if (wrote) writing.transactions++

@@ -1,6 +1,7 @@
 /**
- * Everything around a daemon that a test of its programs needs, in this thread and on virtual time: a bucket that can be made to fail, environments in
- * memory, daemons that start and stop, and what they logged. Step the clock in small steps: one large leap can overtake a loop that takes many turns.
+ * Everything around a daemon that a test of its programs needs, in this thread and on virtual time: a bucket that can
+ * be made to fail, environments in memory, daemons that start and stop, and what they logged. Step the clock in small
+ * steps: one large leap can overtake a loop that takes many turns.
  */
 import { Clock, Deferred, Effect, Fiber, Layer, Logger, Random, References, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -42,7 +43,9 @@ export const settle = Effect.replicateEffect(Effect.yieldNow, 100, { discard: tr
 export const pass = (millis: number) =>
   Effect.andThen(
     settle,
-    Effect.replicateEffect(Effect.andThen(TestClock.adjust(Math.min(100, millis)), settle), Math.ceil(millis / 100), { discard: true })
+    Effect.replicateEffect(Effect.andThen(TestClock.adjust(Math.min(100, millis)), settle), Math.ceil(millis / 100), {
+      discard: true
+    })
   )
 
 /** An environment, its application, and what it holds. */
@@ -52,8 +55,16 @@ export const makeEnvironment = (options: LmdbMemory.MemoryOptions = {}) => {
     layer,
     application,
     put: (lines: Lines) => application.write(putRaw(rawDbis(lines))),
-    content: Effect.provide(Effect.map(raw, (dbis) => shown(contentOf(dbis))), layer, { local: true }),
-    lastId: Effect.provide(Effect.flatMap(Lmdb, ({ lastTransactionId }) => lastTransactionId), layer, { local: true })
+    content: Effect.provide(
+      Effect.map(raw, (dbis) => shown(contentOf(dbis))),
+      layer,
+      { local: true }
+    ),
+    lastId: Effect.provide(
+      Effect.flatMap(Lmdb, ({ lastTransactionId }) => lastTransactionId),
+      layer,
+      { local: true }
+    )
   }
 }
 
@@ -64,11 +75,14 @@ export const nameOf = (instance: string, at: number, database = "main"): string 
   `${database}__${instance}__${NanoTimestamp.format(BigInt(at) * 1_000_000n)}__GX.pb.gz`
 
 /** The bucket that all daemons of a test share. */
-export const makeBucket = Effect.gen(function*() {
+export const makeBucket = Effect.gen(function* () {
   const context = yield* Layer.build(StorageFaults.layer.pipe(Layer.provide(StorageMemory.layer)))
   const [storage, faults] = yield* Effect.provideContext(Effect.all([Storage, StorageFaults.StorageFaults]), context)
   const store = (name: string, bytes: Uint8Array) =>
-    storage.store(name, { size: bytes.length, read: (start, end) => Stream.succeed(Uint8Array.from(bytes.subarray(start, end))) })
+    storage.store(name, {
+      size: bytes.length,
+      read: (start, end) => Stream.succeed(Uint8Array.from(bytes.subarray(start, end)))
+    })
   const callsOf = (operation: StorageFaults.Operation) =>
     Effect.map(faults.calls, (calls) => calls.filter((call) => call.operation === operation).map(({ name }) => name))
   return {
@@ -76,7 +90,8 @@ export const makeBucket = Effect.gen(function*() {
     faults,
     store,
     /** A snapshot of that instance with this content. */
-    put: (instance: string, at: number, lines: Lines, database = "main") => store(nameOf(instance, at, database), object(lines)),
+    put: (instance: string, at: number, lines: Lines, database = "main") =>
+      store(nameOf(instance, at, database), object(lines)),
     names: Effect.map(storage.list(""), (objects) => objects.map(({ name }) => name)),
     callsOf
   }
@@ -102,23 +117,35 @@ export interface DaemonSetup {
   readonly skew?: number
 }
 
-const databasesOf = ({ database: around = (same) => same, environments, lmdb = (same) => same, present = () => true }: DaemonSetup) =>
+const databasesOf = ({
+  database: around = (same) => same,
+  environments,
+  lmdb = (same) => same,
+  present = () => true
+}: DaemonSetup) =>
   Layer.effect(
     Databases,
     Effect.map(Scope.Scope, (scope) =>
       Databases.of({
-        open: Effect.fnUntraced(function*(options: DatabaseOptions) {
+        open: Effect.fnUntraced(function* (options: DatabaseOptions) {
           const path = options.lmdb.path
           if (!present()) {
-            return yield* new DatabaseError({ database: options.name, operation: "open", reason: new LmdbError({ path, reason: new Missing() }) })
+            return yield* new DatabaseError({
+              database: options.name,
+              operation: "open",
+              reason: new LmdbError({ path, reason: new Missing() })
+            })
           }
           const layer = over(lmdb(environments[options.name]!.layer), options, CompressionSync.layer)
           const context = yield* Layer.buildWithScope(Layer.fresh(layer), scope).pipe(
-            Effect.catchTag("LmdbError", (reason) => Effect.fail(new DatabaseError({ database: options.name, operation: "open", reason })))
+            Effect.catchTag("LmdbError", (reason) =>
+              Effect.fail(new DatabaseError({ database: options.name, operation: "open", reason }))
+            )
           )
           return around(yield* Effect.provideContext(Database, context))
         })
-      }))
+      })
+    )
   )
 
 /** Sleeps as the other one does, and tells another time. */
@@ -131,11 +158,13 @@ const ahead = (clock: Clock.Clock, millis: number): Clock.Clock => ({
 })
 
 /** A daemon that runs until it ends by itself, or `stop`, or the end of the scope. */
-export const startDaemon = Effect.fnUntraced(function*(setup: DaemonSetup) {
+export const startDaemon = Effect.fnUntraced(function* (setup: DaemonSetup) {
   const { bucket, environments, options, storage = bucket.storage } = setup
   const base = SettingsTest.make()
   const settings = SettingsTest.make({
-    lmdbs: Object.fromEntries(Object.keys(environments).map((name) => [name, { ...base.lmdbs["main"]!, path: `/memory/${name}` }])),
+    lmdbs: Object.fromEntries(
+      Object.keys(environments).map((name) => [name, { ...base.lmdbs["main"]!, path: `/memory/${name}` }])
+    ),
     ...setup.settings
   })
   const lines: Array<LogLine> = []
@@ -143,19 +172,31 @@ export const startDaemon = Effect.fnUntraced(function*(setup: DaemonSetup) {
     const { fields, level, message } = Logs.lineOf(event, { secondsSinceStart: 0, stacks: false })
     lines.push({ level, message, fields })
   })
-  const context = yield* Layer.build(Layer.mergeAll(
-    databasesOf(setup),
-    Layer.succeed(Storage, storage),
-    MemoryBudgetPermits.layerWith({ download: settings.memory_downloaded_snapshots, decompress: settings.memory_decompressed_snapshots })
-      .pipe(Layer.provide(collectorIdle)),
-    SpoolMemory.layer,
-    HealthRegistry.layer,
-    SettingsTest.layerWith(settings)
-  ))
+  const context = yield* Layer.build(
+    Layer.mergeAll(
+      databasesOf(setup),
+      Layer.succeed(Storage, storage),
+      MemoryBudgetPermits.layerWith({
+        download: settings.memory_downloaded_snapshots,
+        decompress: settings.memory_decompressed_snapshots
+      }).pipe(Layer.provide(collectorIdle)),
+      SpoolMemory.layer,
+      HealthRegistry.layer,
+      SettingsTest.layerWith(settings)
+    )
+  )
   const stop = yield* Deferred.make<string>()
   const failures: Array<string> = []
   const run = Daemon.run(
-    { receiveOnly: false, onlyOnce: false, onlyDb: [], markerFile: undefined, acceptStale: false, hostname: "host", ...options },
+    {
+      receiveOnly: false,
+      onlyOnce: false,
+      onlyDb: [],
+      markerFile: undefined,
+      acceptStale: false,
+      hostname: "host",
+      ...options
+    },
     Deferred.await(stop),
     (exit) => Effect.sync(() => void failures.push(String(exit)))
   ).pipe(
@@ -164,7 +205,9 @@ export const startDaemon = Effect.fnUntraced(function*(setup: DaemonSetup) {
     Effect.provideService(References.MinimumLogLevel, "Debug"),
     Random.withSeed("daemon")
   )
-  const fiber = yield* Effect.forkScoped(Effect.provideService(run, Clock.Clock, ahead(yield* Clock.Clock, setup.skew ?? 0)))
+  const fiber = yield* Effect.forkScoped(
+    Effect.provideService(run, Clock.Clock, ahead(yield* Clock.Clock, setup.skew ?? 0))
+  )
   yield* settle
   return {
     failures,
@@ -176,9 +219,16 @@ export const startDaemon = Effect.fnUntraced(function*(setup: DaemonSetup) {
     }),
     stop: Effect.andThen(Deferred.succeed(stop, "SIGTERM"), settle),
     kill: Fiber.interrupt(fiber),
-    logged: (part: string, level?: string) => lines.filter((line) => line.message.includes(part) && (level === undefined || line.level === level)),
+    logged: (part: string, level?: string) =>
+      lines.filter((line) => line.message.includes(part) && (level === undefined || line.level === level)),
     lines,
-    failing: Effect.provideContext(Effect.map(Effect.flatMap(Health, ({ all }) => all), (checks) => checks.map(({ check }) => check)), context),
+    failing: Effect.provideContext(
+      Effect.map(
+        Effect.flatMap(Health, ({ all }) => all),
+        (checks) => checks.map(({ check }) => check)
+      ),
+      context
+    ),
     budget: Effect.provideContext(MemoryBudget, context)
   }
 })
@@ -186,7 +236,7 @@ export const startDaemon = Effect.fnUntraced(function*(setup: DaemonSetup) {
 export type RunningDaemon = Effect.Success<ReturnType<typeof startDaemon>>
 
 /** The usual world: one database, one bucket, the clock at `epoch`. */
-export const makeWorld = Effect.fnUntraced(function*(options: LmdbMemory.MemoryOptions = {}) {
+export const makeWorld = Effect.fnUntraced(function* (options: LmdbMemory.MemoryOptions = {}) {
   yield* TestClock.setTime(epoch)
   const bucket = yield* makeBucket
   const environment = makeEnvironment(options)

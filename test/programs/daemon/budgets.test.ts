@@ -23,7 +23,7 @@ class Inside {
 }
 
 /** 12 instances, of which some cannot be loaded at once, some are corrupt or refused, some replaced while they wait. */
-const busyWorld = Effect.fnUntraced(function*(downloaded: number, decompressed: number) {
+const busyWorld = Effect.fnUntraced(function* (downloaded: number, decompressed: number) {
   yield* TestClock.setTime(epoch)
   const bucket = yield* makeBucket
   const environment = makeEnvironment()
@@ -39,7 +39,10 @@ const busyWorld = Effect.fnUntraced(function*(downloaded: number, decompressed: 
     environments: { main: environment },
     settings: { memory_downloaded_snapshots: downloaded, memory_decompressed_snapshots: decompressed },
     // A merge that takes a while.
-    database: (database) => ({ ...database, merge: (request) => merges.around(Effect.delay(database.merge(request), "1500 millis")) })
+    database: (database) => ({
+      ...database,
+      merge: (request) => merges.around(Effect.delay(database.merge(request), "1500 millis"))
+    })
   })
   const most = { download: 0, decompress: 0 }
   for (let step = 0; step < 300; step++) {
@@ -54,54 +57,76 @@ const busyWorld = Effect.fnUntraced(function*(downloaded: number, decompressed: 
 
 describe("Budgets", () => {
   it.effect("a chunk is released when it was written into the spool", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* TestClock.setTime(epoch)
       const bucket = yield* makeBucket
       const environment = makeEnvironment()
       // As good as random, or it would be compressed to nothing.
-      const value = Buffer.from(Array.from({ length: 150_000 }, (_, i) => Math.imul(Math.imul(i, i + 7) ^ i >>> 3, 0x9e3779b1) >>> 23))
+      const value = Buffer.from(
+        Array.from({ length: 150_000 }, (_, i) => Math.imul(Math.imul(i, i + 7) ^ (i >>> 3), 0x9e3779b1) >>> 23)
+      )
       yield* bucket.put("b", epoch - 1_000, { d: [["k", 5, value.toString("base64")]] })
       const chunks: Array<Uint8Array> = []
       const storage: Storage["Service"] = {
         ...bucket.storage,
         load: (name) =>
-          Stream.fromEffect(Effect.map(Stream.runCollect(bucket.storage.load(name)), (parts) => {
-            const whole = new Uint8Array(Buffer.concat(parts))
-            chunks.push(whole)
-            return whole
-          }))
+          Stream.fromEffect(
+            Effect.map(Stream.runCollect(bucket.storage.load(name)), (parts) => {
+              const whole = new Uint8Array(Buffer.concat(parts))
+              chunks.push(whole)
+              return whole
+            })
+          )
       }
       yield* startDaemon({ bucket, environments: { main: environment }, storage })
       yield* pass(3_000)
       assert.strictEqual((yield* environment.content)["d"]?.length, 1)
-      assert.deepStrictEqual(chunks.map(({ length }) => length), [0])
-    }))
+      assert.deepStrictEqual(
+        chunks.map(({ length }) => length),
+        [0]
+      )
+    })
+  )
 
-  for (const [downloaded, decompressed] of [[2, 1], [3, 3], [1, 2]] as const) {
-    it.effect(`${downloaded} downloaded and ${decompressed} being merged are never exceeded, used, and given back in every way out`, () =>
-      Effect.gen(function*() {
-        const { content, daemon, merges, most } = yield* busyWorld(downloaded, decompressed)
-        // A load that hangs keeps one of the permits: with only one nothing else can be loaded.
-        const expected = downloaded === 1 ? [1, 1] : [downloaded, Math.min(downloaded, decompressed)]
-        assert.deepStrictEqual([most.download, most.decompress], expected)
-        assert.isAtMost(merges.most, Math.min(downloaded, decompressed))
-        const budget = yield* daemon.budget
-        assert.deepStrictEqual(yield* budget.use("main", "decompress"), { limit: decompressed, active: 0, waiting: 0 })
-        if (downloaded > 1) {
-          assert.deepStrictEqual(yield* budget.use("main", "download"), { limit: downloaded, active: 1, waiting: 0 })
-          assert.deepStrictEqual(content["d"]!.map((line) => Buffer.from(line.split(" ")[0]!, "hex").toString()).toSorted(),
-            ["k0", "k10", "k11", "k3", "k4", "k6", "k7", "k8", "k9"])
-          assert.include(content["d"]!.join("\n"), Buffer.from("newer").toString("hex"))
-        }
-        yield* daemon.stop
-        yield* pass(1_000)
-        for (const kind of ["download", "decompress"] as const) assert.deepInclude(yield* budget.use("main", kind), { active: 0, waiting: 0 })
-        assert.strictEqual(merges.now, 0)
-      }))
+  for (const [downloaded, decompressed] of [
+    [2, 1],
+    [3, 3],
+    [1, 2]
+  ] as const) {
+    it.effect(
+      `${downloaded} downloaded and ${decompressed} being merged are never exceeded, used, and given back in every way out`,
+      () =>
+        Effect.gen(function* () {
+          const { content, daemon, merges, most } = yield* busyWorld(downloaded, decompressed)
+          // A load that hangs keeps one of the permits: with only one nothing else can be loaded.
+          const expected = downloaded === 1 ? [1, 1] : [downloaded, Math.min(downloaded, decompressed)]
+          assert.deepStrictEqual([most.download, most.decompress], expected)
+          assert.isAtMost(merges.most, Math.min(downloaded, decompressed))
+          const budget = yield* daemon.budget
+          assert.deepStrictEqual(yield* budget.use("main", "decompress"), {
+            limit: decompressed,
+            active: 0,
+            waiting: 0
+          })
+          if (downloaded > 1) {
+            assert.deepStrictEqual(yield* budget.use("main", "download"), { limit: downloaded, active: 1, waiting: 0 })
+            assert.deepStrictEqual(
+              content["d"]!.map((line) => Buffer.from(line.split(" ")[0]!, "hex").toString()).toSorted(),
+              ["k0", "k10", "k11", "k3", "k4", "k6", "k7", "k8", "k9"]
+            )
+            assert.include(content["d"]!.join("\n"), Buffer.from("newer").toString("hex"))
+          }
+          yield* daemon.stop
+          yield* pass(1_000)
+          for (const kind of ["download", "decompress"] as const)
+            assert.deepInclude(yield* budget.use("main", kind), { active: 0, waiting: 0 })
+          assert.strictEqual(merges.now, 0)
+        })
+    )
   }
 
   it.effect("a newer snapshot takes the place of one that waits for a permit", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* TestClock.setTime(epoch)
       const bucket = yield* makeBucket
       const environment = makeEnvironment()
@@ -114,10 +139,11 @@ describe("Budgets", () => {
       yield* pass(5_000)
       assert.notInclude(yield* bucket.callsOf("load"), nameOf("c", epoch - 1_000))
       assert.strictEqual((yield* environment.content)["d"]!.length, 2)
-    }))
+    })
+  )
 
   it.effect("also of one that is loaded and waits to be merged", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* TestClock.setTime(epoch)
       const bucket = yield* makeBucket
       const environment = makeEnvironment()
@@ -127,7 +153,10 @@ describe("Budgets", () => {
         bucket,
         environments: { main: environment },
         settings: { memory_downloaded_snapshots: 2, memory_decompressed_snapshots: 1 },
-        database: (database) => ({ ...database, merge: (request) => Effect.delay(database.merge(request), "3 seconds") })
+        database: (database) => ({
+          ...database,
+          merge: (request) => Effect.delay(database.merge(request), "3 seconds")
+        })
       })
       yield* pass(1_000)
       assert.deepStrictEqual((yield* bucket.callsOf("load")).length, 2)
@@ -138,5 +167,6 @@ describe("Budgets", () => {
       const merged = daemon.logged("Loaded remote update").map(({ fields }) => fields["timestamp"])
       assert.strictEqual(merged.length, 3, "the one that was being merged, and both new ones")
       assert.strictEqual((yield* environment.content)["d"]!.length, 2)
-    }))
+    })
+  )
 })

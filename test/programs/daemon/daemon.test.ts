@@ -12,7 +12,7 @@ const storesOf = (bucket: Bucket, database: string) =>
   Effect.map(bucket.callsOf("store"), (names) => names.filter((name) => name.startsWith(`${database}__a__`)).length)
 
 /** Two databases over one bucket. */
-const makeTwo = Effect.gen(function*() {
+const makeTwo = Effect.gen(function* () {
   yield* TestClock.setTime(epoch)
   const bucket = yield* makeBucket
   const environments = { one: makeEnvironment(), two: makeEnvironment() }
@@ -30,19 +30,26 @@ const readOnly = ({ storage }: Bucket) =>
 
 describe("Several databases", () => {
   it.effect("are synced each on its own", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, environments } = yield* makeTwo
       yield* bucket.put("b", epoch - 1_000, { d: [["theirs", 5, "v"]] }, "two")
-      yield* bucket.faults.add({ operation: "list", name: "one__", times: Infinity }, { kind: "fail", reason: unavailable })
+      yield* bucket.faults.add(
+        { operation: "list", name: "one__", times: Infinity },
+        { kind: "fail", reason: unavailable }
+      )
       const daemon = yield* startDaemon({ bucket, environments })
       yield* pass(5_000)
       assert.deepStrictEqual([yield* storesOf(bucket, "one"), yield* storesOf(bucket, "two")], [0, 1])
       assert.strictEqual((yield* environments.two.content)["d"]!.length, 2)
-      assert.deepStrictEqual(daemon.logged("Ready").map(({ fields }) => fields["db"]), ["two"])
-    }))
+      assert.deepStrictEqual(
+        daemon.logged("Ready").map(({ fields }) => fields["db"]),
+        ["two"]
+      )
+    })
+  )
 
   it.effect("an error in one ends the daemon with 1, after what is unsent of the others was sent", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, environments } = yield* makeTwo
       let broken = false
       const daemon = yield* startDaemon({
@@ -66,21 +73,23 @@ describe("Several databases", () => {
       assert.strictEqual(daemon.failures.length, 1)
       assert.strictEqual(daemon.logged("Ending", "Error").length, 1)
       assert.include(String(daemon.logged("Ending")[0]!.fields["error"]), `DBI "d", key 0x6b`)
-    }))
+    })
+  )
 
   it.effect("--only-db leaves the others alone", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, environments } = yield* makeTwo
       const daemon = yield* startDaemon({ bucket, environments, options: { onlyDb: ["two"] } })
       yield* pass(3_000)
       assert.deepStrictEqual([yield* storesOf(bucket, "one"), yield* storesOf(bucket, "two")], [0, 1])
       assert.strictEqual(daemon.logged("Skipped").length, 1)
-    }))
+    })
+  )
 })
 
 describe("receive", () => {
   it.effect("merges, our own old snapshot as well, and never writes to the bucket", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, content, put, start } = yield* makeWorld()
       yield* put({ d: [["k", 5, "v"]] })
       yield* bucket.put("a", epoch - 9_000, { d: [["own", 5, "v"]] })
@@ -94,28 +103,32 @@ describe("receive", () => {
       yield* pass(18_000)
       yield* daemon.stop
       assert.strictEqual(yield* daemon.ended, 0)
-    }))
+    })
+  )
 })
 
 describe("--wait-for-marker-file", () => {
   it.effect("nothing is done before that object exists", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, put, start } = yield* makeWorld()
       yield* put({ d: [["k", 5, "v"]] })
       yield* bucket.store("ready-to-go-later", Buffer.from("another"))
       const daemon = yield* start({ options: { markerFile: "ready-to-go" } })
-      for (const operation of ["list", "load"] as const) yield* bucket.faults.add({ operation, times: 2 }, { kind: "fail", reason: unavailable })
+      for (const operation of ["list", "load"] as const)
+        yield* bucket.faults.add({ operation, times: 2 }, { kind: "fail", reason: unavailable })
       yield* pass(6_000)
       assert.strictEqual(yield* storesOf(bucket, "main"), 0)
-      for (const what of ["Cannot look for the marker file", "Can look for the marker file again"]) assert.lengthOf(daemon.logged(what), 1, what)
+      for (const what of ["Cannot look for the marker file", "Can look for the marker file again"])
+        assert.lengthOf(daemon.logged(what), 1, what)
       yield* bucket.store("ready-to-go", Buffer.from(""))
       yield* pass(3_000)
       assert.strictEqual(yield* storesOf(bucket, "main"), 1)
       assert.isUndefined(yield* daemon.ended)
-    }))
+    })
+  )
 
   it.effect("it is found at the next poll, also where nobody has told the update marker of it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, put, start } = yield* makeWorld()
       yield* put({ d: [["k", 5, "v"]] })
       yield* bucket.store(markerName, Buffer.from("of another instance"))
@@ -127,12 +140,13 @@ describe("--wait-for-marker-file", () => {
       yield* bucket.store("ready-to-go", Buffer.from("anything"))
       yield* pass(3_000)
       assert.strictEqual(yield* storesOf(bucket, "main"), 1)
-    }))
+    })
+  )
 })
 
 describe("A lost worker", () => {
   it.effect("ends the daemon, which is told before anything else is tried", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { put, start } = yield* makeWorld()
       yield* put({ d: [["k", 5, "v"]] })
       let lost = false
@@ -140,7 +154,14 @@ describe("A lost worker", () => {
         database: (database) => ({
           ...database,
           changes: Effect.suspend(() =>
-            lost ? new DatabaseError({ database: "main", operation: "changes", reason: new WorkerLost({ detail: "test" }) }) : database.changes)
+            lost
+              ? new DatabaseError({
+                  database: "main",
+                  operation: "changes",
+                  reason: new WorkerLost({ detail: "test" })
+                })
+              : database.changes
+          )
         })
       })
       yield* pass(2_000)
@@ -148,5 +169,6 @@ describe("A lost worker", () => {
       yield* pass(1_500)
       assert.strictEqual(yield* daemon.ended, 1)
       assert.include(daemon.failures[0], "the worker thread ended")
-    }))
+    })
+  )
 })

@@ -6,11 +6,12 @@ import { unavailable } from "../../layers/StorageFaults.ts"
 import { objectOf, snapshot } from "../engine/Snapshots.ts"
 import { type Bucket, epoch, makeBucket, makeEnvironment, makeWorld, nameOf, pass, startDaemon } from "./World.ts"
 
-const storesOf = (bucket: Bucket) => Effect.map(bucket.callsOf("store"), (names) => names.filter((name) => name.startsWith("main__a__")).length)
+const storesOf = (bucket: Bucket) =>
+  Effect.map(bucket.callsOf("store"), (names) => names.filter((name) => name.startsWith("main__a__")).length)
 
 describe("Stopping", () => {
   it.effect("sends what is unsent, and ends with 0", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, put, start } = yield* makeWorld()
       yield* put({ d: [["k", 5, "v"]] })
       const daemon = yield* start()
@@ -19,10 +20,11 @@ describe("Stopping", () => {
       yield* daemon.stop
       assert.strictEqual(yield* daemon.ended, 0)
       assert.strictEqual((yield* bucket.names).length, 2)
-    }))
+    })
+  )
 
   it.effect("ends with 1 when that fails for too long, and says so", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, put, start } = yield* makeWorld()
       yield* put({ d: [["k", 5, "v"]] })
       const daemon = yield* start()
@@ -34,10 +36,11 @@ describe("Stopping", () => {
       yield* pass(8_000)
       assert.strictEqual(yield* daemon.ended, 1)
       assert.strictEqual(daemon.logged("Changes were left unsent", "Error").length, 1)
-    }))
+    })
+  )
 
   it.effect("before our own old snapshot is merged sends nothing: that would hide it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, put, start } = yield* makeWorld()
       yield* put({ d: [["k", 5, "v"]] })
       yield* bucket.put("a", epoch - 1_000, { d: [["old", 5, "v"]] })
@@ -47,10 +50,11 @@ describe("Stopping", () => {
       yield* daemon.stop
       assert.strictEqual(yield* daemon.ended, 1)
       assert.strictEqual((yield* bucket.names).length, 1)
-    }))
+    })
+  )
 
   it.effect("with nothing that could be sent is no failure, also before the first listing", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, put, start } = yield* makeWorld()
       // Used, and without entries.
       yield* put({ d: [] })
@@ -60,12 +64,13 @@ describe("Stopping", () => {
       yield* daemon.stop
       assert.strictEqual(yield* daemon.ended, 0)
       assert.deepStrictEqual(yield* bucket.callsOf("store"), [])
-    }))
+    })
+  )
 })
 
 describe("--only-once", () => {
   it.effect("merges and sends what there is, and ends with 0", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, content, put, start } = yield* makeWorld()
       yield* put({ d: [["k", 5, "v"]] })
       yield* bucket.put("b", epoch - 1_000, { d: [["theirs", 5, "v"]] })
@@ -77,24 +82,29 @@ describe("--only-once", () => {
       assert.strictEqual(yield* daemon.ended, 0)
       assert.strictEqual((yield* content)["d"]!.length, 2)
       assert.strictEqual(yield* storesOf(bucket), 1)
-    }))
+    })
+  )
 
   it.effect("ends with 1 when one was refused or corrupt, after the others", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, content, put, start } = yield* makeWorld()
       yield* put({ d: [["k", 5, "v"]] })
       yield* bucket.put("c", epoch - 1_000, { d: [["theirs", 5, "v"]] })
-      yield* bucket.store(nameOf("b", epoch - 1_000), objectOf({ ...snapshot({ d: [["x", 1, "v"]] }), compatVersion: 4 }))
+      yield* bucket.store(
+        nameOf("b", epoch - 1_000),
+        objectOf({ ...snapshot({ d: [["x", 1, "v"]] }), compatVersion: 4 })
+      )
       const daemon = yield* start({ options: { onlyOnce: true } })
       yield* pass(3_000)
       assert.strictEqual(yield* daemon.ended, 1)
       assert.strictEqual((yield* content)["d"]!.length, 2)
       assert.strictEqual(yield* storesOf(bucket), 1)
       assert.strictEqual(daemon.logged("1 snapshot(s) were refused or corrupt", "Error").length, 1)
-    }))
+    })
+  )
 
   it.effect("of several databases: one that cannot merge everything stops none of the others", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* TestClock.setTime(epoch)
       const bucket = yield* makeBucket
       const environments = { one: makeEnvironment(), two: makeEnvironment() }
@@ -107,11 +117,15 @@ describe("--only-once", () => {
       assert.strictEqual(yield* daemon.ended, 1)
       assert.strictEqual((yield* environments.two.content)["d"]!.length, 2)
       assert.strictEqual((yield* bucket.callsOf("store")).filter((name) => name.startsWith("two__a__")).length, 1)
-      assert.deepStrictEqual(daemon.logged("were refused or corrupt", "Error").map(({ fields }) => fields["db"]), ["one"])
-    }))
+      assert.deepStrictEqual(
+        daemon.logged("were refused or corrupt", "Error").map(({ fields }) => fields["db"]),
+        ["one"]
+      )
+    })
+  )
 
   it.effect("ends with 1 when there is no LMDB; without it the daemon waits for the file, and says so once", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { put, start } = yield* makeWorld()
       yield* put({ d: [["k", 5, "v"]] })
       let present = false
@@ -127,5 +141,6 @@ describe("--only-once", () => {
       yield* pass(3_000)
       assert.strictEqual(daemon.logged("Ready").length, 1)
       assert.deepStrictEqual(yield* daemon.failing, [])
-    }))
+    })
+  )
 })

@@ -7,29 +7,35 @@ import { object, objectOf, snapshot } from "../engine/Snapshots.ts"
 import { unavailable } from "../../layers/StorageFaults.ts"
 import { type Bucket, epoch, makeWorld, nameOf, pass } from "./World.ts"
 
-const loadsOf = (bucket: Bucket, name: string) => Effect.map(bucket.callsOf("load"), (names) => names.filter((each) => each === name).length)
+const loadsOf = (bucket: Bucket, name: string) =>
+  Effect.map(bucket.callsOf("load"), (names) => names.filter((each) => each === name).length)
 
 const refusedObject = objectOf({ ...snapshot({ d: [["k", 1, "v"]] }), compatVersion: 4 })
 
 describe("Receiving", () => {
   it.effect("only the newest of each instance is loaded, and each once", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, content, start } = yield* makeWorld()
       for (const instance of ["b", "c"]) {
-        for (let age = 1; age <= 5; age++) yield* bucket.put(instance, epoch - age * 1_000, { d: [[instance, 100 - age, `${age}`]] })
+        for (let age = 1; age <= 5; age++)
+          yield* bucket.put(instance, epoch - age * 1_000, { d: [[instance, 100 - age, `${age}`]] })
       }
       const daemon = yield* start()
       yield* pass(5_000)
-      assert.deepStrictEqual((yield* bucket.callsOf("load")).toSorted(), [nameOf("b", epoch - 1_000), nameOf("c", epoch - 1_000)])
+      assert.deepStrictEqual((yield* bucket.callsOf("load")).toSorted(), [
+        nameOf("b", epoch - 1_000),
+        nameOf("c", epoch - 1_000)
+      ])
       assert.deepStrictEqual((yield* content)["d"]!.length, 2)
       yield* bucket.put("b", epoch + 5_000, { d: [["b", 200, "new"]] })
       yield* pass(3_000)
       assert.strictEqual((yield* bucket.callsOf("load")).length, 3)
       assert.strictEqual(daemon.logged("Loaded remote update").length, 3)
-    }))
+    })
+  )
 
   it.effect("a corrupt snapshot is loaded twice, set aside and reported once; the next-newest is used", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, content, start } = yield* makeWorld()
       const broken = nameOf("b", epoch - 1_000)
       yield* bucket.store(broken, object({ d: [["k", 9, "broken"]] }).fill(0, 30, 40))
@@ -44,10 +50,11 @@ describe("Receiving", () => {
       yield* bucket.storage.delete(broken)
       yield* pass(2_000)
       assert.deepStrictEqual(yield* daemon.failing, [])
-    }))
+    })
+  )
 
   it.effect("a download that was broken once is no corrupt snapshot", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, content, start } = yield* makeWorld()
       yield* bucket.faults.add({ operation: "load" }, { kind: "flip", byte: 25, bit: 3 })
       yield* bucket.put("b", epoch - 1_000, { d: [["k", 9, "v"]] })
@@ -55,10 +62,11 @@ describe("Receiving", () => {
       yield* pass(3_000)
       assert.strictEqual((yield* content)["d"]!.length, 1)
       assert.deepStrictEqual(daemon.logged("aside"), [])
-    }))
+    })
+  )
 
   it.effect("a refused snapshot is set aside at once, and taken when it was replaced by a good one", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, content, start } = yield* makeWorld()
       const name = nameOf("b", epoch - 1_000)
       yield* bucket.store(name, refusedObject)
@@ -70,10 +78,11 @@ describe("Receiving", () => {
       yield* pass(2_000)
       assert.strictEqual((yield* content)["d"]!.length, 1)
       assert.deepStrictEqual(yield* daemon.failing, [])
-    }))
+    })
+  )
 
   it.effect("an object that vanishes between list and load is passed over", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, content, start } = yield* makeWorld()
       const gone = nameOf("b", epoch - 1_000)
       yield* bucket.put("b", epoch - 2_000, { d: [["k", 8, "older"]] })
@@ -81,11 +90,15 @@ describe("Receiving", () => {
       const daemon = yield* start()
       yield* pass(3_000)
       assert.strictEqual((yield* content)["d"]!.length, 1)
-      assert.deepStrictEqual(daemon.lines.filter(({ level, message }) => ["Error", "Warn"].includes(level) && !message.includes("is new")), [])
-    }))
+      assert.deepStrictEqual(
+        daemon.lines.filter(({ level, message }) => ["Error", "Warn"].includes(level) && !message.includes("is new")),
+        []
+      )
+    })
+  )
 
   it.effect("a load that fails is tried again with the newest name, logged once, also beside others that work", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, content, start } = yield* makeWorld()
       const broken = nameOf("b", epoch - 1_000)
       yield* bucket.put("b", epoch - 1_000, { d: [["k", 8, "old"]] })
@@ -104,10 +117,11 @@ describe("Receiving", () => {
       assert.include((yield* content)["d"]![1]!, Buffer.from("newest").toString("hex"))
       assert.strictEqual(daemon.logged("Can load a snapshot again").length, 1)
       assert.deepStrictEqual(yield* daemon.failing, [])
-    }))
+    })
+  )
 
   it.effect("a snapshot under our name that we did not write is merged and warned about, once", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, content, put, start } = yield* makeWorld()
       yield* put({ d: [["k", 5, "v"]] })
       const daemon = yield* start()
@@ -122,10 +136,11 @@ describe("Receiving", () => {
       yield* pass(5_000)
       assert.strictEqual(daemon.logged("used twice").length, 1)
       assert.deepStrictEqual(new Set(yield* bucket.callsOf("load")), new Set([nameOf("a", epoch + 2_500)]))
-    }))
+    })
+  )
 
   it.effect("what a snapshot under our name has added is sent, once: our own newer one hides it from the others", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, put, start } = yield* makeWorld()
       const ours = Effect.map(bucket.callsOf("store"), (names) => names.filter((name) => /__a__/.test(name)).length)
       yield* put({ d: [["k", 5, "v"]] })
@@ -137,13 +152,19 @@ describe("Receiving", () => {
       // One more is the test's own.
       assert.strictEqual(yield* ours, before + 2)
       // This one says nothing new.
-      yield* bucket.put("a", epoch + 60_000, { d: [["twin", 6, "v"], ["k", 5, "v"]] })
+      yield* bucket.put("a", epoch + 60_000, {
+        d: [
+          ["twin", 6, "v"],
+          ["k", 5, "v"]
+        ]
+      })
       yield* pass(10_000)
       assert.strictEqual(yield* ours, before + 3)
-    }))
+    })
+  )
 
   it.effect("lines tell the database, the instance, the component, and the short hash of the snapshot", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, start } = yield* makeWorld()
       yield* bucket.faults.add({ operation: "list" }, { kind: "fail", reason: unavailable })
       yield* bucket.put("b", epoch - 1_000, { d: [["k", 5, "v"]] })
@@ -158,10 +179,11 @@ describe("Receiving", () => {
       // SHA-256 of "b-20251231-235959-000000000".
       for (const { fields } of [downloaded!, loaded!]) assert.strictEqual(fields["shorthash"], "a825e9c")
       for (const { fields } of daemon.lines) assert.deepStrictEqual([fields["db"], fields["instance"]], ["main", "a"])
-    }))
+    })
+  )
 
   it.effect("a snapshot ahead of our clock is merged, and warned about once per instance", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, content, start } = yield* makeWorld()
       yield* bucket.put("b", epoch + 60_000, { d: [["b", 5, "v"]] })
       yield* bucket.put("c", epoch + 9_000, { d: [["c", 5, "v"]] })
@@ -171,28 +193,41 @@ describe("Receiving", () => {
       yield* pass(3_000)
       assert.strictEqual((yield* content)["d"]!.length, 2)
       const warnings = daemon.logged("ahead of our clock", "Warn")
-      assert.deepStrictEqual(warnings.map(({ fields }) => [fields["snapshot_instance"], fields["ahead_seconds"]]), [["b", 60]])
-    }))
+      assert.deepStrictEqual(
+        warnings.map(({ fields }) => [fields["snapshot_instance"], fields["ahead_seconds"]]),
+        [["b", 60]]
+      )
+    })
+  )
 
-  it.effect("when a snapshot with the future in its name was merged and removed, the ones that its instance writes with the right clock are merged", () =>
-    Effect.gen(function*() {
-      const { bucket, content, start } = yield* makeWorld()
-      const future = nameOf("b", epoch + 86_400_000)
-      yield* bucket.put("b", epoch + 86_400_000, { d: [["k", 1, "before"]] })
-      yield* start()
-      yield* pass(2_000)
-      yield* bucket.storage.delete(future)
-      yield* bucket.put("b", epoch, { d: [["k", 2, "after"]] })
-      yield* pass(2_000)
-      assert.include((yield* content)["d"]![0]!, Buffer.from("after").toString("hex"))
-      yield* pass(10_000)
-      assert.strictEqual((yield* bucket.callsOf("load")).length, 2)
-    }))
+  it.effect(
+    "when a snapshot with the future in its name was merged and removed, the ones that its instance writes with the right clock are merged",
+    () =>
+      Effect.gen(function* () {
+        const { bucket, content, start } = yield* makeWorld()
+        const future = nameOf("b", epoch + 86_400_000)
+        yield* bucket.put("b", epoch + 86_400_000, { d: [["k", 1, "before"]] })
+        yield* start()
+        yield* pass(2_000)
+        yield* bucket.storage.delete(future)
+        yield* bucket.put("b", epoch, { d: [["k", 2, "after"]] })
+        yield* pass(2_000)
+        assert.include((yield* content)["d"]![0]!, Buffer.from("after").toString("hex"))
+        yield* pass(10_000)
+        assert.strictEqual((yield* bucket.callsOf("load")).length, 2)
+      })
+  )
 
   it.effect("objects that are no snapshots of this database are left alone", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, content, start } = yield* makeWorld()
-      for (const name of ["main__b", "main__b__x__GX.pb.gz", "main__b__20260101-000000-000000000__GX.tmp", "main2__b__20260101-000000-000000000__GX.pb.gz", "other"]) {
+      for (const name of [
+        "main__b",
+        "main__b__x__GX.pb.gz",
+        "main__b__20260101-000000-000000000__GX.tmp",
+        "main2__b__20260101-000000-000000000__GX.pb.gz",
+        "other"
+      ]) {
         yield* bucket.store(name, Buffer.from("nothing of ours"))
       }
       yield* bucket.put("b", epoch, { d: [["other", 1, "v"]] }, "main__x")
@@ -201,14 +236,15 @@ describe("Receiving", () => {
       assert.deepStrictEqual(yield* bucket.callsOf("load"), [])
       assert.deepStrictEqual(yield* content, {})
       assert.strictEqual(daemon.logged("Ready").length, 1)
-    }))
+    })
+  )
 })
 
 describe("A full map", () => {
   const large = { d: Array.from({ length: 40 }, (_, i) => [`k${i}`, 5, "x".repeat(2_000)] as const) }
 
   it.effect("is waited for: nothing is lost or set aside, and it is tried again when the LMDB has changed", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { application, bucket, content, put, start } = yield* makeWorld({ mapSize: 100_000 })
       yield* put({ filler: [["f", 5, "y".repeat(40_000)]] })
       const name = nameOf("b", epoch - 1_000)
@@ -219,18 +255,24 @@ describe("A full map", () => {
       const tries = yield* loadsOf(bucket, name)
       assert.isAtMost(tries, 2, "once, and once more after c's was merged")
       assert.strictEqual(daemon.logged("Cannot merge a snapshot", "Error").length, 1)
-      assert.include(String(daemon.logged("Cannot merge a snapshot")[0]!.fields["error"]), "raise the application's map size and options.map_size")
+      assert.include(
+        String(daemon.logged("Cannot merge a snapshot")[0]!.fields["error"]),
+        "raise the application's map size and options.map_size"
+      )
       assert.deepStrictEqual(yield* daemon.failing, ["main_map_full"])
       assert.strictEqual((yield* content)["d"]!.length, 1)
-      yield* application.write((transaction) => transaction.drop(transaction.dbis().find(({ name }) => name === "filler")!.name))
+      yield* application.write((transaction) =>
+        transaction.drop(transaction.dbis().find(({ name }) => name === "filler")!.name)
+      )
       yield* pass(3_000)
       assert.strictEqual((yield* content)["d"]!.length, 41)
       assert.deepStrictEqual(yield* daemon.failing, [])
       assert.strictEqual(yield* loadsOf(bucket, name), tries + 1)
-    }))
+    })
+  )
 
   it.effect("does not make the daemon load again and again when the application has just committed", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, put, start } = yield* makeWorld({ mapSize: 60_000 })
       yield* put({ filler: [["f", 5, "y".repeat(10_000)]] })
       yield* start()
@@ -240,31 +282,37 @@ describe("A full map", () => {
       yield* bucket.put("b", epoch - 1_000, large)
       yield* pass(1_900)
       assert.strictEqual(yield* loadsOf(bucket, nameOf("b", epoch - 1_000)), 1)
-    }))
+    })
+  )
 
   it.effect("with our own old snapshot blocks sending", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { application, bucket, put, start } = yield* makeWorld({ mapSize: 100_000 })
       yield* put({ filler: [["f", 5, "y".repeat(40_000)]] })
       yield* bucket.put("a", epoch - 1_000, large)
       yield* start()
       yield* pass(30_000)
       assert.strictEqual((yield* bucket.callsOf("store")).length, 1)
-      yield* application.write((transaction) => transaction.drop(transaction.dbis().find(({ name }) => name === "filler")!.name))
+      yield* application.write((transaction) =>
+        transaction.drop(transaction.dbis().find(({ name }) => name === "filler")!.name)
+      )
       yield* pass(3_000)
       assert.strictEqual((yield* bucket.callsOf("store")).length, 2)
-    }))
+    })
+  )
 })
 
 describe("A full table of readers", () => {
   const reason = new LmdbError({ path: "/memory/main", reason: new ReadersFull({ maximum: 126 }) })
 
   it.effect("is waited out by merges and sends: each is logged once, and all is done when there is a slot", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, content, put, start } = yield* makeWorld()
       let isFull = false
       const unlessFull = (operation: DatabaseError["operation"]) =>
-        Effect.suspend(() => isFull ? Effect.fail(new DatabaseError({ database: "main", operation, reason })) : Effect.void)
+        Effect.suspend(() =>
+          isFull ? Effect.fail(new DatabaseError({ database: "main", operation, reason })) : Effect.void
+        )
       const daemon = yield* start({
         database: (database) => ({
           ...database,
@@ -279,10 +327,12 @@ describe("A full table of readers", () => {
       yield* pass(60_000)
       assert.deepStrictEqual(yield* daemon.failing, ["main_dump", "main_merge"])
       const lines = [...daemon.logged("Cannot", "Error"), ...daemon.logged("again", "Info")]
-      assert.deepStrictEqual(lines.map(({ message }) => message), [
-        "Cannot merge a snapshot, trying until it works", "Cannot make a snapshot, trying until it works"
-      ])
-      for (const { fields } of lines) assert.include(String(fields["error"]), "look for processes that were killed while reading")
+      assert.deepStrictEqual(
+        lines.map(({ message }) => message),
+        ["Cannot merge a snapshot, trying until it works", "Cannot make a snapshot, trying until it works"]
+      )
+      for (const { fields } of lines)
+        assert.include(String(fields["error"]), "look for processes that were killed while reading")
       assert.isUndefined(yield* daemon.ended)
       isFull = false
       yield* pass(10_000)
@@ -290,5 +340,6 @@ describe("A full table of readers", () => {
       assert.deepStrictEqual(yield* daemon.failing, [])
       assert.lengthOf(daemon.logged("Can merge a snapshot again"), 1)
       assert.lengthOf(daemon.logged("Can make a snapshot again"), 1)
-    }))
+    })
+  )
 })

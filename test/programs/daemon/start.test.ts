@@ -10,7 +10,7 @@ import { contentOf, mergeSnapshot, shown } from "../LastWriteWins.ts"
 import { type Bucket, epoch, makeWorld, nameOf, pass } from "./World.ts"
 
 /** The newest object of the instance. */
-const newest = Effect.fnUntraced(function*({ names, storage }: Bucket, instance = "a") {
+const newest = Effect.fnUntraced(function* ({ names, storage }: Bucket, instance = "a") {
   const name = (yield* names).findLast((each) => each.includes(`__${instance}__`))!
   const message = gunzipSync(Buffer.concat(yield* Stream.runCollect(storage.load(name))))
   const decoded = decode(message)
@@ -19,7 +19,7 @@ const newest = Effect.fnUntraced(function*({ names, storage }: Bucket, instance 
 
 describe("Starting", () => {
   it.effect("an LMDB with data is sent at once when the bucket has none, once", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, content, put, start } = yield* makeWorld()
       yield* put({ d: [["k", 5, "v"]] })
       const daemon = yield* start()
@@ -27,13 +27,20 @@ describe("Starting", () => {
       assert.deepStrictEqual(yield* bucket.callsOf("store"), [nameOf("a", epoch)])
       const sent = yield* newest(bucket)
       assert.deepStrictEqual(sent.content, yield* content)
-      assert.deepInclude(sent.decoded.meta, { instanceID: "a", hostname: "host", databaseName: "main", lmdbTxnID: 1n, timestampNano: BigInt(epoch) * 1_000_000n })
+      assert.deepInclude(sent.decoded.meta, {
+        instanceID: "a",
+        hostname: "host",
+        databaseName: "main",
+        lmdbTxnID: 1n,
+        timestampNano: BigInt(epoch) * 1_000_000n
+      })
       assert.strictEqual(daemon.logged("Ready").length, 1)
       assert.strictEqual(daemon.logged("Stored snapshot").length, 1)
-    }))
+    })
+  )
 
   it.effect("every start sends, changed or not", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, put, start } = yield* makeWorld()
       yield* put({ d: [["k", 5, "v"]] })
       for (let count = 1; count <= 3; count++) {
@@ -44,10 +51,11 @@ describe("Starting", () => {
         assert.strictEqual(yield* daemon.ended, 0)
         assert.strictEqual((yield* bucket.callsOf("store")).length, count, "nothing was unsent")
       }
-    }))
+    })
+  )
 
   it.effect("a new LMDB is not sent: one warning, and the first data is", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, put, start } = yield* makeWorld()
       const daemon = yield* start()
       yield* pass(5_000)
@@ -57,10 +65,11 @@ describe("Starting", () => {
       yield* put({ d: [["k", 5, "v"]] })
       yield* pass(1_500)
       assert.strictEqual((yield* bucket.names).length, 1)
-    }))
+    })
+  )
 
   it.effect("an LMDB without entries that merges fill is not sent before the application changes it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, content, put, start } = yield* makeWorld()
       yield* put({ d: [] })
       yield* bucket.put("b", epoch - 5_000, { d: [["k", 5, "v"]] })
@@ -71,46 +80,79 @@ describe("Starting", () => {
       yield* put({ d: [["mine", 6, "v"]] })
       yield* pass(1_500)
       assert.deepStrictEqual((yield* newest(bucket)).content, yield* content)
-    }))
+    })
+  )
 
   it.effect("our own old snapshot is merged before anything is sent, so what a lost LMDB held comes back", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, put, start } = yield* makeWorld()
       yield* bucket.put("a", epoch - 5_000, { d: [["old", 5, "only in the bucket"]] })
       yield* put({ d: [["new", 6, "v"]] })
       yield* bucket.faults.add({ operation: "load", times: 3 }, { kind: "fail", reason: unavailable })
       yield* start()
       yield* pass(12_000)
-      assert.deepStrictEqual((yield* bucket.callsOf("store")).length, 1, "nothing was sent while it could not be loaded")
+      assert.deepStrictEqual(
+        (yield* bucket.callsOf("store")).length,
+        1,
+        "nothing was sent while it could not be loaded"
+      )
       yield* pass(10_000)
-      assert.deepStrictEqual((yield* newest(bucket)).content, shown(mergeSnapshot(contentOf([]), snapshot({ d: [["old", 5, "only in the bucket"], ["new", 6, "v"]] }))))
-    }))
+      assert.deepStrictEqual(
+        (yield* newest(bucket)).content,
+        shown(
+          mergeSnapshot(
+            contentOf([]),
+            snapshot({
+              d: [
+                ["old", 5, "only in the bucket"],
+                ["new", 6, "v"]
+              ]
+            })
+          )
+        )
+      )
+    })
+  )
 
-  it.effect("our own old snapshot that is listed and not found is waited for until a listing says that it is gone", () =>
-    Effect.gen(function*() {
-      const { bucket, content, put, start } = yield* makeWorld()
-      yield* bucket.put("a", epoch - 6_000, { d: [["older", 5, "v"]] })
-      yield* bucket.put("a", epoch - 5_000, { d: [["older", 5, "v"], ["old", 5, "v"]] })
-      yield* put({ d: [["new", 6, "v"]] })
-      yield* bucket.faults.add({ operation: "load", name: nameOf("a", epoch - 5_000), times: 3 }, { kind: "fail", reason: new ObjectNotFound() })
-      const daemon = yield* start()
-      yield* pass(2_500)
-      assert.strictEqual((yield* bucket.callsOf("store")).length, 2)
-      yield* pass(3_000)
-      assert.deepStrictEqual((yield* newest(bucket)).content["d"]!.length, 3)
-      yield* daemon.stop
+  it.effect(
+    "our own old snapshot that is listed and not found is waited for until a listing says that it is gone",
+    () =>
+      Effect.gen(function* () {
+        const { bucket, content, put, start } = yield* makeWorld()
+        yield* bucket.put("a", epoch - 6_000, { d: [["older", 5, "v"]] })
+        yield* bucket.put("a", epoch - 5_000, {
+          d: [
+            ["older", 5, "v"],
+            ["old", 5, "v"]
+          ]
+        })
+        yield* put({ d: [["new", 6, "v"]] })
+        yield* bucket.faults.add(
+          { operation: "load", name: nameOf("a", epoch - 5_000), times: 3 },
+          { kind: "fail", reason: new ObjectNotFound() }
+        )
+        const daemon = yield* start()
+        yield* pass(2_500)
+        assert.strictEqual((yield* bucket.callsOf("store")).length, 2)
+        yield* pass(3_000)
+        assert.deepStrictEqual((yield* newest(bucket)).content["d"]!.length, 3)
+        yield* daemon.stop
 
-      yield* bucket.put("a", epoch + 60_000, { d: [["lost", 5, "v"]] })
-      yield* bucket.faults.add({ operation: "load", name: nameOf("a", epoch + 60_000), times: Infinity }, { kind: "fail", reason: new ObjectNotFound() })
-      yield* start()
-      yield* pass(5_000)
-      yield* bucket.storage.delete(nameOf("a", epoch + 60_000))
-      yield* pass(3_000)
-      assert.deepStrictEqual((yield* newest(bucket)).content, yield* content)
-    }))
+        yield* bucket.put("a", epoch + 60_000, { d: [["lost", 5, "v"]] })
+        yield* bucket.faults.add(
+          { operation: "load", name: nameOf("a", epoch + 60_000), times: Infinity },
+          { kind: "fail", reason: new ObjectNotFound() }
+        )
+        yield* start()
+        yield* pass(5_000)
+        yield* bucket.storage.delete(nameOf("a", epoch + 60_000))
+        yield* pass(3_000)
+        assert.deepStrictEqual((yield* newest(bucket)).content, yield* content)
+      })
+  )
 
   it.effect("when our newest is corrupt the next-newest of ours takes its place", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, put, start } = yield* makeWorld()
       yield* put({ d: [["new", 6, "v"]] })
       yield* bucket.put("a", epoch - 5_000, { d: [["old", 5, "v"]] })
@@ -121,23 +163,31 @@ describe("Starting", () => {
       assert.deepStrictEqual(Object.keys((yield* newest(bucket)).content), ["d"])
       assert.deepStrictEqual((yield* newest(bucket)).content["d"]!.length, 2)
       assert.strictEqual(daemon.logged("Ready").length, 1)
-    }))
+    })
+  )
 
   it.effect("when our newest is refused the daemon ends with 1, says so, and sends nothing", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, put, start } = yield* makeWorld()
       yield* put({ d: [["new", 6, "v"]] })
-      yield* bucket.store(nameOf("a", epoch - 4_000), objectOf({ ...snapshot({ d: [["k", 1, "v"]] }), compatVersion: 4 }))
+      yield* bucket.store(
+        nameOf("a", epoch - 4_000),
+        objectOf({ ...snapshot({ d: [["k", 1, "v"]] }), compatVersion: 4 })
+      )
       const daemon = yield* start()
       yield* pass(10_000)
       assert.strictEqual(yield* daemon.ended, 1)
-      assert.include(String(daemon.logged("Ending", "Error")[0]!.fields["error"]), `our own newest snapshot ${nameOf("a", epoch - 4_000)} cannot be merged`)
+      assert.include(
+        String(daemon.logged("Ending", "Error")[0]!.fields["error"]),
+        `our own newest snapshot ${nameOf("a", epoch - 4_000)} cannot be merged`
+      )
       assert.strictEqual(daemon.failures.length, 1)
       assert.strictEqual((yield* bucket.callsOf("store")).length, 1)
-    }))
+    })
+  )
 
   it.effect("nothing is sent before the first listing, which is tried every second for ever, and logged once", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, put, start } = yield* makeWorld()
       yield* put({ d: [["new", 6, "v"]] })
       yield* bucket.faults.add({ operation: "list", times: Infinity }, { kind: "fail", reason: unavailable })
@@ -153,20 +203,25 @@ describe("Starting", () => {
       assert.strictEqual((yield* bucket.callsOf("store")).length, 1)
       assert.strictEqual(daemon.logged("Can list snapshots again").length, 1)
       assert.deepStrictEqual(yield* daemon.failing, [])
-    }))
+    })
+  )
 
   it.effect("Ready waits for every instance of the first listing: merged, vanished, or nothing good left", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { bucket, put, start } = yield* makeWorld()
       yield* put({ d: [["new", 6, "v"]] })
       for (const instance of ["b", "c", "d"]) yield* bucket.put(instance, epoch - 5_000, { d: [[instance, 5, "v"]] })
       yield* bucket.store(nameOf("d", epoch - 5_000), Buffer.from("no snapshot"))
-      yield* bucket.faults.add({ operation: "load", name: nameOf("c", epoch - 5_000), times: Infinity }, { kind: "fail", reason: unavailable })
+      yield* bucket.faults.add(
+        { operation: "load", name: nameOf("c", epoch - 5_000), times: Infinity },
+        { kind: "fail", reason: unavailable }
+      )
       const daemon = yield* start()
       yield* pass(20_000)
       assert.strictEqual(daemon.logged("Ready").length, 0)
       yield* bucket.storage.delete(nameOf("c", epoch - 5_000))
       yield* pass(2_000)
       assert.strictEqual(daemon.logged("Ready").length, 1)
-    }))
+    })
+  )
 })

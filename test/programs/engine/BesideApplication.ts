@@ -1,4 +1,6 @@
-/** A merge and its application, which commits just before the merge's transactions begin; and what must come of both. */
+/**
+ * A merge and its application, which commits just before the merge's transactions begin; and what must come of both.
+ */
 import { Effect } from "effect"
 import * as DbiName from "../../../src/domain/DbiName.ts"
 import * as LmdbMemory from "../../../src/layers/LmdbMemory.ts"
@@ -12,8 +14,15 @@ import { type Lines, objectOf, rawDbis, snapshot } from "./Snapshots.ts"
 
 export type Commit = (transaction: WriteTransaction) => void
 
-/** An environment with this content, whose application commits `commits[n]` just before the merge's n-th transaction begins. */
-export const beside = Effect.fnUntraced(function*(local: Lines, commits: ReadonlyArray<Commit | undefined>, overrides: Partial<DatabaseOptions> = {}) {
+/**
+ * An environment with this content, whose application commits `commits[n]` just before the merge's n-th transaction
+ * begins.
+ */
+export const beside = Effect.fnUntraced(function* (
+  local: Lines,
+  commits: ReadonlyArray<Commit | undefined>,
+  overrides: Partial<DatabaseOptions> = {}
+) {
   const { application, layer } = LmdbMemory.makeMemoryEnvironment()
   yield* application.write(putRaw(rawDbis(local)))
   const withCommits = hooked(layer, {
@@ -27,11 +36,14 @@ export const beside = Effect.fnUntraced(function*(local: Lines, commits: Readonl
 
 export const put = (content: Lines): Commit => putRaw(rawDbis(content))
 
-export const drop = (name: string): Commit => (transaction) => transaction.drop(DbiName.fromText(name))
+export const drop =
+  (name: string): Commit =>
+  (transaction) =>
+    transaction.drop(DbiName.fromText(name))
 
 /** Content after a merge, and its result. */
 export const merged = (decoded: DecodedSnapshot) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const result = yield* merge(objectOf(decoded))
     return { result, content: shown(contentOf(yield* raw)) }
   })

@@ -1,18 +1,34 @@
-/** Environments with a `Database` in this thread over them, as tests want them: raw contents in and out, snapshots in and out. */
+/**
+ * Environments with a `Database` in this thread over them, as tests want them: raw contents in and out, snapshots in
+ * and out.
+ */
 import { Effect, Layer, Stream } from "effect"
 import * as DbiName from "../../../src/domain/DbiName.ts"
 import * as Compressions from "../../../src/layers/Compressions.ts"
 import * as DatabaseInline from "../../../src/layers/DatabaseInline.ts"
 import * as LmdbNative from "../../../src/layers/LmdbNative.ts"
 import * as SpoolMemory from "../../../src/layers/SpoolMemory.ts"
-import { Database, type DatabaseOptions, type DumpRequest, type SnapshotFormat } from "../../../src/services/Database.ts"
+import {
+  Database,
+  type DatabaseOptions,
+  type DumpRequest,
+  type SnapshotFormat
+} from "../../../src/services/Database.ts"
 import { GarbageCollector } from "../../../src/services/GarbageCollector.ts"
 import { Lmdb, type LmdbError, type ReadTransaction, type WriteTransaction } from "../../../src/services/Lmdb.ts"
 import { Spool } from "../../../src/services/Spool.ts"
 
 export const databaseOptions = (overrides: Partial<DatabaseOptions> = {}): DatabaseOptions => ({
   name: "main",
-  lmdb: { path: "/memory/data.mdb", noSubdir: true, create: true, mapSize: 0, maxDbs: 64, dirMask: 0o775, fileMask: 0o664 },
+  lmdb: {
+    path: "/memory/data.mdb",
+    noSubdir: true,
+    create: true,
+    mapSize: 0,
+    maxDbs: 64,
+    dirMask: 0o775,
+    fileMask: 0o664
+  },
   paddingBlock: false,
   mergeLockMillis: 0,
   ...overrides
@@ -26,7 +42,12 @@ export const nativeOptions = (path: string, overrides: Partial<DatabaseOptions> 
 export const collectorIdle = Layer.succeed(GarbageCollector, { collect: Effect.void })
 
 /** `Database` over this environment, and what else a test wants to touch. */
-export const over = (lmdb: Layer.Layer<Lmdb, LmdbError>, options = databaseOptions(), compression = Compressions.layer, collector = collectorIdle) =>
+export const over = (
+  lmdb: Layer.Layer<Lmdb, LmdbError>,
+  options = databaseOptions(),
+  compression = Compressions.layer,
+  collector = collectorIdle
+) =>
   DatabaseInline.layerWith(options).pipe(
     Layer.provideMerge(Layer.mergeAll(lmdb, SpoolMemory.layer)),
     Layer.provide([compression, collector])
@@ -48,7 +69,10 @@ const rawOf = (transaction: ReadTransaction): ReadonlyArray<RawDbi> =>
     const cursor = transaction.cursor(name)
     const entries: Array<{ key: string; value: string }> = []
     while (cursor.next()) {
-      entries.push({ key: hex(cursor.key, cursor.keyStart, cursor.keyEnd), value: hex(cursor.value, cursor.valueStart, cursor.valueEnd) })
+      entries.push({
+        key: hex(cursor.key, cursor.keyStart, cursor.keyEnd),
+        value: hex(cursor.value, cursor.valueStart, cursor.valueEnd)
+      })
     }
     return { name, flags, entries }
   })
@@ -61,20 +85,22 @@ export const lastId = Effect.flatMap(Lmdb, ({ lastTransactionId }) => lastTransa
 const bytes = (text: string) => Buffer.from(text, "hex")
 
 /** Makes the DBIs that are not there, and puts the entries as they are. */
-export const putRaw = (dbis: ReadonlyArray<RawDbi>) => (transaction: WriteTransaction): void => {
-  for (const { entries, flags, name } of dbis) {
-    if (!transaction.dbis().some((dbi) => dbi.name === name)) transaction.create(name, flags)
-    for (const { key, value } of entries) {
-      transaction.put(name, bytes(key), 0, key.length / 2, bytes(value), 0, value.length / 2, false)
+export const putRaw =
+  (dbis: ReadonlyArray<RawDbi>) =>
+  (transaction: WriteTransaction): void => {
+    for (const { entries, flags, name } of dbis) {
+      if (!transaction.dbis().some((dbi) => dbi.name === name)) transaction.create(name, flags)
+      for (const { key, value } of entries) {
+        transaction.put(name, bytes(key), 0, key.length / 2, bytes(value), 0, value.length / 2, false)
+      }
     }
   }
-}
 
 export const write = (body: (transaction: WriteTransaction) => void) =>
   Effect.flatMap(Lmdb, (lmdb) => lmdb.write((transaction) => Effect.sync(() => body(transaction))))
 
 /** A place that holds these bytes; freed with the scope. */
-export const spool = Effect.fnUntraced(function*(compressed: Uint8Array) {
+export const spool = Effect.fnUntraced(function* (compressed: Uint8Array) {
   const service = yield* Spool
   const writer = service.writer(yield* service.open)
   yield* writer.append(compressed)
@@ -83,17 +109,28 @@ export const spool = Effect.fnUntraced(function*(compressed: Uint8Array) {
 
 /** Merges an object as it is in the bucket. */
 export const merge = (compressed: Uint8Array, format: SnapshotFormat = "gzip") =>
-  Effect.scoped(Effect.gen(function*() {
-    const database = yield* Database
-    return yield* database.merge({ spooled: yield* spool(compressed), format })
-  }))
+  Effect.scoped(
+    Effect.gen(function* () {
+      const database = yield* Database
+      return yield* database.merge({ spooled: yield* spool(compressed), format })
+    })
+  )
 
 /** The object that a dump gives, and its result. */
 export const dump = (request: Partial<DumpRequest> = {}) =>
-  Effect.scoped(Effect.gen(function*() {
-    const database = yield* Database
-    const { open, read } = yield* Spool
-    const place = yield* open
-    const result = yield* database.dump({ place, format: "gzip", instanceID: "a", hostname: "host-a", newestKnown: 0n, ...request })
-    return { result, object: Buffer.concat(yield* Stream.runCollect(read(result.spooled))) }
-  }))
+  Effect.scoped(
+    Effect.gen(function* () {
+      const database = yield* Database
+      const { open, read } = yield* Spool
+      const place = yield* open
+      const result = yield* database.dump({
+        place,
+        format: "gzip",
+        instanceID: "a",
+        hostname: "host-a",
+        newestKnown: 0n,
+        ...request
+      })
+      return { result, object: Buffer.concat(yield* Stream.runCollect(read(result.spooled))) }
+    })
+  )

@@ -11,16 +11,23 @@ import * as Golden from "../../domain/Golden.ts"
 import { databaseOptions, lastId, nativeOptions, over, overNative, putRaw, raw } from "./Environments.ts"
 
 export const temporaryFolder = Effect.orDie(
-  Effect.provide(Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped()), NodeFileSystem.layer)
+  Effect.provide(
+    Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped()),
+    NodeFileSystem.layer
+  )
 )
 
 /** A copy of its own, in a folder of the scope. */
-const unpack = Effect.fnUntraced(function*(path: string) {
-  const fs = yield* FileSystem.FileSystem
-  const file = `${yield* temporaryFolder}/data.mdb`
-  yield* fs.writeFile(file, gunzipSync(yield* Golden.read(path)))
-  return file
-}, Effect.provide(NodeFileSystem.layer), Effect.orDie)
+const unpack = Effect.fnUntraced(
+  function* (path: string) {
+    const fs = yield* FileSystem.FileSystem
+    const file = `${yield* temporaryFolder}/data.mdb`
+    yield* fs.writeFile(file, gunzipSync(yield* Golden.read(path)))
+    return file
+  },
+  Effect.provide(NodeFileSystem.layer),
+  Effect.orDie
+)
 
 export const native = (path: string, paddingBlock = false, options: Partial<DatabaseOptions> = {}) =>
   Effect.map(unpack(path), (file) => overNative(nativeOptions(file, { paddingBlock, ...options })))
@@ -38,7 +45,11 @@ export const recorded = (application: LmdbMemory.Application, transactions: bigi
   Effect.replicateEffect(application.write(touch), Number(transactions), { discard: true })
 
 /** With the same content and the same last transaction id. */
-export const memory = Effect.fnUntraced(function*(path: string, paddingBlock = false, options: Partial<DatabaseOptions> = {}) {
+export const memory = Effect.fnUntraced(function* (
+  path: string,
+  paddingBlock = false,
+  options: Partial<DatabaseOptions> = {}
+) {
   const { lmdb } = nativeOptions(yield* unpack(path))
   const { content, id } = yield* Effect.provide(Effect.all({ content: raw, id: lastId }), LmdbNative.layerWith(lmdb))
   const { application, layer } = LmdbMemory.makeMemoryEnvironment()
@@ -50,4 +61,7 @@ export const memory = Effect.fnUntraced(function*(path: string, paddingBlock = f
   return over(layer, databaseOptions({ paddingBlock, ...options }))
 })
 
-export const kinds = [{ kind: "native", open: native }, { kind: "memory", open: memory }] as const
+export const kinds = [
+  { kind: "native", open: native },
+  { kind: "memory", open: memory }
+] as const

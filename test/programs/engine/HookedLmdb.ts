@@ -1,4 +1,7 @@
-/** A decorator of `Lmdb` that does something between a merge's transactions: where another process would come in between. */
+/**
+ * A decorator of `Lmdb` that does something between a merge's transactions: where another process would come in
+ * between.
+ */
 import { Effect, Layer } from "effect"
 import { Lmdb, type LmdbError } from "../../../src/services/Lmdb.ts"
 
@@ -8,7 +11,10 @@ export interface Hooks {
   readonly beforeRead?: Effect.Effect<unknown, LmdbError>
 }
 
-export const hooked = (lmdb: Layer.Layer<Lmdb, LmdbError>, { beforeRead = Effect.void, beforeWrite = () => Effect.void }: Hooks) =>
+export const hooked = (
+  lmdb: Layer.Layer<Lmdb, LmdbError>,
+  { beforeRead = Effect.void, beforeWrite = () => Effect.void }: Hooks
+) =>
   Layer.effect(
     Lmdb,
     Effect.map(Lmdb, (inner) => {
@@ -16,7 +22,11 @@ export const hooked = (lmdb: Layer.Layer<Lmdb, LmdbError>, { beforeRead = Effect
       return Lmdb.of({
         ...inner,
         read: Effect.andThen(beforeRead, inner.read),
-        write: (body) => Effect.andThen(Effect.suspend(() => beforeWrite(writes++)), inner.write(body))
+        write: (body) =>
+          Effect.andThen(
+            Effect.suspend(() => beforeWrite(writes++)),
+            inner.write(body)
+          )
       })
     })
   ).pipe(Layer.provide(lmdb))

@@ -1,4 +1,7 @@
-/** Environments in shadow mode, as tests want to write and read them: what the application has, and what the shadow says of it. */
+/**
+ * Environments in shadow mode, as tests want to write and read them: what the application has, and what the shadow says
+ * of it.
+ */
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import * as DbiName from "../../../src/domain/DbiName.ts"
@@ -15,27 +18,39 @@ export const DUPSORT = 4
 export const INTEGERKEY = 8
 export const DUPFIXED = 16
 
-export const shadowOptions = (shadow: Partial<DatabaseOptions["shadow"]> = {}, overrides: Partial<DatabaseOptions> = {}): DatabaseOptions =>
-  databaseOptions({ shadow: { dupsortHack: false, createFlags: {}, ...shadow }, ...overrides })
+export const shadowOptions = (
+  shadow: Partial<DatabaseOptions["shadow"]> = {},
+  overrides: Partial<DatabaseOptions> = {}
+): DatabaseOptions => databaseOptions({ shadow: { dupsortHack: false, createFlags: {}, ...shadow }, ...overrides })
 
 /** Keys and values of tests are text, one character a byte. */
 export const bytes = (text: string): Buffer => Buffer.from(text, "latin1")
 
 /** As an application does it: makes the DBI if it is not there. */
-export const put = (dbi: string, pairs: ReadonlyArray<readonly [key: string, value: string]>, flags = 0) => (transaction: WriteTransaction): void => {
-  const name = DbiName.fromText(dbi)
-  if (!transaction.dbis().some((other) => other.name === name)) transaction.create(name, flags)
-  for (const [key, value] of pairs) transaction.put(name, bytes(key), 0, key.length, bytes(value), 0, value.length, false)
-}
+export const put =
+  (dbi: string, pairs: ReadonlyArray<readonly [key: string, value: string]>, flags = 0) =>
+  (transaction: WriteTransaction): void => {
+    const name = DbiName.fromText(dbi)
+    if (!transaction.dbis().some((other) => other.name === name)) transaction.create(name, flags)
+    for (const [key, value] of pairs)
+      transaction.put(name, bytes(key), 0, key.length, bytes(value), 0, value.length, false)
+  }
 
-export const remove = (dbi: string, ...keys: ReadonlyArray<string>) => (transaction: WriteTransaction): void => {
-  for (const key of keys) transaction.remove(DbiName.fromText(dbi), bytes(key), 0, key.length)
-}
+export const remove =
+  (dbi: string, ...keys: ReadonlyArray<string>) =>
+  (transaction: WriteTransaction): void => {
+    for (const key of keys) transaction.remove(DbiName.fromText(dbi), bytes(key), 0, key.length)
+  }
 
-export const removePair = (dbi: string, key: string, value: string) => (transaction: WriteTransaction): void =>
-  void transaction.removePair(DbiName.fromText(dbi), bytes(key), 0, key.length, bytes(value), 0, value.length)
+export const removePair =
+  (dbi: string, key: string, value: string) =>
+  (transaction: WriteTransaction): void =>
+    void transaction.removePair(DbiName.fromText(dbi), bytes(key), 0, key.length, bytes(value), 0, value.length)
 
-export const drop = (dbi: string) => (transaction: WriteTransaction): void => transaction.drop(DbiName.fromText(dbi))
+export const drop =
+  (dbi: string) =>
+  (transaction: WriteTransaction): void =>
+    transaction.drop(DbiName.fromText(dbi))
 
 /** Little-endian. */
 export const integer = (value: number, length: 4 | 8): string => {
@@ -61,11 +76,16 @@ const find = (dbis: ReadonlyArray<RawDbi>, name: DbiName.DbiName) => dbis.find((
 /** `key=value`, in LMDB's order; undefined when there is no such DBI. */
 export const main = (dbi: string) =>
   Effect.map(raw, (dbis) =>
-    find(dbis, DbiName.fromText(dbi))?.entries.map(({ key, value }) => `${printable(fromHex(key))}=${printable(fromHex(value))}`))
+    find(dbis, DbiName.fromText(dbi))?.entries.map(
+      ({ key, value }) => `${printable(fromHex(key))}=${printable(fromHex(value))}`
+    )
+  )
 
 /** By DBI of the application: what its shadow says. */
 export const shadowContent = Effect.map(raw, (dbis): Content => {
-  const named = dbis.flatMap(({ name, ...rest }) => (name.startsWith("_sync_shadow_") ? [{ name: DbiName.fromText(name.slice(13)), ...rest }] : []))
+  const named = dbis.flatMap(({ name, ...rest }) =>
+    name.startsWith("_sync_shadow_") ? [{ name: DbiName.fromText(name.slice(13)), ...rest }] : []
+  )
   return contentOf(named)
 })
 
@@ -73,11 +93,18 @@ export const shadowContent = Effect.map(raw, (dbis): Content => {
 export const shadow = (dbi: string) =>
   Effect.map(shadowContent, (content) => {
     const entries = content.get(DbiName.fromText(dbi))
-    return entries && Array.from(entries, ([key, { deleted, timestamp, value }]) =>
-      `${printable(fromHex(key))}${deleted ? " deleted" : `=${printable(fromHex(value))}`} @${timeOf(timestamp)}`)
+    return (
+      entries &&
+      Array.from(
+        entries,
+        ([key, { deleted, timestamp, value }]) =>
+          `${printable(fromHex(key))}${deleted ? " deleted" : `=${printable(fromHex(value))}`} @${timeOf(timestamp)}`
+      )
+    )
   })
 
-export const shadowFlagsOf = (dbi: string) => Effect.map(raw, (dbis) => find(dbis, ShadowName.of(DbiName.fromText(dbi)))?.flags)
+export const shadowFlagsOf = (dbi: string) =>
+  Effect.map(raw, (dbis) => find(dbis, ShadowName.of(DbiName.fromText(dbi)))?.flags)
 
 /** Key, milliseconds, value; null is a tombstone. */
 export type Entry = readonly [key: string, millis: number, value: string | null]
@@ -96,4 +123,8 @@ export const theirs = (name: string, entries: ReadonlyArray<Entry>, flags = 0): 
 })
 
 /** The copy main → shadow at that time; the result of the dump that makes it. */
-export const copyAt = (millis: number) => Effect.andThen(TestClock.setTime(millis), Effect.map(dump(), ({ result }) => result))
+export const copyAt = (millis: number) =>
+  Effect.andThen(
+    TestClock.setTime(millis),
+    Effect.map(dump(), ({ result }) => result)
+  )

@@ -32,7 +32,15 @@ export const dbi = (name: string, lines: ReadonlyArray<Line>) => ({
 export const ofDbis = (dbis: DecodedSnapshot["dbis"], formatVersion = 3): DecodedSnapshot => ({
   formatVersion,
   compatVersion: 1,
-  meta: { generationID: "GX", instanceID: "b", hostname: "host-b", databaseName: "main", lmdbTxnID: 7n, timestampNano: 1_000n, fromLmdbTxnID: 0n },
+  meta: {
+    generationID: "GX",
+    instanceID: "b",
+    hostname: "host-b",
+    databaseName: "main",
+    lmdbTxnID: 7n,
+    timestampNano: 1_000n,
+    fromLmdbTxnID: 0n
+  },
   dbis
 })
 
@@ -41,7 +49,8 @@ export const snapshot = (content: Lines): DecodedSnapshot =>
   ofDbis(Object.entries(content).map(([name, lines]) => dbi(name, lines.toSorted(byKey))))
 
 /** As it is in the bucket. */
-export const objectOf = (decoded: DecodedSnapshot): Uint8Array<ArrayBuffer> => new Uint8Array(gzipSync(encode(decoded), { level: 1 }))
+export const objectOf = (decoded: DecodedSnapshot): Uint8Array<ArrayBuffer> =>
+  new Uint8Array(gzipSync(encode(decoded), { level: 1 }))
 
 export const object = (content: Lines): Uint8Array<ArrayBuffer> => objectOf(snapshot(content))
 
@@ -50,7 +59,16 @@ export const nativeValue = (timestamp: number | bigint, value: string | null, tr
   const content = Buffer.from(value ?? "", "utf8")
   const bytes = Buffer.alloc(NativeHeader.size + content.length)
   const nanos = BigInt(timestamp)
-  NativeHeader.writeHeader(bytes, 0, Number(nanos >> 32n), Number(nanos & 0xffff_ffffn), 0, transaction, value === null, 0)
+  NativeHeader.writeHeader(
+    bytes,
+    0,
+    Number(nanos >> 32n),
+    Number(nanos & 0xffff_ffffn),
+    0,
+    transaction,
+    value === null,
+    0
+  )
   content.copy(bytes, NativeHeader.size)
   return bytes
 }
@@ -60,9 +78,15 @@ export const rawDbis = (content: Lines): ReadonlyArray<RawDbi> =>
   Object.entries(content).map(([name, lines]) => ({
     name: DbiName.fromText(name),
     flags: 0,
-    entries: lines.map(([key, timestamp, value]) => ({ key: hex(key), value: nativeValue(timestamp, value).toString("hex") }))
+    entries: lines.map(([key, timestamp, value]) => ({
+      key: hex(key),
+      value: nativeValue(timestamp, value).toString("hex")
+    }))
   }))
 
 /** `count` entries with rising keys and values of `bytes` bytes. `value` says which. */
 export const many = (count: number, timestamp: number, bytes: number, value = "v"): ReadonlyArray<Line> =>
-  Array.from({ length: count }, (_, i) => [`key-${String(i).padStart(8, "0")}`, timestamp, value.padEnd(bytes, `${i}`)] as const)
+  Array.from(
+    { length: count },
+    (_, i) => [`key-${String(i).padStart(8, "0")}`, timestamp, value.padEnd(bytes, `${i}`)] as const
+  )

@@ -17,7 +17,7 @@ const counting = () => {
 describe("Collection in the engine", () => {
   it.live("comes before a merge answers, also with a failure", () => {
     const { collected, layer } = counting()
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const whole = object({ a: [["k", 1, "v"]] })
       assert.strictEqual((yield* merge(whole)).entriesWritten, 1)
       assert.strictEqual(collected(), 1)
@@ -28,7 +28,7 @@ describe("Collection in the engine", () => {
 
   it.live("comes before a large dump answers, and not with a small one, which would only be later for it", () => {
     const { collected, layer } = counting()
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       yield* write(putRaw(rawDbis({ a: many(1_000, 20, 60) })))
       yield* dump()
       assert.strictEqual(collected(), 0)

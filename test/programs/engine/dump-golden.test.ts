@@ -21,7 +21,7 @@ const sources = Effect.map(
 const otherNames = "native-names"
 
 /** What this environment gives is the golden snapshot's message. */
-const same = Effect.fnUntraced(function*({ messageBytes, messageSha256, meta, name }: Dumped) {
+const same = Effect.fnUntraced(function* ({ messageBytes, messageSha256, meta, name }: Dumped) {
   const { object, result } = yield* dump({
     instanceID: meta!.instanceID,
     hostname: meta!.hostname,
@@ -40,41 +40,53 @@ const same = Effect.fnUntraced(function*({ messageBytes, messageSha256, meta, na
 for (const { kind, open } of kinds) {
   describe(`Dump (${kind})`, () => {
     it.effect("gives the reference's bytes", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const all = (yield* sources).filter(({ merge, name }) => merge.native === "ok" && name !== otherNames)
         assert.isAtLeast(all.length, 4)
         for (const snapshot of all) {
-          yield* Effect.scoped(Effect.gen(function*() {
-            yield* Effect.provide(same(snapshot), yield* open(snapshot.source!.lmdb))
-          }))
+          yield* Effect.scoped(
+            Effect.gen(function* () {
+              yield* Effect.provide(same(snapshot), yield* open(snapshot.source!.lmdb))
+            })
+          )
         }
-      }))
+      })
+    )
   })
 }
 
 describe("Dump", () => {
   it.effect("gives the reference's bytes for a DBI whose name is not UTF-8", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const snapshot = (yield* sources).find(({ name }) => name === otherNames)!
       const { application, layer } = LmdbMemory.makeMemoryEnvironment()
       yield* recorded(application, BigInt(snapshot.meta!.lmdbTxnID) - 1n)
-      yield* Effect.provide(Effect.andThen(Effect.flatMap(Golden.read(snapshot.path), (object) => merge(object)), same(snapshot)), over(layer))
-    }))
+      yield* Effect.provide(
+        Effect.andThen(
+          Effect.flatMap(Golden.read(snapshot.path), (object) => merge(object)),
+          same(snapshot)
+        ),
+        over(layer)
+      )
+    })
+  )
 
   it.effect("never leaves such a DBI out: the package lmdb cannot open it, and the error names it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const snapshot = (yield* sources).find(({ name }) => name === otherNames)!
       const error = yield* Effect.flip(Effect.provide(same(snapshot), yield* native(snapshot.source!.lmdb)))
       assert.include(error.message, "DBI 0x7261772dfffe2d68766a636d6b6e6770")
-    }))
+    })
+  )
 
   it.effect("refuses a DBI with flags by its name", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { source } = (yield* sources).find(({ name }) => name === "native-flags")!
       const error = yield* Effect.flip(Effect.provide(Database, yield* native(source!.lmdb)))
       if (error._tag !== "DatabaseError") return assert.fail(error.message)
       assert.include(error.message, `"ints32"`)
       assert.include(error.message, "MDB_INTEGERKEY")
       assert.strictEqual(error.reaction, "end")
-    }))
+    })
+  )
 })

@@ -1,4 +1,7 @@
-/** How a dump is cut into compressed members: by content, so that a change touches its neighbourhood only, and equal entries give equal members. */
+/**
+ * How a dump is cut into compressed members: by content, so that a change touches its neighbourhood only, and equal
+ * entries give equal members.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Layer, Schema } from "effect"
 import * as DbiName from "../../../src/domain/DbiName.ts"
@@ -58,17 +61,30 @@ const split = (object: Buffer): ReadonlyArray<Buffer> => {
 }
 
 /** The members of the object that a dump makes. */
-const membersOf = Effect.fnUntraced(function*(content: Lines, instanceID: string, options = databaseOptions()) {
+const membersOf = Effect.fnUntraced(function* (content: Lines, instanceID: string, options = databaseOptions()) {
   const { application, layer } = LmdbMemory.makeMemoryEnvironment()
   yield* application.write(putRaw(rawDbis(content)))
-  const members = yield* Effect.provide(Effect.gen(function*() {
-    const { object, result } = yield* dump({ instanceID })
-    const members = split(Buffer.from(object))
-    const message = Buffer.concat(members)
-    assert.strictEqual(result.uncompressedSize, message.length)
-    assert.deepStrictEqual(shown(mergeSnapshot(new Map(), decode(message))), shown(contentOf(yield* raw)))
-    return members
-  }), over(layer, options, Layer.succeed(Compression, { gzip: codec, zstd: codec, digest: () => Effect.succeed("asked for by nobody"), digestNow: () => "asked for by nobody" })), { local: true })
+  const members = yield* Effect.provide(
+    Effect.gen(function* () {
+      const { object, result } = yield* dump({ instanceID })
+      const members = split(Buffer.from(object))
+      const message = Buffer.concat(members)
+      assert.strictEqual(result.uncompressedSize, message.length)
+      assert.deepStrictEqual(shown(mergeSnapshot(new Map(), decode(message))), shown(contentOf(yield* raw)))
+      return members
+    }),
+    over(
+      layer,
+      options,
+      Layer.succeed(Compression, {
+        gzip: codec,
+        zstd: codec,
+        digest: () => Effect.succeed("asked for by nobody"),
+        digestNow: () => "asked for by nobody"
+      })
+    ),
+    { local: true }
+  )
   return sorted(members)
 })
 
@@ -81,7 +97,8 @@ const common = (a: ReadonlyArray<string>, b: ReadonlyArray<string>) => {
   return before + after
 }
 
-const below = (limit: number) => Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: limit - 1 })))
+const below = (limit: number) =>
+  Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: limit - 1 })))
 
 /** Large enough that a boundary comes every ten entries or so. */
 const size = Arbitrary.map(below(8), (step) => 10_000 + 12_000 * step)
@@ -92,51 +109,85 @@ const content = Arbitrary.all([below(2 ** 20), Arbitrary.array(size, { minLength
 const linesOf = ([seed, sizes]: readonly [number, ReadonlyArray<number>]): ReadonlyArray<Line> =>
   sizes.map((bytes, i) => [`${seed}-${String(i).padStart(4, "0")}`, 5 + i, `${i}`.padEnd(bytes, "value")])
 
-const change = Arbitrary.all([Arbitrary.schema(Schema.Literals(["change", "resize", "add", "delete"])), below(70), size])
+const change = Arbitrary.all([
+  Arbitrary.schema(Schema.Literals(["change", "resize", "add", "delete"])),
+  below(70),
+  size
+])
 
-const changed = (lines: ReadonlyArray<Line>, [what, at, bytes]: readonly [string, number, number]): ReadonlyArray<Line> => {
+const changed = (
+  lines: ReadonlyArray<Line>,
+  [what, at, bytes]: readonly [string, number, number]
+): ReadonlyArray<Line> => {
   const index = at % lines.length
   const [key, timestamp, value] = lines[index]!
-  const line: Line = what === "add"
-    ? [`${key}-added`, 9, "n".repeat(bytes)]
-    : [key, Number(timestamp) + 1, what === "resize" ? "r".repeat(bytes) : value!.toUpperCase()]
-  return lines.toSpliced(what === "add" ? index + 1 : index, what === "add" ? 0 : 1, ...(what === "delete" ? [] : [line]))
+  const line: Line =
+    what === "add"
+      ? [`${key}-added`, 9, "n".repeat(bytes)]
+      : [key, Number(timestamp) + 1, what === "resize" ? "r".repeat(bytes) : value!.toUpperCase()]
+  return lines.toSpliced(
+    what === "add" ? index + 1 : index,
+    what === "add" ? 0 : 1,
+    ...(what === "delete" ? [] : [line])
+  )
 }
 
 describe("Members of a dump", () => {
-  it.live.prop("a change, an addition and a deletion touch only the members between the two neighbouring boundaries", [content, change], ([entries, what]) =>
-    Effect.gen(function*() {
-      const lines = linesOf(entries)
-      const other = lines.slice(0, 30)
-      const before = yield* membersOf({ a: other, b: lines, c: other }, "x")
-      const after = yield* membersOf({ a: other, b: changed(lines, what), c: other }, "x")
-      assert.deepStrictEqual([after.dbis[0], after.dbis[2]], [before.dbis[0], before.dbis[2]])
-      const old = before.dbis[1]!.entries
-      const now = after.dbis[1]!.entries
-      const same = common(old, now)
-      // The entry's own boundary may come or go: then the member after it is touched, too.
-      assert.isAtMost(old.length - same, what[0] === "add" || what[0] === "change" ? 1 : 2)
-      assert.isAtMost(now.length - same, what[0] === "delete" || what[0] === "change" ? 1 : 2)
-      assert.isAtLeast(Math.max(old.length, now.length) - same, 1)
-    }), { arbitrary: { runs: 25 } })
+  it.live.prop(
+    "a change, an addition and a deletion touch only the members between the two neighbouring boundaries",
+    [content, change],
+    ([entries, what]) =>
+      Effect.gen(function* () {
+        const lines = linesOf(entries)
+        const other = lines.slice(0, 30)
+        const before = yield* membersOf({ a: other, b: lines, c: other }, "x")
+        const after = yield* membersOf({ a: other, b: changed(lines, what), c: other }, "x")
+        assert.deepStrictEqual([after.dbis[0], after.dbis[2]], [before.dbis[0], before.dbis[2]])
+        const old = before.dbis[1]!.entries
+        const now = after.dbis[1]!.entries
+        const same = common(old, now)
+        // The entry's own boundary may come or go: then the member after it is touched, too.
+        assert.isAtMost(old.length - same, what[0] === "add" || what[0] === "change" ? 1 : 2)
+        assert.isAtMost(now.length - same, what[0] === "delete" || what[0] === "change" ? 1 : 2)
+        assert.isAtLeast(Math.max(old.length, now.length) - same, 1)
+      }),
+    { arbitrary: { runs: 25 } }
+  )
 
-  it.live.prop("equal entries give equal members on every instance", [content], ([entries]) =>
-    Effect.gen(function*() {
-      const lines = linesOf(entries)
-      const here = yield* membersOf({ a: lines, b: lines.slice(3) }, "x")
-      const there = yield* membersOf({ a: lines, aa: [["k", 1, "v"]], b: lines.slice(3) }, "another", databaseOptions({ name: "other", paddingBlock: true }))
-      assert.deepStrictEqual([there.dbis[0], there.dbis[2]], [here.dbis[0], here.dbis[1]])
-      assert.notStrictEqual(there.snapshotHead, here.snapshotHead)
-    }), { arbitrary: { runs: 10 } })
+  it.live.prop(
+    "equal entries give equal members on every instance",
+    [content],
+    ([entries]) =>
+      Effect.gen(function* () {
+        const lines = linesOf(entries)
+        const here = yield* membersOf({ a: lines, b: lines.slice(3) }, "x")
+        const there = yield* membersOf(
+          { a: lines, aa: [["k", 1, "v"]], b: lines.slice(3) },
+          "another",
+          databaseOptions({ name: "other", paddingBlock: true })
+        )
+        assert.deepStrictEqual([there.dbis[0], there.dbis[2]], [here.dbis[0], here.dbis[1]])
+        assert.notStrictEqual(there.snapshotHead, here.snapshotHead)
+      }),
+    { arbitrary: { runs: 10 } }
+  )
 
   it.live("small entries and DBIs without any", () =>
-    Effect.gen(function*() {
-      const lines = Array.from({ length: 40_000 }, (_, i): Line => [`key-${String(i).padStart(6, "0")}`, 7, `value ${i}`.padEnd(60)])
+    Effect.gen(function* () {
+      const lines = Array.from({ length: 40_000 }, (_, i): Line => [
+        `key-${String(i).padStart(6, "0")}`,
+        7,
+        `value ${i}`.padEnd(60)
+      ])
       const { dbis } = yield* membersOf({ a: [], b: lines, c: [["k", 1, null]] }, "x")
-      assert.deepStrictEqual(dbis.map(({ head }) => DbiName.display(DbiName.fromText(head.slice(-1)))), ["a", "b", "c"])
+      assert.deepStrictEqual(
+        dbis.map(({ head }) => DbiName.display(DbiName.fromText(head.slice(-1)))),
+        ["a", "b", "c"]
+      )
       assert.deepStrictEqual([dbis[0]!.entries.length, dbis[2]!.entries.length], [0, 1])
       // 3.5 MB: some seven members on average; for these keys it is always the same number.
       assert.isAtLeast(dbis[1]!.entries.length, 2)
       assert.isAtMost(dbis[1]!.entries.length, 16)
-    }))
+    })
+  )
 })

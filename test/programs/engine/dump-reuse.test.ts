@@ -14,9 +14,9 @@ const lines = (value: string): ReadonlyArray<Line> =>
 
 const request = { format: "gzip", instanceID: "a", hostname: "h", newestKnown: 0n } as const
 
-const dumpInto = Effect.fnUntraced(function*(last?: DumpResult) {
+const dumpInto = Effect.fnUntraced(function* (last?: DumpResult) {
   const { open, read } = yield* Spool
-  const result = yield* (yield* Database).dump({ ...request, place: yield* open, ...last !== undefined && { last } })
+  const result = yield* (yield* Database).dump({ ...request, place: yield* open, ...(last !== undefined && { last }) })
   return { result, object: Buffer.concat(yield* Stream.runCollect(read(result.spooled))) }
 })
 
@@ -26,7 +26,7 @@ const content = (object: Buffer) => zlib.gunzipSync(object).subarray(60)
 describe("Dump, with the last one at hand", () => {
   it.live("compresses what has changed, and takes the rest from there, DBI heads in between or not", () => {
     const { application, layer } = LmdbMemory.makeMemoryEnvironment()
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       yield* application.write(putRaw(rawDbis({ a: lines("x"), b: [["k", 1, "v"]], c: lines("y"), empty: [] })))
       const first = yield* dumpInto()
       assert.strictEqual(first.result.reusedSize, 0)
@@ -47,7 +47,7 @@ describe("Dump, with the last one at hand", () => {
 
   it.live("compresses again what is not as it was in the spool", () => {
     const { application, layer } = LmdbMemory.makeMemoryEnvironment()
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       yield* application.write(putRaw(rawDbis({ a: lines("x") })))
       const first = yield* dumpInto()
       const { memory } = first.result.spooled
@@ -61,14 +61,16 @@ describe("Dump, with the last one at hand", () => {
 
   it.live("writes what has changed behind the rest, until too much of the place is what nobody reads any more", () => {
     const { application, layer } = LmdbMemory.makeMemoryEnvironment()
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       yield* application.write(putRaw(rawDbis({ a: lines("x") })))
       let last = yield* dumpInto()
       const { size } = last.result.spooled
       let [revisions, places] = [0, 1]
       for (let round = 2; round < 20; round++) {
         // Another key each time, so that other members change.
-        yield* application.write(putRaw(rawDbis({ a: [[`key-${String(round * 10).padStart(4, "0")}`, round, "changed"]] })))
+        yield* application.write(
+          putRaw(rawDbis({ a: [[`key-${String(round * 10).padStart(4, "0")}`, round, "changed"]] }))
+        )
         const wasWorn = writtenBytes(last.result.spooled) > 1.25 * last.result.spooled.size
         const next = yield* dumpInto(last.result)
         assert.isAbove(next.result.reusedSize, 500_000)
@@ -87,7 +89,7 @@ describe("Dump, with the last one at hand", () => {
 
   it.live("takes nothing from another dump than the last one", () => {
     const { application, layer } = LmdbMemory.makeMemoryEnvironment()
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       yield* application.write(putRaw(rawDbis({ a: lines("x") })))
       const first = yield* dumpInto()
       yield* dumpInto()

@@ -1,4 +1,6 @@
-/** What makes the whole system converge: merging is a function of the set of snapshots, not of their order or number. */
+/**
+ * What makes the whole system converge: merging is a function of the set of snapshots, not of their order or number.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Schema } from "effect"
 import * as DbiName from "../../../src/domain/DbiName.ts"
@@ -10,11 +12,17 @@ import { databaseOptions, dump, lastId, merge, over, raw } from "./Environments.
 import { objectOf, ofDbis } from "./Snapshots.ts"
 
 const oneOf = <const L extends ReadonlyArray<string | number>>(values: L) => Arbitrary.schema(Schema.Literals(values))
-const below = (limit: number) => Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: limit - 1 })))
+const below = (limit: number) =>
+  Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: limit - 1 })))
 
 /** Few keys, times and values, so that everything ties with everything. */
 const entry: Arbitrary.Arbitrary<DecodedEntry> = Arbitrary.map(
-  Arbitrary.all([oneOf(["01", "0100", "02", "ff", "ff00"]), oneOf(["", "00", "61", "6161", "62"]), below(3), oneOf([0, 0, 1, 2, 3])]),
+  Arbitrary.all([
+    oneOf(["01", "0100", "02", "ff", "ff00"]),
+    oneOf(["", "00", "61", "6161", "62"]),
+    below(3),
+    oneOf([0, 0, 1, 2, 3])
+  ]),
   ([key, value, timestamp, flags]) => ({ key, value, flags, timestampNano: BigInt(timestamp) })
 )
 
@@ -39,22 +47,32 @@ const histories = Arbitrary.all([
 ])
 
 describe("Merge", () => {
-  it.live.prop("in any order, any number of times, snapshots give the same database on every replica", [histories], ([[snapshots, orders, mergeLockMillis]]) =>
-    Effect.gen(function*() {
-      const expected = shown(snapshots.reduce(mergeSnapshot, contentOf([])))
-      const objects = snapshots.map(objectOf)
-      const again: Array<Uint8Array> = []
-      for (const [replica, order] of orders.entries()) {
-        yield* Effect.provide(Effect.gen(function*() {
-          for (const index of order) yield* merge(objects[index % objects.length]!)
-          // Whatever it missed.
-          for (let index = 0; index < objects.length; index++) yield* merge(objects[(index + replica) % objects.length]!)
-          assert.deepStrictEqual(shown(contentOf(yield* raw)), expected)
-          again.push((yield* dump()).object)
-          const id = yield* lastId
-          for (const object of [...objects, ...again]) assert.strictEqual((yield* merge(object)).entriesWritten, 0)
-          assert.strictEqual(yield* lastId, id, "nothing new is not even a transaction")
-        }), over(LmdbMemory.layerWith(), databaseOptions({ mergeLockMillis }), CompressionSync.layer), { local: true })
-      }
-    }), { arbitrary: { runs: 80 } })
+  it.live.prop(
+    "in any order, any number of times, snapshots give the same database on every replica",
+    [histories],
+    ([[snapshots, orders, mergeLockMillis]]) =>
+      Effect.gen(function* () {
+        const expected = shown(snapshots.reduce(mergeSnapshot, contentOf([])))
+        const objects = snapshots.map(objectOf)
+        const again: Array<Uint8Array> = []
+        for (const [replica, order] of orders.entries()) {
+          yield* Effect.provide(
+            Effect.gen(function* () {
+              for (const index of order) yield* merge(objects[index % objects.length]!)
+              // Whatever it missed.
+              for (let index = 0; index < objects.length; index++)
+                yield* merge(objects[(index + replica) % objects.length]!)
+              assert.deepStrictEqual(shown(contentOf(yield* raw)), expected)
+              again.push((yield* dump()).object)
+              const id = yield* lastId
+              for (const object of [...objects, ...again]) assert.strictEqual((yield* merge(object)).entriesWritten, 0)
+              assert.strictEqual(yield* lastId, id, "nothing new is not even a transaction")
+            }),
+            over(LmdbMemory.layerWith(), databaseOptions({ mergeLockMillis }), CompressionSync.layer),
+            { local: true }
+          )
+        }
+      }),
+    { arbitrary: { runs: 80 } }
+  )
 })

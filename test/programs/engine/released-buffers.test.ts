@@ -14,7 +14,10 @@ interface Seen {
   readonly length: number
 }
 
-/** Gzip, and its buffers: those that members to compress or to decompress were in, and the compressed and decompressed members that it gave. */
+/**
+ * Gzip, and its buffers: those that members to compress or to decompress were in, and the compressed and decompressed
+ * members that it gave.
+ */
 const watched = () => {
   const read: Array<Seen> = []
   const encoded: Array<Seen> = []
@@ -28,7 +31,8 @@ const watched = () => {
         Effect.sync(() => {
           encoded.push({ bytes: member, length: member.length })
           pieces.forEach((bytes) => compressed.push({ bytes, length: bytes.length }))
-        })),
+        })
+      ),
     members: {
       ...members!,
       decompress: (member) =>
@@ -36,14 +40,23 @@ const watched = () => {
           Effect.sync(() => {
             read.push({ bytes: member, length: member.length })
             contents.push({ bytes, length: bytes.length })
-          }))
+          })
+        )
     }
   }
-  return { compressed, contents, encoded, read, layer: Layer.succeed(Compression, { gzip: codec, zstd: codec, digest, digestNow }) }
+  return {
+    compressed,
+    contents,
+    encoded,
+    read,
+    layer: Layer.succeed(Compression, { gzip: codec, zstd: codec, digest, digestNow })
+  }
 }
 
 /** 1.3 MB, which gzip makes about 0.9 of. */
-const hardlyCompressible = Array.from({ length: 200_000 }, (_, i) => (Math.imul(i + 1, 2_654_435_761) >>> 0).toString(36)).join("")
+const hardlyCompressible = Array.from({ length: 200_000 }, (_, i) =>
+  (Math.imul(i + 1, 2_654_435_761) >>> 0).toString(36)
+).join("")
 
 const isLarge = ({ length }: Seen) => length > Buffer.poolSize
 const large = (seen: ReadonlyArray<Seen>) => seen.filter(isLarge)
@@ -51,7 +64,7 @@ const stillThere = (seen: ReadonlyArray<Seen>) => large(seen).filter(({ bytes })
 
 describe("Buffers", () => {
   it.live("of compressed members are released when they were written, of decompressed ones when they were merged", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const lines = many(20_000, 20, 60)
       const { compressed, contents, layer } = watched()
       const run = <A, E>(use: Effect.Effect<A, E, Layer.Success<ReturnType<typeof over>>>) =>
@@ -63,10 +76,11 @@ describe("Buffers", () => {
       assert.strictEqual(result.entriesWritten, 60_000)
       assert.isAbove(large(contents).length, 2)
       assert.strictEqual(stillThere(contents), 0)
-    }))
+    })
+  )
 
   it.live("that had to grow for a large member are released, and the others used again", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { encoded, layer } = watched()
       const huge = ["huge", 20, "v".repeat(3 * 2 ** 20)] as const
       yield* Effect.provide(
@@ -78,15 +92,19 @@ describe("Buffers", () => {
       assert.strictEqual(grown.length, 1)
       assert.strictEqual(stillThere(grown), 0)
       assert.isAbove(stillThere(encoded), 0)
-    }))
+    })
+  )
 
   it.live("that had to be made for a large compressed member are released, and the others used again", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { layer, read } = watched()
       const huge = ["huge", 20, hardlyCompressible] as const
       yield* Effect.provide(
-        Effect.gen(function*() {
-          const { object } = yield* Effect.andThen(write(putRaw(rawDbis({ a: [huge], b: many(60_000, 20, 60) }))), dump())
+        Effect.gen(function* () {
+          const { object } = yield* Effect.andThen(
+            write(putRaw(rawDbis({ a: [huge], b: many(60_000, 20, 60) }))),
+            dump()
+          )
           yield* Effect.provide(merge(object), over(LmdbMemory.layerWith(), databaseOptions(), layer), { local: true })
         }),
         over(LmdbMemory.layerWith(), databaseOptions(), layer),
@@ -97,7 +115,8 @@ describe("Buffers", () => {
       assert.strictEqual(stillThere(made), 0)
       const others = read.filter((seen) => !made.includes(seen))
       assert.isBelow(new Set(others.map(({ bytes }) => bytes.buffer)).size, others.length)
-    }))
+    })
+  )
 
   it("that may be a part of Node's pool stay", () => {
     const [one, other] = [Buffer.from("one"), Buffer.from("other")]

@@ -1,6 +1,7 @@
 /**
- * Instances in shadow mode that exchange snapshots, in any interleaving of writes, deletions, merges, dumps, restarts, and DBIs that are dropped and made
- * anew: after every step each is what the model says, and in the end all are the same.
+ * Instances in shadow mode that exchange snapshots, in any interleaving of writes, deletions, merges, dumps, restarts,
+ * and DBIs that are dropped and made anew: after every step each is what the model says, and in the end all are the
+ * same.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Exit, Layer, Schema, Scope } from "effect"
@@ -12,12 +13,37 @@ import * as CompressionSync from "../../layers/CompressionSync.ts"
 import { shown } from "../LastWriteWins.ts"
 import { ShadowModel, type Versions } from "../ShadowModel.ts"
 import { dump, merge, over } from "./Environments.ts"
-import { bytes, drop, DUPSORT, main, pairKey, put, remove, removePair, shadowContent, shadowOptions } from "./ShadowEnvironments.ts"
+import {
+  bytes,
+  drop,
+  DUPSORT,
+  main,
+  pairKey,
+  put,
+  remove,
+  removePair,
+  shadowContent,
+  shadowOptions
+} from "./ShadowEnvironments.ts"
 
 const oneOf = <const L extends ReadonlyArray<string | number>>(values: L) => Arbitrary.schema(Schema.Literals(values))
 
 const step = Arbitrary.all({
-  do: oneOf(["write", "write", "write", "delete", "delete", "dump", "dump", "merge", "merge", "merge", "restart", "restart", "drop"]),
+  do: oneOf([
+    "write",
+    "write",
+    "write",
+    "delete",
+    "delete",
+    "dump",
+    "dump",
+    "merge",
+    "merge",
+    "merge",
+    "restart",
+    "restart",
+    "drop"
+  ]),
   who: oneOf([0, 1, 2]),
   other: oneOf([0, 1, 2]),
   key: oneOf(["k", "l"]),
@@ -39,7 +65,8 @@ type Plant = (lmdb: Layer.Layer<Lmdb, LmdbError>) => Layer.Layer<Lmdb, LmdbError
 class Differs extends Error {}
 
 const assertSame = (actual: unknown, expected: unknown): void => {
-  if (JSON.stringify(actual) !== JSON.stringify(expected)) throw new Differs(`${JSON.stringify(actual)} instead of ${JSON.stringify(expected)}`)
+  if (JSON.stringify(actual) !== JSON.stringify(expected))
+    throw new Differs(`${JSON.stringify(actual)} instead of ${JSON.stringify(expected)}`)
 }
 
 const dbi = "d"
@@ -47,7 +74,7 @@ const shownVersions = (versions: Versions) => shown(new Map([[DbiName.fromText(d
 const hex = (text: string) => bytes(text).toString("hex")
 
 /** One instance, its application, and its model. */
-const makeReplica = Effect.fnUntraced(function*({ flags }: History, plant: Plant) {
+const makeReplica = Effect.fnUntraced(function* ({ flags }: History, plant: Plant) {
   const { application, layer } = LmdbMemory.makeMemoryEnvironment()
   const model = new ShadowModel()
   const database = over(plant(layer), shadowOptions({ dupsortHack: true }), CompressionSync.layer)
@@ -55,14 +82,18 @@ const makeReplica = Effect.fnUntraced(function*({ flags }: History, plant: Plant
   let process = yield* Scope.make()
   let context = yield* Layer.buildWithScope(Layer.fresh(database), process)
   yield* Effect.addFinalizer((exit) => Effect.suspend(() => Scope.close(process, exit)))
-  const running = <A, E>(effect: Effect.Effect<A, E, Layer.Success<typeof database>>) => Effect.suspend(() => Effect.provideContext(effect, context))
+  const running = <A, E>(effect: Effect.Effect<A, E, Layer.Success<typeof database>>) =>
+    Effect.suspend(() => Effect.provideContext(effect, context))
 
   /** In the order of the shadow, keys without their values: the same for both kinds of DBIs. */
   const expectedMain = () =>
-    model.main && Array.from(model.main).sort(([a], [b]) => (a < b ? -1 : 1)).map(([id, value]) => {
-      const key = Buffer.from(id, "hex").toString("latin1")
-      return `${flags === 0 ? key : key.slice(0, 1)}=${Buffer.from(value, "hex").toString("latin1")}`
-    })
+    model.main &&
+    Array.from(model.main)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([id, value]) => {
+        const key = Buffer.from(id, "hex").toString("latin1")
+        return `${flags === 0 ? key : key.slice(0, 1)}=${Buffer.from(value, "hex").toString("latin1")}`
+      })
 
   return {
     model,
@@ -85,16 +116,21 @@ const makeReplica = Effect.fnUntraced(function*({ flags }: History, plant: Plant
       model.main = undefined
       return application.write(drop(dbi))
     }),
-    restart: Effect.gen(function*() {
+    restart: Effect.gen(function* () {
       yield* Scope.close(process, Exit.void)
       process = yield* Scope.make()
       context = yield* Layer.buildWithScope(Layer.fresh(database), process)
       model.start()
     }),
-    check: running(Effect.gen(function*() {
-      assertSame(yield* main(dbi), expectedMain())
-      assertSame(shownVersions((yield* shadowContent).get(DbiName.fromText(dbi)) ?? new Map()), shownVersions(model.shadow))
-    })),
+    check: running(
+      Effect.gen(function* () {
+        assertSame(yield* main(dbi), expectedMain())
+        assertSame(
+          shownVersions((yield* shadowContent).get(DbiName.fromText(dbi)) ?? new Map()),
+          shownVersions(model.shadow)
+        )
+      })
+    ),
     live: running(main(dbi))
   }
 })
@@ -111,17 +147,20 @@ const start = 1_000
 let clock = start
 
 /** Fails with what differs. */
-const run = Effect.fnUntraced(function*(history: History, plant: Plant = (lmdb) => lmdb) {
+const run = Effect.fnUntraced(function* (history: History, plant: Plant = (lmdb) => lmdb) {
   clock = start
-  const replicas = yield* Effect.replicateEffect(Effect.suspend(() => makeReplica(history, plant)), 3)
+  const replicas = yield* Effect.replicateEffect(
+    Effect.suspend(() => makeReplica(history, plant)),
+    3
+  )
   const sent: Array<Sent | undefined> = [undefined, undefined, undefined]
   const nanos = () => BigInt(clock) * 1_000_000n
 
-  const send = Effect.fnUntraced(function*({ model, running }: Replica, who: number) {
+  const send = Effect.fnUntraced(function* ({ model, running }: Replica, who: number) {
     const { object } = yield* running(dump())
     sent[who] = { object, versions: model.dump(nanos()) }
   })
-  const receive = Effect.fnUntraced(function*({ model, running }: Replica, other: number) {
+  const receive = Effect.fnUntraced(function* ({ model, running }: Replica, other: number) {
     const snapshot = sent[other]
     if (snapshot === undefined) return
     yield* running(merge(snapshot.object))
@@ -147,42 +186,68 @@ const run = Effect.fnUntraced(function*(history: History, plant: Plant = (lmdb) 
   yield* TestClock.setTime(clock)
   for (let round = 0; round < 2; round++) {
     for (const [who, replica] of replicas.entries()) yield* send(replica, who)
-    for (const [who, replica] of replicas.entries()) for (const other of [who, (who + 1) % 3, (who + 2) % 3]) yield* receive(replica, other)
+    for (const [who, replica] of replicas.entries())
+      for (const other of [who, (who + 1) % 3, (who + 2) % 3]) yield* receive(replica, other)
   }
   for (const replica of replicas) {
     yield* replica.check
     // A DBI that all have dropped is nobody's news.
-    if (replica.model.main !== undefined) assertSame(shownVersions(replica.model.shadow), shownVersions(replicas[0]!.model.shadow))
+    if (replica.model.main !== undefined)
+      assertSame(shownVersions(replica.model.shadow), shownVersions(replicas[0]!.model.shadow))
     assertSame(yield* replica.live, yield* replicas[0]!.live)
   }
 }, Effect.scoped)
 
 const check = (plant: Plant, runs: number) =>
-  Arbitrary.checkEffect(histories, (history) => run(history, plant).pipe(
-    Effect.as(true),
-    Effect.catchDefect((defect) => defect instanceof Differs ? Effect.succeed(false) : Effect.die(defect))
-  ), { seed: "shadow", runs, size: 60, maxShrinks: 0 })
+  Arbitrary.checkEffect(
+    histories,
+    (history) =>
+      run(history, plant).pipe(
+        Effect.as(true),
+        Effect.catchDefect((defect) => (defect instanceof Differs ? Effect.succeed(false) : Effect.die(defect)))
+      ),
+    { seed: "shadow", runs, size: 60, maxShrinks: 0 }
+  )
 
 /** Calls of the write transactions of our own go through `change`. */
-const planted = (change: (transaction: WriteTransaction) => Partial<WriteTransaction>): Plant => (lmdb) =>
-  Layer.effect(
-    Lmdb,
-    Effect.map(Lmdb, (inner) =>
-      Lmdb.of({
-        ...inner,
-        write: (body) =>
-          inner.write((transaction) => {
-            const { before, clear, create, dbis, drop, get, id, put, remove, removePair } = transaction
-            return body({ before, clear, create, dbis, drop, get, id, put, remove, removePair, ...change(transaction) })
-          })
-      }))
-  ).pipe(Layer.provide(lmdb))
+const planted =
+  (change: (transaction: WriteTransaction) => Partial<WriteTransaction>): Plant =>
+  (lmdb) =>
+    Layer.effect(
+      Lmdb,
+      Effect.map(Lmdb, (inner) =>
+        Lmdb.of({
+          ...inner,
+          write: (body) =>
+            inner.write((transaction) => {
+              const { before, clear, create, dbis, drop, get, id, put, remove, removePair } = transaction
+              return body({
+                before,
+                clear,
+                create,
+                dbis,
+                drop,
+                get,
+                id,
+                put,
+                remove,
+                removePair,
+                ...change(transaction)
+              })
+            })
+        })
+      )
+    ).pipe(Layer.provide(lmdb))
 
 const isMain = (name: string) => !name.startsWith("_sync")
 
 describe("Shadow mode, over arbitrary histories", () => {
-  it.effect.prop("everybody is what the model says after each step, and in the end all are the same", [histories], ([history]) =>
-    run(history), { arbitrary: { runs: 120, size: 60 } })
+  it.effect.prop(
+    "everybody is what the model says after each step, and in the end all are the same",
+    [histories],
+    ([history]) => run(history),
+    { arbitrary: { runs: 120, size: 60 } }
+  )
 
   const bugs: Readonly<Record<string, Plant>> = {
     "what is deleted by others stays in main": planted(() => ({ remove: () => false, removePair: () => false })),
@@ -202,8 +267,9 @@ describe("Shadow mode, over arbitrary histories", () => {
   }
   for (const [bug, plant] of Object.entries(bugs)) {
     it.effect(`finds the planted bug: ${bug}`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         assert.strictEqual((yield* check(plant, 200))._tag, "Falsified")
-      }))
+      })
+    )
   }
 })

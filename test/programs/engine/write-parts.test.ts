@@ -10,12 +10,16 @@ import { Lmdb } from "../../../src/services/Lmdb.ts"
 
 /** Each transaction holds the lock for so much longer than it works. */
 const withCommitsOf = (millis: number) =>
-  Layer.effect(Lmdb, Effect.map(Lmdb, (inner) =>
-    Lmdb.of({
-      ...inner,
-      write: (body) => Effect.map(inner.write(body), (written) => ({ ...written, lockHeldMillis: written.lockHeldMillis + millis }))
-    })
-  )).pipe(Layer.provide(LmdbMemory.layerWith()))
+  Layer.effect(
+    Lmdb,
+    Effect.map(Lmdb, (inner) =>
+      Lmdb.of({
+        ...inner,
+        write: (body) =>
+          Effect.map(inner.write(body), (written) => ({ ...written, lockHeldMillis: written.lockHeldMillis + millis }))
+      })
+    )
+  ).pipe(Layer.provide(LmdbMemory.layerWith()))
 
 /** Is done in its fourth part. */
 class Job implements WriteJob {
@@ -38,7 +42,7 @@ class Job implements WriteJob {
   detach(): void {}
 }
 
-const deadlinesOf = Effect.fnUntraced(function*(lockMillis: number, commitMillis: number) {
+const deadlinesOf = Effect.fnUntraced(function* (lockMillis: number, commitMillis: number) {
   const job = new Job()
   const writing = WriteParts.begin(new ChangeTracker(0n), lockMillis)
   yield* Effect.provide(WriteParts.write(writing, job, 0n, Effect.void), withCommitsOf(commitMillis))
@@ -48,16 +52,18 @@ const deadlinesOf = Effect.fnUntraced(function*(lockMillis: number, commitMillis
 
 describe("Parts of a write", () => {
   it.live("leave room for a commit like the last one", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const [first, ...later] = yield* deadlinesOf(20, 8)
       assert.isAtMost(first!, 20)
       for (const millis of later) assert.isAtMost(millis, 12)
-    }))
+    })
+  )
 
   it.live("work for half of the time, however slow the disk is", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const [, ...later] = yield* deadlinesOf(20, 100)
       for (const millis of later) assert.isAtMost(millis, 10)
       assert.isAbove(Math.max(...later), 5)
-    }))
+    })
+  )
 })
