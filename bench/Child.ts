@@ -4,7 +4,7 @@
 import { Data, Effect, Schema, Stream } from "effect"
 import { ChildProcess } from "effect/process"
 import type { ChildProcessHandle } from "effect/process/ChildProcessSpawner"
-import * as ProcessMemory from "../src/layers/ProcessMemory.ts"
+import * as ProcessMemory from "../src/layers/process/ProcessMemory.ts"
 import { rssAnon } from "./Proc.ts"
 
 export class ChildFailed extends Data.TaggedError("ChildFailed")<{

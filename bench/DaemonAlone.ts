@@ -3,7 +3,7 @@
  * for three seconds. Then the daemon merges what is in the bucket, all of it in one transaction.
  */
 import { Effect, FileSystem } from "effect"
-import * as SnapshotName from "../src/domain/SnapshotName.ts"
+import * as SnapshotName from "../src/domain/snapshot/SnapshotName.ts"
 import * as Bundle from "./Bundle.ts"
 import * as Child from "./Child.ts"
 import * as Daemon from "./Daemon.ts"

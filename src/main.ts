@@ -9,8 +9,8 @@ import { Effect, Schema } from "effect"
 import packageJson from "../package.json" with { type: "json" }
 import type { Command } from "./domain/CommandLine.ts"
 import { parse } from "./layers/CommandLine.ts"
-import { lmdbBuildCommand } from "./layers/LmdbBuildCommand.ts"
-import { giveBackFreed } from "./layers/ProcessMemory.ts"
+import { lmdbBuildCommand } from "./layers/lmdb/native/BuildCommand.ts"
+import { giveBackFreed } from "./layers/process/ProcessMemory.ts"
 
 /** A part of the command, most likely a native package, is not there or does not fit. */
 class NotInstalled extends Schema.TaggedError<NotInstalled>()("NotInstalled", { detail: Schema.String }) {
@@ -87,7 +87,7 @@ const program = Effect.andThen(Effect.yieldNow, parse(process.argv.slice(2), pac
   Effect.flatMap((command) => {
     if (command._tag === "Print" || command.global.minimumPid <= 0) return run(command)
     return Effect.flatMap(
-      load(() => import("./layers/MinimumPid.ts")),
+      load(() => import("./layers/process/MinimumPid.ts")),
       ({ atLeast }) => atLeast(command.global.minimumPid, run(command))
     )
   }),

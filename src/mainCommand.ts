@@ -5,10 +5,10 @@
 import { NodeServices } from "@effect/platform-node"
 import { Duration, Effect, Layer } from "effect"
 import { type GlobalOptions, overridesOf, type SyncOptions } from "./domain/CommandLine.ts"
-import * as Logs from "./layers/Logs.ts"
-import * as MinimumPid from "./layers/MinimumPid.ts"
-import * as Signals from "./layers/Signals.ts"
-import * as SettingsYaml from "./layers/SettingsYaml.ts"
+import * as Logs from "./layers/logs/Logs.ts"
+import * as MinimumPid from "./layers/process/MinimumPid.ts"
+import * as Signals from "./layers/process/Signals.ts"
+import * as SettingsYaml from "./layers/settings/SettingsYaml.ts"
 import { InvalidSettings } from "./services/Settings.ts"
 
 const timedOut = 75

@@ -3,20 +3,20 @@ import * as os from "node:os"
 import { NodeServices } from "@effect/platform-node"
 import { Cause, Effect, Exit, Layer } from "effect"
 import type { Command } from "./domain/CommandLine.ts"
-import { notYetSupported, withoutEffectYet } from "./domain/NotYetSupported.ts"
-import { instanceText } from "./domain/SnapshotName.ts"
-import * as DatabasesWorker from "./layers/DatabasesWorker.ts"
-import * as GarbageCollectorV8 from "./layers/GarbageCollectorV8.ts"
-import * as HealthRegistry from "./layers/HealthRegistry.ts"
-import * as LmdbNativeBuild from "./layers/LmdbNativeBuild.ts"
-import * as MemoryBudgetPermits from "./layers/MemoryBudgetPermits.ts"
-import * as Signals from "./layers/Signals.ts"
-import * as SpoolDirectory from "./layers/SpoolDirectory.ts"
-import * as SpoolFile from "./layers/SpoolFile.ts"
-import * as StorageConfigured from "./layers/StorageConfigured.ts"
-import type { Loaded } from "./layers/SettingsYaml.ts"
-import type { WorkerData } from "./layers/WorkerData.ts"
-import * as WorkerPool from "./layers/WorkerPool.ts"
+import { notYetSupported, withoutEffectYet } from "./domain/settings/UnsupportedSettings.ts"
+import { instanceText } from "./domain/snapshot/SnapshotName.ts"
+import * as DatabasesWorker from "./layers/database/DatabasesWorker.ts"
+import * as GarbageCollectorV8 from "./layers/memory/GarbageCollectorV8.ts"
+import * as HealthRegistry from "./layers/health/HealthRegistry.ts"
+import * as BuildCheck from "./layers/lmdb/native/BuildCheck.ts"
+import * as MemoryBudgetPermits from "./layers/memory/MemoryBudgetPermits.ts"
+import * as Signals from "./layers/process/Signals.ts"
+import * as SpoolDirectory from "./layers/spool/SpoolDirectory.ts"
+import * as SpoolFile from "./layers/spool/SpoolFile.ts"
+import * as StorageConfigured from "./layers/storage/StorageConfigured.ts"
+import type { Loaded } from "./layers/settings/SettingsYaml.ts"
+import type { WorkerData } from "./layers/database/WorkerData.ts"
+import * as WorkerPool from "./layers/database/WorkerPool.ts"
 import { withSettings } from "./mainCommand.ts"
 import { type DaemonOptions, run } from "./programs/Daemon.ts"
 import { DatabaseError } from "./services/Database.ts"
@@ -59,7 +59,7 @@ const check = Effect.fnUntraced(function* (loaded: Loaded, file: string, onlyDb:
   ]
   if (problems.length > 0) return yield* new InvalidSettings({ file, problems })
   for (const warning of [...loaded.warnings, ...withoutEffectYet(loaded.explicit)]) yield* Effect.logWarning(warning)
-  yield* LmdbNativeBuild.check
+  yield* BuildCheck.check
 })
 
 const isWorkerLost = (exit: Exit.Exit<unknown, unknown>) =>

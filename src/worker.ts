@@ -2,14 +2,14 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer, Schema } from "effect"
 import { workerData } from "node:worker_threads"
-import * as Compressions from "./layers/Compressions.ts"
-import * as DatabaseInline from "./layers/DatabaseInline.ts"
-import * as DatabaseWorkerServer from "./layers/DatabaseWorkerServer.ts"
-import * as GarbageCollectorV8 from "./layers/GarbageCollectorV8.ts"
-import * as LmdbNative from "./layers/LmdbNative.ts"
-import * as Logs from "./layers/Logs.ts"
-import * as SpoolFile from "./layers/SpoolFile.ts"
-import { WorkerData } from "./layers/WorkerData.ts"
+import * as Compressions from "./layers/compression/Compressions.ts"
+import * as DatabaseInline from "./layers/database/DatabaseInline.ts"
+import * as DatabaseWorkerServer from "./layers/database/DatabaseWorkerServer.ts"
+import * as GarbageCollectorV8 from "./layers/memory/GarbageCollectorV8.ts"
+import * as LmdbNative from "./layers/lmdb/native/LmdbNative.ts"
+import * as Logs from "./layers/logs/Logs.ts"
+import * as SpoolFile from "./layers/spool/SpoolFile.ts"
+import { WorkerData } from "./layers/database/WorkerData.ts"
 
 const { instance, log } = Schema.decodeUnknownSync(WorkerData)(workerData)
 

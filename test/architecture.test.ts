@@ -18,7 +18,7 @@ const allowed: Readonly<Record<Part, ReadonlyArray<Part>>> = {
 }
 
 /** The engine runs inside a layer: this one alone joins layer and program. */
-const exceptions: ReadonlySet<string> = new Set(["layers/DatabaseInline.ts"])
+const exceptions: ReadonlySet<string> = new Set(["layers/database/DatabaseInline.ts"])
 
 /** Packages that the domain may use besides itself: data types only. */
 const domainPackages = /^effect(\/(Brand|Schema|Data|Duration|Effect|Redacted|Schema\w+))?$/
@@ -112,12 +112,12 @@ describe("architecture", () => {
             if (target !== undefined && !typeOnly) reach(target)
         }
         reach("mainSync.ts")
-        assert.isTrue(reached.has("layers/DatabasesWorker.ts"))
+        assert.isTrue(reached.has("layers/database/DatabasesWorker.ts"))
         const callers = [...reached].filter((file) =>
           /(?:from|import|resolve|require)\W*"lmdb"/.test(all.get(file)!.source)
         )
-        assert.deepStrictEqual(callers, ["layers/LmdbNativeAddon.ts"])
-        const source = all.get("layers/LmdbNativeAddon.ts")!.source
+        assert.deepStrictEqual(callers, ["layers/lmdb/native/NativeAddon.ts"])
+        const source = all.get("layers/lmdb/native/NativeAddon.ts")!.source
         assert.deepStrictEqual(
           Array.from(source.matchAll(/^export .*$/gm), ([line]) => line),
           ['export const { version } = load(path.dirname(entry).replace(/dist$/, ""))']

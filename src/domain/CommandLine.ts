@@ -1,6 +1,6 @@
 /** What the command line asks for, decoded. Source: docs/cli.md. */
 import type { Duration } from "effect"
-import type { logFormats, logLevels, logTimestamps } from "./LogWords.ts"
+import type { logFormats, logLevels, logTimestamps } from "./settings/values/LogOptions.ts"
 
 export interface GlobalOptions {
   readonly config: string

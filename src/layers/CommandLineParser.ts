@@ -13,8 +13,14 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type { Command, GlobalOptions } from "../domain/CommandLine.ts"
 import { canonical, commands, type Spelled } from "../domain/CommandLineSpelling.ts"
-import * as GoDuration from "../domain/GoDuration.ts"
-import { logFormats, logLevels, logTimestamps, readLogLevel, readLogTimestamp } from "../domain/LogWords.ts"
+import * as GoDuration from "../domain/settings/values/GoDuration.ts"
+import {
+  logFormats,
+  logLevels,
+  logTimestamps,
+  readLogLevel,
+  readLogTimestamp
+} from "../domain/settings/values/LogOptions.ts"
 import { commandName, UsageError } from "./CommandLine.ts"
 
 const about = Flag.withDescription

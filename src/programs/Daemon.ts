@@ -4,14 +4,14 @@
  * sent.
  */
 import { Duration, Effect, Exit, Stream } from "effect"
-import { instanceText } from "../domain/SnapshotName.ts"
+import { instanceText } from "../domain/snapshot/SnapshotName.ts"
 import type { DatabaseOptions } from "../services/Database.ts"
 import { Settings, type SettingsValues } from "../services/Settings.ts"
 import { Storage } from "../services/Storage.ts"
-import * as DatabaseSync from "./DatabaseSync.ts"
-import * as Outage from "./Outage.ts"
-import * as Send from "./Send.ts"
-import type { SyncState } from "./SyncState.ts"
+import * as DatabaseSync from "./sync/DatabaseSync.ts"
+import * as Outage from "./sync/Outage.ts"
+import * as Sender from "./sync/Sender.ts"
+import type { SyncState } from "./sync/SyncState.ts"
 
 export interface DaemonOptions {
   readonly receiveOnly: boolean
@@ -83,7 +83,7 @@ const unsent = ({ stale }: SyncState) =>
 
 /** False when something was left unsent. */
 const sendUnsent = (state: SyncState) =>
-  Send.finish(state).pipe(
+  Sender.finish(state).pipe(
     Effect.timeoutOrElse({ duration: lastSend, orElse: () => Effect.succeed(false) }),
     Effect.catchCause((cause) => Effect.as(Effect.logError("The last send failed", cause), false)),
     Effect.tap((sent) => (sent ? Effect.void : Effect.logError(unsent(state)))),

@@ -3,7 +3,7 @@
  * with one is reported, and the next one follows. Nothing is ever made: neither a file nor a DBI. Source: docs/cli.md.
  */
 import { Effect, type Layer } from "effect"
-import * as DbiName from "../domain/DbiName.ts"
+import * as DbiName from "../domain/lmdb/DbiName.ts"
 import { Lmdb, type LmdbError, type LmdbOptions } from "../services/Lmdb.ts"
 import { Settings } from "../services/Settings.ts"
 import { databaseOptions } from "./Daemon.ts"

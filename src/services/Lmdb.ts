@@ -11,7 +11,7 @@
  * `put`. Methods of transactions and cursors are plain functions that throw LmdbError: they are called once per entry.
  */
 import { Context, type Effect, Schema, type Scope } from "effect"
-import type { DbiName } from "../domain/DbiName.ts"
+import type { DbiName } from "../domain/lmdb/DbiName.ts"
 
 export class Missing extends Schema.TaggedError<Missing>()("Missing", {}) {
   override get message(): string {

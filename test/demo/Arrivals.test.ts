@@ -21,7 +21,12 @@ const withSides = <A, E>(use: (a: Side, b: Side) => Effect.Effect<A, E, NodeServ
 
 /** An entry of that time, by another process. */
 const put = (side: Side, timestampNano: bigint) =>
-  Child.runOnly(new URL("./putAt.ts", import.meta.url), [side.path, "fruit", "apple", String(timestampNano)])
+  Child.runOnly(new URL("../support/processes/putAt.process.ts", import.meta.url), [
+    side.path,
+    "fruit",
+    "apple",
+    String(timestampNano)
+  ])
 
 describe("Arrivals", () => {
   for (const [from, to] of [

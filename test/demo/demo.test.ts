@@ -3,8 +3,8 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, FileSystem, Stream } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
-import { eventually } from "../servers/Eventually.ts"
-import { pathOf } from "../servers/RealServers.ts"
+import { eventually } from "../support/Eventually.ts"
+import { pathOf } from "../support/servers/RealServers.ts"
 
 const script = pathOf("../../../demo/demo.ts")
 

@@ -5,9 +5,9 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem, Path } from "effect"
-import { notYetSupported, withoutEffectYet } from "../../src/domain/NotYetSupported.ts"
-import { paths, type Tree } from "../../src/domain/SettingsTree.ts"
-import * as SettingsYaml from "../../src/layers/SettingsYaml.ts"
+import { notYetSupported, withoutEffectYet } from "../../src/domain/settings/UnsupportedSettings.ts"
+import { paths, type Tree } from "../../src/domain/settings/SettingsTree.ts"
+import * as SettingsYaml from "../../src/layers/settings/SettingsYaml.ts"
 import { blocksOf, documentNames, headingsOf, linksOf, readText, rowsOf, sources } from "./Documents.ts"
 
 const environment = { NODE_NAME: "ns1", S3_ACCESS_KEY: "access", S3_SECRET_KEY: "sec$ret" }

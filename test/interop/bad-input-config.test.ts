@@ -2,8 +2,8 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
-import * as Application from "../servers/Application.ts"
-import { folderBucket, nativeFile, quick, run } from "../servers/Daemon.ts"
+import * as Application from "../support/Application.ts"
+import { folderBucket, nativeFile, quick, run } from "../support/Daemon.ts"
 
 const temporaryFolder = Effect.flatMap(FileSystem.FileSystem, (fs) =>
   fs.makeTempDirectoryScoped({ prefix: "bad-config-" })

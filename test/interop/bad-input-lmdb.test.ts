@@ -6,12 +6,12 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import { gunzipSync } from "node:zlib"
-import { read } from "../domain/Golden.ts"
-import * as Application from "../servers/Application.ts"
-import { folderBucket, nativeFile, quick, run, start } from "../servers/Daemon.ts"
-import { eventually } from "../servers/Eventually.ts"
-import { describeWith, pathOf } from "../servers/RealServers.ts"
-import { asOrdinaryUser, ordinaryUser, takeAway } from "./Confinement.ts"
+import { read } from "../support/fixtures/Golden.ts"
+import * as Application from "../support/Application.ts"
+import { folderBucket, nativeFile, quick, run, start } from "../support/Daemon.ts"
+import { eventually } from "../support/Eventually.ts"
+import { describeWith, pathOf } from "../support/servers/RealServers.ts"
+import { asOrdinaryUser, ordinaryUser, takeAway } from "../support/Confinement.ts"
 
 const temporaryFolder = Effect.flatMap(FileSystem.FileSystem, (fs) =>
   fs.makeTempDirectoryScoped({ prefix: "bad-lmdb-" })

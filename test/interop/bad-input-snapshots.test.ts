@@ -2,10 +2,10 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
-import { read } from "../domain/Golden.ts"
-import * as Application from "../servers/Application.ts"
-import { type Daemon, folderBucket, nativeFile, quick, start } from "../servers/Daemon.ts"
-import { eventually } from "../servers/Eventually.ts"
+import { read } from "../support/fixtures/Golden.ts"
+import * as Application from "../support/Application.ts"
+import { type Daemon, folderBucket, nativeFile, quick, start } from "../support/Daemon.ts"
+import { eventually } from "../support/Eventually.ts"
 
 const temporaryFolder = Effect.flatMap(FileSystem.FileSystem, (fs) =>
   fs.makeTempDirectoryScoped({ prefix: "bad-snapshots-" })

@@ -5,9 +5,9 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
-import { read } from "../domain/Golden.ts"
-import * as Application from "../servers/Application.ts"
-import * as Daemon from "../servers/Daemon.ts"
+import { read } from "../support/fixtures/Golden.ts"
+import * as Application from "../support/Application.ts"
+import * as Daemon from "../support/Daemon.ts"
 
 const snapshot = "main__other__20250101-000000-000000000__GX.pb.gz"
 

@@ -7,11 +7,11 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- a digest that is fed piece by piece
 import { createHash } from "node:crypto"
-import { type GoldenSnapshot, read, readJson, snapshots } from "../domain/Golden.ts"
-import { contentOf, type NativeEntry } from "../servers/Application.ts"
-import { folderBucket, nativeFile, quick, run } from "../servers/Daemon.ts"
-import * as Pdns from "../servers/Pdns.ts"
-import { describeWith } from "../servers/RealServers.ts"
+import { type GoldenSnapshot, read, readJson, snapshots } from "../support/fixtures/Golden.ts"
+import { contentOf, type NativeEntry } from "../support/Application.ts"
+import { folderBucket, nativeFile, quick, run } from "../support/Daemon.ts"
+import * as Pdns from "../support/servers/Pdns.ts"
+import { describeWith } from "../support/servers/RealServers.ts"
 
 interface GoldenDbis extends ReadonlyArray<{
   readonly name: string

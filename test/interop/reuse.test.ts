@@ -2,8 +2,8 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
-import * as Application from "../servers/Application.ts"
-import * as Daemon from "../servers/Daemon.ts"
+import * as Application from "../support/Application.ts"
+import * as Daemon from "../support/Daemon.ts"
 
 const value = Application.native("v".repeat(3_000), 1n)
 

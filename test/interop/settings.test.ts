@@ -5,13 +5,13 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
-import { readMeta } from "../../src/layers/LmdbNativeFile.ts"
-import { read } from "../domain/Golden.ts"
-import { listing, serve } from "../layers/HandMadeServer.ts"
-import * as LmdbApplication from "../layers/LmdbApplication.ts"
-import { hex, megabyte, native } from "../servers/Application.ts"
-import { folderBucket, nativeFile, quick, run, start } from "../servers/Daemon.ts"
-import { eventually } from "../servers/Eventually.ts"
+import { readMeta } from "../../src/layers/lmdb/native/DataFile.ts"
+import { read } from "../support/fixtures/Golden.ts"
+import { listing, serve } from "../support/servers/HandMadeServer.ts"
+import * as LmdbApplication from "../support/fakes/LmdbApplication.ts"
+import { hex, megabyte, native } from "../support/Application.ts"
+import { folderBucket, nativeFile, quick, run, start } from "../support/Daemon.ts"
+import { eventually } from "../support/Eventually.ts"
 
 /** A folder with a bucket that holds a snapshot of another instance. */
 const withSnapshot = Effect.fnUntraced(function* (golden: string) {

@@ -5,10 +5,10 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
-import * as LmdbApplication from "../layers/LmdbApplication.ts"
-import { hex, megabyte } from "../servers/Application.ts"
-import * as Daemon from "../servers/Daemon.ts"
-import { eventually } from "../servers/Eventually.ts"
+import * as LmdbApplication from "../support/fakes/LmdbApplication.ts"
+import { hex, megabyte } from "../support/Application.ts"
+import * as Daemon from "../support/Daemon.ts"
+import { eventually } from "../support/Eventually.ts"
 
 const DUPSORT = 4
 

@@ -5,8 +5,8 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
-import { folderBucket, nativeFile } from "../servers/Daemon.ts"
-import { run, workspace } from "./Command.ts"
+import { folderBucket, nativeFile } from "../support/Daemon.ts"
+import { run, workspace } from "../support/Command.ts"
 
 /** A minimal file with an empty bucket. */
 const usual = (extra: object = {}) =>

@@ -2,14 +2,14 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
-import * as DbiName from "../../src/domain/DbiName.ts"
-import * as LmdbMemory from "../../src/layers/LmdbMemory.ts"
-import * as LmdbNative from "../../src/layers/LmdbNative.ts"
-import * as LmdbApplication from "../layers/LmdbApplication.ts"
-import { nativeOptions, raw } from "../programs/engine/Environments.ts"
+import * as DbiName from "../../src/domain/lmdb/DbiName.ts"
+import * as LmdbMemory from "../../src/layers/lmdb/memory/LmdbMemory.ts"
+import * as LmdbNative from "../../src/layers/lmdb/native/LmdbNative.ts"
+import * as LmdbApplication from "../support/fakes/LmdbApplication.ts"
+import { nativeOptions, raw } from "../support/fixtures/Environments.ts"
 import { dropPrivate } from "../../src/programs/DropShadow.ts"
-import { hooked } from "../programs/engine/HookedLmdb.ts"
-import * as Command from "./Command.ts"
+import { hooked } from "../support/fakes/HookedLmdb.ts"
+import * as Command from "../support/Command.ts"
 
 const native = (path: string, options: object = {}) => ({
   path,

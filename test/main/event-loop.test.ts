@@ -7,19 +7,19 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem, Schema } from "effect"
 import * as LoopMeter from "../../bench/LoopMeter.ts"
 import { LoopReport } from "../../bench/Results.ts"
-import { read } from "../domain/Golden.ts"
-import { listing, serveTls } from "../layers/HandMadeServer.ts"
-import * as LmdbApplication from "../layers/LmdbApplication.ts"
-import { authority } from "../servers/Certificates.ts"
-import * as Daemon from "../servers/Daemon.ts"
-import { bundle, bundled, execute, nativeWorkspace, workspace } from "./Command.ts"
+import { read } from "../support/fixtures/Golden.ts"
+import { listing, serveTls } from "../support/servers/HandMadeServer.ts"
+import * as LmdbApplication from "../support/fakes/LmdbApplication.ts"
+import { authority } from "../support/servers/Certificates.ts"
+import * as Daemon from "../support/Daemon.ts"
+import { bundle, bundled, execute, nativeWorkspace, workspace } from "../support/Command.ts"
 
 const heldMillis = 3_000
 
 const snapshot = "main__other__20250101-000000-000000000__GX.pb.gz"
 
 const loopProbe = new URL("../../bench/loop-probe.ts", import.meta.url)
-const loadedModules = new URL("./loaded-modules.ts", import.meta.url)
+const loadedModules = new URL("../support/processes/loaded-modules.process.ts", import.meta.url)
 
 const reported = <S extends Schema.Codec<unknown, unknown>>(schema: S, file: string) =>
   Effect.gen(function* () {

@@ -4,15 +4,15 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
-import * as DbiName from "../../src/domain/DbiName.ts"
-import * as LmdbNative from "../../src/layers/LmdbNative.ts"
-import { readMeta } from "../../src/layers/LmdbNativeFile.ts"
+import * as DbiName from "../../src/domain/lmdb/DbiName.ts"
+import * as LmdbNative from "../../src/layers/lmdb/native/LmdbNative.ts"
+import { readMeta } from "../../src/layers/lmdb/native/DataFile.ts"
 import { Lmdb, type LmdbError } from "../../src/services/Lmdb.ts"
-import { largeObject } from "../layers/DatabaseLayers.ts"
-import { optionsOf } from "../layers/LmdbNativeSubject.ts"
-import { object } from "../programs/engine/Snapshots.ts"
-import * as Daemon from "../servers/Daemon.ts"
-import { run, workspace } from "./Command.ts"
+import { largeObject } from "../support/fakes/DatabaseLayers.ts"
+import { optionsOf } from "../support/fakes/LmdbNativeSubject.ts"
+import { object } from "../support/fixtures/Snapshots.ts"
+import * as Daemon from "../support/Daemon.ts"
+import { run, workspace } from "../support/Command.ts"
 
 interface Content {
   readonly lastId: bigint

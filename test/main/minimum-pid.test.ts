@@ -7,12 +7,12 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem, Option, Stream } from "effect"
 import { ChildProcess } from "effect/process"
 import { createRequire } from "node:module"
-import { tried } from "../interop/Confinement.ts"
-import * as Application from "../servers/Application.ts"
-import * as Daemon from "../servers/Daemon.ts"
-import { eventually } from "../servers/Eventually.ts"
-import { describeWith } from "../servers/RealServers.ts"
-import { nativeWorkspace, run } from "./Command.ts"
+import { tried } from "../support/Confinement.ts"
+import * as Application from "../support/Application.ts"
+import * as Daemon from "../support/Daemon.ts"
+import { eventually } from "../support/Eventually.ts"
+import { describeWith } from "../support/servers/RealServers.ts"
+import { nativeWorkspace, run } from "../support/Command.ts"
 
 /** The command is number 1 in it, and everything ends with it. */
 const namespace = [

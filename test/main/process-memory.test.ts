@@ -2,7 +2,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { nativeWorkspace, run } from "./Command.ts"
+import { nativeWorkspace, run } from "../support/Command.ts"
 
 /**
  * Each program that a process runs says the process's number, the allocator's two settings and V8's flags; its worker

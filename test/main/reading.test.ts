@@ -5,10 +5,10 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
-import { listing, serve } from "../layers/HandMadeServer.ts"
-import * as Application from "../servers/Application.ts"
-import { folderBucket, nativeFile, quick, start } from "../servers/Daemon.ts"
-import { run, workspace } from "./Command.ts"
+import { listing, serve } from "../support/servers/HandMadeServer.ts"
+import * as Application from "../support/Application.ts"
+import { folderBucket, nativeFile, quick, start } from "../support/Daemon.ts"
+import { run, workspace } from "../support/Command.ts"
 
 layer(NodeServices.layer, { excludeTestServices: true })("commands that only read", (it) => {
   it.effect("send no request that writes to an S3 server, whatever the file says: sync does", () =>

@@ -3,8 +3,8 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import packageJson from "../../package.json" with { type: "json" }
-import { pathOf } from "../servers/RealServers.ts"
-import { bundle, bundled, execute, piped, run } from "./Command.ts"
+import { pathOf } from "../support/servers/RealServers.ts"
+import { bundle, bundled, execute, piped, run } from "../support/Command.ts"
 
 layer(NodeServices.layer, { excludeTestServices: true })("the command", (it) => {
   it.effect("prints versions and help to standard output with 0, without a configuration", () =>

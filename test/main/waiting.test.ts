@@ -2,10 +2,10 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
-import { object } from "../programs/engine/Snapshots.ts"
-import * as Application from "../servers/Application.ts"
-import * as Daemon from "../servers/Daemon.ts"
-import { run, workspace } from "./Command.ts"
+import { object } from "../support/fixtures/Snapshots.ts"
+import * as Application from "../support/Application.ts"
+import * as Daemon from "../support/Daemon.ts"
+import { run, workspace } from "../support/Command.ts"
 
 const snapshot = "main__other__20250101-000000-000000000__GX.pb.gz"
 

@@ -6,7 +6,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem, Schema } from "effect"
 import { bundle } from "../../scripts/LoadInTurns.ts"
-import { execute } from "../main/Command.ts"
+import { execute } from "../support/Command.ts"
 
 const Run = Schema.Array(Schema.Tuple([Schema.String, Schema.Finite]))
 

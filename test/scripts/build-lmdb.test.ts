@@ -5,8 +5,8 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Config, Effect, FileSystem } from "effect"
-import { execute } from "../main/Command.ts"
-import { pathOf } from "../servers/RealServers.ts"
+import { execute } from "../support/Command.ts"
+import { pathOf } from "../support/servers/RealServers.ts"
 
 /** A new project that has both packages, in which no install script has run. */
 const project = Effect.fnUntraced(function* (installScript: string) {

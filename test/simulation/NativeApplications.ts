@@ -3,10 +3,10 @@
  * end everybody must hold what the model of last-write-wins holds.
  */
 import { Effect } from "effect"
-import * as DbiName from "../../src/domain/DbiName.ts"
-import { type Content, contentOf, put, shown } from "../programs/LastWriteWins.ts"
-import { raw } from "../programs/engine/Environments.ts"
-import { nativeValue } from "../programs/engine/Snapshots.ts"
+import * as DbiName from "../../src/domain/lmdb/DbiName.ts"
+import { type Content, contentOf, put, shown } from "../support/fixtures/LastWriteWins.ts"
+import { raw } from "../support/fixtures/Environments.ts"
+import { nativeValue } from "../support/fixtures/Snapshots.ts"
 import type { Applications, Fleet, Instance } from "./Simulation.ts"
 
 const keys = ["a", "aa", "b", "c", "d"]

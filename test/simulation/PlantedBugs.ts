@@ -1,6 +1,6 @@
 /** Negative controls: bugs as one might make them, planted through decorators. Each gives a new one for each run. */
 import { Effect, Layer } from "effect"
-import * as NativeHeader from "../../src/domain/NativeHeader.ts"
+import * as NativeHeader from "../../src/domain/lmdb/NativeHeader.ts"
 import { Changes, DumpResult } from "../../src/services/Database.ts"
 import { Lmdb, type LmdbError, type WriteTransaction } from "../../src/services/Lmdb.ts"
 import type { Bug } from "./Simulation.ts"

@@ -5,10 +5,10 @@
  * ended before it can have looked: then others may win.
  */
 import { Effect } from "effect"
-import * as DbiName from "../../src/domain/DbiName.ts"
-import * as SettingsTest from "../layers/SettingsTest.ts"
-import { shown } from "../programs/LastWriteWins.ts"
-import { raw } from "../programs/engine/Environments.ts"
+import * as DbiName from "../../src/domain/lmdb/DbiName.ts"
+import * as SettingsTest from "../support/fixtures/SettingsTest.ts"
+import { shown } from "../support/fixtures/LastWriteWins.ts"
+import { raw } from "../support/fixtures/Environments.ts"
 import {
   bytes,
   DUPSORT,
@@ -18,7 +18,7 @@ import {
   remove,
   removePair,
   shadowContent
-} from "../programs/engine/ShadowEnvironments.ts"
+} from "../support/fixtures/ShadowEnvironments.ts"
 import type { Choices } from "./Choices.ts"
 import type { Applications, Fleet, Instance } from "./Simulation.ts"
 

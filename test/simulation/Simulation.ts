@@ -22,7 +22,7 @@ import {
 import type { LmdbError } from "../../src/services/Lmdb.ts"
 import type { SettingsValues } from "../../src/services/Settings.ts"
 import { ObjectNotFound } from "../../src/services/Storage.ts"
-import { unavailable } from "../layers/StorageFaults.ts"
+import { unavailable } from "../support/fakes/StorageFaults.ts"
 import { Choices } from "./Choices.ts"
 
 /** What is planted into every daemon of a run. */

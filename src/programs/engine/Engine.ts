@@ -5,8 +5,8 @@
  * so that the thread sees messages, timers and interruptions, and the other databases of the thread get their turn.
  */
 import { Effect } from "effect"
-import { SnapshotCorrupt } from "../../domain/SnapshotCorrupt.ts"
-import { SnapshotRefused } from "../../domain/SnapshotRules.ts"
+import { SnapshotCorrupt } from "../../domain/snapshot/SnapshotCorrupt.ts"
+import { SnapshotRefused } from "../../domain/snapshot/SnapshotRules.ts"
 import type { CompressionError } from "../../services/Compression.ts"
 import { CorruptSnapshot, NotNative, RefusedSnapshot, UnsupportedDbi } from "../../services/Database.ts"
 import { LmdbError } from "../../services/Lmdb.ts"

@@ -2,9 +2,9 @@
  * Builds native values to put: the header with the transaction's id, then the application value, none for a tombstone.
  * Source: docs/format.md.
  */
-import type { EntryBatch } from "../../domain/EntryBatch.ts"
-import { blockSize, size, writeHeader } from "../../domain/NativeHeader.ts"
-import { copyWords, overrun, Words } from "../../domain/Words.ts"
+import type { EntryBatch } from "../../domain/snapshot/EntryBatch.ts"
+import { blockSize, size, writeHeader } from "../../domain/lmdb/NativeHeader.ts"
+import { copyWords, overrun, Words } from "../../domain/bytes/Words.ts"
 
 export class HeaderedValue {
   /** The value built last is `bytes[0..length)`; its application value begins at `header`. Reused. */

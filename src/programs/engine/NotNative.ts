@@ -1,6 +1,6 @@
 /** The error for a local value without a native header: it names the DBI and the key. */
-import * as DbiName from "../../domain/DbiName.ts"
-import { problemOf } from "../../domain/NativeHeader.ts"
+import * as DbiName from "../../domain/lmdb/DbiName.ts"
+import { problemOf } from "../../domain/lmdb/NativeHeader.ts"
 import { NotNative } from "../../services/Database.ts"
 import type { Cursor } from "../../services/Lmdb.ts"
 

@@ -3,10 +3,10 @@
  * merge, after which nothing else would tell: what was merged is young.
  */
 import { Effect } from "effect"
-import * as DbiName from "../../domain/DbiName.ts"
+import * as DbiName from "../../domain/lmdb/DbiName.ts"
 import { Lmdb } from "../../services/Lmdb.ts"
 import { attempt } from "./Engine.ts"
-import type { EngineDatabase } from "./Merge.ts"
+import type { EngineDatabase } from "./merge/Merge.ts"
 
 const mark = DbiName.fromText("_sync_stale")
 

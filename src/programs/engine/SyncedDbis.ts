@@ -1,6 +1,6 @@
 /** Which DBIs of an environment are synced, and what they must be like. Source: docs/sync.md. */
-import * as DbiFlags from "../../domain/DbiFlags.ts"
-import * as DbiName from "../../domain/DbiName.ts"
+import * as DbiFlags from "../../domain/lmdb/DbiFlags.ts"
+import * as DbiName from "../../domain/lmdb/DbiName.ts"
 import { UnsupportedDbi } from "../../services/Database.ts"
 import type { Dbi } from "../../services/Lmdb.ts"
 

@@ -3,8 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { Storage } from "../../../src/services/Storage.ts"
-import { unavailable } from "../../layers/StorageFaults.ts"
-import { objectOf, snapshot } from "../engine/Snapshots.ts"
+import { unavailable } from "../../support/fakes/StorageFaults.ts"
+import { objectOf, snapshot } from "../../support/fixtures/Snapshots.ts"
 import { epoch, makeBucket, makeEnvironment, nameOf, pass, startDaemon } from "./World.ts"
 
 /** How many are inside at once, and the most there ever were. */

@@ -2,10 +2,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { layerWith, markerName } from "../../../src/layers/StorageUpdateMarker.ts"
+import { layerWith, markerName } from "../../../src/layers/storage/StorageUpdateMarker.ts"
 import { DatabaseError, NotNative, WorkerLost } from "../../../src/services/Database.ts"
 import { Storage } from "../../../src/services/Storage.ts"
-import { unavailable } from "../../layers/StorageFaults.ts"
+import { unavailable } from "../../support/fakes/StorageFaults.ts"
 import { type Bucket, epoch, makeBucket, makeEnvironment, makeWorld, pass, startDaemon } from "./World.ts"
 
 const storesOf = (bucket: Bucket, database: string) =>

@@ -2,8 +2,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { unavailable } from "../../layers/StorageFaults.ts"
-import { objectOf, snapshot } from "../engine/Snapshots.ts"
+import { unavailable } from "../../support/fakes/StorageFaults.ts"
+import { objectOf, snapshot } from "../../support/fixtures/Snapshots.ts"
 import { type Bucket, epoch, makeBucket, makeEnvironment, makeWorld, nameOf, pass, startDaemon } from "./World.ts"
 
 const storesOf = (bucket: Bucket) =>

@@ -5,9 +5,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import * as StorageUpdateMarker from "../../../src/layers/StorageUpdateMarker.ts"
+import * as StorageUpdateMarker from "../../../src/layers/storage/StorageUpdateMarker.ts"
 import { Storage } from "../../../src/services/Storage.ts"
-import { type Fault, type Operation, outages, type Target } from "../../layers/StorageFaults.ts"
+import { type Fault, type Operation, outages, type Target } from "../../support/fakes/StorageFaults.ts"
 import { epoch, makeBucket, makeEnvironment, makeWorld, pass, type RunningDaemon, startDaemon } from "./World.ts"
 
 /** Two daemons that have each other's first entry. */

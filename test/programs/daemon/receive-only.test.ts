@@ -4,11 +4,11 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Layer } from "effect"
-import * as StorageUpdateMarker from "../../../src/layers/StorageUpdateMarker.ts"
+import * as StorageUpdateMarker from "../../../src/layers/storage/StorageUpdateMarker.ts"
 import type { SettingsValues } from "../../../src/services/Settings.ts"
 import { Storage } from "../../../src/services/Storage.ts"
-import * as SettingsTest from "../../layers/SettingsTest.ts"
-import { main, put as putText, remove, shadow } from "../engine/ShadowEnvironments.ts"
+import * as SettingsTest from "../../support/fixtures/SettingsTest.ts"
+import { main, put as putText, remove, shadow } from "../../support/fixtures/ShadowEnvironments.ts"
 import { type Bucket, epoch, makeWorld, nameOf, pass } from "./World.ts"
 
 const day = 86_400_000

@@ -3,8 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import { DatabaseError } from "../../../src/services/Database.ts"
 import { LmdbError, ReadersFull } from "../../../src/services/Lmdb.ts"
-import { object, objectOf, snapshot } from "../engine/Snapshots.ts"
-import { unavailable } from "../../layers/StorageFaults.ts"
+import { object, objectOf, snapshot } from "../../support/fixtures/Snapshots.ts"
+import { unavailable } from "../../support/fakes/StorageFaults.ts"
 import { type Bucket, epoch, makeWorld, nameOf, pass } from "./World.ts"
 
 const loadsOf = (bucket: Bucket, name: string) =>

@@ -1,8 +1,8 @@
 /** Daemons in shadow mode, on virtual time. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as SettingsTest from "../../layers/SettingsTest.ts"
-import { main, put, remove, shadow } from "../engine/ShadowEnvironments.ts"
+import * as SettingsTest from "../../support/fixtures/SettingsTest.ts"
+import { main, put, remove, shadow } from "../../support/fixtures/ShadowEnvironments.ts"
 import { makeBucket, makeEnvironment, makeWorld, pass, startDaemon } from "./World.ts"
 
 const lmdbs = { main: { ...SettingsTest.make().lmdbs["main"]!, schema_tracks_changes: false } }

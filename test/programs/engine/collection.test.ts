@@ -1,11 +1,11 @@
 /** The thread that held a merge's buffers collects them before it answers: nobody else does. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import * as Compressions from "../../../src/layers/Compressions.ts"
-import * as LmdbMemory from "../../../src/layers/LmdbMemory.ts"
+import * as Compressions from "../../../src/layers/compression/Compressions.ts"
+import * as LmdbMemory from "../../../src/layers/lmdb/memory/LmdbMemory.ts"
 import { GarbageCollector } from "../../../src/services/GarbageCollector.ts"
-import { databaseOptions, dump, merge, over, putRaw, write } from "./Environments.ts"
-import { many, object, rawDbis } from "./Snapshots.ts"
+import { databaseOptions, dump, merge, over, putRaw, write } from "../../support/fixtures/Environments.ts"
+import { many, object, rawDbis } from "../../support/fixtures/Snapshots.ts"
 
 const counting = () => {
   let collections = 0

@@ -1,10 +1,10 @@
 /** What merges and dumps say of DBIs: the cleaner's proof that a snapshot contains another one rests on it. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as LmdbMemory from "../../../src/layers/LmdbMemory.ts"
-import { databaseOptions, dump, merge, over, putRaw } from "./Environments.ts"
-import { drop, put, shadowOptions } from "./ShadowEnvironments.ts"
-import { dbi, object, objectOf, ofDbis, rawDbis } from "./Snapshots.ts"
+import * as LmdbMemory from "../../../src/layers/lmdb/memory/LmdbMemory.ts"
+import { databaseOptions, dump, merge, over, putRaw } from "../../support/fixtures/Environments.ts"
+import { drop, put, shadowOptions } from "../../support/fixtures/ShadowEnvironments.ts"
+import { dbi, object, objectOf, ofDbis, rawDbis } from "../../support/fixtures/Snapshots.ts"
 
 const merged = (content: Parameters<typeof object>[0]) =>
   Effect.map(merge(object(content)), ({ dbis, made }) => ({ dbis, made }))

@@ -1,13 +1,13 @@
 /** Large buffers go back when they are done with, whenever the collector comes. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { releaseBuffer } from "../../../src/domain/ReleaseBuffer.ts"
-import * as CompressionGzip from "../../../src/layers/CompressionGzip.ts"
-import { digest, digestNow } from "../../../src/layers/Digest.ts"
-import * as LmdbMemory from "../../../src/layers/LmdbMemory.ts"
+import { releaseBuffer } from "../../../src/domain/bytes/ReleaseBuffer.ts"
+import * as CompressionGzip from "../../../src/layers/compression/CompressionGzip.ts"
+import { digest, digestNow } from "../../../src/layers/compression/Digest.ts"
+import * as LmdbMemory from "../../../src/layers/lmdb/memory/LmdbMemory.ts"
 import { type Codec, Compression } from "../../../src/services/Compression.ts"
-import { databaseOptions, dump, merge, over, putRaw, write } from "./Environments.ts"
-import { many, rawDbis } from "./Snapshots.ts"
+import { databaseOptions, dump, merge, over, putRaw, write } from "../../support/fixtures/Environments.ts"
+import { many, rawDbis } from "../../support/fixtures/Snapshots.ts"
 
 interface Seen {
   readonly bytes: Uint8Array

@@ -4,9 +4,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import { during } from "../../../bench/LockProbe.ts"
 import { Database } from "../../../src/services/Database.ts"
-import { nativeOptions, overNative, putRaw, raw, write } from "./Environments.ts"
-import { temporaryFolder } from "./GoldenEnvironments.ts"
-import { many, rawDbis } from "./Snapshots.ts"
+import { nativeOptions, overNative, putRaw, raw, write } from "../../support/fixtures/Environments.ts"
+import { temporaryFolder } from "../../support/fixtures/GoldenEnvironments.ts"
+import { many, rawDbis } from "../../support/fixtures/Snapshots.ts"
 
 const tombstones = 60_000
 

@@ -2,15 +2,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import * as LmdbMemory from "../../../src/layers/LmdbMemory.ts"
+import * as LmdbMemory from "../../../src/layers/lmdb/memory/LmdbMemory.ts"
 import { Database, DatabaseError, type DatabaseOptions, type SweepRequest } from "../../../src/services/Database.ts"
 import { Lmdb, LmdbError, MapFull } from "../../../src/services/Lmdb.ts"
-import * as CompressionSync from "../../layers/CompressionSync.ts"
-import { contentOf, shown } from "../LastWriteWins.ts"
-import { databaseOptions, lastId, merge, over, putRaw, raw } from "./Environments.ts"
-import { type Hooks, hooked } from "./HookedLmdb.ts"
-import { copyAt, main, put, remove, shadow, shadowOptions, theirs } from "./ShadowEnvironments.ts"
-import { type Line, type Lines, objectOf, ofDbis, rawDbis } from "./Snapshots.ts"
+import * as CompressionSync from "../../support/fixtures/CompressionSync.ts"
+import { contentOf, shown } from "../../support/fixtures/LastWriteWins.ts"
+import { databaseOptions, lastId, merge, over, putRaw, raw } from "../../support/fixtures/Environments.ts"
+import { type Hooks, hooked } from "../../support/fakes/HookedLmdb.ts"
+import { copyAt, main, put, remove, shadow, shadowOptions, theirs } from "../../support/fixtures/ShadowEnvironments.ts"
+import { type Line, type Lines, objectOf, ofDbis, rawDbis } from "../../support/fixtures/Snapshots.ts"
 
 const makeWorld = (options: DatabaseOptions = databaseOptions(), memory: LmdbMemory.MemoryOptions = {}) => {
   const { application, layer } = LmdbMemory.makeMemoryEnvironment(memory)

@@ -1,11 +1,11 @@
 /** How long each transaction of a job that is cut into parts works, before it commits. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import * as LmdbMemory from "../../../src/layers/LmdbMemory.ts"
+import * as LmdbMemory from "../../../src/layers/lmdb/memory/LmdbMemory.ts"
 import { ChangeTracker } from "../../../src/programs/engine/ChangeTracker.ts"
-import type { WriteJob } from "../../../src/programs/engine/MergeWrite.ts"
-import { State } from "../../../src/programs/engine/SnapshotPass.ts"
-import * as WriteParts from "../../../src/programs/engine/WriteParts.ts"
+import type { WriteJob } from "../../../src/programs/engine/merge/MergeWrite.ts"
+import { State } from "../../../src/programs/engine/merge/SnapshotPass.ts"
+import * as WriteTransactions from "../../../src/programs/engine/WriteTransactions.ts"
 import { Lmdb } from "../../../src/services/Lmdb.ts"
 
 /** Each transaction holds the lock for so much longer than it works. */
@@ -44,8 +44,8 @@ class Job implements WriteJob {
 
 const deadlinesOf = Effect.fnUntraced(function* (lockMillis: number, commitMillis: number) {
   const job = new Job()
-  const writing = WriteParts.begin(new ChangeTracker(0n), lockMillis)
-  yield* Effect.provide(WriteParts.write(writing, job, 0n, Effect.void), withCommitsOf(commitMillis))
+  const writing = WriteTransactions.begin(new ChangeTracker(0n), lockMillis)
+  yield* Effect.provide(WriteTransactions.write(writing, job, 0n, Effect.void), withCommitsOf(commitMillis))
   // The last part ends with its first slice.
   return job.deadlines.slice(0, 3)
 })

@@ -5,12 +5,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
-import * as LmdbNative from "../../../src/layers/LmdbNative.ts"
+import * as LmdbNative from "../../../src/layers/lmdb/native/LmdbNative.ts"
 import { Lmdb, type LmdbError } from "../../../src/services/Lmdb.ts"
-import { largeObject } from "../../layers/DatabaseLayers.ts"
-import { merge, nativeOptions, over, putRaw, write } from "./Environments.ts"
-import { temporaryFolder } from "./GoldenEnvironments.ts"
-import { rawDbis } from "./Snapshots.ts"
+import { largeObject } from "../../support/fakes/DatabaseLayers.ts"
+import { merge, nativeOptions, over, putRaw, write } from "../../support/fixtures/Environments.ts"
+import { temporaryFolder } from "../../support/fixtures/GoldenEnvironments.ts"
+import { rawDbis } from "../../support/fixtures/Snapshots.ts"
 
 interface Lock {
   isHeld: boolean

@@ -1,0 +1,76 @@
+/**
+ * The orders in which LMDB keeps the keys of a DBI: plain byte order; with MDB_INTEGERKEY, as unsigned little-endian
+ * integers; with MDB_REVERSEKEY, byte order from the last byte to the first. Numbers, not objects: comparisons run once
+ * per entry.
+ */
+import { compareBytes, type Sides } from "../bytes/ByteOrder.ts"
+import * as DbiFlags from "./DbiFlags.ts"
+
+export const plain = 0
+export const integer = 1
+export const reverse = 2
+
+export type KeyOrder = typeof plain | typeof integer | typeof reverse
+
+/** Of a DBI with these persistent flags. */
+export const orderOf = (flags: number): KeyOrder =>
+  (flags & DbiFlags.REVERSEKEY) !== 0 ? reverse : (flags & DbiFlags.INTEGERKEY) !== 0 ? integer : plain
+
+/** For people. */
+export const display = (order: KeyOrder): string =>
+  order === plain
+    ? "byte order"
+    : order === integer
+      ? "order of unsigned little-endian integers"
+      : "byte order of the reversed keys"
+
+/** Bytes that one has and the other has not count as zero, so that keys of different lengths have an order, too. */
+const compareIntegers = (
+  a: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  b: Uint8Array,
+  bStart: number,
+  bEnd: number
+): number => {
+  const aLength = aEnd - aStart
+  const bLength = bEnd - bStart
+  for (let i = (aLength > bLength ? aLength : bLength) - 1; i >= 0; i--) {
+    const difference = (i < aLength ? a[aStart + i]! : 0) - (i < bLength ? b[bStart + i]! : 0)
+    if (difference !== 0) return difference
+  }
+  return 0
+}
+
+const compareReversed = (
+  a: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  b: Uint8Array,
+  bStart: number,
+  bEnd: number
+): number => {
+  let i = aEnd
+  let j = bEnd
+  while (i > aStart && j > bStart) {
+    const difference = a[--i]! - b[--j]!
+    if (difference !== 0) return difference
+  }
+  return i - aStart - (j - bStart)
+}
+
+/** Negative, 0 or positive, for `a[aStart..aEnd)` and `b[bStart..bEnd)`. `sides`: as in ByteOrder. */
+export const compareKeys = (
+  order: KeyOrder,
+  a: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  b: Uint8Array,
+  bStart: number,
+  bEnd: number,
+  sides?: Sides
+): number => {
+  if (order === plain) return compareBytes(a, aStart, aEnd, b, bStart, bEnd, sides)
+  if (order === integer) return compareIntegers(a, aStart, aEnd, b, bStart, bEnd)
+  return compareReversed(a, aStart, aEnd, b, bStart, bEnd)
+}

@@ -1,0 +1,81 @@
+/**
+ * Checks that the keys of one DBI message rise strictly: a key twice, or out of order, is a corrupt snapshot. (A merge
+ * that walks two sorted sequences side by side would skip or overwrite entries without it.) With MDB_REVERSEKEY plain
+ * byte order is as good, since that is what a shadow DBI has. Source: docs/format.md.
+ *
+ * Entry by entry, so that a consumer that knows for another reason that a key has risen need not ask.
+ */
+import type { EntryBatch } from "../snapshot/EntryBatch.ts"
+import { largestKey } from "../snapshot/EntryScan.ts"
+import * as KeyOrder from "./KeyOrder.ts"
+import { SnapshotCorrupt } from "../snapshot/SnapshotCorrupt.ts"
+
+export class RisingKeys {
+  readonly order: KeyOrder.KeyOrder
+  /** The last key of the batch before. */
+  readonly #last = new Uint8Array(largestKey)
+  #length = 0
+  /** Which of the two orders of a DBI with MDB_REVERSEKEY it may be. */
+  #plainHolds = true
+  #reverseHolds = true
+
+  constructor(order: KeyOrder.KeyOrder) {
+    this.order = order
+  }
+
+  /** Entry `i` comes after the one before it, which may be in the batch before. Throws SnapshotCorrupt. */
+  check(batch: EntryBatch, i: number): void {
+    if (i === 0 && this.#length === 0) return
+    const rises = this.#rises(this.order, batch, i)
+    if (this.order !== KeyOrder.reverse) {
+      if (!rises) this.#fail(batch, i)
+      return
+    }
+    this.#reverseHolds &&= rises
+    this.#plainHolds &&= this.#rises(KeyOrder.plain, batch, i)
+    if (!this.#reverseHolds && !this.#plainHolds) this.#fail(batch, i)
+  }
+
+  #rises(order: KeyOrder.KeyOrder, { bytes, keyEnd, keyStart }: EntryBatch, i: number): boolean {
+    return i === 0
+      ? KeyOrder.compareKeys(order, this.#last, 0, this.#length, bytes, keyStart[0]!, keyEnd[0]!) < 0
+      : KeyOrder.compareKeys(order, bytes, keyStart[i - 1]!, keyEnd[i - 1]!, bytes, keyStart[i]!, keyEnd[i]!) < 0
+  }
+
+  /** After the last `check` in a batch: keeps its last key. */
+  endBatch(batch: EntryBatch): void {
+    if (batch.count === 0) return
+    const start = batch.keyStart[batch.count - 1]!
+    const end = batch.keyEnd[batch.count - 1]!
+    this.#length = end - start
+    for (let i = start; i < end; i++) this.#last[i - start] = batch.bytes[i]!
+  }
+
+  /**
+   * Entries that are known to rise, from the key `first` to the key `last`, instead of batches. Not with
+   * MDB_REVERSEKEY. Throws SnapshotCorrupt.
+   */
+  skip(first: Uint8Array, last: Uint8Array): void {
+    if (this.#length > 0 && KeyOrder.compareKeys(this.order, this.#last, 0, this.#length, first, 0, first.length) >= 0)
+      this.#failAt(first)
+    this.#last.set(last)
+    this.#length = last.length
+  }
+
+  /** All of a batch. Throws SnapshotCorrupt. */
+  checkBatch(batch: EntryBatch): void {
+    for (let i = 0; i < batch.count; i++) this.check(batch, i)
+    this.endBatch(batch)
+  }
+
+  #fail(batch: EntryBatch, i: number): never {
+    this.#failAt(batch.bytes.subarray(batch.keyStart[i], batch.keyEnd[i]))
+  }
+
+  #failAt(bytes: Uint8Array): never {
+    const key = Buffer.from(bytes).toString("hex")
+    throw new SnapshotCorrupt({
+      problem: `key 0x${key} does not come after the key before it, in ${KeyOrder.display(this.order)}`
+    })
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * `Database` in the calling thread: for tests and the simulation, and inside the worker. It blocks the thread while the
+ * engine computes, a slice at a time, and while LMDB does.
+ *
+ * At most one merge and one dump are under way per thread, whatever the number of databases: they are what takes
+ * memory.
+ */
+import { Effect, Exit, Layer, Semaphore } from "effect"
+import type { DbiName } from "../../domain/lmdb/DbiName.ts"
+import { ChangeTracker } from "../../programs/engine/ChangeTracker.ts"
+import { dump } from "../../programs/engine/dump/Dump.ts"
+import { attempt, type EngineError } from "../../programs/engine/Engine.ts"
+import { KnownMembers } from "../../programs/engine/merge/KnownMembers.ts"
+import { type EngineDatabase, type Exclusively, merge } from "../../programs/engine/merge/Merge.ts"
+import * as Mode from "../../programs/engine/merge/Mode.ts"
+import * as ShadowCopy from "../../programs/engine/shadow/ShadowCopy.ts"
+import { newest } from "../../programs/engine/NewestTimestamp.ts"
+import * as StaleMark from "../../programs/engine/StaleMark.ts"
+import { sweep } from "../../programs/engine/TombstoneSweep.ts"
+import { syncedDbis } from "../../programs/engine/SyncedDbis.ts"
+import * as WriteTransactions from "../../programs/engine/WriteTransactions.ts"
+import { Changes, Database, DatabaseError, type DatabaseOptions, type DumpResult } from "../../services/Database.ts"
+import { GarbageCollector } from "../../services/GarbageCollector.ts"
+import { Lmdb } from "../../services/Lmdb.ts"
+import type { Compression } from "../../services/Compression.ts"
+import type { Spool } from "../../services/Spool.ts"
+
+/** Uncompressed bytes of a dump that leaves so little behind that a collection would only delay the store. */
+const smallDump = 8 * 2 ** 20
+
+const isSmall = (result: DumpResult): boolean => result.uncompressedSize < smallDump
+
+const oneMerge = Semaphore.makeUnsafe(1)
+const oneDump = Semaphore.makeUnsafe(1)
+
+/** The error of an operation, with the database's name. */
+const named = (database: string, operation: DatabaseError["operation"]) =>
+  Effect.mapError((reason: EngineError) => new DatabaseError({ database, operation, reason }))
+
+const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
+  const { name } = options
+  const lmdb = yield* Lmdb
+  const { collect } = yield* GarbageCollector
+  const context = yield* Effect.context<Lmdb | Compression | Spool>()
+
+  const mode = Mode.of(options)
+
+  const opened = yield* Effect.scoped(
+    Effect.gen(function* () {
+      const transaction = yield* lmdb.read
+      const dbis = yield* attempt(() => syncedDbis(transaction.dbis, mode.check))
+      const holdsNothing = (name: DbiName) => transaction.dbis.every((dbi) => dbi.name !== name || dbi.entries === 0)
+      return {
+        id: transaction.id,
+        empty: dbis.every((dbi) => dbi.entries === 0 && holdsNothing(mode.headersOf(dbi.name)))
+      }
+    })
+  ).pipe(named(name, "open"))
+  const tracker = new ChangeTracker(opened.id)
+  const database: EngineDatabase = {
+    options,
+    mode,
+    tracker,
+    shadow: { started: false, copiedThrough: undefined },
+    known: new KnownMembers(),
+    last: undefined
+  }
+
+  // What happened while we were not running must not beat newer data. With a full map, the first dump or merge tries
+  // again.
+  if (mode.shadow !== undefined) {
+    yield* ShadowCopy.start(mode, database.shadow, WriteTransactions.begin(tracker, 0)).pipe(
+      Effect.catchReason("LmdbError", "MapFull", () => Effect.void),
+      named(name, "open")
+    )
+  }
+
+  // In shadow mode a copy main → shadow, or a part of a sweep, within a merge would make it begin again.
+  const oneWriter = Semaphore.makeUnsafe(1)
+  const exclusively: Exclusively = (effect) => (mode.shadow === undefined ? effect : oneWriter.withPermits(1)(effect))
+
+  // The slot is given back last: by then the buffers are gone and collected.
+  const inSlot = <A, E>(
+    slot: Semaphore.Semaphore,
+    use: Effect.Effect<A, E>,
+    skip: (result: A) => boolean = () => false
+  ) =>
+    slot.withPermits(1)(
+      Effect.onExit(use, (exit) => (Exit.isSuccess(exit) && skip(exit.value) ? Effect.void : collect))
+    )
+
+  return Database.of({
+    name,
+    touched: Effect.never,
+    changes: Effect.map(lmdb.lastTransactionId, (last) => {
+      tracker.observe(last)
+      return new Changes({ last, lastForeign: tracker.lastForeign, atOpen: opened.id, emptyAtOpen: opened.empty })
+    }).pipe(named(name, "changes")),
+    dump: (request) =>
+      inSlot(oneDump, Effect.provideContext(dump(database, request, exclusively), context), isSmall).pipe(
+        named(name, "dump")
+      ),
+    merge: (request) =>
+      inSlot(oneMerge, exclusively(Effect.provideContext(merge(database, request), context))).pipe(
+        named(name, "merge")
+      ),
+    sweep: (request) =>
+      Effect.provideContext(sweep(database, request, exclusively), context).pipe(named(name, "sweep")),
+    newest: Effect.provideContext(newest(database), context).pipe(named(name, "newest")),
+    isMarkedStale: Effect.provideContext(StaleMark.isMarked, context).pipe(named(name, "mark")),
+    markStale: (stale) => Effect.provideContext(StaleMark.set(database, stale), context).pipe(named(name, "mark")),
+    clearDeadReaders: named(name, "info")(lmdb.clearDeadReaders),
+    info: named(name, "info")(lmdb.info)
+  })
+})
+
+export const layerWith = (options: DatabaseOptions) => Layer.effect(Database, make(options))

@@ -1,0 +1,67 @@
+/**
+ * `Database` in a worker thread: the main thread only waits, so its event loop stays free whatever LMDB does.
+ * What crosses the boundary: commands and results, typed errors (schemas), interruption (awaited, see `inCall`).
+ *
+ * A worker that dies fails its pending calls with `WorkerLost`. RPC would start another one; its environments are still
+ * open in the process and must not be opened again, so that other one refuses every call, and the daemon ends itself.
+ */
+import { Cause, Effect, Exit, Layer } from "effect"
+import type { RpcClientError } from "effect/rpc/RpcClientError"
+import { Database, DatabaseError, type DatabaseOptions, WorkerLost } from "../../services/Database.ts"
+import * as DataFileWatch from "./DataFileWatch.ts"
+import * as DataFile from "../lmdb/native/DataFile.ts"
+import { WorkerPool } from "./WorkerPool.ts"
+
+const isWorkerLost = (exit: Exit.Exit<unknown, unknown>) =>
+  Exit.isFailure(exit) &&
+  exit.cause.reasons.some(
+    (reason) =>
+      Cause.isFailReason(reason) && reason.error instanceof DatabaseError && reason.error.reason._tag === "WorkerLost"
+  )
+
+// Numbers distinguish the calls of all databases that share a worker.
+let calls = 0
+
+const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
+  const database = options.name
+  const client = yield* (yield* WorkerPool).pin(database)
+
+  const lost = (operation: DatabaseError["operation"]) =>
+    Effect.mapError((error: DatabaseError | RpcClientError) =>
+      error._tag === "DatabaseError"
+        ? error
+        : new DatabaseError({ database, operation, reason: new WorkerLost({ detail: error.message }) })
+    )
+
+  yield* lost("open")(client.Open({ options }))
+
+  /** Leaves only when the engine has left, however the call ends. A dead worker has nothing to wait for. */
+  const inCall = <A>(
+    operation: "dump" | "merge" | "sweep",
+    use: (call: { readonly database: string; readonly call: number }) => Effect.Effect<A, DatabaseError>
+  ) =>
+    Effect.acquireUseRelease(
+      Effect.suspend(() => {
+        const call = { database, call: calls++ }
+        return Effect.as(lost(operation)(client.Begin(call)), call)
+      }),
+      use,
+      (call, exit) => (isWorkerLost(exit) ? Effect.void : Effect.ignore(client.End(call)))
+    )
+
+  return Database.of({
+    name: database,
+    touched: yield* DataFileWatch.watch(DataFile.dataFile(options.lmdb)),
+    changes: lost("changes")(client.Changes({ database })),
+    info: lost("info")(client.Info({ database })),
+    newest: lost("newest")(client.Newest({ database })),
+    isMarkedStale: lost("mark")(client.IsMarkedStale({ database })),
+    markStale: (stale) => lost("mark")(client.MarkStale({ database, stale })),
+    clearDeadReaders: lost("info")(client.ClearDeadReaders({ database })),
+    dump: (request) => inCall("dump", (call) => lost("dump")(client.Dump({ ...call, request }))),
+    merge: (request) => inCall("merge", (call) => lost("merge")(client.Merge({ ...call, request }))),
+    sweep: (request) => inCall("sweep", (call) => lost("sweep")(client.Sweep({ ...call, request })))
+  })
+})
+
+export const layerWith = (options: DatabaseOptions) => Layer.effect(Database, make(options))

@@ -1,0 +1,153 @@
+/**
+ * `Lmdb` in memory, for tests: the same contract, without files, other processes or a lock that blocks the thread. A
+ * test is the application through `application`, which commits as another process would.
+ *
+ * Not as the real one: the map is full by the bytes of entries, not by pages; `enlargeMap` also fills it beyond the old
+ * size; what waits for the write lock waits as an effect; there is no limit of readers or DBIs.
+ */
+import { Effect, Exit, Layer, Semaphore } from "effect"
+import { Lmdb, LmdbError, MapResized, Replaced, type WriteTransaction } from "../../../services/Lmdb.ts"
+import { type Committed, MemoryRead, MemoryWrite, pageSize, usedBytes } from "./MemoryTransaction.ts"
+import { asFailure } from "../ThrownErrors.ts"
+
+export interface MemoryOptions {
+  readonly path?: string | undefined
+  readonly mapSize?: number | undefined
+}
+
+/** One writer at a time per thread, over all environments. */
+const writer = Semaphore.makeUnsafe(1)
+
+interface State {
+  readonly path: string
+  readonly mapSize: number
+  /** LMDB's write lock, which the application takes, too. */
+  readonly lock: Semaphore.Semaphore
+  committed: Committed
+  readers: number
+  /** Why no transaction begins any more. */
+  end: LmdbError["reason"] | undefined
+}
+
+const makeState = ({ mapSize = 2 ** 30, path = "/memory/data.mdb" }: MemoryOptions): State => ({
+  path,
+  mapSize,
+  lock: Semaphore.makeUnsafe(1),
+  committed: { id: 0n, tables: new Map() },
+  readers: 0,
+  end: undefined
+})
+
+const fail = (state: State, reason: LmdbError["reason"]) => Effect.fail(new LmdbError({ path: state.path, reason }))
+
+const requireUsable = (state: State) =>
+  Effect.suspend(() => (state.end === undefined ? Effect.void : fail(state, state.end)))
+
+const requireSame = (state: State) =>
+  Effect.suspend(() => (state.end?._tag === "Replaced" ? fail(state, state.end) : Effect.void))
+
+const read = (state: State) =>
+  Effect.acquireRelease(
+    Effect.map(requireUsable(state), () => {
+      state.readers++
+      return new MemoryRead(state.path, state.committed)
+    }),
+    (view) =>
+      Effect.sync(() => {
+        view.end()
+        state.readers--
+      })
+  )
+
+/** An empty transaction is not recorded. */
+const commit = (state: State, transaction: MemoryWrite): void => {
+  if (transaction.wrote) state.committed = transaction.committed
+}
+
+const write =
+  (state: State) =>
+  <A, E>(body: (transaction: WriteTransaction) => Effect.Effect<A, E>) =>
+    writer.withPermits(1)(
+      state.lock.withPermits(1)(
+        Effect.uninterruptibleMask((restore) =>
+          Effect.gen(function* () {
+            yield* requireUsable(state)
+            const begun = performance.now()
+            const transaction = new MemoryWrite(state.path, state.mapSize, state.committed)
+            const exit = yield* Effect.exit(restore(Effect.suspend(() => body(transaction))))
+            transaction.end()
+            if (Exit.isFailure(exit)) return yield* Effect.failCause(asFailure(exit.cause))
+            if (transaction.failure !== undefined) return yield* transaction.failure
+            commit(state, transaction)
+            return {
+              value: exit.value,
+              id: transaction.id,
+              wrote: transaction.wrote,
+              lockHeldMillis: performance.now() - begun
+            }
+          })
+        )
+      )
+    )
+
+const service = (state: State) =>
+  Lmdb.of({
+    path: state.path,
+    lastTransactionId: Effect.map(requireSame(state), () => state.committed.id),
+    read: read(state),
+    write: write(state),
+    info: Effect.map(requireUsable(state), () => ({
+      lastTransactionId: state.committed.id,
+      mapSize: state.mapSize,
+      fileSize: usedBytes(state.committed.tables),
+      used: usedBytes(state.committed.tables),
+      pageSize,
+      readers: state.readers,
+      maxReaders: 126
+    })),
+    // All readers are of this process.
+    clearDeadReaders: Effect.map(requireUsable(state), () => 0)
+  })
+
+/** The application's side of an environment. */
+export interface Application {
+  /**
+   * In a transaction of its own, when no other is open; what `body` throws aborts it. Returns the last transaction id.
+   */
+  readonly write: (body: (transaction: WriteTransaction) => void) => Effect.Effect<bigint, LmdbError>
+  /** Puts another file, an empty one, in the place of this one. */
+  readonly replace: Effect.Effect<void>
+  /** Makes the map larger and fills it beyond the size that is in use here. */
+  readonly enlargeMap: Effect.Effect<void>
+}
+
+const application = (state: State): Application => ({
+  write: (body) =>
+    state.lock.withPermits(1)(
+      Effect.try({
+        try: () => {
+          const transaction = new MemoryWrite(state.path, state.mapSize, state.committed)
+          body(transaction)
+          if (transaction.failure !== undefined) throw transaction.failure
+          commit(state, transaction)
+          return state.committed.id
+        },
+        catch: (error) => {
+          if (error instanceof LmdbError) return error
+          throw error
+        }
+      })
+    ),
+  replace: Effect.sync(() => void (state.end = new Replaced())),
+  enlargeMap: Effect.sync(() => void (state.end = new MapResized()))
+})
+
+/** The layer may be built any number of times: each shows the same environment, so a test can restart what uses it. */
+export const makeMemoryEnvironment = (options: MemoryOptions = {}) => {
+  const state = makeState(options)
+  return { layer: Layer.sync(Lmdb, () => service(state)), application: application(state) }
+}
+
+/** An environment of its own each time it is built. */
+export const layerWith = (options: MemoryOptions = {}): Layer.Layer<Lmdb> =>
+  Layer.sync(Lmdb, () => service(makeState(options)))

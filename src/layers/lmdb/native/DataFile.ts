@@ -1,0 +1,172 @@
+/**
+ * The data file as a file: its path, its identity, and what its two meta pages say. The lock file is never opened, read
+ * or copied here: closing any descriptor of it would drop the locks that LMDB holds in this process.
+ *
+ * Layout, of a v1 data file of a 64-bit little-endian machine (LMDB's mdb.c): page 0 and page 1 are meta pages: a page
+ * header of 16 bytes with flags u16 at 10 (0x08: a meta page), then magic u32, version u32, address u64, map size u64,
+ * the records of the free list and of the root DBI (48 bytes each; the first u32 of the former is the page size), last
+ * page u64, transaction id u64. The one with the higher id counts.
+ */
+// @effect-diagnostics-next-line nodeBuiltinImport:off -- LMDB itself is synchronous, and what it is told must be true at that moment
+import * as fs from "node:fs"
+// @effect-diagnostics-next-line nodeBuiltinImport:off -- paths of this machine, without a service
+import * as path from "node:path"
+import { Missing, LmdbError, type LmdbOptions, NotLmdb, PermissionDenied } from "../../../services/Lmdb.ts"
+import * as Directories from "../../process/Directories.ts"
+import { failed } from "./NativeErrors.ts"
+
+/** `device:inode`: equal for two paths of one file, and different for a file that took its place. */
+export type Identity = string
+
+export interface Meta {
+  readonly mapSize: number
+  readonly pageSize: number
+  readonly lastPage: number
+  /** Pages of the free list and of the root DBI themselves. */
+  readonly ownPages: number
+}
+
+const magic = 0xbeef_c0de
+const formatVersion = 1
+const headerBytes = 16
+const metaFlag = 0x08
+/** From the page's start to the end of the meta data. */
+const metaBytes = 152
+
+const freeRecord = 40
+const rootRecord = 88
+/** Of an empty DBI. */
+const noRoot = 0xffff_ffff_ffff_ffffn
+
+export const dataFile = (options: LmdbOptions): string =>
+  path.resolve(options.noSubdir ? options.path : path.join(options.path, "data.mdb"))
+
+export const lockFile = (options: LmdbOptions): string =>
+  options.noSubdir ? `${dataFile(options)}-lock` : path.join(path.dirname(dataFile(options)), "lock.mdb")
+
+const systemCode = (error: unknown): string =>
+  typeof error === "object" && error !== null && "code" in error ? String(error.code) : "unknown"
+
+const denied: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS"])
+
+const notLmdb = (file: string, detail: string): LmdbError =>
+  new LmdbError({ path: file, reason: new NotLmdb({ detail }) })
+
+/** An error of the file system, as the contract names it. */
+export const fromSystem = (file: string, error: unknown): LmdbError => {
+  if (error instanceof LmdbError) return error
+  const code = systemCode(error)
+  if (code === "ENOENT") return new LmdbError({ path: file, reason: new Missing() })
+  // With `noSubdir: false` and the path of a file.
+  if (code === "ENOTDIR") return notLmdb(file, `${path.dirname(file)} is no folder`)
+  if (denied.has(code)) return new LmdbError({ path: file, reason: new PermissionDenied({ detail: String(error) }) })
+  return failed(file, code, String(error))
+}
+
+/** Of the data file; undefined when there is none, or none that we may see: opening it says why. */
+export const identityOf = (options: LmdbOptions): Identity | undefined => {
+  try {
+    const { dev, ino } = fs.statSync(dataFile(options), { bigint: true })
+    return `${dev}:${ino}`
+  } catch {
+    return undefined
+  }
+}
+
+/** Pages of a tree: branch, leaf and overflow pages, of a record at `offset`. */
+export const pagesOf = (view: DataView, offset: number): number =>
+  Number(
+    view.getBigUint64(offset + 8, true) + view.getBigUint64(offset + 16, true) + view.getBigUint64(offset + 24, true)
+  )
+
+const readPage = (file: string, descriptor: number, position: number): DataView => {
+  const bytes = new Uint8Array(metaBytes)
+  const size = fs.readSync(descriptor, bytes, 0, metaBytes, position)
+  if (size < metaBytes) throw notLmdb(file, `it ends after ${position + size} bytes`)
+  const view = new DataView(bytes.buffer)
+  const found = view.getUint32(headerBytes, true)
+  if (found !== magic) throw notLmdb(file, otherFormat(view))
+  const version = view.getUint32(headerBytes + 4, true)
+  if (version !== formatVersion) throw notLmdb(file, `data format version ${version}`)
+  if ((view.getUint16(10, true) & metaFlag) === 0) throw notLmdb(file, "a meta page is damaged")
+  return view
+}
+
+/** Other builds of LMDB have the magic number elsewhere, or the other way round. */
+const otherFormat = (view: DataView): string => {
+  if (view.getUint32(12, true) === magic) return "written by a 32-bit machine"
+  if (view.getUint32(headerBytes, false) === magic) return "written by a big-endian machine"
+  if (view.getUint32(24, true) === magic) return `data format version ${view.getUint32(28, true)}`
+  return "there is no LMDB header at its beginning"
+}
+
+/**
+ * LMDB maps the file: touching a page beyond its end would kill the process, so what it says it holds must be there.
+ */
+const requireRoots = (file: string, view: DataView, pageSize: number, fileSize: number): void => {
+  for (const record of [freeRecord, rootRecord]) {
+    const page = view.getBigUint64(record + 40, true)
+    if (page !== noRoot && (Number(page) + 1) * pageSize > fileSize) {
+      throw notLmdb(file, `it is truncated: ${fileSize} bytes, but page ${page} is in use`)
+    }
+  }
+}
+
+const readMetaOf = (file: string, descriptor: number): Meta | undefined => {
+  const stat = fs.fstatSync(descriptor)
+  if (!stat.isFile()) throw notLmdb(file, "it is not a regular file")
+  if (stat.size === 0) return undefined
+  const first = readPage(file, descriptor, 0)
+  const pageSize = first.getUint32(freeRecord, true)
+  if (pageSize < 512 || pageSize > 65_536 || (pageSize & (pageSize - 1)) !== 0)
+    throw notLmdb(file, `a page size of ${pageSize} bytes`)
+  const second = readPage(file, descriptor, pageSize)
+  const current = first.getBigUint64(144, true) >= second.getBigUint64(144, true) ? first : second
+  // The size is taken after the meta page, since the application may be writing: it is never smaller than what the page
+  // needs.
+  requireRoots(file, current, pageSize, fs.fstatSync(descriptor).size)
+  return {
+    mapSize: Number(current.getBigUint64(32, true)),
+    pageSize,
+    lastPage: Number(current.getBigUint64(136, true)),
+    ownPages: 2 + pagesOf(current, freeRecord) + pagesOf(current, rootRecord)
+  }
+}
+
+/**
+ * Undefined for an empty file. Throws LmdbError when there is none, or when it is no LMDB data file that we can use.
+ */
+export const readMeta = (file: string): Meta | undefined => {
+  try {
+    // Not blocking: the path may be a pipe.
+    const descriptor = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK)
+    try {
+      return readMetaOf(file, descriptor)
+    } finally {
+      fs.closeSync(descriptor)
+    }
+  } catch (error) {
+    throw fromSystem(file, error)
+  }
+}
+
+/** Why LMDB may have been refused access, by name of the file. Only the data file can be tried. */
+export const deniedFile = (options: LmdbOptions): string => {
+  const file = dataFile(options)
+  try {
+    fs.closeSync(fs.openSync(file, "r+"))
+    return lockFile(options)
+  } catch {
+    return file
+  }
+}
+
+/** The folder of the data file, with its parents. */
+export const makeFolder = (options: LmdbOptions): void => {
+  const folder = path.dirname(dataFile(options))
+  try {
+    Directories.makeSync(folder, options.dirMask)
+  } catch (error) {
+    throw fromSystem(folder, error)
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * `Lmdb` over the package `lmdb`, built with the v1 data format: it shares files with LMDB 0.9 of any other process.
+ *
+ * Guarantees beyond the contract: the map size of the file is left as it is when `mapSize` is 0; the lock file is
+ * touched by LMDB alone; what an application does to its DBIs, its map or its file between two transactions is noticed
+ * at the next. An LmdbError that is thrown in the body of `write` fails it, as if the body had failed with it. Not
+ * guaranteed: fairness to the application: LMDB's lock is whoever's comes first, so pause between transactions. A
+ * cursor of `before`, or of an older view, cannot be opened over a DBI once this process has dropped it: DbiMissing;
+ * those that are open go on.
+ *
+ * Begin, commit, opening of the environment and of handles block the thread, for as long as another process holds the
+ * write lock.
+ */
+import { Effect, Exit, Layer, Scope } from "effect"
+import * as DbiName from "../../../domain/lmdb/DbiName.ts"
+import { Lmdb, LmdbError, type LmdbOptions, type WriteTransaction, type Written } from "../../../services/Lmdb.ts"
+import { type OpenWrite, tryBeginWrite } from "./BeginWrite.ts"
+import type { Environment } from "./NativeEnvironment.ts"
+import { failed } from "./NativeErrors.ts"
+import { writer } from "./DbiHandles.ts"
+import * as Open from "./NativeOpen.ts"
+import { type NativeRead, tryBegin } from "./NativeRead.ts"
+import { asFailure } from "../ThrownErrors.ts"
+
+export { identityOf } from "./DataFile.ts"
+
+/** Each round too many means that another process made or dropped a DBI within it. */
+const maxRounds = 100
+
+const attempt = <A>(environment: Environment, run: () => A) => Effect.try({ try: run, catch: environment.toError })
+
+const restless = (environment: Environment) =>
+  Effect.fail(
+    failed(
+      environment.path,
+      "MDB_BAD_DBI",
+      `other processes changed DBIs ${maxRounds} times in a row while a transaction was being begun`
+    )
+  )
+
+const refreshHandles = (environment: Environment) => attempt(environment, () => environment.refreshHandles())
+
+const read = Effect.fnUntraced(function* (environment: Environment, warnOf: (view: NativeRead) => Effect.Effect<void>) {
+  const scope = yield* Effect.scope
+  const begin = attempt(environment, () => tryBegin(environment)).pipe(
+    Effect.tap((view) => (view === undefined ? Effect.void : Scope.addFinalizer(scope, Effect.sync(view.end)))),
+    Effect.uninterruptible
+  )
+  for (let round = 0; round < maxRounds; round++) {
+    const view = yield* begin
+    if (view !== undefined) {
+      yield* warnOf(view)
+      return view
+    }
+    yield* writer.withPermits(1)(refreshHandles(environment))
+  }
+  return yield* restless(environment)
+})
+
+const begin = Effect.fnUntraced(function* (environment: Environment) {
+  for (let round = 0; round < maxRounds; round++) {
+    const begun = yield* attempt(environment, () => tryBeginWrite(environment))
+    if ("transaction" in begun) return begun
+    yield* Effect.promise(() => begun.ended)
+    if (begun.why !== undefined) return yield* begun.why
+    yield* refreshHandles(environment)
+  }
+  return yield* restless(environment)
+})
+
+const commit = Effect.fnUntraced(function* <A>({ commit, transaction }: OpenWrite, value: A) {
+  const lockHeldMillis = yield* Effect.promise(commit)
+  if (typeof lockHeldMillis !== "number") return yield* lockHeldMillis
+  return { value, id: transaction.id, wrote: transaction.wrote, lockHeldMillis } satisfies Written<A>
+})
+
+const write =
+  (environment: Environment) =>
+  <A, E>(body: (transaction: WriteTransaction) => Effect.Effect<A, E>) =>
+    writer.withPermits(1)(
+      Effect.uninterruptibleMask((restore) =>
+        Effect.gen(function* () {
+          yield* Effect.logDebug(`LMDB ${environment.path}: asking for the write lock`)
+          const open = yield* begin(environment)
+          const exit = yield* Effect.exit(restore(Effect.suspend(() => body(open.transaction))))
+          // LMDB would refuse the commit after a failed put, even if the body went on.
+          const { failure } = open.transaction
+          if (Exit.isSuccess(exit) && failure === undefined) return yield* commit(open, exit.value)
+          yield* Effect.promise(open.abort)
+          return yield* Exit.isFailure(exit) ? Effect.failCause(asFailure(exit.cause)) : Effect.fail(failure!)
+        })
+      )
+    )
+
+/** One warning for each root entry that is no DBI. */
+const makeWarnOf = (environment: Environment) => {
+  const warned = new Set<DbiName.DbiName>()
+  return (view: NativeRead) =>
+    Effect.forEach(
+      view.others.filter((name) => !warned.has(name)),
+      (name) => {
+        warned.add(name)
+        return Effect.logWarning(
+          `LMDB ${environment.path}: the entry "${DbiName.display(name)}" of the root is no DBI: it is ignored`
+        )
+      },
+      { discard: true }
+    )
+}
+
+export const layerWith = (options: LmdbOptions): Layer.Layer<Lmdb, LmdbError> =>
+  Layer.effect(
+    Lmdb,
+    Effect.gen(function* () {
+      const environment = yield* Open.environment(options)
+      return Lmdb.of({
+        path: environment.path,
+        lastTransactionId: attempt(environment, () => environment.lastTransactionId()),
+        read: read(environment, makeWarnOf(environment)),
+        write: write(environment),
+        info: attempt(environment, () => environment.info()),
+        clearDeadReaders: attempt(environment, () => environment.root.readerCheck())
+      })
+    })
+  )

@@ -1,0 +1,166 @@
+/**
+ * An open environment: what its transactions share. Opening, reading and writing of it are in files of their own.
+ *
+ * Guarantees: the data file is still the one that was opened, each time `requireSame` passes; the id of a read
+ * transaction is its own, not one that was read beside it.
+ */
+// @effect-diagnostics-next-line nodeBuiltinImport:off -- LMDB itself is synchronous, and what it is told must be true at that moment
+import * as fs from "node:fs"
+import { type LmdbInfo, LmdbError, type LmdbOptions, ReadersFull, Replaced } from "../../../services/Lmdb.ts"
+import { failed, fromNative, type Facts } from "./NativeErrors.ts"
+import { type Identity, identityOf, type Meta, readMeta } from "./DataFile.ts"
+import { Handles } from "./DbiHandles.ts"
+import { Instruction } from "./WriteInstruction.ts"
+import type { PackageRoot, PackageTransaction } from "./NativePackage.ts"
+import * as Root from "./RootDbi.ts"
+
+interface Reader {
+  readonly pid: number
+  /** Undefined when its slot is taken, but no transaction is open. */
+  readonly transaction: bigint | undefined
+}
+
+/** Lines "pid thread transaction", below a heading; "-" for no transaction. */
+const parseReaders = (list: string): ReadonlyArray<Reader> =>
+  list.split("\n").flatMap((line) => {
+    const match = /^\s*(\d+) [0-9a-f]+ (\d+|-)$/.exec(line)
+    return match === null
+      ? []
+      : [{ pid: Number(match[1]), transaction: match[2] === "-" ? undefined : BigInt(match[2]!) }]
+  })
+
+export class Environment {
+  readonly path: string
+  readonly root: PackageRoot
+  readonly handles: Handles
+  readonly instruction: Instruction
+  readonly facts: Facts
+  readonly #options: LmdbOptions
+  readonly identity: Identity
+  /** The last id that views were seen to begin with. */
+  #viewed = -1n
+
+  constructor(options: LmdbOptions, path: string, identity: Identity, root: PackageRoot) {
+    this.path = path
+    this.root = root
+    this.#options = options
+    this.identity = identity
+    this.facts = {
+      path,
+      maxDbs: options.maxDbs,
+      pageSize: this.#meta().pageSize,
+      maxReaders: () => root.env.info().maxReaders,
+      mapSize: () => root.env.info().mapSize,
+      // Pages that are free can be anywhere: without walking the free list this is what is known while a transaction is
+      // open.
+      used: () => (root.env.info().lastPageNumber + 1) * this.facts.pageSize,
+      enlarged: () => this.#meta().mapSize > root.env.info().mapSize
+    }
+    this.handles = new Handles(root, this.facts)
+    this.instruction = new Instruction(root)
+  }
+
+  readonly toError = (error: unknown): LmdbError => fromNative(this.facts, error)
+
+  #meta(): Meta {
+    const meta = readMeta(this.path)
+    if (meta === undefined) throw failed(this.path, "empty", "the data file is empty")
+    return meta
+  }
+
+  /** Throws when another file, or none, is at the path. */
+  requireSame(): void {
+    if (identityOf(this.#options) !== this.identity) throw new LmdbError({ path: this.path, reason: new Replaced() })
+  }
+
+  /**
+   * That of a view which begins now, so whoever sees a new id and reads finds what it stands for: LMDB's own last id is
+   * ahead of it while another process waits for the disk in its commit. With no slot for a view it is LMDB's own.
+   */
+  lastTransactionId(): bigint {
+    this.requireSame()
+    const last = BigInt(this.root.env.info().lastTxnId)
+    if (last !== this.#viewed) this.#viewed = this.#idOfView() ?? last
+    return this.#viewed
+  }
+
+  #idOfView(): bigint | undefined {
+    try {
+      return this.#inView(() => this.newestReaderId())
+    } catch (error) {
+      if (error instanceof LmdbError && error.reason instanceof ReadersFull) return undefined
+      throw error
+    }
+  }
+
+  /** One of its own: without both resets the package would give out one that it keeps for reading, however old. */
+  beginRead(): PackageTransaction {
+    try {
+      this.root.resetReadTxn()
+      return this.root.useReadTransaction()
+    } catch (error) {
+      throw this.toError(error)
+    } finally {
+      this.root.resetReadTxn()
+    }
+  }
+
+  #inView<A>(use: (transaction: PackageTransaction) => A): A {
+    const transaction = this.beginRead()
+    try {
+      return use(transaction)
+    } finally {
+      transaction.done()
+    }
+  }
+
+  /**
+   * Of the read transaction that was begun last, which is the newest of this process. It is taken from the table of
+   * readers: LMDB's last id can be ahead of it, while another process waits for the disk in its commit (its meta page
+   * is there, but readers begin before it), so reading that id before and after would give a view an id whose changes
+   * it does not hold.
+   */
+  newestReaderId(): bigint {
+    let newest: bigint | undefined
+    for (const { pid, transaction } of parseReaders(this.root.readerList())) {
+      if (pid === process.pid && transaction !== undefined && (newest === undefined || transaction > newest))
+        newest = transaction
+    }
+    if (newest === undefined) throw failed(this.path, "MDB_BAD_RSLOT", "this process is not in the table of readers")
+    return newest
+  }
+
+  /** In the table of readers, with this process's id. */
+  ownSlots(): number {
+    return parseReaders(this.root.readerList()).filter(({ pid }) => pid === process.pid).length
+  }
+
+  /**
+   * Closes handles of DBIs that are gone or have other flags now, and opens those that are missing. Only with the
+   * permit of `writer`.
+   */
+  refreshHandles(): void {
+    this.handles.refresh(this.#inView((transaction) => Root.list(this.root, transaction, this.toError)))
+  }
+
+  /** Bytes. Of a DBI with MDB_DUPSORT, LMDB does not count the pages of values that have a tree of their own. */
+  #used(meta: Meta): number {
+    const { records } = this.#inView((transaction) => Root.list(this.root, transaction, this.toError))
+    return records.reduce((sum, record) => sum + record.pages, meta.ownPages) * meta.pageSize
+  }
+
+  info(): LmdbInfo {
+    const lastTransactionId = this.lastTransactionId()
+    const { mapSize, maxReaders } = this.root.env.info()
+    const meta = this.#meta()
+    return {
+      lastTransactionId,
+      mapSize,
+      fileSize: fs.statSync(this.path).size,
+      used: this.#used(meta),
+      pageSize: meta.pageSize,
+      readers: parseReaders(this.root.readerList()).length,
+      maxReaders
+    }
+  }
+}

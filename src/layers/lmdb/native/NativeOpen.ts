@@ -1,0 +1,133 @@
+/**
+ * Opens an environment, or says why not. Nothing of LMDB is called before the file is known to be one that this build
+ * can map: LMDB would make a new file where there is none, and the package would write its own default map size into
+ * the application's file.
+ */
+// @effect-diagnostics-next-line nodeBuiltinImport:off -- paths of this machine, without a service
+import { dirname } from "node:path"
+import { Effect } from "effect"
+import { LmdbError, type LmdbOptions, Missing, PermissionDenied, Replaced } from "../../../services/Lmdb.ts"
+import * as Build from "./BuildCheck.ts"
+import { Environment } from "./NativeEnvironment.ts"
+import { failed, fromNative, type Facts } from "./NativeErrors.ts"
+import { dataFile, deniedFile, type Identity, identityOf, makeFolder, type Meta, readMeta } from "./DataFile.ts"
+import { writer } from "./DbiHandles.ts"
+import { codec } from "./SharedBuffers.ts"
+import * as OwnSlots from "./OwnReaderSlots.ts"
+import * as Package from "./NativePackage.ts"
+
+/** Of a file that is made. */
+const defaultMapSize = 2 ** 30
+
+/** Open in this thread. Two environments over one file lose commits. */
+const open = new Set<Identity>()
+
+/** What is known before LMDB has it open. */
+const factsOf = (options: LmdbOptions, path: string): Facts => ({
+  path,
+  maxDbs: options.maxDbs,
+  pageSize: 1,
+  maxReaders: () => 0,
+  mapSize: () => options.mapSize,
+  used: () => 0,
+  enlarged: () => false
+})
+
+const metaOf = (options: LmdbOptions, path: string): Meta | undefined => {
+  try {
+    return readMeta(path)
+  } catch (error) {
+    if (options.create && error instanceof LmdbError && error.reason._tag === "Missing") return undefined
+    throw error
+  }
+}
+
+/** Undefined for a file that is to be made, or was made empty. */
+const existing = (options: LmdbOptions, path: string): Meta | undefined => {
+  const identity = identityOf(options)
+  if (identity !== undefined && open.has(identity)) {
+    throw failed(path, "EBUSY", "this process has it open already: each LMDB may be configured once")
+  }
+  const meta = metaOf(options, path)
+  if (meta === undefined && !options.create) throw new LmdbError({ path, reason: new Missing() })
+  if (identity === undefined) makeFolder(options)
+  return meta
+}
+
+const openRoot = (options: LmdbOptions, path: string, mapSize: number): Package.PackageRoot => {
+  try {
+    return Package.open({
+      ...codec,
+      path: options.noSubdir ? path : dirname(path),
+      noSubdir: options.noSubdir,
+      mapSize,
+      maxDbs: options.maxDbs,
+      permissionsMode: options.fileMask,
+      encoding: "binary",
+      create: false,
+      overlappingSync: false,
+      noSync: false,
+      noMetaSync: false
+    })
+  } catch (error) {
+    const mapped = fromNative(factsOf(options, path), error)
+    if (mapped.reason._tag !== "PermissionDenied") throw mapped
+    throw new LmdbError({
+      path,
+      reason: new PermissionDenied({ detail: `${deniedFile(options)}: ${mapped.reason.detail}` })
+    })
+  }
+}
+
+/** Blocks for as long as another process holds the write lock: the package takes it to open the root DBI. */
+const openNow = (options: LmdbOptions, path: string, meta: Meta | undefined): Environment => {
+  const before = identityOf(options)
+  const root = openRoot(options, path, options.mapSize || meta?.mapSize || defaultMapSize)
+  const identity = identityOf(options)
+  // Which of the two LMDB has is unknown.
+  if (identity === undefined || (before !== undefined && before !== identity)) {
+    void root.close()
+    throw new LmdbError({ path, reason: new Replaced() })
+  }
+  const environment = new Environment(options, path, identity, root)
+  open.add(identity)
+  return environment
+}
+
+const attempt = <A>(path: string, run: () => A) =>
+  Effect.try({
+    try: run,
+    catch: (error) => (error instanceof LmdbError ? error : failed(path, "unknown", String(error)))
+  })
+
+const close = (environment: Environment) =>
+  Effect.promise(() => environment.root.close()).pipe(
+    Effect.ensuring(Effect.sync(() => open.delete(environment.identity)))
+  )
+
+const acquire = Effect.fnUntraced(function* (options: LmdbOptions) {
+  yield* Build.check
+  const path = dataFile(options)
+  const meta = yield* attempt(path, () => existing(options, path))
+  if (meta !== undefined && options.mapSize !== 0 && options.mapSize !== meta.mapSize) {
+    yield* Effect.logWarning(
+      `LMDB ${path}: options.map_size is ${options.mapSize} bytes, but the file has ${meta.mapSize}: ` +
+        (options.mapSize < meta.mapSize
+          ? "this process cannot write or see more than that"
+          : "our first commit writes it into the file") +
+        ". Set it to what the application uses, or to 0 for that of the file"
+    )
+  }
+  const environment = yield* attempt(path, () => openNow(options, path, meta))
+  const { count, warning } = yield* Effect.onError(
+    attempt(path, () => OwnSlots.free(environment, options)),
+    () => close(environment)
+  )
+  if (count > 0) yield* Effect.logInfo("Cleared readers of dead processes", { cleared: count, path })
+  if (warning !== undefined) yield* Effect.logWarning(warning)
+  return environment
+})
+
+/** For as long as the scope. The mapping stays until the process ends: the package leaves it. */
+export const environment = (options: LmdbOptions) =>
+  Effect.acquireRelease(writer.withPermits(1)(acquire(options)), close)

@@ -1,0 +1,82 @@
+/** A read transaction: one view, with the handles that fit it. */
+import type { DbiName } from "../../../domain/lmdb/DbiName.ts"
+import type { Cursor, Dbi, ReadTransaction } from "../../../services/Lmdb.ts"
+import { InPlaceCursor } from "./NativeCursor.ts"
+import type { Environment } from "./NativeEnvironment.ts"
+import { dbiMissing, failed } from "./NativeErrors.ts"
+import type { HandleMap } from "./DbiHandles.ts"
+import type { PackageTransaction } from "./NativePackage.ts"
+import * as Root from "./RootDbi.ts"
+
+export class NativeRead implements ReadTransaction {
+  readonly id: bigint
+  readonly dbis: ReadonlyArray<Dbi>
+  /** Root entries that are no DBI. */
+  readonly others: ReadonlyArray<DbiName>
+  readonly handles: HandleMap
+  readonly #environment: Environment
+  readonly #transaction: PackageTransaction
+  readonly #cursors = new Set<InPlaceCursor>()
+  #open = true
+
+  constructor(
+    environment: Environment,
+    transaction: PackageTransaction,
+    id: bigint,
+    listing: Root.RootListing,
+    handles: HandleMap
+  ) {
+    this.id = id
+    this.#environment = environment
+    this.#transaction = transaction
+    this.handles = handles
+    const records = environment.handles.dbisOf(listing)
+    this.dbis = records.map(({ name, flags, entries }) => ({ name, flags, entries }))
+    this.others =
+      records.length === listing.records.length
+        ? listing.others
+        : [...listing.others, ...listing.records.filter((record) => !records.includes(record)).map(({ name }) => name)]
+  }
+
+  readonly cursor = (dbi: DbiName, from?: Uint8Array): Cursor => {
+    const { handles, path, toError } = this.#environment
+    if (!this.#open) throw failed(path, "MDB_BAD_TXN", "the read transaction has ended")
+    const handle = this.handles.get(dbi)
+    // Closed: it was dropped since, and its number may be another DBI's.
+    if (handle === undefined || handle.closed) throw handles.unusable(dbi) ?? dbiMissing(path, dbi)
+    try {
+      const cursor = new InPlaceCursor(handle, this.#transaction, from, toError, (cursor) =>
+        this.#cursors.delete(cursor)
+      )
+      this.#cursors.add(cursor)
+      return cursor
+    } catch (error) {
+      throw toError(error)
+    }
+  }
+
+  /** May be called more than once. */
+  readonly end = (): void => {
+    if (!this.#open) return
+    this.#open = false
+    for (const cursor of this.#cursors) cursor.close()
+    this.#transaction.done()
+  }
+}
+
+/** Undefined when handles are missing or don't fit: refresh them, and try again. */
+export const tryBegin = (environment: Environment): NativeRead | undefined => {
+  environment.requireSame()
+  const transaction = environment.beginRead()
+  try {
+    const id = environment.newestReaderId()
+    const listing = Root.list(environment.root, transaction, environment.toError)
+    const handles = environment.handles.fit(listing)
+    if (handles !== undefined) return new NativeRead(environment, transaction, id, listing, handles)
+    transaction.done()
+    return undefined
+  } catch (error) {
+    transaction.done()
+    throw environment.toError(error)
+  }
+}

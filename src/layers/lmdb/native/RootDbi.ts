@@ -1,0 +1,70 @@
+/**
+ * The root DBI: the record of each DBI, by name, as a transaction sees it. The package hides the flags of DBIs, and a
+ * handle may be of a DBI that is gone: so each transaction looks here first.
+ *
+ * A record has 48 bytes: u32 size of values of a DUPFIXED DBI, flags u16 at 4 (0x8000 is LMDB's own), depth u16, pages
+ * u64 at 8, 16 and 24 (branch, leaf, overflow), entries u64 at 32, page of the root u64 at 40; little-endian. Source:
+ * MDB_db in LMDB's mdb.c.
+ */
+import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
+import * as DbiName from "../../../domain/lmdb/DbiName.ts"
+import type { Dbi } from "../../../services/Lmdb.ts"
+import { pagesOf } from "./DataFile.ts"
+import { InPlaceCursor } from "./NativeCursor.ts"
+import { learnBuffers } from "./SharedBuffers.ts"
+import type { PackageRoot, PackageTransaction } from "./NativePackage.ts"
+
+const recordBytes = 48
+const knownFlags = DbiFlags.persistent | 0x8000
+/** LMDB's CURSOR_STACK. */
+const maxDepth = 32
+
+export interface RootRecord extends Dbi {
+  readonly pages: number
+}
+
+export interface RootListing {
+  /** In byte order of the names. */
+  readonly records: ReadonlyArray<RootRecord>
+  /** Names of entries that are no DBI. */
+  readonly others: ReadonlyArray<DbiName.DbiName>
+}
+
+const recordOf = (name: DbiName.DbiName, view: DataView): RootRecord => ({
+  name,
+  flags: view.getUint16(4, true) & DbiFlags.persistent,
+  entries: Number(view.getBigUint64(32, true)),
+  pages: pagesOf(view, 0)
+})
+
+/** Whether it can be a record. What LMDB's C functions make has no zero byte in its name. */
+const isRecord = (name: DbiName.DbiName, view: DataView): boolean =>
+  view.byteLength === recordBytes &&
+  !name.includes("\0") &&
+  (view.getUint16(4, true) & ~knownFlags) === 0 &&
+  view.getUint16(6, true) <= maxDepth
+
+/** Without `transaction`, as the open write transaction sees it. */
+export const list = (
+  root: PackageRoot,
+  transaction: PackageTransaction | undefined,
+  toError: (error: unknown) => unknown
+): RootListing => {
+  const records: Array<RootRecord> = []
+  const others: Array<DbiName.DbiName> = []
+  learnBuffers(root, transaction)
+  const cursor = new InPlaceCursor({ dbi: root, closed: false }, transaction, undefined, toError, () => {})
+  try {
+    while (cursor.next()) {
+      const name = DbiName.fromBytes(cursor.key.subarray(cursor.keyStart, cursor.keyEnd))
+      const { value, valueStart, valueEnd } = cursor
+      const view = new DataView(value.buffer, value.byteOffset + valueStart, valueEnd - valueStart)
+      if (isRecord(name, view)) records.push(recordOf(name, view))
+      else others.push(name)
+    }
+  } finally {
+    cursor.close()
+  }
+  records.sort((a, b) => (a.name < b.name ? -1 : 1))
+  return { records, others }
+}

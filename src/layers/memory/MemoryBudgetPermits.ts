@@ -1,0 +1,69 @@
+/**
+ * `MemoryBudget` as a semaphore per database and budget. Every holder takes one permit, so waiters are served in order
+ * and none starves.
+ */
+import { Effect, Layer, Semaphore } from "effect"
+import { GarbageCollector } from "../../services/GarbageCollector.ts"
+import { type Budget, MemoryBudget } from "../../services/MemoryBudget.ts"
+
+interface Gate {
+  readonly limit: number
+  readonly semaphore: Semaphore.Semaphore
+  active: number
+  waiting: number
+}
+
+export const layerWith = (limits: Readonly<Record<Budget, number>>) =>
+  Layer.effect(
+    MemoryBudget,
+    Effect.gen(function* () {
+      const { collect } = yield* GarbageCollector
+      // A merge's buffers are in its engine's thread, which collects before it answers: here a collection would find
+      // nothing, and block for 10 ms.
+      const collected: Readonly<Record<Budget, Effect.Effect<void>>> = { download: collect, decompress: Effect.void }
+      // Never removed from: the databases are those of the configuration.
+      const gates = new Map<string, Gate>()
+      const gateOf = (database: string, budget: Budget): Gate => {
+        const key = `${budget}/${database}`
+        const limit = limits[budget]
+        const gate = gates.get(key) ?? { limit, semaphore: Semaphore.makeUnsafe(limit), active: 0, waiting: 0 }
+        gates.set(key, gate)
+        return gate
+      }
+
+      /**
+       * Counts in steps that no interruption can come between. `take` and `release` by hand would have such a gap:
+       * `withPermits` has none.
+       */
+      const counted = <A, E, R>(gate: Gate, holding: Effect.Effect<A, E, R>) =>
+        Effect.uninterruptibleMask((restore) => {
+          let entered = false
+          gate.waiting++
+          const inside = Effect.uninterruptibleMask((restore) => {
+            entered = true
+            gate.waiting--
+            gate.active++
+            return Effect.ensuring(
+              restore(holding),
+              Effect.sync(() => gate.active--)
+            )
+          })
+          return Effect.ensuring(
+            restore(gate.semaphore.withPermits(1)(inside)),
+            Effect.sync(() => {
+              if (!entered) gate.waiting--
+            })
+          )
+        })
+
+      return MemoryBudget.of({
+        withPermit: (database, budget) => (use) =>
+          counted(gateOf(database, budget), Effect.ensuring(Effect.scoped(use), collected[budget])),
+        use: (database, budget) =>
+          Effect.sync(() => {
+            const { active, limit, waiting } = gateOf(database, budget)
+            return { active, limit, waiting }
+          })
+      })
+    })
+  )

@@ -1,0 +1,187 @@
+/**
+ * `Settings` from a YAML file: variables replaced, decoded, checked, made effective. A key that is not known is an
+ * error: a misspelled setting would otherwise be a silent default. Everything that is wrong is reported together.
+ */
+import * as Os from "node:os"
+import { Effect, FileSystem, Layer, Schema } from "effect"
+import * as Yaml from "yaml"
+import { effective } from "../../domain/settings/EffectiveSettings.ts"
+import { type Environment, replaceVariables, unsetIn } from "../../domain/settings/EnvironmentVariables.ts"
+import { Scalar } from "../../domain/settings/values/YamlScalar.ts"
+import { isCredential } from "../../domain/settings/SettingsChecks.ts"
+import { decodeTree } from "../../domain/settings/SettingsDecoding.ts"
+import { SettingsFile, type SettingsValues } from "../../domain/settings/SettingsFile.ts"
+import {
+  at,
+  isGiven,
+  isMap,
+  type KeyPath,
+  paths,
+  type Problem,
+  textAt,
+  type Tree,
+  type TreeMap,
+  withValue
+} from "../../domain/settings/SettingsTree.ts"
+import { warningsOf } from "../../domain/settings/SettingsWarnings.ts"
+import { InvalidSettings, Settings } from "../../services/Settings.ts"
+import * as SpoolDirectory from "../spool/SpoolDirectory.ts"
+import { mapOutsideComments, parse } from "./YamlTree.ts"
+
+export interface Options {
+  readonly file: string
+  /**
+   * False for commands that never use the bucket: then an unset variable or a missing secret in `storage` is no error.
+   * Default: true.
+   */
+  readonly usesBucket?: boolean | undefined
+  /** By key path: what the command line says instead of the file. */
+  readonly overrides?: Readonly<Record<string, string>> | undefined
+  /** Default: that of the process. */
+  readonly environment?: Environment | undefined
+}
+
+export interface Loaded {
+  readonly settings: SettingsValues
+  /** Values that load and make no sense, the key path first. To be logged. */
+  readonly warnings: ReadonlyArray<string>
+  /** Key paths that the file has. */
+  readonly explicit: ReadonlyArray<KeyPath>
+}
+
+const unsetProblem = (path: KeyPath, name: string): Problem => ({
+  path,
+  message: `the environment variable ${name} is not set`
+})
+
+/** Takes values with unset variables out of the tree. */
+const withoutUnset = (tree: Tree, path: KeyPath, problems: Array<Problem>): Tree | undefined => {
+  const isUnset = (text: string, at: KeyPath): boolean => {
+    const names = unsetIn(text)
+    problems.push(...names.map((name) => unsetProblem(at, name)))
+    return names.length > 0
+  }
+  if (tree instanceof Scalar) return isUnset(tree.text, path) ? undefined : tree
+  if (!isMap(tree)) return tree.map((item) => withoutUnset(item, path, problems)).filter((item) => item !== undefined)
+  const entries = Object.entries(tree)
+    .filter(([key]) => !isUnset(key, path))
+    .map(([key, value]) => [key, withoutUnset(value, [...path, key], problems)] as const)
+  return Object.fromEntries(entries.filter((entry): entry is readonly [string, Tree] => entry[1] !== undefined))
+}
+
+/** The defaults that depend on the machine. */
+const withDefaults = (tree: TreeMap, environment: Environment): TreeMap => {
+  const lmdbs = at(tree, ["lmdbs"])
+  const databases = isMap(lmdbs) ? Object.keys(lmdbs).length : 1
+  const defaults = {
+    instance: Os.hostname(),
+    spool_directory: environment.TMPDIR || "/var/tmp",
+    database_workers: String(Math.max(1, Math.min(databases, Os.availableParallelism(), 4)))
+  }
+  const missing = Object.entries(defaults).filter(([key]) => !isGiven(tree, [key]))
+  return missing.reduce((filled, [key, value]) => withValue(filled, [key], new Scalar(value)), tree)
+}
+
+interface Written {
+  /** Undefined when it is not YAML. */
+  readonly tree: TreeMap | undefined
+  readonly problems: ReadonlyArray<Problem>
+  /** Apart, because some commands don't need what is in `storage`. */
+  readonly unset: ReadonlyArray<Problem>
+}
+
+const read = Effect.fnUntraced(function* (file: string, environment: Environment) {
+  const fs = yield* FileSystem.FileSystem
+  const text = yield* Effect.mapError(
+    fs.readFileString(file),
+    (error) =>
+      new InvalidSettings({
+        file,
+        problems: [
+          error.reason._tag === "NotFound"
+            ? "there is no such file: name it with --config"
+            : `it cannot be read: ${error.message}`
+        ]
+      })
+  )
+  yield* Effect.yieldNow
+  const replaced = mapOutsideComments(text, (part) => replaceVariables(part, environment))
+  const { nulls, problems, tree: parsed } = parse(replaced)
+  // A database without any keys is one that lacks its path, not one that is absent.
+  const bare = nulls.filter((path) => path.length === 2 && path[0] === "lmdbs")
+  const tree = parsed && bare.reduce((whole, path) => withValue(whole, path, {}), parsed)
+  const unset: Array<Problem> = []
+  const usable = tree && withoutUnset(tree, [], unset)
+  // Where YAML itself broke, or in an anchor's name, they are not in the tree.
+  const lost = unsetIn(replaced)
+    .map((name) => unsetProblem([], name))
+    .filter(({ message }) => !unset.some((one) => one.message === message))
+  return { tree: isMap(usable) ? usable : undefined, problems, unset: [...unset, ...lost] } satisfies Written
+})
+
+const isStorage = ({ path }: Problem): boolean => path[0] === "storage"
+
+const isBelow = (path: KeyPath, above: KeyPath): boolean =>
+  above.length > 0 && above.every((key, index) => key === path[index])
+
+/** A tree's settings, and what is wrong with it. An unset variable is reported once, not as a missing key besides. */
+const check = (tree: TreeMap, unset: ReadonlyArray<Problem>, usesBucket: boolean) => {
+  const { problems, settings } = decodeTree(tree)
+  const caused = problems.filter(({ path }) => !unset.some((one) => isBelow(path, one.path)))
+  if (usesBucket) return { settings, problems: [...caused, ...unset] }
+  const left = [...caused.filter(({ path }) => !isCredential(path)), ...unset.filter((one) => !isStorage(one))]
+  if (left.length > 0 || settings !== undefined) return { settings, problems: left }
+  // Nothing of the bucket is used: it stands for what could not be known.
+  return { settings: decodeTree(withValue(tree, ["storage"], { type: new Scalar("memory") })).settings, problems: left }
+}
+
+const lineOf = ({ message, path }: Problem): string =>
+  `${path.length === 0 ? "(the file)" : path.join(".")}: ${message}`
+
+export const load = Effect.fn("SettingsYaml.load")(function* (options: Options) {
+  const { file, overrides = {}, usesBucket = true } = options
+  const environment = options.environment ?? process.env
+  const invalid = (problems: ReadonlyArray<Problem>) =>
+    new InvalidSettings({ file, problems: [...new Set(problems.map(lineOf))] })
+  const written: Written = yield* read(file, environment)
+  if (written.tree === undefined) return yield* invalid([...written.problems, ...written.unset])
+  const overridden = Object.entries(overrides).reduce(
+    (tree, [key, value]) => withValue(tree, key.split("."), new Scalar(value)),
+    written.tree
+  )
+  const tree = withDefaults(overridden, environment)
+  // Before and after: this and reading the text take the event loop for 5 ms each, and so does what comes after it.
+  yield* Effect.yieldNow
+  const { problems, settings } = check(tree, written.unset, usesBucket)
+  yield* Effect.yieldNow
+  const directory = textAt(tree, ["spool_directory"]) ?? ""
+  const spool = directory === "" ? undefined : yield* SpoolDirectory.problemOf(directory)
+  const spoolProblem: ReadonlyArray<Problem> =
+    spool === undefined ? [] : [{ path: ["spool_directory"], message: spool }]
+  const isExplicit = isGiven(overridden, ["spool_directory"])
+  const all = [...written.problems, ...problems, ...(isExplicit ? spoolProblem : [])]
+  if (settings === undefined || all.length > 0) return yield* invalid(all)
+  return {
+    settings: effective(settings),
+    // Of the default, only the commands that spool something need it.
+    warnings: [
+      ...warningsOf(settings, tree),
+      ...spoolProblem.map(lineOf),
+      ...(yield* SpoolDirectory.warningsOf(directory))
+    ],
+    explicit: paths(written.tree)
+  } satisfies Loaded
+})
+
+export const layer = (options: Options) =>
+  Layer.effect(
+    Settings,
+    Effect.map(load(options), ({ settings }) => settings)
+  )
+
+const encode = Schema.encodeSync(SettingsFile)
+
+/** Values as the file has them, with every default; secrets hidden. */
+export const encodeSettings = (settings: SettingsValues): unknown => encode(settings)
+
+export const effectiveYaml = (settings: SettingsValues): string => Yaml.stringify(encodeSettings(settings))

@@ -1,0 +1,204 @@
+/**
+ * `Storage` in a flat folder, which may be shared between hosts.
+ *
+ * Guarantees: what `store` reported survives a power cut: a temporary file `.<random>.tmp` beside the object is
+ * written, synced and renamed, then the folder is synced. Readers see the old object or the new one whole. The folder
+ * is made when the layer is built, unless told not to, and never later, so an unmounted file system is an error and not
+ * an empty store. Not ours, so neither listed nor read: names with `/`, a leading `.` or ending in `.tmp`, and what is
+ * no regular file (links too). Not guaranteed: a process that is killed in the middle leaves its temporary file behind.
+ *
+ * File operations are uninterruptible one by one: an abandoned write would go on in the thread pool after its
+ * descriptor was closed, and could hit another file that got the same number.
+ */
+import { ByteSize, Effect, Exit, FileSystem, Layer, Option, Random, Stream } from "effect"
+import type { PlatformError } from "effect/PlatformError"
+import { releaseBuffer } from "../../domain/bytes/ReleaseBuffer.ts"
+import {
+  ObjectNotFound,
+  Refused,
+  type Source,
+  Storage,
+  StorageError,
+  type StoredObject,
+  Unavailable
+} from "../../services/Storage.ts"
+import * as Directories from "../process/Directories.ts"
+import { sortByName } from "./Listing.ts"
+import { sized } from "./ExactSize.ts"
+
+const chunkBytes = 262_144
+/** How many files are looked at side by side: as many as libuv has threads. */
+const statsAtOnce = 4
+
+const isOurs = (name: string) =>
+  name !== "" && !name.startsWith(".") && !name.endsWith(".tmp") && !name.includes("/") && !name.includes("\0")
+
+/** The system's code, such as ENOSPC; Effect's own tag where the system said nothing. */
+const codeOf = ({ reason }: PlatformError): string => {
+  const cause: unknown = reason.cause
+  return typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : reason._tag
+}
+
+const advices: Readonly<Record<string, string>> = {
+  EACCES: "give this user the permission to read and write there",
+  EPERM: "give this user the permission to read and write there",
+  EROFS: "the file system is mounted read-only: remount it, or check root_path",
+  ENOENT: "the folder is gone: is the file system mounted? Check root_path",
+  ENOTDIR: "a part of the path is no folder: check root_path",
+  EEXIST: "there is something that is no folder: check root_path",
+  EISDIR: "a folder has this object's name: remove it",
+  ERR_FS_EISDIR: "a folder has this object's name: remove it",
+  ELOOP: "a symbolic link has this object's name, or links go in circles: check root_path",
+  ENAMETOOLONG: "the name is too long for this file system: use a shorter instance or database name"
+}
+
+const reasonOf = (error: PlatformError): StorageError["reason"] => {
+  const code = codeOf(error)
+  const cause: unknown = error.reason.cause
+  const detail = cause instanceof Error ? cause.message : error.message
+  const advice = advices[code]
+  if (advice !== undefined) return new Refused({ code, detail, advice })
+  const full = code === "ENOSPC" || code === "EDQUOT"
+  return new Unavailable({ code, detail: full ? `the disk or the quota is full: free space there: ${detail}` : detail })
+}
+
+interface Folder {
+  readonly fs: FileSystem.FileSystem
+  readonly root: string
+  readonly fail: (operation: StorageError["operation"], name: string, reason: StorageError["reason"]) => StorageError
+}
+
+/** Undefined for what is not ours or vanished meanwhile. */
+const lookAt = ({ fs, root }: Folder, name: string) =>
+  fs.lstat(`${root}/${name}`).pipe(
+    Effect.map((info): StoredObject | undefined => {
+      if (info.type !== "File") return undefined
+      const time = Option.match(info.mtime, { onNone: () => 0, onSome: (date) => date.getTime() })
+      return { name, size: ByteSize.toNumberUnsafe(info.size), etag: `${time}-${Option.getOrElse(info.ino, () => 0n)}` }
+    }),
+    Effect.catchIf(
+      (error) => codeOf(error) === "ENOENT",
+      () => Effect.undefined
+    )
+  )
+
+const list = Effect.fn("StorageFs.list")(
+  function* (folder: Folder, prefix: string) {
+    const entries = yield* folder.fs.readDirectoryEntries(folder.root)
+    const names = entries
+      .filter(({ name, type }) => (type === "File" || type === "Unknown") && isOurs(name) && name.startsWith(prefix))
+      .map(({ name }) => name)
+    const objects = yield* Effect.forEach(names, (name) => lookAt(folder, name), { concurrency: statsAtOnce })
+    return sortByName(objects.filter((object) => object !== undefined))
+  },
+  (effect, folder, prefix) => Effect.mapError(effect, (error) => folder.fail("list", prefix, reasonOf(error)))
+)
+
+/** Reads to the end of the file and not to its size, so that a file somebody still appends to is noticed. */
+const load = (folder: Folder, name: string) =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      const failed = (error: PlatformError) => folder.fail("load", name, reasonOf(error))
+      const object = isOurs(name) ? yield* Effect.mapError(lookAt(folder, name), failed) : undefined
+      // An object that vanished is passed over; all of them, with the folder, are an outage.
+      const vanished = Effect.andThen(
+        Effect.mapError(folder.fs.stat(folder.root), failed),
+        folder.fail("load", name, new ObjectNotFound())
+      )
+      if (object === undefined) return yield* vanished
+      const file = yield* folder.fs
+        .open(`${folder.root}/${name}`, { flag: "r", noFollow: true })
+        .pipe(Effect.catch((error) => (codeOf(error) === "ENOENT" ? vanished : failed(error))))
+      const size = ByteSize.toNumberUnsafe((yield* Effect.mapError(file.stat, failed)).size)
+      const chunks = Stream.unfold(0, (start) => {
+        const buffer = new Uint8Array(Math.max(1, Math.min(chunkBytes, size - start)))
+        return Effect.uninterruptible(file.read(buffer)).pipe(
+          Effect.mapError(failed),
+          Effect.map((count) => (count === 0 ? undefined : ([buffer.subarray(0, count), start + count] as const)))
+        )
+      })
+      return sized(size, (reason) => folder.fail("load", name, reason))(chunks)
+    })
+  )
+
+/** Some network file systems can't sync a folder; the rename is then as durable as they make it. */
+const syncFolder = ({ fs, root }: Folder) =>
+  Effect.scoped(Effect.flatMap(fs.open(root, { flag: "r" }), (file) => Effect.uninterruptible(file.sync))).pipe(
+    Effect.catchIf(
+      (error) => codeOf(error) === "EINVAL" || codeOf(error) === "ENOTSUP",
+      () => Effect.void
+    )
+  )
+
+const store = Effect.fn("StorageFs.store")(function* <E, R>(folder: Folder, name: string, source: Source<E, R>) {
+  const { fs, root } = folder
+  const failed = (error: PlatformError) => folder.fail("store", name, reasonOf(error))
+  if (!isOurs(name)) {
+    const detail = "names with /, a leading . or ending in .tmp are not objects of a folder"
+    return yield* folder.fail(
+      "store",
+      name,
+      new Refused({ code: "InvalidName", detail, advice: "check instance and database names" })
+    )
+  }
+  const temporary = `${root}/.${(yield* Random.nextIntBetween(0, 2 ** 48)).toString(36)}.tmp`
+  yield* Effect.scoped(
+    Effect.gen(function* () {
+      const file = yield* Effect.acquireRelease(
+        Effect.mapError(fs.open(temporary, { flag: "wx" }), failed),
+        (_, exit) => (Exit.isSuccess(exit) ? Effect.void : Effect.ignore(fs.remove(temporary, { force: true })))
+      )
+      const bytes = sized(source.size, (reason) => folder.fail("store", name, reason))(source.read(0, source.size))
+      yield* Stream.runForEach(bytes, (chunk) =>
+        Effect.andThen(
+          Effect.mapError(Effect.uninterruptible(file.writeAll(chunk)), failed),
+          Effect.sync(() => releaseBuffer(chunk))
+        )
+      )
+      yield* Effect.mapError(Effect.uninterruptible(file.sync), failed)
+      yield* Effect.mapError(Effect.uninterruptible(fs.rename(temporary, `${root}/${name}`)), failed)
+    })
+  )
+  // A failure here leaves the new object in place, but not yet safe from a power cut: the caller stores it again.
+  yield* Effect.mapError(syncFolder(folder), failed)
+})
+
+const remove = Effect.fn("StorageFs.delete")(
+  function* (folder: Folder, name: string) {
+    if (!isOurs(name)) return
+    yield* Effect.uninterruptible(folder.fs.remove(`${folder.root}/${name}`, { force: true }))
+  },
+  (effect, folder, name) => Effect.mapError(effect, (error) => folder.fail("delete", name, reasonOf(error)))
+)
+
+export interface FsOptions {
+  readonly root_path: string
+  /** Makes the folder with its parents; default true. */
+  readonly create?: boolean
+}
+
+export const layerWith = ({
+  create = true,
+  root_path: root
+}: FsOptions): Layer.Layer<Storage, StorageError, FileSystem.FileSystem> =>
+  Layer.effect(
+    Storage,
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const place = `folder ${root}`
+      const folder: Folder = {
+        fs,
+        root,
+        fail: (operation, name, reason) => new StorageError({ operation, place, name, reason })
+      }
+      if (create)
+        yield* Effect.mapError(Directories.make(fs, root, 0o755), (error) => folder.fail("create", "", reasonOf(error)))
+      return Storage.of({
+        place,
+        list: (prefix) => list(folder, prefix),
+        load: (name) => load(folder, name),
+        store: (name, source) => store(folder, name, source),
+        delete: (name) => remove(folder, name)
+      })
+    })
+  )

@@ -1,0 +1,86 @@
+/**
+ * The SDK's client of a container as the layer uses it: one attempt per request, no redirects, our agent (and so our
+ * proxies and our TLS), credentials as of each request. Load this module only where Azure is used.
+ */
+import { AnonymousCredential, ContainerClient, newPipeline, StorageSharedKeyCredential } from "@azure/storage-blob"
+import { Effect } from "effect"
+import type { AzureOptions } from "../../../domain/settings/StorageOptions.ts"
+import { Refused } from "../../../services/Storage.ts"
+import * as HttpAgent from "../network/HttpAgent.ts"
+import * as AzureCredentials from "./AzureCredentials.ts"
+import { mayBeStaleKey, reasonOf } from "./AzureErrors.ts"
+import * as SdkClient from "../network/SdkClient.ts"
+import { dialWithin } from "../network/ConnectTimeout.ts"
+import { growingPages } from "../Listing.ts"
+
+/** `send` ends within `client_timeout`. */
+export type Azure = SdkClient.StorageClient<ContainerClient, AzureOptions>
+
+/** There was no object to be missing. */
+const notThere = new Refused({
+  code: "404",
+  detail: "the answer was 404",
+  advice: "check endpoint_url, account_name and container: is this Azure Blob Storage, and the right account?"
+})
+
+/** The path that Azurite needs stays; no slash twice. */
+const containerUrl = ({ container, endpoint_url }: AzureOptions) =>
+  `${endpoint_url.replace(/\/+$/, "")}/${encodeURIComponent(container)}`
+
+type Credential = Parameters<typeof newPipeline>[0]
+
+const clientOf = (options: AzureOptions, agent: HttpAgent.StorageAgent, credential: Credential) => {
+  const settings = {
+    // Options of the SDK's core that the types of its blob part leave out. A given agent wins over proxies of the SDK's
+    // own.
+    agent: "httpAgent" in agent.agent ? agent.agent.httpAgent : agent.agent.httpsAgent,
+    redirectOptions: { maxRetries: 0 },
+    // Not used, but without it the SDK reads the environment, and throws at a proxy without a scheme.
+    proxyOptions: { host: "http://unused.invalid", port: 1 },
+    retryOptions: { maxTries: 1 }
+  }
+  return new ContainerClient(containerUrl(options), newPipeline(credential, settings))
+}
+
+/** A client for each new key: the SDK's is bound to the one that it was made with. */
+const clients = (options: AzureOptions, agent: HttpAgent.StorageAgent, credentials: AzureCredentials.Credentials) => {
+  if (credentials._tag === "Token") {
+    const client = clientOf(options, agent, credentials.credential)
+    return () => client
+  }
+  let secret = ""
+  let client = clientOf(options, agent, new AnonymousCredential())
+  return () => {
+    const now = credentials.keys.current()
+    if (now !== undefined && now.secret !== secret) {
+      secret = now.secret
+      client = clientOf(options, agent, new StorageSharedKeyCredential(now.id, now.secret))
+    }
+    return client
+  }
+}
+
+export const make = Effect.fnUntraced(function* (options: AzureOptions) {
+  const target = new URL(options.endpoint_url)
+  const place = `azure container "${options.container}" at ${target.protocol}//${target.host}${target.pathname.replace(/\/+$/, "")}`
+  const fail = SdkClient.failing(place, notThere)
+  const setUp = Effect.all([HttpAgent.make(options, target), AzureCredentials.make(options)])
+  const [agent, credentials] = yield* Effect.mapError(setUp, (reason) => fail("open", "", reason))
+  dialWithin(agent, options.dial_timeout)
+  const { keys } = credentials
+  const toReason = (error: unknown) => reasonOf(error, keys.hide)
+  yield* Effect.yieldNow
+  const client = clients(options, agent, credentials)
+  const sendWith = SdkClient.sending({ client, agent, keys, reasonOf: toReason, mayBeStale: mayBeStaleKey })
+  const inTime = SdkClient.within("client_timeout", options.client_timeout)
+  const azure: Azure = {
+    options,
+    place,
+    send: (request) => Effect.suspend(() => inTime(sendWith(request, new AbortController()))),
+    sendWith,
+    reasonOf: toReason,
+    fail,
+    pageSize: growingPages()
+  }
+  return azure
+})

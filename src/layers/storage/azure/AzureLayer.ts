@@ -1,0 +1,66 @@
+/**
+ * `Storage` over the SDK. Loaded by StorageAzure.ts when it is used. Time-outs are those of requests, as the reference
+ * has them for Azure.
+ */
+import { Effect, type FileSystem, Layer, Stream } from "effect"
+import type { AzureOptions } from "../../../domain/settings/StorageOptions.ts"
+import { Storage, type StorageError } from "../../../services/Storage.ts"
+import * as AzureClient from "./AzureClient.ts"
+import * as Container from "./AzureContainer.ts"
+import { store } from "./AzureUpload.ts"
+import * as SdkClient from "../network/SdkClient.ts"
+import * as CreateOnce from "../network/CreateOnce.ts"
+
+export const layerWith = (options: AzureOptions): Layer.Layer<Storage, StorageError, FileSystem.FileSystem> =>
+  Layer.effect(
+    Storage,
+    Effect.gen(function* () {
+      const { client_timeout, create_container, init_timeout } = options
+      const azure = yield* AzureClient.make(options)
+
+      const created = create_container
+        ? yield* CreateOnce.before(
+            Container.create(azure).pipe(
+              SdkClient.within("init_timeout", init_timeout),
+              Effect.mapError((reason) => azure.fail("create", "", reason))
+            )
+          )
+        : Effect.void
+      const tooLate = SdkClient.late("client_timeout", client_timeout)
+      return Storage.of({
+        place: azure.place,
+        list: Effect.fn("StorageAzure.list")(
+          function* (prefix) {
+            return yield* Container.list(azure, prefix)
+          },
+          (effect, prefix) =>
+            Effect.andThen(
+              created,
+              Effect.mapError(effect, (reason) => azure.fail("list", prefix, reason))
+            )
+        ),
+        load: (name) =>
+          Stream.unwrap(
+            Effect.as(
+              created,
+              Stream.interruptWhen(
+                Container.load(azure, name),
+                Effect.andThen(Effect.sleep(client_timeout), Effect.fail(azure.fail("load", name, tooLate)))
+              )
+            )
+          ),
+        store: (name, source) =>
+          Effect.withSpan(Effect.andThen(created, store(azure, name, source)), "StorageAzure.store"),
+        delete: Effect.fn("StorageAzure.delete")(
+          function* (name) {
+            return yield* Container.remove(azure, name)
+          },
+          (effect, name) =>
+            Effect.andThen(
+              created,
+              Effect.mapError(effect, (reason) => azure.fail("delete", name, reason))
+            )
+        )
+      })
+    })
+  )

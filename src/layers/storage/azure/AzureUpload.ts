@@ -1,0 +1,114 @@
+/**
+ * Storing in Azure, in one request or, above 16 MiB, in blocks, `concurrency` of them at once.
+ *
+ * No block is held in memory: each is read from the source into its request. A body that ends early is not stored by
+ * the server. Blocks that fail because the server is not well are sent again a few times. The blob changes with the
+ * last request, which names the blocks; those of an upload that failed or was interrupted are never seen, and Azure
+ * removes them within a week, or with the next upload of that name.
+ */
+import type { BlockBlobClient } from "@azure/storage-blob"
+import { Effect, Random, Schedule, type Stream } from "effect"
+// @effect-diagnostics-next-line nodeBuiltinImport:off -- the SDK takes bodies as node's streams
+import { PassThrough } from "node:stream"
+import { type Source, type StorageError, Unavailable } from "../../../services/Storage.ts"
+import type { Azure } from "./AzureClient.ts"
+import { etagOf } from "./AzureContainer.ts"
+import { pump } from "../network/BodyStream.ts"
+import { sized } from "../ExactSize.ts"
+
+/** Blocks are of this size or, as there may be 50,000 of them, larger. */
+const blockBytes = 16 * 1024 * 1024
+const blocksAtMost = 50_000
+
+/** Of a block that failed; the whole object is retried by the caller. */
+const blockRetries = { times: 3, schedule: Schedule.exponential("200 millis") }
+
+/** The part of a source that one request carries. */
+interface Range<E, R> {
+  readonly size: number
+  /** Fails with WrongSize when the source is not as long as it said. */
+  readonly bytes: () => Stream.Stream<Uint8Array<ArrayBuffer>, E | StorageError, R>
+}
+
+interface Upload<E, R> {
+  readonly azure: Azure
+  readonly name: string
+  readonly source: Source<E, R>
+}
+
+const rangeOf = <E, R>({ azure, name, source }: Upload<E, R>, start: number, end: number): Range<E, R> => ({
+  size: end - start,
+  bytes: () => sized(end - start, (reason) => azure.fail("store", name, reason))(source.read(start, end))
+})
+
+type SendBody<A> = (
+  blob: BlockBlobClient,
+  body: PassThrough | string,
+  options: { readonly abortSignal: AbortSignal }
+) => Promise<A>
+
+const sendBlob = <E, R, A>(
+  { azure, name }: Upload<E, R>,
+  request: (blob: BlockBlobClient, options: { readonly abortSignal: AbortSignal }) => Promise<A>
+) =>
+  azure
+    .send((container, options) => request(container.getBlockBlobClient(azure.options.global_prefix + name), options))
+    .pipe(Effect.mapError((reason) => azure.fail("store", name, reason)))
+
+/**
+ * One request whose body is the range. Ends with the answer, or as soon as the source fails, and then aborts the
+ * request.
+ */
+const sendBody = <E, R, A>(upload: Upload<E, R>, range: Range<E, R>, send: SendBody<A>) => {
+  if (range.size === 0) return sendBlob(upload, (blob, options) => send(blob, "", options))
+  return Effect.acquireUseRelease(
+    // The SDK may destroy it with an error that is the request's as well.
+    Effect.sync(() => new PassThrough().on("error", () => {})),
+    (body) =>
+      Effect.raceFirst(
+        sendBlob(upload, (blob, options) => send(blob, body, options)),
+        Effect.andThen(pump(range.bytes(), body), Effect.never)
+      ),
+    (body) => Effect.sync(() => void body.destroy())
+  )
+}
+
+const isPassing = (error: unknown): boolean =>
+  typeof error === "object" && error !== null && "reason" in error && error.reason instanceof Unavailable
+
+const storeBlock = <E, R>(upload: Upload<E, R>, id: string, range: Range<E, R>) =>
+  sendBody(upload, range, (blob, body, options) => blob.stageBlock(id, body, range.size, options)).pipe(
+    Effect.retry({ ...blockRetries, while: isPassing })
+  )
+
+const storeInBlocks = Effect.fnUntraced(function* <E, R>(upload: Upload<E, R>) {
+  const { azure, source } = upload
+  const size = Math.max(blockBytes, Math.ceil(source.size / blocksAtMost))
+  // Of one length, as the blocks of a blob must have, and of this upload only: a request of an earlier one may still be
+  // under way.
+  const token = (yield* Random.nextIntBetween(0, 2 ** 48)).toString(16).padStart(12, "0")
+  const ids = Array.from({ length: Math.ceil(source.size / size) }, (_, index) =>
+    Buffer.from(`${token}-${String(index).padStart(5, "0")}`).toString("base64")
+  )
+  yield* Effect.forEach(
+    ids,
+    (id, index) => storeBlock(upload, id, rangeOf(upload, index * size, Math.min((index + 1) * size, source.size))),
+    { concurrency: azure.options.concurrency, discard: true }
+  )
+  return yield* sendBlob(upload, (blob, options) => blob.commitBlockList(ids, options))
+})
+
+const storeWhole = <E, R>(upload: Upload<E, R>) => {
+  const { size } = upload.source
+  return sendBody(upload, rangeOf(upload, 0, size), (blob, body, options) => blob.upload(body, size, options))
+}
+
+/** The ETag, as listings show it. */
+export const store = <E, R>(
+  azure: Azure,
+  name: string,
+  source: Source<E, R>
+): Effect.Effect<string, StorageError | E, R> => {
+  const upload = { azure, name, source }
+  return Effect.map(source.size <= blockBytes ? storeWhole(upload) : storeInBlocks(upload), ({ etag }) => etagOf(etag))
+}

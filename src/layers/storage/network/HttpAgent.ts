@@ -1,0 +1,115 @@
+/**
+ * node's HTTP agents as the network section of a store wants them: idle connections, time-outs of dialling and of the
+ * TLS handshake, TLS settings that may change while running, and proxies. One store, one host, one agent; closed with
+ * the scope.
+ */
+import { Duration, Effect, FileSystem } from "effect"
+// @effect-diagnostics-next-line nodeBuiltinImport:off -- the SDK takes node's agents
+import * as http from "node:http"
+// @effect-diagnostics-next-line nodeBuiltinImport:off -- as above
+import * as https from "node:https"
+import * as tls from "node:tls"
+import type { S3Options } from "../../../domain/settings/StorageOptions.ts"
+import { Refused } from "../../../services/Storage.ts"
+import { proxyEnvironment, proxyOf } from "./HttpProxy.ts"
+import * as TlsContext from "./TlsContext.ts"
+
+export type NetworkOptions = Pick<
+  S3Options,
+  "tls" | "idle_conn_timeout" | "max_idle_conns" | "dial_timeout" | "dial_keep_alive" | "tls_handshake_timeout"
+>
+
+export interface StorageAgent {
+  readonly agent: { readonly httpAgent: http.Agent } | { readonly httpsAgent: https.Agent }
+  /** To be run before requests: takes over changed TLS files. */
+  readonly refresh: Effect.Effect<void>
+}
+
+class TlsAgent extends https.Agent {
+  readonly #context: () => tls.SecureContext
+  readonly #handshakeMillis: number
+
+  constructor(options: https.AgentOptions, context: () => tls.SecureContext, handshakeMillis: number) {
+    // A resumed session would go on with the certificates of the one before.
+    super({ ...options, maxCachedSessions: 0 })
+    this.#context = context
+    this.#handshakeMillis = handshakeMillis
+  }
+
+  override createConnection(...[options, callback]: Parameters<https.Agent["createConnection"]>) {
+    const secured = Object.assign({}, options, { secureContext: this.#context() })
+    const socket = super.createConnection(secured, callback)
+    // Through a proxy there is no socket yet: the tunnel as a whole is under the time-out of dialling.
+    if (socket instanceof tls.TLSSocket) this.#limitHandshake(socket)
+    return socket
+  }
+
+  #limitHandshake(socket: tls.TLSSocket): void {
+    const expire = () =>
+      socket.destroy(
+        Object.assign(new Error(`no TLS handshake within ${this.#handshakeMillis} ms`), {
+          code: "TLS_HANDSHAKE_TIMEOUT"
+        })
+      )
+    socket.once("connect", () => {
+      // @effect-diagnostics-next-line globalTimers:off -- the agent makes sockets by itself, outside of any fiber
+      const timer = setTimeout(expire, this.#handshakeMillis)
+      socket.once("secureConnect", () => clearTimeout(timer)).once("close", () => clearTimeout(timer))
+    })
+  }
+}
+
+/** The proxy as node's agents take it. Its URL is never in the error: it may hold a password. */
+const proxyEnv = (target: URL) =>
+  Effect.flatMap(proxyEnvironment, (environment) => {
+    const proxy = proxyOf(target, environment)
+    if (proxy === undefined) return Effect.succeed({})
+    if (!URL.canParse(proxy) || !/^https?:/i.test(proxy)) {
+      const detail = "the proxy in HTTP_PROXY or HTTPS_PROXY is no http:// or https:// URL"
+      return Effect.fail(
+        new Refused({ code: "BadProxy", detail, advice: "correct the variable, or add the store's host to NO_PROXY" })
+      )
+    }
+    return Effect.succeed({ proxyEnv: target.protocol === "https:" ? { HTTPS_PROXY: proxy } : { HTTP_PROXY: proxy } })
+  })
+
+/** Appends the secrets of TLS sessions to the file, for tools that decrypt captured traffic. */
+const logKeys = Effect.fnUntraced(function* (agent: https.Agent, path: string) {
+  if (path === "") return
+  const fs = yield* FileSystem.FileSystem
+  const advice = "check storage.options.tls.insecure_key_log_file"
+  const file = yield* Effect.mapError(
+    fs.open(path, { flag: "a", mode: 0o600 }),
+    (error) => new Refused({ code: "BadKeyLog", detail: error.message, advice })
+  )
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  agent.on("keylog", (line: Buffer) => void fork(Effect.ignore(file.writeAll(line))))
+})
+
+/** `target`: scheme and host of the store. */
+export const make = Effect.fnUntraced(function* (options: NetworkOptions, target: URL) {
+  const common = {
+    keepAlive: true,
+    keepAliveMsecs: Duration.toMillis(options.dial_keep_alive),
+    maxFreeSockets: options.max_idle_conns,
+    // Ends idle connections only: nothing here listens for it on busy ones.
+    timeout: Duration.toMillis(options.idle_conn_timeout),
+    ...(yield* proxyEnv(target))
+  }
+  if (target.protocol !== "https:") {
+    const httpAgent = yield* Effect.acquireRelease(
+      Effect.sync(() => new http.Agent(common)),
+      (agent) => Effect.sync(() => agent.destroy())
+    )
+    return { agent: { httpAgent }, refresh: Effect.void } satisfies StorageAgent
+  }
+  const { context, refresh } = yield* TlsContext.make(options.tls)
+  const handshakeMillis = Duration.toMillis(options.tls_handshake_timeout)
+  const settings = { ...common, rejectUnauthorized: !options.tls.insecure_skip_verify }
+  const httpsAgent = yield* Effect.acquireRelease(
+    Effect.sync(() => new TlsAgent(settings, context, handshakeMillis)),
+    (agent) => Effect.sync(() => agent.destroy())
+  )
+  yield* logKeys(httpsAgent, options.tls.insecure_key_log_file)
+  return { agent: { httpsAgent }, refresh } satisfies StorageAgent
+})

@@ -1,0 +1,116 @@
+/**
+ * The SDK's client as the layer uses it: one attempt per request, no checksum trailers, our agents, credentials as of
+ * each request. Load this module only where S3 is used: the SDK takes 0.1 s and 25 MB.
+ */
+import { S3Client } from "@aws-sdk/client-s3"
+import { NodeHttpHandler } from "@smithy/node-http-handler"
+import { DateTime, Duration, Effect } from "effect"
+// @effect-diagnostics-next-line nodeBuiltinImport:off -- within the SDK's promises
+import { setImmediate } from "node:timers/promises"
+import type { S3Options } from "../../../domain/settings/StorageOptions.ts"
+import { Refused } from "../../../services/Storage.ts"
+import * as HttpAgent from "../network/HttpAgent.ts"
+import * as SdkClient from "../network/SdkClient.ts"
+import * as KeyFiles from "../network/KeyFiles.ts"
+import { growingPages } from "../Listing.ts"
+import { type Endpoint, endpointOf } from "./S3Endpoint.ts"
+import { mayBeStaleKeys, reasonOf } from "./S3Errors.ts"
+
+/** `send` has no time-out: those are of whole operations. */
+export interface S3 extends SdkClient.StorageClient<S3Client, S3Options> {
+  /** Over http the body's SHA-256 must be signed, as nothing else protects it. */
+  readonly isEncrypted: boolean
+}
+
+/** A 404 for anything but an object, and not S3's NoSuchBucket. */
+const notThere = new Refused({
+  code: "404",
+  detail: "the answer was 404",
+  advice: "check endpoint_url and bucket: is this an S3 server, and the right one?"
+})
+
+const longAgo = DateTime.toDate(DateTime.makeUnsafe(0))
+
+/** Read for each request: identities with an expiration in the past are not kept by the SDK. */
+const credentialsOf = (keys: KeyFiles.KeySource) => {
+  if (keys.current() === undefined) return {}
+  return {
+    credentials: () => {
+      const { id, secret } = keys.current()!
+      return Promise.resolve({ accessKeyId: id, secretAccessKey: secret, expiration: longAgo })
+    }
+  }
+}
+
+/** What the SDK has to say comes as errors, too; without a logger it writes to the console. */
+const silent = { trace: () => {}, debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+
+/**
+ * With a turn of the event loop between what the SDK makes of a request, which it does in one go, and the request
+ * itself: 10 ms each while the code is new.
+ */
+class Handler extends NodeHttpHandler {
+  override handle(...args: Parameters<NodeHttpHandler["handle"]>) {
+    return setImmediate().then(() => super.handle(...args))
+  }
+}
+
+const clientOf = (options: S3Options, endpoint: Endpoint, agent: HttpAgent.StorageAgent, keys: KeyFiles.KeySource) =>
+  new S3Client({
+    endpoint: endpoint.url.href,
+    forcePathStyle: endpoint.pathStyle,
+    region: options.region,
+    ...credentialsOf(keys),
+    maxAttempts: 1,
+    logger: silent,
+    requestChecksumCalculation: "WHEN_REQUIRED",
+    responseChecksumValidation: "WHEN_REQUIRED",
+    // Settings of the environment and of ~/.aws that would change where requests go.
+    useArnRegion: false,
+    useDualstackEndpoint: false,
+    useFipsEndpoint: false,
+    // Older servers don't answer it, and with agents of our own the handler does not wait for the answer.
+    expectContinueHeader: false,
+    requestHandler: new Handler({
+      ...agent.agent,
+      connectionTimeout: Duration.toMillis(options.dial_timeout),
+      // Time-outs of whole operations are ours.
+      requestTimeout: 0,
+      socketTimeout: 0
+    })
+  })
+
+export const make = Effect.fnUntraced(function* (options: S3Options) {
+  const endpoint = endpointOf(options)
+  const place = `s3 bucket "${options.bucket}" at ${endpoint.text}`
+  const fail = SdkClient.failing(place, notThere)
+  const setUp = Effect.all([HttpAgent.make(options, endpoint.target), KeyFiles.make(options)])
+  const [agent, keys] = yield* Effect.mapError(setUp, (reason) => fail("open", "", reason))
+  yield* Effect.yieldNow
+  const client = yield* Effect.acquireRelease(
+    Effect.sync(() => clientOf(options, endpoint, agent, keys)),
+    (client) => Effect.sync(() => client.destroy())
+  )
+  // That took the event loop for 10 ms, and so does what starts next.
+  yield* Effect.yieldNow
+
+  const toReason = (error: unknown) => reasonOf(error, keys.hide)
+  const sendWith = SdkClient.sending({
+    client: () => client,
+    agent,
+    keys,
+    reasonOf: toReason,
+    mayBeStale: mayBeStaleKeys
+  })
+  const s3: S3 = {
+    options,
+    place,
+    isEncrypted: endpoint.url.protocol === "https:",
+    send: (request) => Effect.suspend(() => sendWith(request, new AbortController())),
+    sendWith,
+    reasonOf: toReason,
+    fail,
+    pageSize: growingPages()
+  }
+  return s3
+})

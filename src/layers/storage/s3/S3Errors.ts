@@ -1,0 +1,87 @@
+/** What the SDK and the network throw, as the reasons of `StorageError`. Codes: Amazon's "Error responses". */
+import { ObjectNotFound, Refused } from "../../../services/Storage.ts"
+import { byCode, type Failure, fieldOf, type Reason } from "../network/ResponseErrors.ts"
+import { ofConnection, oneLine } from "../network/ConnectionErrors.ts"
+
+const passing = new Set([
+  "RequestTimeout",
+  "RequestTimeoutException",
+  "SlowDown",
+  "Throttling",
+  "ThrottlingException",
+  "TooManyRequests",
+  "TooManyRequestsException",
+  "RequestLimitExceeded",
+  "BandwidthLimitExceeded",
+  "OperationAborted",
+  "ConditionalRequestConflict",
+  "BadDigest",
+  "IncompleteBody",
+  "XAmzContentSHA256Mismatch",
+  "NoSuchUpload",
+  "TimeoutError"
+])
+
+const region = "check region and endpoint_url: the bucket may be in another region"
+const token = "the session's credentials have run out or are no good: renew them"
+
+const advices: Readonly<Record<string, string>> = {
+  InvalidAccessKeyId: "check access_key or access_key_file, and that the key is active",
+  SignatureDoesNotMatch: "check that access_key and secret_key (or their files) are a pair, and region",
+  RequestTimeTooSkewed: "check this machine's clock: it differs from the server's by more than the server allows",
+  NoSuchBucket: "create the bucket or set create_bucket: true; check bucket and endpoint_url",
+  InvalidBucketName: "check bucket",
+  BucketAlreadyExists: "the bucket belongs to somebody else: choose another name",
+  AuthorizationHeaderMalformed: region,
+  PermanentRedirect: region,
+  IllegalLocationConstraintException: region,
+  ExpiredToken: token,
+  InvalidToken: token,
+  TokenRefreshRequired: token,
+  CredentialsProviderError:
+    "set access_key and secret_key, or give this process credentials by environment, profile or instance role",
+  EntityTooLarge: "the store takes no objects of this size"
+}
+
+const denied = "check that the credentials may list, read, write and delete in this bucket"
+const misfit = "check endpoint_url and the other options of storage: is this an S3 server, and the right one?"
+
+const codes = { missing: "NoSuchKey", passing, advices, denied }
+
+/** Answers that are no XML (a proxy's page) end in an error about parsing: then the status says more. */
+const failureOf = (error: unknown): Failure => {
+  const status = Number(
+    fieldOf(fieldOf(error, "$metadata"), "httpStatusCode") ?? fieldOf(fieldOf(error, "$response"), "statusCode") ?? 0
+  )
+  const code = fieldOf(error, "code")
+  const name = String(fieldOf(error, "name") ?? "Error")
+  const plain =
+    name === "Error" || name === "Unknown" || name === "UnknownError" || name === "SyntaxError" || /^\d+$/.test(name)
+  const text = String(fieldOf(error, "message") ?? error)
+  const parsing = /deserialization error|unclosed|xml/i.test(text) && status > 0
+  return {
+    code: typeof code === "string" && status === 0 ? code : (plain || parsing) && status > 0 ? String(status) : name,
+    message: parsing || text === "" || text === "UnknownError" ? `the answer was ${status}` : text,
+    status
+  }
+}
+
+/** What a refusal of keys looks like: they may have been replaced in the meantime. */
+export const mayBeStaleKeys = (reason: Reason) =>
+  reason._tag === "Refused" &&
+  /^(?:InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|403|Forbidden|ExpiredToken|InvalidToken)$/.test(
+    reason.code
+  )
+
+/** `hide` removes secrets from what the server said. */
+export const reasonOf = (error: unknown, hide: (text: string) => string): Reason => {
+  const { code, message, status } = failureOf(error)
+  const detail = oneLine(hide(message))
+  const refused = (advice: string) => new Refused({ code, detail, advice })
+  const known = byCode(codes, { code, message: detail, status })
+  if (known !== undefined) return known
+  if (status === 404) return new ObjectNotFound()
+  if (status === 301 || status === 307 || status === 308) return refused(region)
+  if (status >= 400) return refused(misfit)
+  return ofConnection(code, detail)
+}

@@ -1,0 +1,72 @@
+/** `Storage` over the SDK, with the time-out of whole operations. Loaded by StorageS3.ts when it is used. */
+import { Effect, type FileSystem, Layer, Stream } from "effect"
+import type { S3Options } from "../../../domain/settings/StorageOptions.ts"
+import { Storage, type StorageError } from "../../../services/Storage.ts"
+import * as SdkClient from "../network/SdkClient.ts"
+import * as CreateOnce from "../network/CreateOnce.ts"
+import * as Bucket from "./S3Bucket.ts"
+import * as S3Client from "./S3Client.ts"
+import { store } from "./S3Upload.ts"
+
+export const layerWith = (options: S3Options): Layer.Layer<Storage, StorageError, FileSystem.FileSystem> =>
+  Layer.effect(
+    Storage,
+    Effect.gen(function* () {
+      const { client_timeout, create_bucket, init_timeout } = options
+      const s3 = yield* S3Client.make(options)
+      const inTime = SdkClient.within("client_timeout", client_timeout)
+      const tooLate = SdkClient.late("client_timeout", client_timeout)
+
+      const created = create_bucket
+        ? yield* CreateOnce.before(
+            Bucket.create(s3).pipe(
+              SdkClient.within("init_timeout", init_timeout),
+              Effect.mapError((reason) => s3.fail("create", "", reason))
+            )
+          )
+        : Effect.void
+      return Storage.of({
+        place: s3.place,
+        list: Effect.fn("StorageS3.list")(
+          function* (prefix) {
+            return yield* Bucket.list(s3, prefix)
+          },
+          inTime,
+          (effect, prefix) =>
+            Effect.andThen(
+              created,
+              Effect.mapError(effect, (reason) => s3.fail("list", prefix, reason))
+            )
+        ),
+        load: (name) =>
+          Stream.unwrap(
+            Effect.as(
+              created,
+              Stream.interruptWhen(
+                Bucket.load(s3, name),
+                Effect.andThen(Effect.sleep(client_timeout), Effect.fail(s3.fail("load", name, tooLate)))
+              )
+            )
+          ),
+        store: (name, source) =>
+          Effect.andThen(
+            created,
+            Effect.timeoutOrElse(store(s3, name, source), {
+              duration: client_timeout,
+              orElse: () => Effect.fail(s3.fail("store", name, tooLate))
+            })
+          ).pipe(Effect.withSpan("StorageS3.store")),
+        delete: Effect.fn("StorageS3.delete")(
+          function* (name) {
+            return yield* Bucket.remove(s3, name)
+          },
+          inTime,
+          (effect, name) =>
+            Effect.andThen(
+              created,
+              Effect.mapError(effect, (reason) => s3.fail("delete", name, reason))
+            )
+        )
+      })
+    })
+  )

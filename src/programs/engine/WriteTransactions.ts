@@ -1,0 +1,106 @@
+/** Runs the work of a merge, or of a copy main → shadow, in one write transaction or in several, and keeps count. */
+import { Duration, Effect } from "effect"
+import { Lmdb } from "../../services/Lmdb.ts"
+import type { ChangeTracker } from "./ChangeTracker.ts"
+import { attemptWith, type EngineError, engineErrorOf, sliceMillis } from "./Engine.ts"
+import { BeginAgain, type WriteJob } from "./merge/MergeWrite.ts"
+import { State } from "./merge/SnapshotPass.ts"
+
+export interface Writing {
+  readonly tracker: ChangeTracker
+  /** How long the lock may be held, about, with the commit; 0: one transaction. */
+  readonly lockMillis: number
+  /** The least pause between two transactions. */
+  readonly releaseMillis: number
+  transactions: number
+  written: number
+  lockHeldMillis: number
+  longestLockMillis: number
+  /** What the last transaction held the lock for beyond its work: mostly the commit, which waits for the disk. */
+  commitMillis: number
+}
+
+export const begin = (tracker: ChangeTracker, lockMillis: number, releaseMillis = 1): Writing => ({
+  tracker,
+  lockMillis,
+  releaseMillis,
+  transactions: 0,
+  written: 0,
+  lockHeldMillis: 0,
+  longestLockMillis: 0,
+  commitMillis: 0
+})
+
+/**
+ * How long to work, so that the lock is given up in time if the commit takes as long as the last one. Half of the time
+ * at least, however slow the disk.
+ */
+const workMillis = ({ commitMillis, lockMillis }: Writing): number =>
+  lockMillis === 0 ? Infinity : Math.max(lockMillis - commitMillis, lockMillis / 2)
+
+const attemptJob = <A>(run: () => A) =>
+  attemptWith((thrown) => (thrown instanceof BeginAgain ? thrown : engineErrorOf(thrown)), run)
+
+/** Works on `job` in one transaction: until it is `done`, or, with a limit, until the time is up. */
+const part = Effect.fnUntraced(function* (
+  writing: Writing,
+  job: WriteJob,
+  seen: bigint,
+  feed: Effect.Effect<void, EngineError>
+) {
+  const { tracker } = writing
+  const lmdb = yield* Lmdb
+  return yield* Effect.acquireUseRelease(
+    Effect.sync(() => tracker.beginWrite()),
+    () =>
+      lmdb.write((transaction) =>
+        Effect.gen(function* () {
+          const began = performance.now()
+          const end = began + workMillis(writing)
+          yield* attemptJob(() => job.attach(transaction, transaction.id === seen + 1n))
+          for (;;) {
+            const slice = performance.now() + sliceMillis
+            const state = yield* attemptJob(() => job.advance(job.divisible ? Math.min(slice, end) : slice))
+            const now = performance.now()
+            const done = state === State.End
+            if (done || (now >= end && job.divisible)) return { done, workedMillis: now - began }
+            yield* state === State.NeedChunk ? feed : Effect.yieldNow
+          }
+        }).pipe(Effect.ensuring(Effect.sync(() => job.detach())))
+      ),
+    (_, exit) =>
+      Effect.sync(() => tracker.endWrite(exit._tag === "Success" && exit.value.wrote ? exit.value.id : undefined))
+  )
+})
+
+/**
+ * Works on `job` to its end. `seen`: the last transaction that what the job knows comes from. `feed` gives the job's
+ * reader the next chunk. Returns the id of the last transaction that is recorded now.
+ */
+export const write = Effect.fnUntraced(function* (
+  writing: Writing,
+  job: WriteJob,
+  seen: bigint,
+  feed: Effect.Effect<void, EngineError>
+) {
+  let last = seen
+  for (;;) {
+    const {
+      id,
+      lockHeldMillis,
+      value: { done, workedMillis },
+      wrote
+    } = yield* part(writing, job, last, feed)
+    // LMDB does not record a transaction that wrote nothing, and uses its id again.
+    last = wrote ? id : id - 1n
+    if (wrote) writing.transactions++
+    writing.lockHeldMillis += lockHeldMillis
+    writing.longestLockMillis = Math.max(writing.longestLockMillis, lockHeldMillis)
+    writing.commitMillis = lockHeldMillis - workedMillis
+    if (done) break
+    // LMDB's writer mutex is not fair: without a pause the application would starve.
+    yield* Effect.sleep(Duration.millis(Math.max(writing.releaseMillis, lockHeldMillis)))
+  }
+  writing.written += job.written
+  return last
+})

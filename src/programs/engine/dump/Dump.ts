@@ -1,0 +1,254 @@
+/**
+ * Writes a whole environment as one snapshot into the spool, from one read transaction, in one pass. Protobuf wants the
+ * size of a DBI before its entries: so the entries are encoded straight into the compressor, and the DBI's head, a
+ * member of its own, is put before them in the spool when their size is known. Nothing holds the uncompressed snapshot,
+ * and LMDB never waits for the network: the object is stored after this has ended.
+ *
+ * Every DBI of the application is in it, values without their header: read from the DBI itself in native mode, from its
+ * shadow in shadow mode. A value without a header, or a DBI that the mode cannot represent, is an error that names it.
+ */
+import { Clock, Effect } from "effect"
+import type { DbiName } from "../../../domain/lmdb/DbiName.ts"
+import * as DupsortKey from "../../../domain/lmdb/DupsortKey.ts"
+import { isBoundary } from "../../../domain/snapshot/MemberBoundary.ts"
+import * as NativeHeader from "../../../domain/lmdb/NativeHeader.ts"
+import { dbiHead, EntryEncoder, snapshotHead } from "../../../domain/snapshot/SnapshotWriter.ts"
+import { Compression } from "../../../services/Compression.ts"
+import { type DumpRequest, DumpResult } from "../../../services/Database.ts"
+import { type Cursor, type Dbi, Lmdb, type ReadTransaction } from "../../../services/Lmdb.ts"
+import { Spool } from "../../../services/Spool.ts"
+import { type CompressedMember, earlier as earlierOf } from "./PreviousMembers.ts"
+import { attempt, inSlices, stepsPerLook } from "../Engine.ts"
+import { type KnownMember, mostMembers, sectionOf } from "../merge/KnownMembers.ts"
+import * as MemberCompressor from "./MemberCompressor.ts"
+import type { EngineDatabase, Exclusively } from "../merge/Merge.ts"
+import type { Mode } from "../merge/Mode.ts"
+import { notNative } from "../NotNative.ts"
+import * as ShadowCopy from "../shadow/ShadowCopy.ts"
+import { checkShadowFlags, otherKeys, syncedDbis } from "../SyncedDbis.ts"
+import * as WriteTransactions from "../WriteTransactions.ts"
+
+/** A DBI to dump: what the snapshot says of it, and the DBI that has its entries. */
+interface DumpedDbi {
+  readonly dbi: Dbi
+  readonly transform: string
+  readonly source: DbiName
+  entries: number
+  /** Encoded. */
+  bytes: number
+}
+
+/** In shadow mode a DBI that the application has made since the copy has no shadow yet: it is for the next snapshot. */
+const dumpedDbis = (mode: Mode, { dbis }: ReadTransaction): ReadonlyArray<DumpedDbi> =>
+  syncedDbis(dbis, mode.check).flatMap((dbi) => {
+    const source = mode.headersOf(dbi.name)
+    const entries = dbis.find(({ name }) => name === source)
+    if (entries === undefined) return []
+    // Made anew since the copy, it may be of another kind than what the shadow has.
+    if (source !== dbi.name) checkShadowFlags(dbi, entries)
+    return [{ dbi, transform: mode.transformOf(dbi), source, entries: 0, bytes: 0 }]
+  })
+
+const openCursor = (transaction: ReadTransaction, { source }: DumpedDbi) =>
+  Effect.acquireRelease(
+    attempt(() => transaction.cursor(source)),
+    (cursor) => Effect.sync(() => cursor.close())
+  )
+
+const Slice = { paused: 0, boundary: 1, end: 2 } as const
+
+/** Encodes entries until a member ends, the DBI ends, or the time is up. */
+const encodeSlice = (dumped: DumpedDbi, cursor: Cursor, encoder: EntryEncoder, deadline: number): number => {
+  const arePairs = dumped.transform !== ""
+  // One loop, not one in another: V8 leaves a compiled inner loop for the interpreter each time that it ends.
+  for (let steps = stepsPerLook; ; steps--) {
+    if (steps === 0) {
+      if (performance.now() >= deadline) return Slice.paused
+      steps = stepsPerLook
+    }
+    if (!cursor.next()) return Slice.end
+    const start = cursor.valueStart
+    const value = NativeHeader.readHeader(cursor.value, start, cursor.valueEnd)
+    if (value < 0) throw notNative(dumped.source, cursor, value)
+    if (arePairs && !DupsortKey.isLayout(cursor.key, cursor.keyStart, cursor.keyEnd)) throw otherKeys(dumped.dbi)
+    const bytes = encoder.add(
+      cursor.key,
+      cursor.keyStart,
+      cursor.keyEnd,
+      cursor.value,
+      value,
+      cursor.valueEnd,
+      NativeHeader.timestampHigh(cursor.value, start),
+      NativeHeader.timestampLow(cursor.value, start),
+      NativeHeader.flags(cursor.value, start) & 1
+    )
+    dumped.entries++
+    dumped.bytes += bytes
+    if (isBoundary(cursor.key, cursor.keyStart, cursor.keyEnd, bytes)) return Slice.boundary
+  }
+}
+
+/** A member of entries. */
+interface WrittenMember extends MemberCompressor.Written {
+  readonly known: KnownMember
+  /** Index of its DBI. */
+  readonly dbi: number
+}
+
+/** The entries of one DBI, and a place for its head, which tells their size. */
+const writeDbi = Effect.fnUntraced(function* (
+  transaction: ReadTransaction,
+  dumped: DumpedDbi,
+  encoder: EntryEncoder,
+  pipeline: MemberCompressor.MemberPipeline,
+  index: number,
+  written: Array<WrittenMember>
+) {
+  const section = sectionOf(formatVersion, {
+    name: dumped.dbi.name,
+    flags: BigInt(dumped.dbi.flags),
+    transform: dumped.transform
+  })
+  let before = 0
+  const submit = () => {
+    const { entries } = dumped
+    const about = {
+      section,
+      bytes: encoder.length,
+      entries: entries - before,
+      firstKey: encoder.firstKey(),
+      lastKey: encoder.lastKey()
+    }
+    before = entries
+    return pipeline.submitEntries(encoder.bytes, encoder.length, (member) => {
+      if (written.length < mostMembers)
+        written.push({ ...member, known: { ...about, digest: member.digest }, dbi: index })
+    })
+  }
+  const place = pipeline.place()
+  const cursor = yield* openCursor(transaction, dumped)
+  let state: number = Slice.paused
+  while (state !== Slice.end) {
+    yield* inSlices((deadline) => {
+      state = encodeSlice(dumped, cursor, encoder, deadline)
+      return state !== Slice.paused
+    })
+    if (encoder.length > 0) {
+      yield* submit()
+      encoder.reset(pipeline.buffer())
+    }
+  }
+  return place
+})
+
+const formatVersion = 3
+
+/**
+ * For the next dump, and for merges: what is in this one is here. `heads`: compressed bytes of the head of each DBI.
+ */
+const remember = (
+  database: EngineDatabase,
+  { format }: DumpRequest,
+  transactionId: bigint,
+  timestampNano: bigint,
+  heads: ReadonlyArray<number>,
+  written: ReadonlyArray<WrittenMember>
+) => {
+  const members = new Map<string, CompressedMember>()
+  let headsBefore = 0
+  let dbisBefore = 0
+  for (const { contentDigest, dbi, digest, length, start } of written) {
+    while (dbisBefore <= dbi) headsBefore += heads[dbisBefore++]!
+    members.set(contentDigest, { start: headsBefore + start, end: headsBefore + start + length, digest })
+  }
+  database.last = { timestampNano, format, members }
+  database.known.dumped(
+    transactionId,
+    written.map(({ known }) => known)
+  )
+}
+
+const millisSince = (began: bigint) => Effect.map(Clock.monotonicTimeNanos, (now) => Number(now - began) / 1e6)
+
+/**
+ * In shadow mode: makes the shadow what main is. Undefined in native mode, else the id of the transaction through which
+ * it is.
+ */
+const copyToShadow = Effect.fnUntraced(function* (
+  { mode, shadow }: EngineDatabase,
+  writing: WriteTransactions.Writing
+) {
+  if (mode.shadow === undefined) return undefined
+  return yield* ShadowCopy.update(mode, shadow, writing)
+})
+
+/** `exclusively`: runs the copy of shadow mode while no merge is under way. */
+export const dump = Effect.fn("Dump.dump")(function* (
+  database: EngineDatabase,
+  request: DumpRequest,
+  exclusively: Exclusively
+) {
+  const copyBegan = yield* Clock.monotonicTimeNanos
+  const writing = WriteTransactions.begin(database.tracker, 0)
+  const copiedThrough = yield* exclusively(copyToShadow(database, writing))
+  const copyMillis = copiedThrough === undefined ? 0 : yield* millisSince(copyBegan)
+
+  const began = yield* Clock.monotonicTimeNanos
+  const now = yield* Clock.currentTimeNanos
+  const clockBehind = now <= request.newestKnown
+  const timestampNano = clockBehind ? request.newestKnown + 1n : now
+  const lmdb = yield* Lmdb
+  const transaction = yield* lmdb.read
+  const acquireMillis = yield* millisSince(began)
+  const dumpBegan = yield* Clock.monotonicTimeNanos
+
+  const spool = yield* Spool
+  const compression = yield* Compression
+  const earlier = yield* earlierOf(database.last, request, compression)
+  const writer = earlier?.reviser ?? spool.writer(request.place)
+  const pipeline = MemberCompressor.make(compression[request.format], compression, writer, yield* Effect.scope, earlier)
+  const dbis = yield* attempt(() => dumpedDbis(database.mode, transaction))
+
+  const head = snapshotHead(
+    { formatVersion, compatVersion: 1 },
+    {
+      generationID: "GX",
+      instanceID: request.instanceID,
+      hostname: request.hostname,
+      databaseName: database.options.name,
+      lmdbTxnID: transaction.id,
+      fromLmdbTxnID: 0n,
+      timestampNano
+    }
+  )
+  yield* pipeline.submit(head, head.length)
+  const encoder = new EntryEncoder(pipeline.buffer())
+  const places: Array<MemberCompressor.Place> = []
+  const written: Array<WrittenMember> = []
+  for (const [index, dumped] of dbis.entries()) {
+    places.push(yield* Effect.scoped(writeDbi(transaction, dumped, encoder, pipeline, index, written)))
+  }
+  yield* pipeline.drain
+  const heads: Array<number> = []
+  for (const [index, { bytes, dbi, transform }] of dbis.entries()) {
+    heads.push(yield* pipeline.fill(places[index]!, dbiHead(dbi.name, dbi.flags, transform, bytes)))
+  }
+  const spooled = yield* writer.finish
+  remember(database, request, transaction.id, timestampNano, heads, written)
+
+  return new DumpResult({
+    spooled,
+    transactionId: copiedThrough ?? transaction.id,
+    timestampNano,
+    clockBehind,
+    entries: dbis.reduce((sum, { entries }) => sum + entries, 0),
+    dbis: dbis.map(({ dbi }) => dbi.name),
+    uncompressedSize: pipeline.bytes(),
+    reusedSize: pipeline.reused(),
+    copyMillis,
+    lockHeldMillis: writing.lockHeldMillis,
+    acquireMillis,
+    dumpMillis: yield* millisSince(dumpBegan),
+    compressMillis: pipeline.waited()
+  })
+}, Effect.scoped)

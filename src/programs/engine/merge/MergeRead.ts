@@ -1,0 +1,52 @@
+/** The read phase of a merge: finds what wins, in a read transaction, without LMDB's write lock. */
+import type * as DbiName from "../../../domain/lmdb/DbiName.ts"
+import type { DbiHead } from "../../../domain/snapshot/SnapshotRules.ts"
+import type { Dbi, ReadTransaction } from "../../../services/Lmdb.ts"
+import { type MergeEntries, MergeWalk, OrderOnly, ruleOf, type Sink } from "./MergeEntries.ts"
+import { type Mode, orderOfHead } from "./Mode.ts"
+import { firstKeyLength, type Phase } from "./SnapshotPass.ts"
+import { Winners } from "./Winners.ts"
+
+/** Beyond that, a merge runs once more inside the write transaction. */
+export const winnersLimit = 32 * 2 ** 20
+
+export class MergeRead implements Phase, Sink {
+  readonly mode: Mode
+  readonly winners = new Winners(winnersLimit)
+  private readonly transaction: ReadTransaction
+  private readonly cutOffNano: bigint
+  private readonly dbis: ReadonlyMap<DbiName.DbiName, Dbi>
+
+  constructor(mode: Mode, transaction: ReadTransaction, cutOffNano: bigint) {
+    this.cutOffNano = cutOffNano
+    this.mode = mode
+    this.transaction = transaction
+    this.dbis = new Map(transaction.dbis.map((dbi) => [dbi.name, dbi]))
+  }
+
+  local(dbi: DbiName.DbiName): Dbi | undefined {
+    return this.dbis.get(dbi)
+  }
+
+  keyLength(dbi: DbiName.DbiName): number {
+    return this.dbis.has(dbi) ? firstKeyLength(this.transaction, dbi) : 0
+  }
+
+  beginDbi(head: DbiHead, formatVersion: number): MergeEntries {
+    const order = orderOfHead(head)
+    if (this.winners.overflown) return new OrderOnly(order)
+    this.winners.section(head, this.dbis.has(head.name))
+    const headers = this.mode.headersOf(head.name)
+    const view = (this.dbis.get(headers)?.entries ?? 0) > 0 ? this.transaction : undefined
+    return new MergeWalk(headers, order, ruleOf(formatVersion, this.cutOffNano), this, view)
+  }
+
+  take(...[batch, i, deleted]: Parameters<Sink["take"]>): void {
+    this.winners.take(batch, i, deleted)
+  }
+
+  /** Whether there is anything to write: an entry, or a DBI that is not there. */
+  get hasWork(): boolean {
+    return this.winners.count > 0 || this.winners.sections.some((section) => !section.existed)
+  }
+}

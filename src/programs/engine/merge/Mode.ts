@@ -1,0 +1,109 @@
+/**
+ * What differs between the two modes of a database: `schema_tracks_changes: true` (native) and `false` (shadow).
+ * Source: docs/sync.md.
+ */
+import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
+import * as DbiName from "../../../domain/lmdb/DbiName.ts"
+import { type KeyOrder, orderOf, plain } from "../../../domain/lmdb/KeyOrder.ts"
+import * as ShadowName from "../../../domain/lmdb/ShadowName.ts"
+import {
+  type DbiHead,
+  dupsortTransform,
+  nativeDbiRefusal,
+  shadowDbiRefusal
+} from "../../../domain/snapshot/SnapshotRules.ts"
+import type { DatabaseOptions } from "../../../services/Database.ts"
+import type { Dbi } from "../../../services/Lmdb.ts"
+import { NativeTarget } from "./NativeTarget.ts"
+import { type ShadowOptions, ShadowTarget } from "./ShadowTarget.ts"
+import { checkNative, checkShadow, shadowFlags, shadowProblem } from "../SyncedDbis.ts"
+import type { Target } from "./Target.ts"
+
+export interface Mode {
+  /** Undefined in native mode. */
+  readonly shadow: ShadowOptions | undefined
+  /** Throws for an application's DBI that cannot be synced. */
+  readonly check: (dbi: Dbi) => void
+  /**
+   * Why a DBI of a snapshot must not be merged. `local`: the application's DBI, and `headers`: the one that has the
+   * headers, if they are there.
+   */
+  readonly refusal: (
+    head: DbiHead,
+    formatVersion: number,
+    local: Dbi | undefined,
+    headers: Dbi | undefined
+  ) => string | undefined
+  /** The head by which the layout of the snapshot's keys is checked. */
+  readonly layout: (head: DbiHead, local: Dbi | undefined) => DbiHead
+  /** Name of the DBI that has the headers. */
+  readonly headersOf: (dbi: DbiName.DbiName) => DbiName.DbiName
+  /** `transform` of the DBI in a snapshot. */
+  readonly transformOf: (dbi: Dbi) => string
+  readonly target: () => Target
+}
+
+/** The order of the entries of a snapshot's DBI. */
+export const orderOfHead = (head: DbiHead): KeyOrder => {
+  const flags = Number(head.flags & BigInt(DbiFlags.persistent))
+  return (flags & DbiFlags.DUPSORT) !== 0 || head.transform !== "" ? plain : orderOf(flags)
+}
+
+const native = (paddingBlocks: number): Mode => ({
+  shadow: undefined,
+  check: checkNative,
+  refusal: (head) => nativeDbiRefusal(head),
+  layout: (head) => head,
+  headersOf: (dbi) => dbi,
+  transformOf: () => "",
+  target: () => new NativeTarget(paddingBlocks)
+})
+
+const isDupsort = (flags: number) => (flags & DbiFlags.DUPSORT) !== 0
+
+const shadow = (options: ShadowOptions, paddingBlocks: number): Mode => {
+  /** That the DBI has here, or will be made with; undefined: the snapshot decides. */
+  const flagsHere = (head: DbiHead, local: Dbi | undefined) => local?.flags ?? options.createFlags.get(head.name)
+
+  return {
+    shadow: options,
+    check: (dbi) => checkShadow(dbi, options.dupsortHack),
+    refusal: (head, formatVersion, local, headers) => {
+      const refusal = shadowDbiRefusal(head, formatVersion, {
+        exists: local !== undefined,
+        overrideCreateFlags: options.createFlags.get(head.name),
+        dupsortHack: options.dupsortHack
+      })
+      if (refusal !== undefined || DbiName.isPrivate(head.name)) return refusal
+      const theirs = Number(head.flags)
+      const here = flagsHere(head, local) ?? theirs
+      const problem = shadowProblem(here, options.dupsortHack)
+      if (problem !== undefined) return problem
+      if (headers !== undefined && headers.flags !== shadowFlags(here)) {
+        return `it has the flags ${DbiFlags.display(here)}, but its shadow here is of a DBI with others: run drop-shadow, and start again`
+      }
+      const same =
+        shadowFlags(here) === shadowFlags(theirs) && (formatVersion < 3 || isDupsort(here) === isDupsort(theirs))
+      return same
+        ? undefined
+        : `it has the flags ${DbiFlags.display(theirs)}, the DBI here has ${DbiFlags.display(here)}`
+    },
+    // Formats 1 and 2 do not say that keys are those of a DUPSORT DBI's shadow.
+    layout: (head, local) =>
+      isDupsort(flagsHere(head, local) ?? 0)
+        ? { name: head.name, flags: BigInt(DbiFlags.DUPSORT), transform: dupsortTransform }
+        : head,
+    headersOf: ShadowName.of,
+    transformOf: (dbi) => (isDupsort(dbi.flags) ? dupsortTransform : ""),
+    target: () => new ShadowTarget(options, paddingBlocks)
+  }
+}
+
+export const of = (options: DatabaseOptions): Mode => {
+  const paddingBlocks = options.paddingBlock ? 1 : 0
+  if (options.shadow === undefined) return native(paddingBlocks)
+  const createFlags = new Map(
+    Object.entries(options.shadow.createFlags).map(([dbi, flags]) => [DbiName.fromText(dbi), flags] as const)
+  )
+  return shadow({ dupsortHack: options.shadow.dupsortHack, createFlags }, paddingBlocks)
+}

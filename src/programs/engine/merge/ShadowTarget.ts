@@ -1,0 +1,183 @@
+/**
+ * A merge in shadow mode: entries go into the shadow, and what the application sees follows, key by key, in the same
+ * transaction: after a merge main is exactly what lives in the shadow, since it was before (the copy main → shadow),
+ * and only keys that differ are written.
+ *
+ * A DBI that is not there is made, with the flags of the snapshot or of `override_create_flags`, and filled from its
+ * shadow if that is there.
+ */
+import { compareBytes } from "../../../domain/bytes/ByteOrder.ts"
+import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
+import * as DbiName from "../../../domain/lmdb/DbiName.ts"
+import * as DupsortKey from "../../../domain/lmdb/DupsortKey.ts"
+import type { EntryBatch } from "../../../domain/snapshot/EntryBatch.ts"
+import * as NativeHeader from "../../../domain/lmdb/NativeHeader.ts"
+import * as ShadowName from "../../../domain/lmdb/ShadowName.ts"
+import { type DbiHead, SnapshotRefused } from "../../../domain/snapshot/SnapshotRules.ts"
+import { type Cursor, LmdbError, type WriteTransaction } from "../../../services/Lmdb.ts"
+import { HeaderedValue } from "../HeaderedValue.ts"
+import { isDupsort } from "../shadow/MainEntries.ts"
+import { notNative } from "../NotNative.ts"
+import { checkShadow, otherKeys, shadowFlags } from "../SyncedDbis.ts"
+import type { Entered, Target } from "./Target.ts"
+
+export interface ShadowOptions {
+  readonly dupsortHack: boolean
+  /** By the DBI's name: flags to make it with. */
+  readonly createFlags: ReadonlyMap<DbiName.DbiName, number>
+}
+
+/**
+ * A snapshot's pair that the application's DBI cannot hold: beside an empty value, too long, or of another size than
+ * MDB_DUPFIXED has.
+ */
+const refusedPair = (
+  dbi: DbiName.DbiName,
+  key: Uint8Array,
+  keyStart: number,
+  keyEnd: number,
+  thrown: unknown
+): unknown => {
+  if (
+    !(thrown instanceof LmdbError) ||
+    thrown.reason._tag !== "LmdbFailure" ||
+    thrown.reason.code !== "MDB_BAD_VALSIZE"
+  )
+    return thrown
+  const hex = Buffer.from(key.buffer, key.byteOffset + keyStart, keyEnd - keyStart).toString("hex")
+  return new SnapshotRefused({
+    problem: `DBI "${DbiName.display(dbi)}", key 0x${hex}: its value cannot be put: ${thrown.reason.detail}`
+  })
+}
+
+export class ShadowTarget implements Target {
+  written = 0
+  private readonly options: ShadowOptions
+  private readonly value: HeaderedValue
+  private transaction: WriteTransaction | undefined
+  private main: DbiName.DbiName | undefined
+  private shadow: DbiName.DbiName | undefined
+  private dupsort = false
+  private append = false
+
+  constructor(options: ShadowOptions, paddingBlocks: number) {
+    this.options = options
+    this.value = new HeaderedValue(paddingBlocks)
+  }
+
+  begin(transaction: WriteTransaction): void {
+    this.transaction = transaction
+    this.value.begin(transaction.id)
+  }
+
+  exists(dbi: DbiName.DbiName): boolean {
+    return this.find(dbi) !== undefined
+  }
+
+  enter(head: DbiHead): Entered {
+    const transaction = this.transaction!
+    const name = ShadowName.of(head.name)
+    const main = this.find(head.name)
+    const flags = main?.flags ?? this.options.createFlags.get(head.name) ?? Number(head.flags)
+    if (main === undefined) {
+      checkShadow({ name: head.name, flags, entries: 0 }, this.options.dupsortHack)
+      transaction.create(head.name, flags)
+    }
+    const shadow = this.find(name)
+    if (shadow === undefined) transaction.create(name, shadowFlags(flags))
+    const entries = shadow?.entries ?? 0
+    return { entries, prepare: main === undefined && entries > 0 ? this.fill(head.name, name, flags) : undefined }
+  }
+
+  into(head: DbiHead, append: boolean): void {
+    this.main = head.name
+    this.shadow = ShadowName.of(head.name)
+    this.dupsort = isDupsort(this.find(head.name)!)
+    this.append = append
+  }
+
+  take(batch: EntryBatch, i: number, deleted: boolean): void {
+    const transaction = this.transaction!
+    const keyStart = batch.keyStart[i]!
+    const keyEnd = batch.keyEnd[i]!
+    // Before the shadow's old entry is overwritten: it says which pair is in main.
+    if (this.dupsort) this.mirrorPair(batch, i, deleted)
+    else if (deleted) transaction.remove(this.main!, batch.bytes, keyStart, keyEnd)
+    else this.mirrorKey(batch, i)
+    this.value.buildFrom(batch, i, deleted)
+    transaction.put(this.shadow!, batch.bytes, keyStart, keyEnd, this.value.bytes, 0, this.value.length, this.append)
+    this.written++
+  }
+
+  end(): void {
+    this.transaction = undefined
+  }
+
+  private find(name: DbiName.DbiName) {
+    const dbi = this.transaction!.dbis().find((dbi) => dbi.name === name)
+    if (dbi !== undefined && !DbiName.isPrivate(name)) checkShadow(dbi, this.options.dupsortHack)
+    return dbi
+  }
+
+  private mirrorKey(batch: EntryBatch, i: number): void {
+    const transaction = this.transaction!
+    const { bytes } = batch
+    const keyStart = batch.keyStart[i]!
+    const keyEnd = batch.keyEnd[i]!
+    const valueStart = batch.valueStart[i]!
+    const valueEnd = batch.valueEnd[i]!
+    if (!this.append) {
+      const there = transaction.get(this.main!, bytes, keyStart, keyEnd)
+      if (
+        there !== undefined &&
+        compareBytes(there.value, there.valueStart, there.valueEnd, bytes, valueStart, valueEnd) === 0
+      )
+        return
+    }
+    transaction.put(this.main!, bytes, keyStart, keyEnd, bytes, valueStart, valueEnd, this.append)
+  }
+
+  private mirrorPair(batch: EntryBatch, i: number, deleted: boolean): void {
+    const transaction = this.transaction!
+    const { bytes } = batch
+    const start = batch.keyStart[i]!
+    const end = DupsortKey.keyEnd(bytes, start, batch.keyEnd[i]!)
+    const there = transaction.get(this.shadow!, bytes, start, batch.keyEnd[i]!)
+    if (there !== undefined && !NativeHeader.isDeleted(there.value, there.valueStart)) {
+      const value = NativeHeader.readHeader(there.value, there.valueStart, there.valueEnd)
+      const same =
+        !deleted &&
+        compareBytes(there.value, value, there.valueEnd, bytes, batch.valueStart[i]!, batch.valueEnd[i]!) === 0
+      if (same) return
+      transaction.removePair(this.main!, bytes, start, end, there.value, value, there.valueEnd)
+    }
+    if (deleted) return
+    try {
+      transaction.put(this.main!, bytes, start, end, bytes, batch.valueStart[i]!, batch.valueEnd[i]!, false)
+    } catch (thrown) {
+      throw refusedPair(this.main!, bytes, start, end, thrown)
+    }
+  }
+
+  /** Puts all live entries of the shadow into main. */
+  private fill(main: DbiName.DbiName, shadow: DbiName.DbiName, flags: number): (steps: number) => boolean {
+    const transaction = this.transaction!
+    const cursor: Cursor = transaction.before.cursor(shadow)
+    const dupsort = (flags & DbiFlags.DUPSORT) !== 0
+    return (steps) => {
+      while (steps-- > 0) {
+        if (!cursor.next()) return true
+        const { key, keyStart, value, valueEnd, valueStart } = cursor
+        const application = NativeHeader.readHeader(value, valueStart, valueEnd)
+        if (application < 0) throw notNative(shadow, cursor, application)
+        if (NativeHeader.isDeleted(value, valueStart)) continue
+        if (dupsort && !DupsortKey.isLayout(key, keyStart, cursor.keyEnd)) {
+          throw otherKeys({ name: main, flags, entries: 0 })
+        }
+        const keyEnd = dupsort ? DupsortKey.keyEnd(key, keyStart, cursor.keyEnd) : cursor.keyEnd
+        transaction.put(main, key, keyStart, keyEnd, value, application, valueEnd, !dupsort)
+      }
+      return false
+    }
+  }
+}

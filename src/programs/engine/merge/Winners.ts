@@ -1,0 +1,113 @@
+/**
+ * The entries of a snapshot that won in the read phase of a merge, copied, per DBI in the order of the snapshot.
+ *
+ * Flags are reduced to the deleted flag, and a tombstone's value is empty: they are entries of format 3, whatever the
+ * snapshot's format is. Bounded: beyond `limit` bytes nothing is kept any more (`overflown`).
+ */
+import * as EntryBatch from "../../../domain/snapshot/EntryBatch.ts"
+import type { DbiHead } from "../../../domain/snapshot/SnapshotRules.ts"
+
+/** One DBI message of the snapshot. */
+export interface Section {
+  readonly head: DbiHead
+  /** Whether the application's DBI was there when the read phase began. */
+  readonly existed: boolean
+  readonly batches: Array<EntryBatch.EntryBatch>
+}
+
+/**
+ * Of the first batch of a section and of the largest: a snapshot of many DBIs with a winner each must not take much
+ * either.
+ */
+const smallestBatch = 2 ** 14
+const largestBatch = 2 ** 20
+/** Room for this many bytes is one entry's worth of offsets. */
+const bytesPerEntry = 64
+/** Bytes of the offsets of one entry. */
+const offsetsPerEntry = 7 * 4
+
+export class Winners {
+  readonly sections: Array<Section> = []
+  count = 0
+  overflown = false
+  private held = 0
+  private end = 0
+  private readonly limit: number
+
+  constructor(limit: number) {
+    this.limit = limit
+  }
+
+  section(head: DbiHead, existed: boolean): void {
+    if (!this.overflown) this.sections.push({ head, existed, batches: [] })
+  }
+
+  /** Adds entry `i` of `from` to the last section. */
+  take(from: EntryBatch.EntryBatch, i: number, deleted: boolean): void {
+    const valueStart = from.valueStart[i]!
+    this.add(
+      from.bytes,
+      from.keyStart[i]!,
+      from.keyEnd[i]!,
+      from.bytes,
+      valueStart,
+      deleted ? valueStart : from.valueEnd[i]!,
+      from.timestampHigh[i]!,
+      from.timestampLow[i]!,
+      deleted
+    )
+  }
+
+  add(
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    value: Uint8Array,
+    valueStart: number,
+    valueEnd: number,
+    timestampHigh: number,
+    timestampLow: number,
+    deleted: boolean
+  ): void {
+    this.count++
+    if (this.overflown) return
+    const batch = this.batchFor(keyEnd - keyStart + valueEnd - valueStart)
+    if (batch === undefined) {
+      this.overflown = true
+      this.sections.length = 0
+      return
+    }
+    const at = batch.count++
+    const target = batch.bytes
+    let end = this.end
+    batch.keyStart[at] = end
+    for (let p = keyStart; p < keyEnd; p++) target[end++] = key[p]!
+    batch.keyEnd[at] = end
+    batch.valueStart[at] = end
+    if (valueEnd - valueStart > 256) {
+      target.set(value.subarray(valueStart, valueEnd), end)
+      end += valueEnd - valueStart
+    } else for (let p = valueStart; p < valueEnd; p++) target[end++] = value[p]!
+    batch.valueEnd[at] = end
+    batch.timestampHigh[at] = timestampHigh
+    batch.timestampLow[at] = timestampLow
+    batch.flags[at] = deleted ? 1 : 0
+    this.end = end
+  }
+
+  /** The last batch of the last section, or a new one when the entry does not fit in it; undefined beyond the limit. */
+  private batchFor(bytes: number): EntryBatch.EntryBatch | undefined {
+    const { batches } = this.sections[this.sections.length - 1]!
+    const last = batches[batches.length - 1]
+    if (last !== undefined && last.count < last.flags.length && this.end + bytes <= last.bytes.length) return last
+    const size = Math.max(bytes, last === undefined ? smallestBatch : Math.min(largestBatch, 2 * last.bytes.length))
+    const capacity = Math.max(1, Math.ceil(size / bytesPerEntry))
+    this.held += size + capacity * offsetsPerEntry
+    if (this.held > this.limit) return undefined
+    const batch = EntryBatch.make(capacity)
+    batch.bytes = new Uint8Array(size)
+    this.end = 0
+    batches.push(batch)
+    return batch
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * The entries of an application's DBI as its shadow has them: key by key, or, for MDB_DUPSORT, pair by pair with the
+ * shadow's key, and checked to rise. A cursor over a cursor: what it shows is valid until its next step.
+ */
+import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
+import * as DbiName from "../../../domain/lmdb/DbiName.ts"
+import * as DupsortKey from "../../../domain/lmdb/DupsortKey.ts"
+import { compareKeys, plain } from "../../../domain/lmdb/KeyOrder.ts"
+import { UnsupportedDbi } from "../../../services/Database.ts"
+import type { Cursor, Dbi } from "../../../services/Lmdb.ts"
+
+export const isDupsort = (dbi: Pick<Dbi, "flags">): boolean => (dbi.flags & DbiFlags.DUPSORT) !== 0
+
+class DupsortEntries implements Cursor {
+  readonly keyStart = 0
+  keyEnd = 0
+  key: Uint8Array = new Uint8Array(DupsortKey.largestShadowKey)
+  private last: Uint8Array = new Uint8Array(DupsortKey.largestShadowKey)
+  private lastEnd = 0
+  private readonly pairs: Cursor
+  private readonly dbi: DbiName.DbiName
+
+  constructor(dbi: DbiName.DbiName, pairs: Cursor) {
+    this.dbi = dbi
+    this.pairs = pairs
+  }
+
+  get value(): Uint8Array {
+    return this.pairs.value
+  }
+  get valueStart(): number {
+    return this.pairs.valueStart
+  }
+  get valueEnd(): number {
+    return this.pairs.valueEnd
+  }
+
+  readonly next = (): boolean => {
+    const { pairs } = this
+    if (!pairs.next()) return false
+    const target = this.last
+    this.last = this.key
+    this.lastEnd = this.keyEnd
+    this.key = target
+    this.keyEnd = DupsortKey.write(
+      target,
+      pairs.key,
+      pairs.keyStart,
+      pairs.keyEnd,
+      pairs.value,
+      pairs.valueStart,
+      pairs.valueEnd
+    )
+    if (this.keyEnd === 0) this.fail(`keys of 1 to ${DupsortKey.largestKey} bytes can be synced with dupsort_hack`)
+    if (this.lastEnd > 0 && compareKeys(plain, this.last, 0, this.lastEnd, this.key, 0, this.keyEnd) >= 0) {
+      this.fail(
+        "this pair and the one before it have no unique keys in rising order in the shadow: dupsort_hack cannot represent them"
+      )
+    }
+    return true
+  }
+
+  readonly forget = (): void => this.pairs.forget()
+
+  readonly close = (): void => this.pairs.close()
+
+  private fail(what: string): never {
+    const { key, keyEnd, keyStart } = this.pairs
+    const hex = Buffer.from(key.buffer, key.byteOffset + keyStart, keyEnd - keyStart).toString("hex")
+    throw new UnsupportedDbi({ dbi: DbiName.display(this.dbi), problem: `key 0x${hex}: ${what}` })
+  }
+}
+
+/** `cursor`: over the application's DBI. */
+export const open = (dbi: Dbi, cursor: Cursor): Cursor =>
+  isDupsort(dbi) ? new DupsortEntries(dbi.name, cursor) : cursor

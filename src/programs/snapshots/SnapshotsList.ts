@@ -1,0 +1,32 @@
+/** The objects of the bucket, one a line: all below the global prefix, whoever they belong to. Source: docs/cli.md. */
+import { Effect, Stream } from "effect"
+import type { SnapshotsListOptions } from "../../domain/CommandLine.ts"
+import * as SnapshotName from "../../domain/snapshot/SnapshotName.ts"
+import { Storage, type StoredObject } from "../../services/Storage.ts"
+
+const linesAtOnce = 1_000
+
+/** By the snapshots' time; what is no snapshot comes first, by name as the rest. */
+const byTime = (objects: ReadonlyArray<StoredObject>): ReadonlyArray<StoredObject> => {
+  const named = objects.map((object) => ({ object, name: SnapshotName.parse(object.name) }))
+  const snapshots = named.flatMap(({ name, object }) => (name === undefined ? [] : [{ object, name }]))
+  return [
+    ...named.filter(({ name }) => name === undefined),
+    ...snapshots.toSorted((one, other) => SnapshotName.compare(one.name, other.name))
+  ].map(({ object }) => object)
+}
+
+export const lines = (options: SnapshotsListOptions) =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      const storage = yield* Storage
+      const objects = yield* storage.list(options.prefix)
+      const line = ({ name, size }: StoredObject) =>
+        options.long ? `${String(size).padStart(12)}\t${name}\n` : `${name}\n`
+      return Stream.fromIterable(options.time ? byTime(objects) : objects).pipe(
+        Stream.map(line),
+        Stream.grouped(linesAtOnce),
+        Stream.map((group) => group.join(""))
+      )
+    })
+  )

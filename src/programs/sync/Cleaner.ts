@@ -1,0 +1,101 @@
+/**
+ * Deletes old snapshots from the bucket: at once, then every `interval`, more or less, so that several instances do not
+ * do it at the same moment. What may be deleted, `CleanerPlan` says. An outage ends nothing: what could not be deleted
+ * is tried again the next time. Source: docs/sync.md, Cleaner.
+ */
+import { Clock, Duration, Effect, Metric, Random } from "effect"
+import { listingPrefix } from "../../domain/snapshot/SnapshotName.ts"
+import { Settings } from "../../services/Settings.ts"
+import { Storage, type StorageError } from "../../services/Storage.ts"
+import { CleanerPlan, type Deletion } from "./CleanerPlan.ts"
+import { learnInTurns } from "./ListedSnapshots.ts"
+import type { SyncOptions } from "./SyncState.ts"
+
+const lists = Metric.counter("lightningstream_cleaner_list_calls_total", { incremental: true })
+const listsFailed = Metric.counter("lightningstream_cleaner_list_failed_total", { incremental: true })
+const deletes = Metric.counter("lightningstream_cleaner_delete_total", { incremental: true })
+const deletesFailed = Metric.counter("lightningstream_cleaner_delete_failed_total", { incremental: true })
+
+/**
+ * A store that is not well is left alone after so many deletes that it failed in one round: each may take until its
+ * time-out.
+ */
+const mostUnavailable = 3
+
+interface Cleaner {
+  readonly plan: CleanerPlan
+  /** Since the last round that went well; logged already. */
+  failing: boolean
+}
+
+/** Undefined when nothing is to be cleaned: it is off, or nothing may be written to the bucket. */
+export const planOf = Effect.fnUntraced(function* ({ database, instance, receiveOnly }: SyncOptions) {
+  const { cleanup } = (yield* Settings).storage
+  if (!cleanup.enabled || receiveOnly) return undefined
+  return new CleanerPlan({
+    database,
+    ownInstance: instance,
+    mustKeep: Duration.toNanosUnsafe(cleanup.must_keep_interval),
+    removeOldInstances: Duration.toNanosUnsafe(cleanup.remove_old_instances_interval)
+  })
+})
+
+const logFailure = Effect.fnUntraced(function* (cleaner: Cleaner, error: StorageError) {
+  if (cleaner.failing) return
+  cleaner.failing = true
+  yield* Effect.logWarning("Cannot clean old snapshots, trying again every storage.cleanup.interval until it works", {
+    error: error.message
+  })
+})
+
+/** What it failed with. */
+const deleteOne = Effect.fnUntraced(function* (database: string, { name, reason }: Deletion) {
+  const storage = yield* Storage
+  yield* Metric.update(Metric.withAttributes(deletes, { lmdb: database, reason }), 1)
+  const error = yield* storage.delete(name.text).pipe(
+    Effect.as(undefined),
+    Effect.catchTag("StorageError", (error) => Effect.as(Metric.update(deletesFailed, 1), error))
+  )
+  if (error === undefined) {
+    const log = reason === "stale instance" ? Effect.logInfo : Effect.logDebug
+    yield* log("Deleted an old snapshot", { snapshot_name: name.text, snapshot_instance: name.instance, reason })
+  }
+  return error
+})
+
+/** One round, after a listing of its own. */
+const round = Effect.fn("Clean.round")(function* (database: string, cleaner: Cleaner) {
+  const storage = yield* Storage
+  yield* Metric.update(lists, 1)
+  const objects = yield* storage.list(listingPrefix(database)).pipe(
+    Effect.tapError(() => Metric.update(listsFailed, 1)),
+    Effect.tap((objects) => learnInTurns(cleaner.plan.names, objects))
+  )
+  const now = { monotonic: yield* Clock.monotonicTimeNanos, wall: yield* Clock.currentTimeNanos }
+  const deletions = cleaner.plan.deletions(objects, now)
+  let deleted = 0
+  let unavailable = 0
+  let failure: StorageError | undefined
+  for (const deletion of deletions) {
+    const error = yield* deleteOne(database, deletion)
+    if (error === undefined) deleted++
+    else failure ??= error
+    if (error?.reason._tag === "Unavailable" && ++unavailable === mostUnavailable) break
+  }
+  if (deleted > 0) yield* Effect.logInfo("Deleted old snapshots", { deleted })
+  if (failure !== undefined) return yield* failure
+  cleaner.failing = false
+})
+
+/** Never ends, and never fails. */
+export const run = Effect.fn("Clean.run")(
+  function* (database: string, plan: CleanerPlan) {
+    const interval = Duration.toMillis((yield* Settings).storage.cleanup.interval)
+    const cleaner: Cleaner = { plan, failing: false }
+    for (;;) {
+      yield* round(database, cleaner).pipe(Effect.catchTag("StorageError", (error) => logFailure(cleaner, error)))
+      yield* Effect.sleep(Duration.millis(interval * (0.8 + 0.4 * (yield* Random.next))))
+    }
+  },
+  Effect.annotateLogs({ component: "cleaner" })
+)

@@ -1,0 +1,78 @@
+/**
+ * Syncs one database with the bucket: loops (list, receive, send, clean and others) that are children of this program.
+ * The first to end ends it, with its cause.
+ */
+import { Data, Effect } from "effect"
+import { Databases } from "../../services/Databases.ts"
+import type { DatabaseError, DatabaseOptions } from "../../services/Database.ts"
+import { Settings } from "../../services/Settings.ts"
+import * as Cleaner from "./Cleaner.ts"
+import * as Lister from "./Lister.ts"
+import * as Outage from "./Outage.ts"
+import * as DeadReaders from "./DeadReaders.ts"
+import * as Receiver from "./Receiver.ts"
+import * as Sender from "./Sender.ts"
+import * as Staleness from "./Staleness.ts"
+import * as Sweeper from "./Sweeper.ts"
+import { type SyncOptions, SyncState } from "./SyncState.ts"
+
+/** `--only-once` has done what it could, but not all. */
+export class NotAllMerged extends Data.TaggedError("NotAllMerged")<{
+  readonly database: string
+  readonly problems: number
+}> {
+  override get message(): string {
+    return `database "${this.database}": ${this.problems} snapshot(s) were refused or corrupt, see above`
+  }
+}
+
+/** Waits for a file that is not there yet, unless `--only-once`. */
+const open = Effect.fnUntraced(function* (options: SyncOptions, database: DatabaseOptions) {
+  const databases = yield* Databases
+  const { lmdb_poll_interval } = yield* Settings
+  const missing = yield* Outage.make(`${options.database}_lmdb_missing`, "open the LMDB")
+  const passes = ({ reaction }: DatabaseError) =>
+    !options.onlyOnce && (reaction === "wait: missing" || reaction === "retry")
+  return yield* Outage.untilItWorks(missing, lmdb_poll_interval, passes, databases.open(database))
+})
+
+/** Ends when everything there was has been merged and sent. */
+const untilReady = Effect.fnUntraced(function* (state: SyncState) {
+  const rung = state.bell()
+  while (!state.isReady) yield* rung
+  if (state.problems > 0) return yield* new NotAllMerged({ database: state.options.database, problems: state.problems })
+})
+
+const logReady = Effect.fnUntraced(function* (state: SyncState) {
+  const rung = state.bell()
+  while (!state.isReady) yield* rung
+  yield* Effect.logInfo(
+    "Ready: what was in the bucket at the start has been merged, and what is to be sent of ours is stored"
+  )
+})
+
+/** `opened` is told the state, for the last send of an orderly end. Ends by itself with `--only-once` only. */
+export const run = Effect.fn("DatabaseSync.run")(
+  function* (options: SyncOptions, database: DatabaseOptions, opened: (state: SyncState) => void) {
+    const state = new SyncState(options, yield* open(options, database), yield* Cleaner.planOf(options))
+    opened(state)
+    const { sweeper } = yield* Settings
+    const changes = yield* state.database.changes
+    yield* Effect.logInfo("Syncing", { path: database.lmdb.path, txnID: String(changes.last) })
+    yield* Staleness.observe(state)
+    const loops = Effect.all(
+      [
+        Lister.run(state),
+        Receiver.run(state),
+        Sender.run(state),
+        logReady(state),
+        DeadReaders.run(state),
+        state.cleaner === undefined ? Effect.never : Cleaner.run(options.database, state.cleaner),
+        sweeper.enabled ? Sweeper.run(state) : Effect.never
+      ],
+      { concurrency: "unbounded", discard: true }
+    )
+    yield* options.onlyOnce ? Effect.raceFirst(loops, untilReady(state)) : loops
+  },
+  (effect, { database, instance }) => Effect.annotateLogs(effect, { db: database, instance })
+)

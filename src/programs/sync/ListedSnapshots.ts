@@ -1,0 +1,65 @@
+/**
+ * The snapshots of one database in its listings. A name is parsed once, for as long as it is listed: a bucket that
+ * nobody cleans has thousands, which would take the event loop for 20 ms at each poll. Plain state of whoever lists.
+ */
+import { Array as Arr, Effect } from "effect"
+import * as SnapshotName from "../../domain/snapshot/SnapshotName.ts"
+import type { StoredObject } from "../../services/Storage.ts"
+
+export interface Snapshot {
+  readonly name: SnapshotName.SnapshotName
+  readonly object: StoredObject
+}
+
+/** Names that are parsed in one go. */
+const atOnce = 500
+
+export class ListedSnapshots {
+  private readonly database: string
+  private names = new Map<string, SnapshotName.SnapshotName | undefined>()
+
+  constructor(database: string) {
+    this.database = database
+  }
+
+  private parse(text: string): SnapshotName.SnapshotName | undefined {
+    if (this.names.has(text)) return this.names.get(text)
+    const name = SnapshotName.parse(text)
+    // Those of other databases, whose names begin alike, are theirs.
+    return name?.database === this.database ? name : undefined
+  }
+
+  /** Ahead of `by`. */
+  learn(objects: ReadonlyArray<StoredObject>): void {
+    for (const { name } of objects) this.names.set(name, this.parse(name))
+  }
+
+  /** By instance, oldest first. `objects`: all of a listing; names that are not in it are forgotten. */
+  by(objects: ReadonlyArray<StoredObject>): Map<string, Array<Snapshot>> {
+    const names = new Map<string, SnapshotName.SnapshotName | undefined>()
+    const instances = new Map<string, Array<Snapshot>>()
+    for (const object of objects) {
+      const name = this.parse(object.name)
+      names.set(object.name, name)
+      if (name === undefined) continue
+      const list = instances.get(name.instance)
+      if (list === undefined) instances.set(name.instance, [{ name, object }])
+      else list.push({ name, object })
+    }
+    for (const list of instances.values()) list.sort((a, b) => SnapshotName.compare(a.name, b.name))
+    this.names = names
+    return instances
+  }
+}
+
+/** Ahead of `by`, with turns of the event loop between. */
+export const learnInTurns = (listed: ListedSnapshots, objects: ReadonlyArray<StoredObject>) =>
+  Effect.forEach(
+    Arr.chunksOf(objects, atOnce),
+    (part) =>
+      Effect.andThen(
+        Effect.sync(() => listed.learn(part)),
+        Effect.yieldNow
+      ),
+    { discard: true }
+  )

@@ -1,0 +1,59 @@
+/** Lists the bucket for one database, every `storage_poll_interval`, for ever: an outage never ends the daemon. */
+import { Clock, Effect } from "effect"
+import { listingPrefix } from "../../domain/snapshot/SnapshotName.ts"
+import { Settings } from "../../services/Settings.ts"
+import { Storage } from "../../services/Storage.ts"
+import { learnInTurns } from "./ListedSnapshots.ts"
+import * as Outage from "./Outage.ts"
+import type { SyncState } from "./SyncState.ts"
+
+/** A snapshot whose name is further ahead of our clock than this is warned about. */
+const tolerated = 10_000_000_000n
+
+/** Warns once per instance. */
+const warnOfFuture = Effect.fnUntraced(function* (state: SyncState, warned: Set<string>) {
+  const now = yield* Clock.currentTimeNanos
+  for (const instance of state.index.instances) {
+    const next = state.index.next(instance)
+    if (next === undefined || next.name.timestampNano - now <= tolerated || warned.has(instance)) continue
+    warned.add(instance)
+    yield* Effect.logWarning(
+      "A snapshot is ahead of our clock: its entries win until time catches up. Check the clocks of both machines",
+      {
+        snapshot_instance: instance,
+        snapshot_name: next.name.text,
+        ahead_seconds: Number((next.name.timestampNano - now) / 1_000_000_000n)
+      }
+    )
+  }
+})
+
+/** Never ends. The first listing is tried every second until it works. */
+export const run = Effect.fn("List.run")(
+  function* (state: SyncState) {
+    const storage = yield* Storage
+    const settings = yield* Settings
+    const outage = yield* Outage.make(`${state.options.database}_storage_list`, "list snapshots")
+    const warned = new Set<string>()
+    for (;;) {
+      const listed = yield* storage.list(listingPrefix(state.options.database)).pipe(
+        Effect.tap((objects) => learnInTurns(state.index.names, objects)),
+        Effect.map((objects) => {
+          state.index.update(objects)
+          return true
+        }),
+        // A refusal is an operator's to mend: an error at once, with what to check.
+        Effect.catchTag("StorageError", (error) =>
+          Effect.as(outage.failed(error.message, error.reason._tag === "Refused" ? "error" : "warning"), false)
+        )
+      )
+      if (listed) {
+        yield* outage.over
+        yield* warnOfFuture(state, warned)
+        yield* state.ring
+      }
+      yield* Effect.sleep(state.index.listed ? settings.storage_poll_interval : "1 second")
+    }
+  },
+  Effect.annotateLogs({ component: "receiver" })
+)

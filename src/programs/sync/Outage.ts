@@ -1,0 +1,45 @@
+/**
+ * Reports an outage once when it begins and once when it is over, however many attempts lie between, to the log and to
+ * health.
+ */
+import { Duration, Effect } from "effect"
+import { Health } from "../../services/Health.ts"
+
+export interface Outage {
+  /** `level`: of the log line when it begins. */
+  readonly failed: (message: string, level?: "warning" | "error") => Effect.Effect<void>
+  readonly over: Effect.Effect<void>
+}
+
+/** Tries again, after the pause, what `passes` says may mend itself. */
+export const untilItWorks = <A, E extends Error, R>(
+  outage: Outage,
+  pause: Duration.Duration,
+  passes: (error: E) => boolean,
+  use: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  use.pipe(
+    Effect.tap(outage.over),
+    Effect.catchIf(passes, (error) =>
+      outage
+        .failed(error.message)
+        .pipe(Effect.andThen(Effect.sleep(pause)), Effect.andThen(untilItWorks(outage, pause, passes, use)))
+    )
+  )
+
+/** `check`: its name in /healthz. `what`: what fails, for the log: "list snapshots". */
+export const make = Effect.fnUntraced(function* (check: string, what: string): Effect.fn.Return<Outage, never, Health> {
+  const health = yield* Health
+  return {
+    failed: Effect.fnUntraced(function* (message, level = "warning") {
+      if (!(yield* health.failing(check, message))) return
+      yield* (level === "error" ? Effect.logError : Effect.logWarning)(`Cannot ${what}, trying until it works`, {
+        error: message
+      })
+    }),
+    over: Effect.gen(function* () {
+      const millis = yield* health.well(check)
+      if (millis !== undefined) yield* Effect.logInfo(`Can ${what} again`, { after: Duration.millis(millis) })
+    })
+  }
+})

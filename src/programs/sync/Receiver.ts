@@ -1,0 +1,348 @@
+/**
+ * Merges the newest snapshot of each instance as it appears. Every instance's is received by a child of its own; how
+ * many are in memory at once, and how many are merged at once, the budgets decide. While one waits for a permit a newer
+ * one may appear: then that one is taken.
+ *
+ * Nothing in the bucket can end the daemon, but for our own newest snapshot at start when it is refused: nothing may be
+ * sent over it.
+ */
+import { Clock, Data, Duration, Effect, FiberSet, Stream } from "effect"
+import { releaseBuffer } from "../../domain/bytes/ReleaseBuffer.ts"
+import { DatabaseError, type MergeResult } from "../../services/Database.ts"
+import { Health } from "../../services/Health.ts"
+import { MemoryBudget } from "../../services/MemoryBudget.ts"
+import { Settings } from "../../services/Settings.ts"
+import { Spool } from "../../services/Spool.ts"
+import { Storage } from "../../services/Storage.ts"
+import type { Snapshot } from "./ListedSnapshots.ts"
+import * as Outage from "./Outage.ts"
+import { observe } from "./Sender.ts"
+import * as Staleness from "./Staleness.ts"
+import * as Sweeper from "./Sweeper.ts"
+import type { SyncState } from "./SyncState.ts"
+
+/** Our own newest snapshot cannot be merged by this version or configuration: sending would hide what it holds. */
+export class OwnSnapshotRefused extends Data.TaggedError("OwnSnapshotRefused")<{
+  readonly name: string
+  readonly problem: string
+}> {
+  override get message(): string {
+    return (
+      `our own newest snapshot ${this.name} cannot be merged: ${this.problem}. ` +
+      "Nothing is sent before it is: run the version that wrote it, or remove it from the bucket"
+    )
+  }
+}
+
+interface WaitingForRoom {
+  /** The application's last transaction before the merge began: each later one may have made room. */
+  readonly lastForeign: bigint
+  /**
+   * Of the monotonic clock: when it is tried again all the same, since a reader that is gone now may have kept pages.
+   */
+  readonly until: bigint
+}
+
+/** Between two attempts to merge into a full map that nobody has changed. */
+const patience = 60_000_000_000n
+
+/** One outage of all instances: it is over when none is left that fails. */
+interface Failing {
+  readonly outage: Outage.Outage
+  /** Whose last attempt failed. */
+  readonly instances: Set<string>
+}
+
+interface Receiver {
+  readonly state: SyncState
+  readonly load: Failing
+  /** Merges that failed for what may mend itself. A load that works says nothing about them. */
+  readonly merge: Failing
+  readonly full: Outage.Outage
+  /** Instances with a child under way. */
+  readonly busy: Set<string>
+  /** Names that were corrupt once: the second time, from another download, sets them aside. */
+  readonly suspects: Set<string>
+  /** Instances whose merge found the map full. */
+  readonly waitingForRoom: Map<string, WaitingForRoom>
+  /** Names that were warned about. */
+  readonly strangers: Set<string>
+  /** Those whose merge has failed: parts of it may have been committed. */
+  readonly strangersInPart: Set<string>
+}
+
+const millisSince = (began: bigint) => Effect.map(Clock.monotonicTimeNanos, (now) => Number(now - began) / 1e6)
+
+const ageOf = (snapshot: Snapshot) =>
+  Effect.map(Clock.currentTimeNanos, (now) =>
+    Duration.nanos(now > snapshot.name.timestampNano ? now - snapshot.name.timestampNano : 0n)
+  )
+
+/** Compressed, into the spool of the scope. */
+const download = Effect.fnUntraced(
+  function* (snapshot: Snapshot) {
+    const storage = yield* Storage
+    const spool = yield* Spool
+    const began = yield* Clock.monotonicTimeNanos
+    const writer = spool.writer(yield* spool.open)
+    const loadBegan = yield* Clock.monotonicTimeNanos
+    // The bucket is read while the spool is written.
+    yield* Stream.runForEach(Stream.buffer(storage.load(snapshot.object.name), { capacity: 2 }), (chunk) =>
+      Effect.andThen(
+        writer.append(chunk),
+        Effect.sync(() => releaseBuffer(chunk))
+      )
+    )
+    const loadMillis = yield* millisSince(loadBegan)
+    const spooled = yield* writer.finish
+    yield* Effect.logInfo("Snapshot downloaded", {
+      snapshot_instance: snapshot.name.instance,
+      timestamp: snapshot.name.timestampText,
+      time_load_storage: Duration.millis(loadMillis),
+      time_load_total: Duration.millis(yield* millisSince(began))
+    })
+    return spooled
+  },
+  Effect.annotateLogs({ component: "downloader" })
+)
+
+const logMerged = Effect.fnUntraced(function* (snapshot: Snapshot, size: number, result: MergeResult, millis: number) {
+  yield* Effect.logInfo("Loaded remote update", {
+    snapshot_instance: snapshot.name.instance,
+    timestamp: snapshot.name.timestampText,
+    age: yield* ageOf(snapshot),
+    kind: snapshot.name.kind,
+    compressed_size_bytes: size,
+    entries_read: result.entriesRead,
+    entries_skipped: result.entriesSkipped,
+    entries_written: result.entriesWritten,
+    txnID: String(result.transactionId),
+    time_total: Duration.millis(millis),
+    time_write_lock: Duration.millis(result.lockHeldMillis)
+  })
+})
+
+/** It will not be loaded again while it is in the bucket as it is now. */
+const setAside = Effect.fnUntraced(function* (
+  receiver: Receiver,
+  snapshot: Snapshot,
+  problem: string,
+  refused: boolean
+) {
+  const { state } = receiver
+  const own = snapshot.name.instance === state.options.instance && !state.index.ownIsMerged
+  if (own && refused) return yield* new OwnSnapshotRefused({ name: snapshot.name.text, problem })
+  state.index.setAside(snapshot)
+  state.problems++
+  const health = yield* Health
+  yield* health.failing(`${state.options.database}_snapshots_set_aside`, `${snapshot.name.text}: ${problem}`)
+  yield* Effect.logError(
+    "Set a snapshot aside: it is not loaded again while it is in the bucket; the next-newest of its instance is used",
+    {
+      snapshot_name: snapshot.name.text,
+      snapshot_instance: snapshot.name.instance,
+      error: problem
+    }
+  )
+})
+
+const failedFor = Effect.fnUntraced(function* (
+  { instances, outage }: Failing,
+  instance: string,
+  message: string,
+  level?: "error"
+) {
+  const { storage_retry_interval } = yield* Settings
+  instances.add(instance)
+  yield* outage.failed(message, level)
+  yield* Effect.sleep(storage_retry_interval)
+})
+
+/** Ends the outages that no instance is left of. */
+const recover = Effect.fnUntraced(function* ({ full, load, merge, state, waitingForRoom }: Receiver) {
+  for (const instances of [load.instances, merge.instances, waitingForRoom]) {
+    for (const instance of instances.keys()) if (state.index.next(instance) === undefined) instances.delete(instance)
+  }
+  for (const { instances, outage } of [load, merge]) if (instances.size === 0) yield* outage.over
+  if (waitingForRoom.size === 0) yield* full.over
+})
+
+interface FailedMerge {
+  readonly snapshot: Snapshot
+  readonly error: DatabaseError
+  /** The application's last transaction before it began. */
+  readonly lastForeign: bigint
+}
+
+/** What a failed merge means for the snapshot. Fails when the daemon must end. */
+const afterFailure = Effect.fnUntraced(function* (receiver: Receiver, { error, lastForeign, snapshot }: FailedMerge) {
+  switch (error.reaction) {
+    case "set aside: corrupt":
+      if (receiver.suspects.delete(snapshot.name.text)) return yield* setAside(receiver, snapshot, error.message, false)
+      receiver.suspects.add(snapshot.name.text)
+      return yield* Effect.logDebug("A snapshot is corrupt, loading it once more", {
+        snapshot_name: snapshot.name.text,
+        error: error.message
+      })
+    case "set aside: refused":
+      return yield* setAside(receiver, snapshot, error.message, true)
+    case "wait: map full":
+      receiver.waitingForRoom.set(snapshot.name.instance, {
+        lastForeign,
+        until: (yield* Clock.monotonicTimeNanos) + patience
+      })
+      return yield* receiver.full.failed(error.message, "error")
+    case "retry":
+    case "wait: missing":
+      return yield* failedFor(receiver.merge, snapshot.name.instance, error.message, "error")
+    case "end":
+      return yield* error
+  }
+})
+
+const warnOfStranger = Effect.fnUntraced(function* ({ state, strangers }: Receiver, snapshot: Snapshot) {
+  if (!state.index.isStranger(snapshot) || strangers.has(snapshot.name.text)) return
+  strangers.add(snapshot.name.text)
+  yield* Effect.logWarning(
+    "A snapshot of our own name was not written by this process: is the instance name used twice?",
+    {
+      snapshot_name: snapshot.name.text
+    }
+  )
+})
+
+/**
+ * With a permit to have one more snapshot in memory. Gives what the merge failed with: permits and spool go back before
+ * anything is waited for.
+ */
+const receive = Effect.fnUntraced(function* (receiver: Receiver, instance: string) {
+  const { state } = receiver
+  const { database } = state.options
+  const budget = yield* MemoryBudget
+  // Not the one that was the newest when the waiting for the permit began.
+  const snapshot = state.index.next(instance)
+  if (snapshot === undefined) return undefined
+  yield* warnOfStranger(receiver, snapshot)
+  const stale = yield* Staleness.problemOf(state, snapshot)
+  if (stale !== undefined) return yield* setAside(receiver, snapshot, stale, false)
+  const spooled = yield* download(snapshot)
+  receiver.load.instances.delete(instance)
+  const { lastForeign } = yield* observe(state)
+  return yield* budget
+    .withPermit(
+      database,
+      "decompress"
+    )(
+      Effect.gen(function* () {
+        if (state.index.next(instance)?.name.text !== snapshot.name.text) return undefined
+        const began = yield* Clock.monotonicTimeNanos
+        const cutOffNano = yield* Sweeper.cutOff
+        const isStranger = state.index.isStranger(snapshot)
+        const result = yield* state.database
+          .merge({ spooled, format: snapshot.name.kind, ...(cutOffNano === undefined ? {} : { cutOffNano }) })
+          .pipe(
+            Effect.tapError(() =>
+              Effect.sync(() => {
+                if (isStranger) receiver.strangersInPart.add(snapshot.name.text)
+              })
+            )
+          )
+        state.index.markMerged(snapshot)
+        const inPart = receiver.strangersInPart.delete(snapshot.name.text)
+        // Our own newer one hides it from the others: only we can tell them what it held.
+        if (isStranger && (inPart || result.entriesWritten > 0)) state.strangersMerged++
+        state.cleaner?.markMerged(snapshot, result, yield* Clock.monotonicTimeNanos)
+        receiver.suspects.delete(snapshot.name.text)
+        receiver.waitingForRoom.delete(instance)
+        receiver.merge.instances.delete(instance)
+        yield* logMerged(snapshot, spooled.size, result, yield* millisSince(began))
+        return undefined
+      })
+    )
+    .pipe(Effect.catchTag("DatabaseError", (error) => Effect.succeed<FailedMerge>({ snapshot, error, lastForeign })))
+})
+
+/**
+ * Deleted by a cleaner between listing and load: the next listing has a newer one, or the instance is gone. For our own
+ * at start that listing is waited for: some stores do not find at once what they list already, and what we sent over it
+ * would hide what it holds.
+ */
+const notFound = Effect.fnUntraced(function* (state: SyncState, instance: string, name: string) {
+  if (instance === state.options.instance && !state.index.ownIsMerged)
+    return yield* Effect.sleep((yield* Settings).storage_poll_interval)
+  const snapshot = state.index.next(instance)
+  if (snapshot?.object.name === name) state.index.vanished(snapshot)
+})
+
+/** One snapshot of the instance, from the bucket to the database. What the bucket does wrong is waited out. */
+const receiveOne = Effect.fn("Receive.one")(function* (receiver: Receiver, instance: string) {
+  const { state } = receiver
+  const budget = yield* MemoryBudget
+  const failure = yield* budget
+    .withPermit(
+      state.options.database,
+      "download"
+    )(receive(receiver, instance))
+    .pipe(
+      Effect.catchTags({
+        StorageError: (error) =>
+          error.reason._tag === "ObjectNotFound"
+            ? notFound(state, instance, error.name)
+            : failedFor(receiver.load, instance, error.message),
+        SpoolError: (error) => Effect.andThen(state.kept.giveUp, failedFor(receiver.load, instance, error.message))
+      })
+    )
+  if (failure !== undefined) yield* afterFailure(receiver, failure)
+  yield* recover(receiver)
+})
+
+/** Whether the instance has something to merge, and nothing it waits for. */
+const isDue = (receiver: Receiver, instance: string, now: bigint): boolean => {
+  const { busy, state, waitingForRoom } = receiver
+  if (busy.has(instance) || state.index.next(instance) === undefined) return false
+  const full = waitingForRoom.get(instance)
+  return full === undefined || state.lastForeign > full.lastForeign || now >= full.until
+}
+
+/** Never ends. */
+export const run = Effect.fn("Receive.run")(function* (state: SyncState) {
+  const { database } = state.options
+  const health = yield* Health
+  const receiver: Receiver = {
+    state,
+    load: { outage: yield* Outage.make(`${database}_storage_load`, "load a snapshot"), instances: new Set() },
+    merge: { outage: yield* Outage.make(`${database}_merge`, "merge a snapshot"), instances: new Set() },
+    full: yield* Outage.make(`${database}_map_full`, "merge a snapshot"),
+    busy: new Set(),
+    suspects: new Set(),
+    waitingForRoom: new Map(),
+    strangers: new Set(),
+    strangersInPart: new Set()
+  }
+  const children = yield* FiberSet.make<void, Effect.Error<ReturnType<typeof receiveOne>>>()
+  const rung = state.bell()
+  const loop = Effect.gen(function* () {
+    for (;;) {
+      yield* rung
+      if (state.index.setAsideNames.length === 0) yield* health.well(`${database}_snapshots_set_aside`)
+      yield* recover(receiver)
+      const now = yield* Clock.monotonicTimeNanos
+      for (const instance of state.index.instances) {
+        if (!isDue(receiver, instance, now)) continue
+        receiver.busy.add(instance)
+        yield* FiberSet.run(
+          children,
+          Effect.ensuring(
+            receiveOne(receiver, instance),
+            Effect.andThen(
+              Effect.sync(() => receiver.busy.delete(instance)),
+              state.ring
+            )
+          )
+        )
+      }
+    }
+  })
+  // A child that fails ends the loop, and with it the daemon.
+  return yield* Effect.raceFirst(loop, Effect.andThen(FiberSet.join(children), Effect.never))
+}, Effect.scoped)

@@ -1,0 +1,277 @@
+/**
+ * Sends a snapshot when the application has changed something, and now and then without a change, so that nobody takes
+ * this instance for dead. Source: docs/sync.md, Sending and Starting.
+ *
+ * Nothing is sent before the first listing, nor before our own old snapshot is merged: a fresh, empty LMDB could
+ * replace the only copy of old data. The dump ends before the store begins. A store that fails is tried again with the
+ * newest state, until `storage_retry_count` attempts in a row failed.
+ */
+import { Clock, Data, Duration, Effect, Random } from "effect"
+import * as SnapshotName from "../../domain/snapshot/SnapshotName.ts"
+import { DatabaseError, type DumpResult } from "../../services/Database.ts"
+import { Settings } from "../../services/Settings.ts"
+import { Spool } from "../../services/Spool.ts"
+import { Storage, type StorageError } from "../../services/Storage.ts"
+import type { Dumped } from "./LastDump.ts"
+import * as Outage from "./Outage.ts"
+import * as Staleness from "./Staleness.ts"
+import type { SyncState } from "./SyncState.ts"
+
+/** The daemon ends: the operator wants to know rather than to lose what is not sent. */
+export class StoreGivenUp extends Data.TaggedError("StoreGivenUp")<{
+  readonly attempts: number
+  readonly error: StorageError
+}> {
+  override get message(): string {
+    return `storing a snapshot failed ${this.attempts} times in a row (storage_retry_count): ${this.error.message}`
+  }
+}
+
+interface Sender {
+  readonly state: SyncState
+  readonly store: Outage.Outage
+  readonly dump: Outage.Outage
+  /** Stores in a row that failed. */
+  attempts: number
+  /** Milliseconds of the monotonic clock: of the last store, or of the start. */
+  lastStore: number
+}
+
+const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
+
+const longestPause = 60_000
+
+/**
+ * From `storage_retry_interval` on, doubled up to a minute, less up to a quarter at random, so that a fleet does not
+ * come back all at once.
+ */
+const pauseAfter = Effect.fnUntraced(function* (attempts: number) {
+  const { storage_retry_interval } = yield* Settings
+  const doubled = Duration.toMillis(storage_retry_interval) * 2 ** Math.min(attempts - 1, 20)
+  const jitter = yield* Random.next
+  return Duration.millis(Math.min(doubled, longestPause) * (1 - jitter / 4))
+})
+
+const logStored = (name: SnapshotName.SnapshotName, result: DumpResult, storeMillis: number) =>
+  Effect.logInfo("Stored snapshot", {
+    snapshot_name: name.text,
+    snapshot_kind: name.kind,
+    snapshot_size: result.spooled.size,
+    uncompressed_size: result.uncompressedSize,
+    reused_size: result.reusedSize,
+    compression_ratio: Math.round((100 * result.uncompressedSize) / result.spooled.size) / 100,
+    entries: result.entries,
+    txnID: String(result.transactionId),
+    time_total: Duration.millis(result.copyMillis + result.acquireMillis + result.dumpMillis + storeMillis),
+    time_acquire: Duration.millis(result.acquireMillis),
+    time_copy_shadow: Duration.millis(result.copyMillis),
+    time_write_lock: Duration.millis(result.lockHeldMillis),
+    time_dump: Duration.millis(result.dumpMillis),
+    time_compress: Duration.millis(result.compressMillis),
+    time_store: Duration.millis(storeMillis)
+  })
+
+/** The whole environment, into a place of the scope. `last`: the dump before, if it was kept. */
+const dump = Effect.fnUntraced(function* (sender: Sender, last: Dumped | undefined) {
+  const { database, index, options } = sender.state
+  const { snapshot_compression } = yield* Settings
+  const place = yield* (yield* Spool).open
+  const began = yield* Clock.monotonicTimeNanos
+  const strangers = sender.state.strangersMerged
+  const result = yield* database.dump({
+    place,
+    format: snapshot_compression,
+    instanceID: options.instance,
+    hostname: options.hostname,
+    newestKnown: index.newestOwn,
+    ...(last !== undefined && { last })
+  })
+  if (result.clockBehind) {
+    yield* Effect.logWarning(
+      "The clock is behind our own newest snapshot: the new one is named 1 ns after that. Check the clock of this machine"
+    )
+  }
+  const name = SnapshotName.parse(
+    SnapshotName.format({
+      database: options.database,
+      instance: options.instance,
+      timestampNano: result.timestampNano,
+      extension: SnapshotName.extensionOf(snapshot_compression)
+    })
+  )!
+  return { name, result, began, strangers }
+})
+
+/** One attempt: false when it failed. */
+const store = Effect.fnUntraced(function* (
+  sender: Sender,
+  { began: dumpBegan, name, result, strangers }: Effect.Success<ReturnType<typeof dump>>
+) {
+  const { state } = sender
+  const storage = yield* Storage
+  const spool = yield* Spool
+  const { storage_retry_count, storage_retry_forever } = yield* Settings
+  const began = yield* Clock.monotonicTimeNanos
+  state.index.markWritten(name.text, result.timestampNano)
+  const { spooled } = result
+  return yield* storage
+    .store(name.text, { size: spooled.size, read: (start, end) => spool.read(spooled, { start, end }) })
+    .pipe(
+      Effect.andThen(
+        Effect.gen(function* () {
+          sender.attempts = 0
+          sender.lastStore = yield* monotonicMillis
+          if (result.transactionId > state.sentThrough) state.sentThrough = result.transactionId
+          state.strangersSent = strangers
+          state.firstStoreDone = true
+          state.cleaner?.markStored(name, result.dbis, dumpBegan)
+          yield* sender.store.over
+          yield* logStored(name, result, Number((yield* Clock.monotonicTimeNanos) - began) / 1e6)
+          yield* state.ring
+          return true
+        })
+      ),
+      Effect.catchTag("StorageError", (error) =>
+        Effect.gen(function* () {
+          sender.attempts++
+          if (sender.attempts >= storage_retry_count && !storage_retry_forever) {
+            return yield* new StoreGivenUp({ attempts: sender.attempts, error })
+          }
+          yield* sender.store.failed(error.message, error.reason._tag === "Refused" ? "error" : "warning")
+          return false
+        })
+      )
+    )
+})
+
+/**
+ * Stores what was dumped until it works, or until the application has changed something since: then false, and a new
+ * dump is better.
+ */
+const storeDumped = Effect.fnUntraced(function* (sender: Sender, dumped: Effect.Success<ReturnType<typeof dump>>) {
+  yield* sender.dump.over
+  for (;;) {
+    if (yield* store(sender, dumped)) return true
+    yield* Effect.sleep(yield* pauseAfter(sender.attempts))
+    yield* observe(sender.state)
+    if (sender.state.lastForeign > dumped.result.transactionId) return false
+  }
+})
+
+/** A full map: in shadow mode what has changed has no room in the shadow, so there is nothing to send yet. */
+const isWaitedOut = ({ reaction }: DatabaseError) => reaction === "retry" || reaction === "wait: map full"
+
+/** Sends the newest state, however long it takes. */
+const send = Effect.fn("Send.send")(function* (sender: Sender) {
+  const { storage_retry_interval } = yield* Settings
+  for (;;) {
+    const sent = yield* sender.state.kept
+      .dump(
+        (last) => dump(sender, last),
+        (dumped) => storeDumped(sender, dumped)
+      )
+      .pipe(
+        Effect.catchIf(
+          (error) => error._tag === "SpoolError" || (error instanceof DatabaseError && isWaitedOut(error)),
+          (error) =>
+            Effect.as(
+              Effect.andThen(sender.dump.failed(error.message, "error"), Effect.sleep(storage_retry_interval)),
+              false
+            )
+        )
+      )
+    if (sent) return
+  }
+})
+
+/** Looks at LMDB's last transaction id. */
+export const observe = Effect.fnUntraced(function* (state: SyncState) {
+  const changes = yield* state.database.changes
+  state.lastForeign = changes.lastForeign
+  // An LMDB without entries at the start is not sent: there is nothing of it that could be lost.
+  if (changes.emptyAtOpen && state.sentThrough < changes.atOpen) state.sentThrough = changes.atOpen
+  if (changes.last !== state.lastTransactionId) {
+    state.lastTransactionId = changes.last
+    yield* state.ring
+  }
+  return changes
+})
+
+/** What is to be done at start: an LMDB with data is sent, one without is not before the application changes it. */
+const start = Effect.fnUntraced(function* (sender: Sender) {
+  const { state } = sender
+  const changes = yield* observe(state)
+  if (changes.last === 0n) yield* Effect.logWarning("The LMDB is new: nothing is sent before it has data")
+  if (changes.emptyAtOpen) {
+    state.firstStoreDone = true
+    yield* state.ring
+  } else yield* send(sender)
+})
+
+const isForced = Effect.fnUntraced(function* (sender: Sender) {
+  const { storage_force_snapshot_interval } = yield* Settings
+  const interval = Duration.toMillis(storage_force_snapshot_interval)
+  return interval > 0 && sender.state.lastTransactionId > 0n && (yield* monotonicMillis) - sender.lastStore >= interval
+})
+
+const make = Effect.fnUntraced(function* (state: SyncState) {
+  const { database } = state.options
+  return {
+    state,
+    store: yield* Outage.make(`${database}_storage_store`, "store a snapshot"),
+    dump: yield* Outage.make(`${database}_dump`, "make a snapshot"),
+    attempts: 0,
+    lastStore: yield* monotonicMillis
+  } satisfies Sender
+})
+
+/**
+ * Between a hint that the file is written to and a look at it: by then a small commit is done, and a busy application
+ * is looked at seldom.
+ */
+const settling = "20 millis"
+
+/** `lmdb_poll_interval` is the shortest time between two snapshots, too. */
+const untilNextIsDue = Effect.fnUntraced(function* ({ lastStore }: Sender) {
+  const { lmdb_poll_interval } = yield* Settings
+  const since = (yield* monotonicMillis) - lastStore
+  yield* Effect.sleep(Duration.millis(Math.max(0, Duration.toMillis(lmdb_poll_interval) - since)))
+})
+
+/** Never ends. In receive-only mode it looks at the LMDB, for the others, and sends nothing. */
+export const run = Effect.fn("Send.run")(function* (state: SyncState) {
+  const sender = yield* make(state)
+  const { lmdb_poll_interval } = yield* Settings
+  const rung = state.bell()
+  while (!state.index.ownIsMerged) {
+    yield* observe(state)
+    yield* Effect.raceFirst(rung, Effect.sleep(lmdb_poll_interval))
+  }
+  yield* Staleness.check(state)
+  if (state.stale) {
+    state.firstStoreDone = true
+    yield* state.ring
+  } else if (!state.options.receiveOnly) yield* start(sender)
+  for (;;) {
+    yield* Effect.raceFirst(
+      Effect.sleep(lmdb_poll_interval),
+      Effect.andThen(state.database.touched, Effect.sleep(settling))
+    )
+    yield* observe(state)
+    if (state.options.receiveOnly || state.stale) continue
+    if (state.hasUnsent || (yield* isForced(sender))) {
+      yield* untilNextIsDue(sender)
+      yield* send(sender)
+    }
+  }
+})
+
+/** The last send of an orderly end: false when something is left unsent. */
+export const finish = Effect.fn("Send.finish")(function* (state: SyncState) {
+  if (state.options.receiveOnly) return true
+  yield* observe(state)
+  if (!state.hasUnsent) return true
+  if (!state.index.ownIsMerged || state.stale) return false
+  yield* send(yield* make(state))
+  return true
+})

@@ -1,0 +1,164 @@
+/**
+ * What is known of the snapshots of one database in the bucket: which one of each instance is to be merged next, and
+ * which ones are set aside. Plain state of one database, changed by its loops on the main thread. Source: docs/sync.md,
+ * Receiving and Starting.
+ */
+import * as SnapshotName from "../../domain/snapshot/SnapshotName.ts"
+import type { StoredObject } from "../../services/Storage.ts"
+import { ListedSnapshots, type Snapshot } from "./ListedSnapshots.ts"
+
+interface SetAside {
+  readonly size: number
+  readonly etag: string
+}
+
+/**
+ * Nanoseconds: a store that was given up may still be carried out, and a listing may lag behind; no longer than that.
+ */
+const lateness = 3_600_000_000_000n
+
+export class SnapshotIndex {
+  /** Of the last listing, by instance, oldest first. */
+  private snapshots = new Map<string, Array<Snapshot>>()
+  private readonly setAsides = new Map<string, SetAside>()
+  /** The newest that was merged, by instance. */
+  private readonly merged = new Map<string, SnapshotName.SnapshotName>()
+  /** Names of all that were merged and are listed, and of the newest ones. */
+  private readonly mergedNames = new Set<string>()
+  /** Names that this process writes or wrote, with their times. */
+  private readonly written = new Map<string, bigint>()
+  /** To be told of a long listing before `update` is. */
+  readonly names: ListedSnapshots
+  private newestOwnNano = 0n
+  private readonly waitedFor = new Set<string>()
+  private listings = 0
+  readonly ownInstance: string
+
+  constructor(database: string, ownInstance: string) {
+    this.names = new ListedSnapshots(database)
+    this.ownInstance = ownInstance
+  }
+
+  /** A new listing of the database's prefix. Everything that is not a snapshot of this database is left out. */
+  update(objects: ReadonlyArray<StoredObject>): void {
+    const snapshots = this.names.by(objects)
+    const own = snapshots.get(this.ownInstance)?.at(-1)
+    if (own !== undefined && own.name.timestampNano > this.newestOwnNano) this.newestOwnNano = own.name.timestampNano
+    this.snapshots = snapshots
+    this.forgetVanished()
+    if (this.listings++ === 0) for (const instance of snapshots.keys()) this.waitedFor.add(instance)
+    this.settle()
+  }
+
+  get listed(): boolean {
+    return this.listings > 0
+  }
+
+  /** The instances of the last listing. */
+  get instances(): ReadonlyArray<string> {
+    return Array.from(this.snapshots.keys())
+  }
+
+  /** Whether the last listing had a snapshot of this database. */
+  get isEmpty(): boolean {
+    return this.snapshots.size === 0
+  }
+
+  /** The snapshot of the instance to merge next: the newest that is not set aside, if it was not merged. */
+  next(instance: string): Snapshot | undefined {
+    const snapshot = this.snapshots
+      .get(instance)
+      ?.findLast(({ object }) => !this.setAsides.has(object.name) && !this.written.has(object.name))
+    return snapshot === undefined || this.isMerged(snapshot) ? undefined : snapshot
+  }
+
+  /**
+   * One of another instance that is older than what was merged and is gone may hold what that did not: its clock was
+   * ahead, was put right, and somebody has removed the snapshot with the future in its name. Of our own the names
+   * always rise.
+   */
+  private isMerged({ name }: Snapshot): boolean {
+    if (this.mergedNames.has(name.text)) return true
+    const merged = this.merged.get(name.instance)
+    return name.instance === this.ownInstance && merged !== undefined && SnapshotName.compare(name, merged) <= 0
+  }
+
+  /** Its name was used by another process, too: one of our name that appeared after the start. */
+  isStranger(snapshot: Snapshot): boolean {
+    return snapshot.name.instance === this.ownInstance && this.ownIsMerged
+  }
+
+  setAside({ object }: Snapshot): void {
+    this.setAsides.set(object.name, { size: object.size, etag: object.etag })
+    this.settle()
+  }
+
+  get setAsideNames(): ReadonlyArray<string> {
+    return Array.from(this.setAsides.keys())
+  }
+
+  /** It is no longer in the bucket, as a load found out. */
+  vanished({ name }: Snapshot): void {
+    const left = this.snapshots.get(name.instance)?.filter((other) => other.name.text !== name.text) ?? []
+    if (left.length === 0) this.snapshots.delete(name.instance)
+    else this.snapshots.set(name.instance, left)
+    this.settle()
+  }
+
+  markMerged({ name }: Snapshot): void {
+    this.mergedNames.add(name.text)
+    const merged = this.merged.get(name.instance)
+    if (merged === undefined || SnapshotName.compare(merged, name) < 0) this.merged.set(name.instance, name)
+    this.settle()
+  }
+
+  /** Before it is stored: a listing may show it before the store has returned. */
+  markWritten(name: string, timestampNano: bigint): void {
+    this.written.set(name, timestampNano)
+    if (timestampNano > this.newestOwnNano) this.newestOwnNano = timestampNano
+  }
+
+  /** Of the newest snapshot of this instance that is known, 0 when there is none. */
+  get newestOwn(): bigint {
+    return this.newestOwnNano
+  }
+
+  /** Our own old snapshot was merged, or there is none (left). */
+  get ownIsMerged(): boolean {
+    return this.listed && !this.waitedFor.has(this.ownInstance)
+  }
+
+  /**
+   * Instances of the first listing that have not come to an end: merged, vanished, or all set aside. Once at an end,
+   * always.
+   */
+  get waiting(): ReadonlyArray<string> {
+    return Array.from(this.waitedFor)
+  }
+
+  private settle(): void {
+    for (const instance of this.waitedFor) {
+      if (this.merged.has(instance) || this.next(instance) === undefined) this.waitedFor.delete(instance)
+    }
+  }
+
+  /**
+   * A set-aside snapshot that was replaced, or is gone, is forgotten; so are names that were cleaned, but for the
+   * newest: a listing may lag behind.
+   */
+  private forgetVanished(): void {
+    const listed = new Map<string, StoredObject>()
+    for (const list of this.snapshots.values()) for (const { object } of list) listed.set(object.name, object)
+    for (const [name, { etag, size }] of this.setAsides) {
+      const object = listed.get(name)
+      if (object === undefined || object.size !== size || object.etag !== etag) this.setAsides.delete(name)
+    }
+    for (const name of this.mergedNames) if (!listed.has(name)) this.mergedNames.delete(name)
+    for (const { text } of this.merged.values()) this.mergedNames.add(text)
+    // In the order of writing, which is that of their times: younger ones may not be listed yet.
+    for (const [name, timestampNano] of this.written) {
+      if (this.newestOwnNano - timestampNano < lateness) break
+      if (!listed.has(name)) this.written.delete(name)
+    }
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * What the loops of one database share: the index of the bucket, what was sent, and a bell that is rung when a loop
+ * should look again. Plain state on the main thread: between two yields nobody else changes it.
+ */
+import { Effect, Latch } from "effect"
+import type { Database } from "../../services/Database.ts"
+import type { CleanerPlan } from "./CleanerPlan.ts"
+import { KeptDump } from "./LastDump.ts"
+import { SnapshotIndex } from "./SnapshotIndex.ts"
+
+export interface SyncOptions {
+  /** The key under `lmdbs`. */
+  readonly database: string
+  /** As it stands in object names. */
+  readonly instance: string
+  readonly hostname: string
+  /** `receive`: nothing is ever written to the bucket. */
+  readonly receiveOnly: boolean
+  readonly onlyOnce: boolean
+  /** `--accept-stale`: entries that are older than the retention of tombstones are merged and sent all the same. */
+  readonly acceptStale: boolean
+  /** `spool_keep_last`. */
+  readonly keepLast: boolean
+}
+
+export class SyncState {
+  readonly options: SyncOptions
+  readonly database: Database["Service"]
+  readonly index: SnapshotIndex
+  /** Told what is merged and stored; undefined when nothing is cleaned. */
+  readonly cleaner: CleanerPlan | undefined
+  readonly kept: KeptDump
+  /** Transactions of others up to this one are in a snapshot of ours that was stored. */
+  sentThrough = 0n
+  /** Snapshots of our own name that another process wrote, as far as their merge has changed something. */
+  strangersMerged = 0
+  /** How many of them are in a snapshot of ours that was stored. */
+  strangersSent = 0
+  /** Of the last poll. */
+  lastTransactionId = 0n
+  lastForeign = 0n
+  /** The first snapshot was stored, or there is nothing to store. */
+  firstStoreDone = false
+  /** What the LMDB says is older than the retention of tombstones: sending it could bring deleted entries back. */
+  stale = false
+  /** Nanoseconds: the newest time of its entries before the first merge; 0: there was none, or nobody wants to know. */
+  newestAtOpen = 0n
+  /** That is too old, or an earlier run found it to be. */
+  maybeStale = false
+  /** A refused or corrupt snapshot was met: `--only-once` then ends with 1. */
+  problems = 0
+  private readonly bells: Array<Latch.Latch> = []
+
+  constructor(options: SyncOptions, database: Database["Service"], cleaner?: CleanerPlan) {
+    this.options = options
+    this.database = database
+    this.cleaner = cleaner
+    this.kept = new KeptDump(options.keepLast)
+    this.index = new SnapshotIndex(options.database, options.instance)
+  }
+
+  /** Wakes everybody who waits for a bell: something has changed. */
+  readonly ring = Effect.sync(() => {
+    for (const bell of this.bells) bell.openUnsafe()
+  })
+
+  /** A bell of one's own: waits until it was rung since the last time. It has been rung once already. */
+  bell(): Effect.Effect<void> {
+    const bell = Latch.makeUnsafe(true)
+    this.bells.push(bell)
+    return Effect.andThen(bell.await, bell.close)
+  }
+
+  /** First listing done, first store done or nothing to store, every instance waited for has come to an end. */
+  get isReady(): boolean {
+    return this.index.listed && this.index.waiting.length === 0 && (this.firstStoreDone || this.options.receiveOnly)
+  }
+
+  /** Something of the application's, or of another process under our name, is in no snapshot of ours. */
+  get hasUnsent(): boolean {
+    return (
+      !this.options.receiveOnly && (this.lastForeign > this.sentThrough || this.strangersMerged > this.strangersSent)
+    )
+  }
+}

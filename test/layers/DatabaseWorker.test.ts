@@ -1,4 +1,0 @@
-import { suite } from "./database-contract.ts"
-import { worker } from "./DatabaseLayers.ts"
-
-suite("worker", worker)

@@ -1,0 +1,368 @@
+/**
+ * Which files are opened, which are refused, and with what words; and the golden files, as other builds of LMDB wrote
+ * them.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Effect, Exit } from "effect"
+// @effect-diagnostics-next-line nodeBuiltinImport:off -- the files are what is tested
+import * as fs from "node:fs"
+// @effect-diagnostics-next-line nodeBuiltinImport:off -- as above
+import * as path from "node:path"
+import * as zlib from "node:zlib"
+import * as DbiName from "../../../../src/domain/lmdb/DbiName.ts"
+import * as LmdbNative from "../../../../src/layers/lmdb/native/LmdbNative.ts"
+import * as BuildCheck from "../../../../src/layers/lmdb/native/BuildCheck.ts"
+import { readMeta } from "../../../../src/layers/lmdb/native/DataFile.ts"
+import { Lmdb, type LmdbOptions } from "../../../../src/services/Lmdb.ts"
+import { folder, optionsOf } from "../../../support/fakes/LmdbNativeSubject.ts"
+
+const a = DbiName.fromText("a")
+
+const openWith = (options: LmdbOptions) => Effect.provide(Effect.asVoid(Lmdb), LmdbNative.layerWith(options))
+
+const pathOf = (options: LmdbOptions) =>
+  Effect.provide(
+    Effect.map(Lmdb, ({ path }) => path),
+    LmdbNative.layerWith(options)
+  )
+
+/** One commit. */
+const makeWith = (options: LmdbOptions) =>
+  Effect.provide(
+    Effect.flatMap(Lmdb, ({ write }) => write((transaction) => Effect.sync(() => transaction.create(a, 0)))),
+    LmdbNative.layerWith(options)
+  )
+
+/** Of an open that fails, where the file is not to be made. */
+const refusal = (file: string, options: Partial<LmdbOptions> = {}) =>
+  Effect.flip(openWith(optionsOf(file, { create: false, ...options })))
+
+const golden = (name: string) => path.join(import.meta.dirname, "..", "..", "..", "golden", name)
+
+const gunzipTo = (folder: string, name: string): string => {
+  const file = path.join(folder, path.basename(name, ".gz"))
+  fs.writeFileSync(file, zlib.gunzipSync(fs.readFileSync(golden(name))))
+  return file
+}
+
+describe("LmdbNative: what is there", () => {
+  it.live("no file is missing, and is not made without create", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const file = path.join(yield* folder, "no", "lmdb")
+        const error = yield* refusal(file)
+        assert.strictEqual(error.reason._tag, "Missing")
+        assert.isTrue(error.retryable)
+        assert.include(error.message, `LMDB ${file}: there is no such file`)
+        assert.isFalse(fs.existsSync(path.dirname(file)))
+      })
+    )
+  )
+
+  it.live("a file that an application has only begun to make is missing, too", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const file = path.join(yield* folder, "lmdb")
+        fs.writeFileSync(file, "")
+        assert.strictEqual((yield* refusal(file)).reason._tag, "Missing")
+      })
+    )
+  )
+
+  it.live("create makes the folder with its parents and the file, with the masks less the umask", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const umask = process.umask(0o027)
+        yield* Effect.addFinalizer(() => Effect.sync(() => void process.umask(umask)))
+        const top = yield* folder
+        yield* makeWith(optionsOf(path.join(top, "x", "y"), { noSubdir: false, dirMask: 0o777, fileMask: 0o666 }))
+        const mode = (name: string) => (fs.statSync(path.join(top, name)).mode & 0o777).toString(8)
+        assert.deepStrictEqual(["x", "x/y", "x/y/data.mdb", "x/y/lock.mdb"].map(mode), ["750", "750", "640", "640"])
+      })
+    )
+  )
+
+  it.live("the path of the service is that of the data file", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const top = yield* folder
+        assert.strictEqual(
+          yield* pathOf(optionsOf(path.join(top, "e"), { noSubdir: false })),
+          path.join(top, "e", "data.mdb")
+        )
+        assert.strictEqual(
+          yield* pathOf(optionsOf(path.relative(process.cwd(), path.join(top, "f")))),
+          path.join(top, "f")
+        )
+      })
+    )
+  )
+
+  it.live("a file has one identity by whatever path, another file another, and none has none", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const top = yield* folder
+        const file = path.join(top, "lmdb")
+        const identity = (name: string) => LmdbNative.identityOf(optionsOf(path.join(top, name)))
+        assert.isUndefined(identity("lmdb"))
+        yield* makeWith(optionsOf(file))
+        fs.symlinkSync(file, path.join(top, "link"))
+        fs.linkSync(file, path.join(top, "hard"))
+        fs.copyFileSync(file, path.join(top, "copy"))
+        assert.isDefined(identity("lmdb"))
+        assert.strictEqual(identity("link"), identity("lmdb"))
+        assert.strictEqual(identity("hard"), identity("lmdb"))
+        assert.notStrictEqual(identity("copy"), identity("lmdb"))
+      })
+    )
+  )
+
+  it.live("a file that is open is not opened a second time, until it is closed", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const file = path.join(yield* folder, "lmdb")
+        yield* Effect.provide(
+          Effect.gen(function* () {
+            fs.symlinkSync(file, `${file}-link`)
+            assert.include((yield* refusal(`${file}-link`)).message, "has it open already")
+          }),
+          LmdbNative.layerWith(optionsOf(file))
+        )
+        yield* openWith(optionsOf(file, { create: false }))
+      })
+    )
+  )
+})
+
+describe("LmdbNative: what is no LMDB of ours", () => {
+  /** A v1 file with something written over its beginning. */
+  const damaged = Effect.fnUntraced(function* (damage: (bytes: Buffer) => Buffer) {
+    const file = path.join(yield* folder, "lmdb")
+    yield* makeWith(optionsOf(file))
+    const bytes = fs.readFileSync(file)
+    fs.rmSync(`${file}-lock`)
+    fs.writeFileSync(`${file}-2`, damage(bytes))
+    const error = yield* refusal(`${file}-2`)
+    assert.strictEqual(error.reason._tag, "NotLmdb")
+    assert.isFalse(error.retryable)
+    assert.isFalse(fs.existsSync(`${file}-2-lock`), "LMDB was called")
+    return error.message
+  }, Effect.scoped)
+
+  it.live("text, zeros, and a few bytes", () =>
+    Effect.gen(function* () {
+      assert.include(yield* damaged(() => Buffer.alloc(10_000, "text")), "no LMDB header")
+      assert.include(yield* damaged(() => Buffer.alloc(10_000)), "no LMDB header")
+      assert.include(yield* damaged(() => Buffer.from("few")), "ends after 3 bytes")
+    })
+  )
+
+  it.live("another data format: of the fork, whose header is longer, and of a later version", () =>
+    Effect.gen(function* () {
+      // As the prebuilt binary of the package writes it.
+      const fork = Buffer.concat([
+        Buffer.alloc(18),
+        Buffer.from("080000000000dec0efbe02000000", "hex"),
+        Buffer.alloc(10_000)
+      ])
+      assert.include(yield* damaged(() => fork), "data format version 2")
+      assert.include(yield* damaged((bytes) => (bytes.writeUInt32LE(999, 20), bytes)), "data format version 999")
+    })
+  )
+
+  it.live("of other machines", () =>
+    Effect.gen(function* () {
+      assert.include(yield* damaged((bytes) => (bytes.writeUInt32BE(0xbeefc0de, 16), bytes)), "big-endian")
+      assert.include(yield* damaged((bytes) => bytes.subarray(4)), "32-bit")
+    })
+  )
+
+  it.live("cut off: touching the rest would kill the process", () =>
+    Effect.gen(function* () {
+      assert.include(yield* damaged((bytes) => bytes.subarray(0, 6_000)), "it is truncated: 6000 bytes")
+      assert.include(yield* damaged((bytes) => bytes.subarray(0, 8_192)), "it is truncated: 8192 bytes")
+      assert.include(yield* damaged((bytes) => bytes.subarray(0, 4_100)), "ends after 4100 bytes")
+      assert.include(yield* damaged((bytes) => (bytes.writeUInt32LE(1, 40), bytes)), "a page size of 1 bytes")
+    })
+  )
+
+  it.live("a folder, a pipe, and a file in the place of the folder", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const top = yield* folder
+        fs.mkdirSync(path.join(top, "folder"))
+        assert.include(
+          (yield* refusal(path.join(top, "folder"))).message,
+          "not a regular file. Check the path, and options.no_subdir"
+        )
+        assert.include((yield* refusal("/dev/null")).message, "not a regular file")
+        fs.writeFileSync(path.join(top, "file"), "")
+        assert.include(
+          (yield* refusal(path.join(top, "file"), { noSubdir: false })).message,
+          `${path.join(top, "file")} is no folder. Check the path, and options.no_subdir`
+        )
+      })
+    )
+  )
+
+  it.live("in a folder that says of each new one that it is not there: not tried for ever", () =>
+    Effect.gen(function* () {
+      const error = yield* refusal("/proc/nothing/below/data.mdb", { create: true })
+      assert.strictEqual(error.reason._tag, "Missing")
+      assert.include(error.message, "/proc/nothing/below")
+    })
+  )
+
+  it.live("a build of the package that has another data format", () =>
+    Effect.gen(function* () {
+      yield* BuildCheck.check
+      const error = yield* Effect.flip(BuildCheck.checkVersion({ patch: 90, versionString: "LMDB 0.9.90" }))
+      assert.strictEqual(error.reason._tag, "WrongBuild")
+      assert.include(error.message, "LMDB 0.9.90")
+      const [, script] = /Run: node (\/.*)$/.exec(error.message) ?? []
+      assert.strictEqual(
+        script,
+        fs.realpathSync(path.join(import.meta.dirname, "..", "..", "..", "..", "scripts", "build-lmdb.mjs"))
+      )
+    })
+  )
+})
+
+// root may do everything: then the effective user of this process is another one for the moment of opening.
+const asNobody = <A, E, R>(effect: Effect.Effect<A, E, R>) => {
+  const root = process.getuid!() === 0
+  return Effect.acquireUseRelease(
+    Effect.sync(() => root && process.seteuid!(65_534)),
+    () => effect,
+    () => Effect.sync(() => root && process.seteuid!(0))
+  )
+}
+
+describe("LmdbNative: permissions", () => {
+  const denied = Effect.fnUntraced(function* (suffix: string, mode: number) {
+    const top = yield* folder
+    fs.chmodSync(top, 0o755)
+    const file = path.join(top, "lmdb")
+    yield* makeWith(optionsOf(file))
+    // A copy: this process has the other one open for good.
+    for (const part of ["", "-lock"]) fs.copyFileSync(file, `${file}2${part}`)
+    for (const part of ["", "-lock"]) fs.chmodSync(`${file}2${part}`, part === suffix ? mode : 0o666)
+    const error = yield* asNobody(refusal(`${file}2`))
+    assert.strictEqual(error.reason._tag, "PermissionDenied")
+    assert.include(error.message, "run as the application's user or group")
+    assert.include(error.message, `${file}2${suffix}`)
+    return error
+  }, Effect.scoped)
+
+  it.live("a data file of another user is refused by name, to read and to write", () =>
+    Effect.andThen(denied("", 0o000), denied("", 0o444))
+  )
+
+  it.live("a lock file of another user is refused by name", () => denied("-lock", 0o444))
+
+  it.live("a folder in which nothing may be made is refused", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const top = yield* folder
+        fs.chmodSync(top, 0o555)
+        for (const name of ["lmdb", "sub/lmdb"]) {
+          const error = yield* asNobody(Effect.flip(openWith(optionsOf(path.join(top, name)))))
+          assert.strictEqual(error.reason._tag, "PermissionDenied", error.message)
+        }
+      })
+    )
+  )
+})
+
+interface GoldenDbi {
+  readonly name: string | null
+  readonly nameHex?: string
+  readonly flags: number
+  readonly entries: number
+}
+
+interface GoldenLmdb {
+  readonly name: string
+  readonly kind: string
+  readonly path: string
+  readonly lastTxnID: string
+  readonly dbis: ReadonlyArray<GoldenDbi>
+}
+
+const nameOf = ({ name, nameHex }: GoldenDbi) =>
+  name === null ? DbiName.fromBytes(Buffer.from(nameHex!, "hex")) : DbiName.fromText(name)
+
+const manifest: { readonly lmdb: ReadonlyArray<GoldenLmdb> } = JSON.parse(
+  fs.readFileSync(golden("manifest.json"), "utf8")
+)
+const files = manifest.lmdb.filter(({ kind }) => kind === "lmdb")
+
+describe("LmdbNative: golden files", () => {
+  for (const { dbis, lastTxnID, name, path: file } of files) {
+    it.live(`${name} is listed and walked`, () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const copy = gunzipTo(yield* folder, file)
+          const mapSize = readMeta(copy)!.mapSize
+          const expected = dbis.map((dbi) => ({ name: nameOf(dbi), flags: dbi.flags, entries: dbi.entries }))
+          yield* Effect.provide(
+            Effect.gen(function* () {
+              const { info, read } = yield* Lmdb
+              const transaction = yield* read
+              assert.strictEqual(String(transaction.id), lastTxnID)
+              assert.deepStrictEqual(
+                transaction.dbis,
+                expected.sort((a, b) => (a.name < b.name ? -1 : 1))
+              )
+              for (const { entries, name } of expected) {
+                if (DbiName.toText(name) === undefined) continue
+                const cursor = transaction.cursor(name)
+                let count = 0
+                while (cursor.next()) count++
+                assert.strictEqual(count, entries)
+              }
+              assert.strictEqual((yield* info).mapSize, mapSize)
+            }).pipe(Effect.scoped),
+            LmdbNative.layerWith(optionsOf(copy, { create: false }))
+          )
+        })
+      )
+    )
+  }
+
+  it.live("a DBI whose name is not UTF-8 is listed and, if this build cannot open it, refused by name", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const copy = gunzipTo(yield* folder, "lmdb/native-names.mdb.gz")
+        const name = DbiName.fromBytes(Buffer.from("7261772dfffe2d68766a636d6b6e6770", "hex"))
+        yield* Effect.provide(
+          Effect.gen(function* () {
+            const { lastTransactionId, read, write } = yield* Lmdb
+            const transaction = yield* read
+            const flags = () => transaction.dbis.map(({ flags }) => flags)
+            const before = flags()
+            const cursor = yield* Effect.exit(Effect.try({ try: () => transaction.cursor(name), catch: String }))
+            if (Exit.isSuccess(cursor)) {
+              assert.isTrue(cursor.value.next())
+              assert.isFalse(cursor.value.next())
+            } else {
+              assert.include(
+                String(Cause.squash(cursor.cause)),
+                "DBI 0x7261772dfffe2d68766a636d6b6e6770: this build of the package lmdb opens no DBI whose name is not UTF-8"
+              )
+              const other = DbiName.fromBytes(Buffer.from("ff", "hex"))
+              const refused = yield* Effect.flip(
+                write((transaction) => Effect.sync(() => transaction.create(other, 0x04)))
+              )
+              assert.include(refused.message, "DBI 0xff: this build")
+              // The root was not given the flags.
+              assert.strictEqual(yield* lastTransactionId, 8n)
+              assert.deepStrictEqual(flags(), before)
+            }
+          }).pipe(Effect.scoped),
+          LmdbNative.layerWith(optionsOf(copy, { create: false }))
+        )
+      })
+    )
+  )
+})

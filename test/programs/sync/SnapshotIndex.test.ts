@@ -1,0 +1,112 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as SnapshotName from "../../../src/domain/snapshot/SnapshotName.ts"
+import { SnapshotIndex } from "../../../src/programs/sync/SnapshotIndex.ts"
+
+const minute = 60_000_000_000n
+const start = 1_700_000_000_000_000_000n
+const nameOf = (timestampNano: bigint) =>
+  SnapshotName.format({ database: "main", instance: "a", timestampNano, extension: "pb.gz" })
+const objectsOf = (...times: Array<bigint>) => times.map((time) => ({ name: nameOf(time), size: 1, etag: "e" }))
+
+const written = (...times: Array<bigint>): SnapshotIndex => {
+  const index = new SnapshotIndex("main", "a")
+  index.update([])
+  for (const time of times) index.markWritten(nameOf(time), time)
+  return index
+}
+
+describe("Names that this process wrote", () => {
+  it("are forgotten when they have been gone from the bucket for long: years of snapshots are not kept in memory", () => {
+    const index = written(start, start + 61n * minute)
+    index.update(objectsOf(start + 61n * minute))
+    index.update(objectsOf(start, start + 61n * minute))
+    expect(index.next("a")?.name.text).toBe(nameOf(start))
+  })
+
+  it("are known while a listing may lag behind, and for as long as they are listed", () => {
+    const index = written(start, start + 5n * minute)
+    index.update(objectsOf(start + 5n * minute))
+    index.update(objectsOf(start, start + 5n * minute))
+    expect(index.next("a")).toBeUndefined()
+    const listed = written(start, start + 1000n * minute)
+    listed.update(objectsOf(start, start + 1000n * minute))
+    expect(listed.next("a")).toBeUndefined()
+  })
+})
+
+describe("Our own snapshot that is next", () => {
+  it("is never older than the one merged at the start: when a delete fails, an old one stays in the bucket without those behind it", () => {
+    const index = new SnapshotIndex("main", "a")
+    index.update(objectsOf(start, start + minute))
+    expect(index.next("a")?.name.text).toBe(nameOf(start + minute))
+    index.markMerged(index.next("a")!)
+    index.markWritten(nameOf(start + 2n * minute), start + 2n * minute)
+    index.update(objectsOf(start, start + 2n * minute))
+    expect(index.next("a")).toBeUndefined()
+    // Of a stranger with our name.
+    index.update(objectsOf(start, start + 2n * minute, start + 3n * minute))
+    expect(index.next("a")?.name.text).toBe(nameOf(start + 3n * minute))
+  })
+})
+
+const other = (timestampNano: bigint) => ({
+  name: SnapshotName.format({ database: "main", instance: "b", timestampNano, extension: "pb.gz" }),
+  size: 1,
+  etag: "e"
+})
+
+describe("The snapshot of another instance that is next", () => {
+  const [first, second, third] = [other(start), other(start + minute), other(start + 2n * minute)]
+  const listing = (...objects: ReadonlyArray<typeof first>) => {
+    const index = new SnapshotIndex("main", "a")
+    index.update(objects)
+    return index
+  }
+
+  it("is the newest, once", () => {
+    const index = listing(first, second)
+    expect(index.next("b")?.object).toBe(second)
+    index.markMerged(index.next("b")!)
+    expect(index.next("b")).toBeUndefined()
+  })
+
+  it("is an older one when what was merged is gone: that may have had a future in its name", () => {
+    const index = listing(third)
+    index.markMerged(index.next("b")!)
+    index.update([first])
+    expect(index.next("b")?.object).toBe(first)
+    index.markMerged(index.next("b")!)
+    expect(index.next("b")).toBeUndefined()
+    index.update([first, second])
+    expect(index.next("b")?.object).toBe(second)
+  })
+
+  it("is none when those left were merged, in whatever order, nor when the newest comes back", () => {
+    const index = listing(first)
+    index.markMerged(index.next("b")!)
+    index.update([first, second])
+    index.markMerged(index.next("b")!)
+    index.update([first])
+    expect(index.next("b")).toBeUndefined()
+    index.update([first, second])
+    expect(index.next("b")).toBeUndefined()
+  })
+
+  it("is one that was merged long ago and was gone since: years of names are not kept in memory", () => {
+    const index = listing(first)
+    index.markMerged(index.next("b")!)
+    index.update([second])
+    index.markMerged(index.next("b")!)
+    index.update([second])
+    index.update([first])
+    expect(index.next("b")?.object).toBe(first)
+  })
+
+  it("is the next-newest when the newest is set aside, but not when that was merged", () => {
+    const index = listing(first, second)
+    index.setAside(index.next("b")!)
+    expect(index.next("b")?.object).toBe(first)
+    index.markMerged(index.next("b")!)
+    expect(index.next("b")).toBeUndefined()
+  })
+})

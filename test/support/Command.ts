@@ -1,0 +1,83 @@
+/**
+ * The command as a process from start to end, with its two outputs apart. For daemons that go on, see
+ * test/support/Daemon.ts.
+ */
+import { Effect, Fiber, FileSystem, Stream } from "effect"
+import { ChildProcess } from "effect/process"
+import * as Daemon from "./Daemon.ts"
+import { ProcessFailed } from "./ProcessFailed.ts"
+import { pathOf } from "./servers/RealServers.ts"
+
+export interface CommandOptions {
+  readonly env?: Readonly<Record<string, string>>
+  /** Arguments of the runtime. */
+  readonly node?: ReadonlyArray<string>
+  readonly cwd?: string
+  /** A program that starts the command, with its arguments: unshare. */
+  readonly under?: ReadonlyArray<string>
+}
+
+const script = pathOf("../../../src/main.ts")
+
+const textOf = <E>(bytes: Stream.Stream<Uint8Array, E>) => Effect.forkScoped(Stream.mkString(Stream.decodeText(bytes)))
+
+/** Any program. */
+export const execute = Effect.fnUntraced(
+  function* (line: ReadonlyArray<string>, { cwd, env }: Pick<CommandOptions, "cwd" | "env"> = {}) {
+    const [program, ...args] = line
+    const handle = yield* ChildProcess.make(program!, args, {
+      stdin: "ignore",
+      killSignal: "SIGKILL",
+      env: { ...env },
+      extendEnv: true,
+      ...(cwd === undefined ? {} : { cwd })
+    })
+    const out = yield* textOf(handle.stdout)
+    const err = yield* textOf(handle.stderr)
+    const code = Number(yield* handle.exitCode)
+    return { code, out: yield* Fiber.join(out), err: yield* Fiber.join(err) }
+  },
+  Effect.scoped,
+  Effect.timeoutOrElse({ duration: "50 seconds", orElse: () => new ProcessFailed({ what: "goes on", output: "" }) })
+)
+
+/** The command as it is published. */
+export const bundled = pathOf("../../../bin/lightningstream.js")
+
+/** Makes it anew if the sources have changed since. */
+export const bundle = Effect.flatMap(
+  execute([process.execPath, pathOf("../../../scripts/build.mjs")]),
+  ({ code, err }) => (code === 0 ? Effect.void : new ProcessFailed({ what: `ended with ${code}`, output: err }))
+)
+
+/** `args`: of the command. */
+export const run = (args: ReadonlyArray<string>, options: CommandOptions = {}) =>
+  execute(
+    [...(options.under ?? []), process.execPath, "--no-warnings", ...(options.node ?? []), script, ...args],
+    options
+  )
+
+/** The same in a pipeline of a shell, or with its output redirected: `| head -1`. */
+export const piped = (redirection: string, ...args: ReadonlyArray<string>) =>
+  execute(["bash", "-c", `set -o pipefail; "$0" --no-warnings "$@" ${redirection}`, process.execPath, script, ...args])
+
+/** A folder of its own with a configuration in it, written as JSON, which YAML includes. */
+export const workspace = Effect.fnUntraced(function* (config: (folder: string) => object | string) {
+  const fs = yield* FileSystem.FileSystem
+  const folder = yield* fs.makeTempDirectoryScoped({ prefix: "command-" })
+  const file = `${folder}/lightningstream.yaml`
+  const content = config(folder)
+  yield* fs.writeFileString(file, typeof content === "string" ? content : JSON.stringify(content))
+  return { folder, file }
+})
+
+/** One native LMDB, not there yet, and an empty folder as the bucket. */
+export const nativeWorkspace = Effect.gen(function* () {
+  const made = yield* workspace((folder) => ({
+    ...Daemon.quick,
+    lmdbs: { main: Daemon.nativeFile(`${folder}/main.lmdb`, { create: true }) },
+    storage: Daemon.folderBucket(`${folder}/bucket`)
+  }))
+  yield* (yield* FileSystem.FileSystem).makeDirectory(`${made.folder}/bucket`)
+  return made
+})

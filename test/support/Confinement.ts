@@ -1,0 +1,66 @@
+/**
+ * Starts commands with less than the tests have: without the almightiness of root, or with a folder on a disk that is
+ * full. Where the machine does not allow that, the tests are skipped with the reason, as for servers (RealServers.ts).
+ */
+import { NodeServices } from "@effect/platform-node"
+import { Config, Effect, FileSystem } from "effect"
+import { ChildProcess } from "effect/process"
+import type { Installed } from "./servers/RealServers.ts"
+
+const isRoot = process.getuid?.() === 0
+
+/** Whether the command works here. */
+export const tried = (reason: string, [program, ...args]: ReadonlyArray<string>): Promise<Installed> =>
+  Effect.gen(function* () {
+    const isFailure = (yield* Config.String("CI").pipe(Config.withDefault(""))) === "true"
+    const works = yield* ChildProcess.make(program!, args, { stdin: "ignore" }).pipe(
+      Effect.flatMap(({ exitCode }) => exitCode),
+      Effect.map((code) => Number(code) === 0),
+      Effect.orElseSucceed(() => false),
+      Effect.scoped
+    )
+    return works ? ({ _tag: "Installed", folder: "" } as const) : ({ _tag: "Missing", reason, isFailure } as const)
+  }).pipe(Effect.provide(NodeServices.layer), Effect.runPromise)
+
+/**
+ * To be put before a command. As root it is root without its capabilities: what permissions take away is really taken
+ * away, while everything that root owns can still be read.
+ */
+export const asOrdinaryUser: ReadonlyArray<string> = isRoot ? ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] : []
+
+export const ordinaryUser = () =>
+  tried("the tests run as root, and setpriv does not work here", [...asOrdinaryUser, "true"])
+
+const nobody = 65_534
+
+/** Gives the file to somebody else; where only root could, to nobody. */
+export const takeAway = Effect.fnUntraced(function* (file: string) {
+  const fs = yield* FileSystem.FileSystem
+  if (isRoot) yield* fs.chown(file, nobody, nobody)
+  yield* fs.chmod(file, isRoot ? 0o600 : 0)
+})
+
+const unshare = ["unshare", ...(isRoot ? [] : ["--map-root-user"]), "--mount", "sh", "-c"]
+
+const diskKibibytes = 1024
+/** Less than this is left on the small disk. */
+export const leftBytes = 32 * 1024
+
+const mountAndFill =
+  `mount -t tmpfs -o size=${diskKibibytes}k tmpfs "$0" && ` +
+  `head -c ${diskKibibytes * 1024 - leftBytes} /dev/zero > "$0/filler" && exec "$@"`
+
+/**
+ * To be put before a command: the folder is a full disk, for this command alone. It is mounted in a namespace that ends
+ * with the command.
+ */
+export const onFullDisk = (folder: string): ReadonlyArray<string> => [...unshare, mountAndFill, folder]
+
+export const fullDisk = () =>
+  tried("this user may not mount anything, not even in a namespace", [...unshare, mountAndFill, "/mnt", "true"])
+
+/** Takes away what fills the folder, as the command of this process id sees it. */
+export const makeRoom = Effect.fnUntraced(function* (pid: number, folder: string) {
+  const fs = yield* FileSystem.FileSystem
+  yield* fs.remove(`/proc/${pid}/root${folder}/filler`)
+})

@@ -1,0 +1,54 @@
+/**
+ * Stands before a server on 127.0.0.1 and passes requests on as they are, or does to them what a bad network or a sick
+ * server does.
+ */
+import { Effect } from "effect"
+// @effect-diagnostics-next-line nodeBuiltinImport:off -- raw requests and sockets: what is broken here is HTTP itself
+import * as http from "node:http"
+import { errorXml, serve } from "./HandMadeServer.ts"
+
+export type Fault =
+  | "none"
+  /** Takes the request and never answers. */
+  | "hang"
+  /** The connection is reset. */
+  | "reset"
+  /** Bodies of objects end in the middle. */
+  | "cut"
+  /** This status, and no more. */
+  | 500
+  | 503
+
+const pass = (port: number, request: http.IncomingMessage, response: http.ServerResponse, cut: boolean) => {
+  const { headers, method, url } = request
+  const onward = http.request({ host: "127.0.0.1", port, method, path: url, headers }, (answer) => {
+    const type = answer.headers["content-type"] ?? ""
+    response.writeHead(answer.statusCode!, answer.headers)
+    if (!cut || method !== "GET" || type.includes("xml")) return void answer.pipe(response)
+    answer.once("data", (chunk: Buffer) => {
+      response.write(chunk.subarray(0, chunk.length >> 1), () => request.socket.destroy())
+    })
+  })
+  onward.on("error", () => request.socket.destroy())
+  request.pipe(onward)
+}
+
+export const make = Effect.fnUntraced(function* (port: number) {
+  let fault: Fault = "none"
+  let faults = 0
+  const server = yield* serve((request, response) => {
+    if (fault === "none" || fault === "cut") return pass(port, request, response, fault === "cut")
+    faults++
+    if (fault === "hang") return void request.resume()
+    if (fault === "reset") return void request.socket.resetAndDestroy()
+    const status = fault
+    const body = errorXml(status === 503 ? "SlowDown" : "InternalError")
+    request.resume().on("end", () => response.writeHead(status, { "content-type": "application/xml" }).end(body))
+  })
+  return {
+    endpoint_url: server.endpoint_url,
+    set: (next: Fault) => Effect.sync(() => void (fault = next)),
+    /** Requests that met a fault. */
+    faults: () => faults
+  }
+})

@@ -1,0 +1,139 @@
+/**
+ * A PowerDNS with its LMDB backend, as it is set up beside Lightning Stream: one LMDB for the domains, one shard for
+ * the records. On a free port of 127.0.0.1, without caches, so that it answers what its LMDBs hold. PowerDNS makes a
+ * shard and its DBIs at their first use.
+ */
+import { Effect, FileSystem, type PlatformError, Schedule, Stream } from "effect"
+import { ChildProcess, ChildProcessSpawner } from "effect/process"
+import { Resolver } from "node:dns/promises"
+import { eventually } from "../Eventually.ts"
+import { ProcessFailed } from "../ProcessFailed.ts"
+import { install, pathOf } from "./RealServers.ts"
+import { freePort } from "./Swift.ts"
+
+export const installed = () =>
+  install({
+    name: "pdns",
+    suite: "trixie",
+    packages: ["pdns-server", "pdns-backend-lmdb", "lmdb-utils", "bind9-dnsutils"]
+  })
+
+/** `lmdb-map-size` in MiB: that of the daemon's configuration must be the same. */
+export const mapSizeMiB = 100
+
+export interface Pdns {
+  /** Data files of the two LMDBs. */
+  readonly domains: string
+  readonly records: string
+  /** Fails when the command does. */
+  readonly pdnsutil: (
+    ...args: ReadonlyArray<string>
+  ) => Effect.Effect<string, ProcessFailed | PlatformError.PlatformError>
+  /** Addresses of the name, in order; none when there is no such name, or no such zone. */
+  readonly addresses: (name: string) => Effect.Effect<ReadonlyArray<string>>
+}
+
+const configuration = (installedIn: string, folder: string, port: number) =>
+  `launch=lmdb
+module-dir=${installedIn}/usr/lib/x86_64-linux-gnu/pdns
+lmdb-filename=${folder}/pdns.lmdb
+lmdb-shards=1
+lmdb-lightning-stream=yes
+lmdb-map-size=${mapSizeMiB}
+socket-dir=${folder}
+local-address=127.0.0.1
+local-port=${port}
+guardian=no
+daemon=no
+disable-syslog=yes
+zone-cache-refresh-interval=0
+cache-ttl=0
+query-cache-ttl=0
+negquery-cache-ttl=0
+`
+
+/** A program of the packages: what it prints. */
+export const runTool = (installedIn: string, program: string, args: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const handle = yield* ChildProcess.make("sh", [pathOf("deb-run.sh"), installedIn, program, ...args], {
+      stdin: "ignore"
+    })
+    const [output, problems] = yield* Effect.all(
+      [Stream.mkString(Stream.decodeText(handle.stdout)), Stream.mkString(Stream.decodeText(handle.stderr))],
+      { concurrency: 2 }
+    )
+    const code = yield* handle.exitCode
+    if (code !== 0)
+      return yield* new ProcessFailed({
+        what: `${program} ${args.join(" ")} ended with ${code}`,
+        output: output + problems
+      })
+    return output
+  }).pipe(Effect.scoped)
+
+/** By DBI: keys and values, hexadecimal, as stock LMDB reads them. */
+export const mdbDump = (installedIn: string, file: string) =>
+  Effect.map(runTool(installedIn, "mdb_dump", ["-n", "-a", file]), (text) => {
+    const dbis: Record<string, Array<readonly [string, string]>> = {}
+    for (const section of text.split("DATA=END\n").slice(0, -1)) {
+      const [head, data] = section.split("HEADER=END\n") as [string, string]
+      const lines = data
+        .split("\n")
+        .slice(0, -1)
+        .map((line) => line.slice(1))
+      dbis[/^database=(.*)$/m.exec(head)![1]!] = Array.from(
+        { length: lines.length / 2 },
+        (_, i) => [lines[2 * i]!, lines[2 * i + 1]!] as const
+      )
+    }
+    return dbis
+  })
+
+const startOnce = Effect.fnUntraced(function* (installedIn: string) {
+  const fs = yield* FileSystem.FileSystem
+  const spawner = yield* Effect.context<ChildProcessSpawner.ChildProcessSpawner>()
+  const folder = yield* fs.makeTempDirectoryScoped({ prefix: "pdns-" })
+  const port = yield* freePort
+  yield* fs.writeFileString(`${folder}/pdns.conf`, configuration(installedIn, folder, port))
+  const handle = yield* ChildProcess.make(
+    "sh",
+    [pathOf("deb-run.sh"), installedIn, "pdns_server", `--config-dir=${folder}`],
+    {
+      stdin: "ignore",
+      killSignal: "SIGKILL"
+    }
+  )
+  const lines: Array<string> = []
+  // To its end: a pipe that nobody reads would stop the server.
+  const reading = yield* Effect.forkScoped(
+    Stream.runForEach(Stream.splitLines(Stream.decodeText(handle.all)), (line) =>
+      Effect.sync(() => void lines.push(line))
+    )
+  )
+  yield* eventually(
+    "PowerDNS has started",
+    Effect.gen(function* () {
+      if (reading.pollUnsafe() !== undefined)
+        return yield* new ProcessFailed({ what: "PowerDNS ended", output: lines.join("\n") })
+      return lines.find((line) => line.includes("Done launching threads"))
+    }),
+    () => lines.join("\n")
+  )
+  const resolver = new Resolver({ timeout: 2000, tries: 3 })
+  resolver.setServers([`127.0.0.1:${port}`])
+  const pdns: Pdns = {
+    domains: `${folder}/pdns.lmdb`,
+    records: `${folder}/pdns.lmdb-0`,
+    pdnsutil: (...args) =>
+      Effect.provide(runTool(installedIn, "pdnsutil", [`--config-dir=${folder}`, ...args]), spawner),
+    addresses: (name) =>
+      Effect.tryPromise(() => resolver.resolve4(name)).pipe(
+        Effect.map((found) => found.sort()),
+        Effect.orElseSucceed(() => [])
+      )
+  }
+  return pdns
+})
+
+/** Runs until the scope closes. `installedIn`: the folder of the packages. */
+export const start = (installedIn: string) => Effect.retry(startOnce(installedIn), Schedule.recurs(2))

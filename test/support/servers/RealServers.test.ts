@@ -1,0 +1,71 @@
+/** What becomes of tests whose server is not to be had: never an accident, and never silence. */
+import { NodeServices } from "@effect/platform-node"
+import { assert, layer } from "@effect/vitest"
+import { ConfigProvider, Effect, FileSystem } from "effect"
+import { execute } from "../Command.ts"
+import { find, pathOf } from "./RealServers.ts"
+
+const none = { name: "none", npm: "no-such-package@0.0.0" }
+
+const findWith = (env: Record<string, string>) =>
+  Effect.provide(find(none), ConfigProvider.layer(ConfigProvider.fromEnv({ env })))
+
+/** A test file of one test, run as `npm test` runs them. */
+const suite = `import { describeWith } from ${JSON.stringify(pathOf("./RealServers.ts"))}
+import { it } from "vitest"
+const missing = { _tag: "Missing", reason: "no mirror here", isFailure: process.env["CI"] === "true" }
+describeWith("a suite with a server", missing, () => it("needs it", () => { throw new Error("it ran") }))
+`
+
+layer(NodeServices.layer, { excludeTestServices: true })("servers that are not to be had", (it) => {
+  it.effect("are missing with the reason, also where there can be no cache; with CI=true that is a failure", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const file = yield* fs.makeTempFileScoped({ prefix: "cache-" })
+      for (const CI of ["", "true"]) {
+        const found = yield* findWith({ XDG_CACHE_HOME: `${file}/below`, CI })
+        if (found._tag !== "Missing") return assert.fail(found._tag)
+        assert.include(found.reason, file)
+        assert.strictEqual(found.isFailure, CI === "true")
+      }
+    })
+  )
+
+  it.effect("are found in the cache, whatever its folder", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const folder = yield* fs.makeTempDirectoryScoped({ prefix: "cache-" })
+      yield* fs.makeDirectory(`${folder}/lightningstream-test/none`, { recursive: true })
+      yield* fs.writeFileString(`${folder}/lightningstream-test/none/.complete`, "")
+      assert.deepStrictEqual(yield* findWith({ XDG_CACHE_HOME: folder }), {
+        _tag: "Installed",
+        folder: `${folder}/lightningstream-test/none`
+      })
+    })
+  )
+
+  it.effect("leave tests that are counted as skipped, with the reason; with CI=true as failed", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const folder = yield* fs.makeTempDirectoryScoped({ prefix: "suite-" })
+      yield* fs.writeFileString(`${folder}/one.test.ts`, suite)
+      yield* fs.symlink(pathOf("../../node_modules"), `${folder}/node_modules`)
+      const vitest = [
+        process.execPath,
+        `${folder}/node_modules/vitest/vitest.mjs`,
+        "run",
+        "--root",
+        folder,
+        "--reporter=default"
+      ]
+      const skipped = yield* execute(vitest, { env: { CI: "", NO_COLOR: "1" } })
+      assert.strictEqual(skipped.code, 0, skipped.out + skipped.err)
+      assert.include(skipped.err, "skipped: a suite with a server: no mirror here")
+      assert.match(skipped.out, /Tests +1 skipped/)
+      const failed = yield* execute(vitest, { env: { CI: "true", NO_COLOR: "1" } })
+      assert.strictEqual(failed.code, 1, failed.out + failed.err)
+      assert.match(failed.out, /Tests +1 failed/)
+      assert.include(failed.err, "no mirror here")
+    })
+  )
+})
