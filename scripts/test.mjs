@@ -1,5 +1,5 @@
 /**
- * `npm test`: type check, Effect's diagnostics, lint and all tests, one after the other, also when an earlier one
+ * `npm test`: format, type check, Effect's diagnostics, lint and all tests, one after the other, also when an earlier one
  * failed. The last line is `N passed, N failed`, where each check counts as one. Exit code 1 if anything failed, or if
  * nothing ran.
  */
@@ -20,6 +20,7 @@ const run = (command, args) => {
 // The bindings of these two exist for some platforms only, so they are no dependencies: a lock file without all of them
 // is refused.
 const checks = [
+  ["prettier", ["--check", "."]],
   ["tsc", ["-p", "."]],
   ["npx", ["--yes", "@effect/tsgo@0.45.0", "diagnostics", "--project", "tsconfig.json"]],
   ["npx", ["--yes", "oxlint@1.94.0", "--deny-warnings", "src", "test", "bench", "demo", "scripts"]]

@@ -94,13 +94,9 @@ const serveSlowly = (millis: number) => {
       const { pathname, searchParams } = new URL(request.url ?? "", "http://x")
       const isList = searchParams.has("list-type")
       seen.push(isList ? "LIST" : `${request.method} ${pathname}`)
+      const respond = () => void response.end(isList ? listing("a") : request.method === "GET" ? "m" : "")
       // @effect-diagnostics-next-line globalTimers:off -- the server's, outside of any fiber
-      request
-        .resume()
-        .on(
-          "end",
-          () => void setTimeout(() => response.end(isList ? listing("a") : request.method === "GET" ? "m" : ""), millis)
-        )
+      request.resume().on("end", () => void setTimeout(respond, millis))
     }),
     ({ endpoint_url }) => ({ endpoint_url, seen })
   )

@@ -10,10 +10,9 @@ import * as YamlScalar from "./YamlScalar.ts"
 const { DUPFIXED, DUPSORT, INTEGERDUP, INTEGERKEY, REVERSEDUP, REVERSEKEY } = DbiFlags
 const bits: Readonly<Record<string, number>> = { REVERSEKEY, DUPSORT, INTEGERKEY, DUPFIXED, INTEGERDUP, REVERSEDUP }
 
-export const expected =
-  `persistent flags of a DBI: ${Object.keys(bits)
-    .map((name) => `MDB_${name}`)
-    .join(", ")}, joined by |, or a number of these ` + `(0x02 to 0x40); "" or 0 is none`
+export const expected = `persistent flags of a DBI: ${Object.keys(bits)
+  .map((name) => `MDB_${name}`)
+  .join(", ")}, joined by |, or a number of these (0x02 to 0x40); "" or 0 is none`
 
 /** Undefined when there is something in it that is not a persistent flag. */
 export const parse = (text: string): number | undefined => {

@@ -372,10 +372,10 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("StorageAzure, a bad
       })
       assert.strictEqual(code, "ETIMEDOUT")
       // One that is there in time stays, however long the answer takes.
-      // @effect-diagnostics-next-line globalTimers:off -- the server's, outside of any fiber
-      const slow = yield* serve(
-        (request, response) => void setTimeout(() => answer(200, listing("slow"), xml)(request, response), 300)
-      )
+      const slow = yield* serve((request, response) => {
+        // @effect-diagnostics-next-line globalTimers:off -- the server's, outside of any fiber
+        setTimeout(() => answer(200, listing("slow"), xml)(request, response), 300)
+      })
       assert.lengthOf(yield* (yield* storageAt(slow.endpoint_url, { dial_timeout: Duration.millis(100) })).list(""), 1)
       const deaf = yield* serveRaw()
       const tunnel = yield* storageAt("https://store.example", { dial_timeout: Duration.millis(200) }).pipe(
