@@ -1,7 +1,7 @@
 /**
- * `npm test`: format, type check, Effect's diagnostics, lint and all tests, one after the other, also when an earlier one
- * failed. The last line is `N passed, N failed`, where each check counts as one. Exit code 1 if anything failed, or if
- * nothing ran.
+ * `npm test`: format, type check, Effect's diagnostics, lint and all tests, one after the other, also when an earlier
+ * one failed. The last line is `N passed, N failed`, where each check counts as one. Exit code 1 if anything failed, or
+ * if nothing ran.
  */
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"

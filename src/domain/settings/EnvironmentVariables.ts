@@ -10,9 +10,9 @@ const [open, close] = ["\uE0F8", "\uE0F9"] as const
 const variable = /\$(?:\$|\{([^}\n]+)\}|([A-Za-z_][A-Za-z0-9_]*))/g
 const mark = new RegExp(`${open}([^${close}]*)${close}`, "g")
 
-export type Environment = Readonly<Record<string, string | undefined>>
+export type EnvironmentVariables = Readonly<Record<string, string | undefined>>
 
-export const replaceVariables = (text: string, environment: Environment): string =>
+export const replaceVariables = (text: string, environment: EnvironmentVariables): string =>
   text.replace(variable, (_, braced: string | undefined, bare: string | undefined) => {
     const name = braced ?? bare
     return name === undefined ? "$" : (environment[name] ?? open + name + close)

@@ -37,6 +37,20 @@ const oneDump = Semaphore.makeUnsafe(1)
 const named = (database: string, operation: DatabaseError["operation"]) =>
   Effect.mapError((reason: EngineError) => new DatabaseError({ database, operation, reason }))
 
+/** Last transaction id of the LMDB, and whether it holds no data yet. */
+const lookAround = (mode: Mode.Mode) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const transaction = yield* (yield* Lmdb).read
+      const dbis = yield* attempt(() => syncedDbis(transaction.dbis, mode.check))
+      const holdsNothing = (name: DbiName) => transaction.dbis.every((dbi) => dbi.name !== name || dbi.entries === 0)
+      return {
+        id: transaction.id,
+        empty: dbis.every((dbi) => dbi.entries === 0 && holdsNothing(mode.headersOf(dbi.name)))
+      }
+    })
+  )
+
 const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
   const { name } = options
   const lmdb = yield* Lmdb
@@ -45,17 +59,7 @@ const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
 
   const mode = Mode.of(options)
 
-  const opened = yield* Effect.scoped(
-    Effect.gen(function* () {
-      const transaction = yield* lmdb.read
-      const dbis = yield* attempt(() => syncedDbis(transaction.dbis, mode.check))
-      const holdsNothing = (name: DbiName) => transaction.dbis.every((dbi) => dbi.name !== name || dbi.entries === 0)
-      return {
-        id: transaction.id,
-        empty: dbis.every((dbi) => dbi.entries === 0 && holdsNothing(mode.headersOf(dbi.name)))
-      }
-    })
-  ).pipe(named(name, "open"))
+  const opened = yield* lookAround(mode).pipe(named(name, "open"))
   const tracker = new ChangeTracker(opened.id)
   const database: EngineDatabase = {
     options,

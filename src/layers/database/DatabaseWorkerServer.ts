@@ -17,86 +17,100 @@ export interface Layers {
   readonly database: (options: DatabaseOptions) => Layer.Layer<Database, DatabaseError | LmdbError, Lmdb>
 }
 
+type Use<A, E> = (database: Database["Service"]) => Effect.Effect<A, E>
+
+/** The databases of this thread, by name. */
+const makeDatabases = Effect.fnUntraced(function* (layers: Layers) {
+  const scope = yield* Effect.scope
+  const databases = new Map<string, Database["Service"]>()
+  const environments = new Map<string, Context.Context<Lmdb>>()
+
+  const environment = Effect.fnUntraced(function* (options: DatabaseOptions) {
+    const opened = environments.get(options.name) ?? (yield* Layer.buildWithScope(layers.lmdb(options), scope))
+    environments.set(options.name, opened)
+    return opened
+  })
+
+  const open = Effect.fnUntraced(function* (options: DatabaseOptions) {
+    const lmdb = Layer.succeedContext(yield* environment(options))
+    const context = yield* Layer.buildWithScope(Layer.provide(layers.database(options), lmdb), scope)
+    databases.set(options.name, yield* Effect.provideContext(Database, context))
+  })
+
+  const database = (name: string, operation: DatabaseError["operation"]) =>
+    Effect.suspend(() => {
+      const found = databases.get(name)
+      if (found !== undefined) return Effect.succeed(found)
+      // It was opened in a worker that died before this one started.
+      return new DatabaseError({
+        database: name,
+        operation,
+        reason: new WorkerLost({ detail: "it was another thread's database" })
+      })
+    })
+
+  return {
+    open: (options: DatabaseOptions) =>
+      open(options).pipe(
+        Effect.mapError((reason) =>
+          reason._tag === "DatabaseError"
+            ? reason
+            : new DatabaseError({ database: options.name, operation: "open", reason })
+        ),
+        Effect.annotateLogs({ db: options.name })
+      ),
+    // Log lines of this thread go to the log by themselves, without the annotations of the main thread.
+    use: <A, E>(name: string, operation: DatabaseError["operation"], use: Use<A, E>) =>
+      Effect.flatMap(database(name, operation), use).pipe(Effect.annotateLogs({ db: name }))
+  }
+})
+
+/** Calls that hold the engine: `end` waits for the one that runs. */
+const makeCalls = () => {
+  const running = new Map<number, Semaphore.Semaphore>()
+  return {
+    begin: (call: number) => Effect.sync(() => void running.set(call, Semaphore.makeUnsafe(1))),
+    run: <A, E>(call: number, use: Effect.Effect<A, E>) =>
+      Effect.suspend(() => running.get(call)?.withPermits(1)(use) ?? use),
+    end: (call: number) =>
+      Effect.suspend(() => {
+        const held = running.get(call)
+        running.delete(call)
+        return held === undefined ? Effect.void : held.withPermits(1)(Effect.void)
+      })
+  }
+}
+
 const handlers = (layers: Layers) =>
   DatabaseRpcs.toLayer(
     Effect.gen(function* () {
-      const scope = yield* Effect.scope
-      const databases = new Map<string, Database["Service"]>()
-      const environments = new Map<string, Context.Context<Lmdb>>()
-      const environment = Effect.fnUntraced(function* (options: DatabaseOptions) {
-        const open = environments.get(options.name)
-        if (open !== undefined) return open
-        const opened = yield* Layer.buildWithScope(layers.lmdb(options), scope)
-        environments.set(options.name, opened)
-        return opened
-      })
-      const open = Effect.fnUntraced(function* (options: DatabaseOptions) {
-        const lmdb = Layer.succeedContext(yield* environment(options))
-        return yield* Layer.buildWithScope(Layer.provide(layers.database(options), lmdb), scope)
-      })
-      // Unknown: it was opened in a worker that died before this one started.
-      const database = (name: string, operation: DatabaseError["operation"]) =>
-        Effect.suspend(() => {
-          const found = databases.get(name)
-          if (found !== undefined) return Effect.succeed(found)
-          return new DatabaseError({
-            database: name,
-            operation,
-            reason: new WorkerLost({ detail: "it was another thread's database" })
-          })
-        })
-      // This thread's lines go to the log by themselves: the main thread's annotations are not here.
-      const inDatabase = <A, E>(
-        name: string,
-        operation: DatabaseError["operation"],
-        use: (database: Database["Service"]) => Effect.Effect<A, E>
-      ) => Effect.flatMap(database(name, operation), use).pipe(Effect.annotateLogs({ db: name }))
-
-      // Held while the engine runs; `End` waits for it.
-      const running = new Map<number, Semaphore.Semaphore>()
-      const inCall = <A, E>(call: number, use: Effect.Effect<A, E>) =>
-        Effect.suspend(() => running.get(call)?.withPermits(1)(use) ?? use)
-
+      const { open, use } = yield* makeDatabases(layers)
+      const calls = makeCalls()
       return DatabaseRpcs.of({
-        Open: Effect.fnUntraced(
-          function* ({ options }) {
-            const context = yield* Effect.mapError(open(options), (reason) =>
-              reason._tag === "DatabaseError"
-                ? reason
-                : new DatabaseError({ database: options.name, operation: "open", reason })
-            )
-            databases.set(options.name, yield* Effect.provideContext(Database, context))
-          },
-          (effect, { options }) => Effect.annotateLogs(effect, { db: options.name })
-        ),
-        Changes: (request) => inDatabase(request.database, "changes", (_) => _.changes),
-        Info: (request) => inDatabase(request.database, "info", (_) => _.info),
-        ClearDeadReaders: (request) => inDatabase(request.database, "info", (_) => _.clearDeadReaders),
-        Newest: (request) => inDatabase(request.database, "newest", (_) => _.newest),
-        IsMarkedStale: (request) => inDatabase(request.database, "mark", (_) => _.isMarkedStale),
-        MarkStale: (request) => inDatabase(request.database, "mark", (_) => _.markStale(request.stale)),
-        Begin: ({ call }) => Effect.sync(() => void running.set(call, Semaphore.makeUnsafe(1))),
-        Dump: (request) =>
-          inCall(
-            request.call,
-            inDatabase(request.database, "dump", (_) => _.dump(request.request))
+        Open: ({ options }) => open(options),
+        Changes: ({ database }) => use(database, "changes", (_) => _.changes),
+        Info: ({ database }) => use(database, "info", (_) => _.info),
+        ClearDeadReaders: ({ database }) => use(database, "info", (_) => _.clearDeadReaders),
+        Newest: ({ database }) => use(database, "newest", (_) => _.newest),
+        IsMarkedStale: ({ database }) => use(database, "mark", (_) => _.isMarkedStale),
+        MarkStale: ({ database, stale }) => use(database, "mark", (_) => _.markStale(stale)),
+        Begin: ({ call }) => calls.begin(call),
+        Dump: ({ call, database, request }) =>
+          calls.run(
+            call,
+            use(database, "dump", (_) => _.dump(request))
           ),
-        Merge: (request) =>
-          inCall(
-            request.call,
-            inDatabase(request.database, "merge", (_) => _.merge(request.request))
+        Merge: ({ call, database, request }) =>
+          calls.run(
+            call,
+            use(database, "merge", (_) => _.merge(request))
           ),
-        Sweep: (request) =>
-          inCall(
-            request.call,
-            inDatabase(request.database, "sweep", (_) => _.sweep(request.request))
+        Sweep: ({ call, database, request }) =>
+          calls.run(
+            call,
+            use(database, "sweep", (_) => _.sweep(request))
           ),
-        End: ({ call }) =>
-          Effect.suspend(() => {
-            const held = running.get(call)
-            running.delete(call)
-            return held === undefined ? Effect.void : held.withPermits(1)(Effect.void)
-          })
+        End: ({ call }) => calls.end(call)
       })
     })
   )

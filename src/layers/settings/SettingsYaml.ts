@@ -6,7 +6,7 @@ import * as Os from "node:os"
 import { Effect, FileSystem, Layer, Schema } from "effect"
 import * as Yaml from "yaml"
 import { effective } from "../../domain/settings/EffectiveSettings.ts"
-import { type Environment, replaceVariables, unsetIn } from "../../domain/settings/EnvironmentVariables.ts"
+import { type EnvironmentVariables, replaceVariables, unsetIn } from "../../domain/settings/EnvironmentVariables.ts"
 import { Scalar } from "../../domain/settings/values/YamlScalar.ts"
 import { isCredential } from "../../domain/settings/SettingsChecks.ts"
 import { decodeTree } from "../../domain/settings/SettingsDecoding.ts"
@@ -38,7 +38,7 @@ export interface Options {
   /** By key path: what the command line says instead of the file. */
   readonly overrides?: Readonly<Record<string, string>> | undefined
   /** Default: that of the process. */
-  readonly environment?: Environment | undefined
+  readonly environment?: EnvironmentVariables | undefined
 }
 
 export interface Loaded {
@@ -70,7 +70,7 @@ const withoutUnset = (tree: Tree, path: KeyPath, problems: Array<Problem>): Tree
 }
 
 /** The defaults that depend on the machine. */
-const withDefaults = (tree: TreeMap, environment: Environment): TreeMap => {
+const withDefaults = (tree: TreeMap, environment: EnvironmentVariables): TreeMap => {
   const lmdbs = at(tree, ["lmdbs"])
   const databases = isMap(lmdbs) ? Object.keys(lmdbs).length : 1
   const defaults = {
@@ -90,7 +90,7 @@ interface Written {
   readonly unset: ReadonlyArray<Problem>
 }
 
-const read = Effect.fnUntraced(function* (file: string, environment: Environment) {
+const read = Effect.fnUntraced(function* (file: string, environment: EnvironmentVariables) {
   const fs = yield* FileSystem.FileSystem
   const text = yield* Effect.mapError(
     fs.readFileString(file),

@@ -171,7 +171,7 @@ const remove = Effect.fn("StorageFs.delete")(
   (effect, folder, name) => Effect.mapError(effect, (error) => folder.fail("delete", name, reasonOf(error)))
 )
 
-export interface FsOptions {
+export interface StorageFsOptions {
   readonly root_path: string
   /** Makes the folder with its parents; default true. */
   readonly create?: boolean
@@ -180,7 +180,7 @@ export interface FsOptions {
 export const layerWith = ({
   create = true,
   root_path: root
-}: FsOptions): Layer.Layer<Storage, StorageError, FileSystem.FileSystem> =>
+}: StorageFsOptions): Layer.Layer<Storage, StorageError, FileSystem.FileSystem> =>
   Layer.effect(
     Storage,
     Effect.gen(function* () {

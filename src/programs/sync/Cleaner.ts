@@ -9,7 +9,7 @@ import { Settings } from "../../services/Settings.ts"
 import { Storage, type StorageError } from "../../services/Storage.ts"
 import { CleanerPlan, type Deletion } from "./CleanerPlan.ts"
 import { learnInTurns } from "./ListedSnapshots.ts"
-import type { SyncOptions } from "./SyncState.ts"
+import type { DatabaseSyncOptions } from "./SyncState.ts"
 
 const lists = Metric.counter("lightningstream_cleaner_list_calls_total", { incremental: true })
 const listsFailed = Metric.counter("lightningstream_cleaner_list_failed_total", { incremental: true })
@@ -29,7 +29,7 @@ interface Cleaner {
 }
 
 /** Undefined when nothing is to be cleaned: it is off, or nothing may be written to the bucket. */
-export const planOf = Effect.fnUntraced(function* ({ database, instance, receiveOnly }: SyncOptions) {
+export const planOf = Effect.fnUntraced(function* ({ database, instance, receiveOnly }: DatabaseSyncOptions) {
   const { cleanup } = (yield* Settings).storage
   if (!cleanup.enabled || receiveOnly) return undefined
   return new CleanerPlan({

@@ -16,11 +16,11 @@ import type { MergeResult } from "../../services/Database.ts"
 import type { StoredObject } from "../../services/Storage.ts"
 import { ListedSnapshots, type Snapshot } from "./ListedSnapshots.ts"
 
-export type Reason = "newer snapshot" | "stale instance"
+export type DeleteReason = "newer snapshot" | "stale instance"
 
 export interface Deletion {
   readonly name: SnapshotName.SnapshotName
-  readonly reason: Reason
+  readonly reason: DeleteReason
 }
 
 export interface CleanerRules {

@@ -14,7 +14,7 @@ import * as Receiver from "./Receiver.ts"
 import * as Sender from "./Sender.ts"
 import * as Staleness from "./Staleness.ts"
 import * as Sweeper from "./Sweeper.ts"
-import { type SyncOptions, SyncState } from "./SyncState.ts"
+import { type DatabaseSyncOptions, SyncState } from "./SyncState.ts"
 
 /** `--only-once` has done what it could, but not all. */
 export class NotAllMerged extends Data.TaggedError("NotAllMerged")<{
@@ -27,7 +27,7 @@ export class NotAllMerged extends Data.TaggedError("NotAllMerged")<{
 }
 
 /** Waits for a file that is not there yet, unless `--only-once`. */
-const open = Effect.fnUntraced(function* (options: SyncOptions, database: DatabaseOptions) {
+const open = Effect.fnUntraced(function* (options: DatabaseSyncOptions, database: DatabaseOptions) {
   const databases = yield* Databases
   const { lmdb_poll_interval } = yield* Settings
   const missing = yield* Outage.make(`${options.database}_lmdb_missing`, "open the LMDB")
@@ -53,7 +53,7 @@ const logReady = Effect.fnUntraced(function* (state: SyncState) {
 
 /** `opened` is told the state, for the last send of an orderly end. Ends by itself with `--only-once` only. */
 export const run = Effect.fn("DatabaseSync.run")(
-  function* (options: SyncOptions, database: DatabaseOptions, opened: (state: SyncState) => void) {
+  function* (options: DatabaseSyncOptions, database: DatabaseOptions, opened: (state: SyncState) => void) {
     const state = new SyncState(options, yield* open(options, database), yield* Cleaner.planOf(options))
     opened(state)
     const { sweeper } = yield* Settings

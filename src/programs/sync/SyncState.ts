@@ -8,7 +8,7 @@ import type { CleanerPlan } from "./CleanerPlan.ts"
 import { KeptDump } from "./LastDump.ts"
 import { SnapshotIndex } from "./SnapshotIndex.ts"
 
-export interface SyncOptions {
+export interface DatabaseSyncOptions {
   /** The key under `lmdbs`. */
   readonly database: string
   /** As it stands in object names. */
@@ -24,7 +24,7 @@ export interface SyncOptions {
 }
 
 export class SyncState {
-  readonly options: SyncOptions
+  readonly options: DatabaseSyncOptions
   readonly database: Database["Service"]
   readonly index: SnapshotIndex
   /** Told what is merged and stored; undefined when nothing is cleaned. */
@@ -51,7 +51,7 @@ export class SyncState {
   problems = 0
   private readonly bells: Array<Latch.Latch> = []
 
-  constructor(options: SyncOptions, database: Database["Service"], cleaner?: CleanerPlan) {
+  constructor(options: DatabaseSyncOptions, database: Database["Service"], cleaner?: CleanerPlan) {
     this.options = options
     this.database = database
     this.cleaner = cleaner

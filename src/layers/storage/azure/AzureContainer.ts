@@ -3,14 +3,14 @@ import { Effect, Stream } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- the SDK gives bodies as node's streams
 import { Readable } from "node:stream"
 import { type StorageError, type StoredObject, Unavailable } from "../../../services/Storage.ts"
-import type { Reason } from "../network/ResponseErrors.ts"
+import type { StorageReason } from "../network/ResponseErrors.ts"
 import type { Azure } from "./AzureClient.ts"
 import { chunksOf } from "../network/BodyStream.ts"
 import { sortByName } from "../Listing.ts"
 import { sized } from "../ExactSize.ts"
 
 /** A container that is there is fine, also where we may not make any. */
-export const create = (azure: Azure): Effect.Effect<void, Reason> =>
+export const create = (azure: Azure): Effect.Effect<void, StorageReason> =>
   azure
     .send((container, options) => container.createIfNotExists(options))
     .pipe(
@@ -61,7 +61,7 @@ export const list = Effect.fnUntraced(function* (azure: Azure, below: string) {
 export const load = (azure: Azure, name: string): Stream.Stream<Uint8Array<ArrayBuffer>, StorageError> =>
   Stream.unwrap(
     Effect.gen(function* () {
-      const failed = (reason: Reason) => azure.fail("load", name, reason)
+      const failed = (reason: StorageReason) => azure.fail("load", name, reason)
       // Ends the request whatever the reader does; without effect once the body has ended.
       const controller = yield* Effect.acquireRelease(
         Effect.sync(() => new AbortController()),
@@ -83,7 +83,7 @@ export const load = (azure: Azure, name: string): Stream.Stream<Uint8Array<Array
   )
 
 /** An object that is already gone is deleted. */
-export const remove = (azure: Azure, name: string): Effect.Effect<void, Reason> =>
+export const remove = (azure: Azure, name: string): Effect.Effect<void, StorageReason> =>
   azure
     .send((container, options) => container.getBlobClient(azure.options.global_prefix + name).delete(options))
     .pipe(

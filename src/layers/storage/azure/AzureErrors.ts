@@ -3,7 +3,7 @@
  * and "Common REST API error codes".
  */
 import { Refused } from "../../../services/Storage.ts"
-import { byCode, type Failure, fieldOf, type Reason } from "../network/ResponseErrors.ts"
+import { byCode, type Failure, fieldOf, type StorageReason } from "../network/ResponseErrors.ts"
 import { ofConnection, oneLine } from "../network/ConnectionErrors.ts"
 
 const passing = new Set([
@@ -68,11 +68,11 @@ const failureOf = (error: unknown): Failure => {
 }
 
 /** What a refusal of the key looks like: it may have been replaced in the meantime. */
-export const mayBeStaleKey = (reason: Reason) =>
+export const mayBeStaleKey = (reason: StorageReason) =>
   reason._tag === "Refused" && /^(?:AuthenticationFailed|AuthorizationFailure|403)$/.test(reason.code)
 
 /** `hide` removes secrets from what the server said. */
-export const reasonOf = (error: unknown, hide: (text: string) => string): Reason => {
+export const reasonOf = (error: unknown, hide: (text: string) => string): StorageReason => {
   const { code, message, status } = failureOf(error)
   // What follows are ids and the time of the request.
   const detail = oneLine(hide(message.replace(/\s*RequestId:[^]*$/, "")))

@@ -6,7 +6,7 @@
 import { Predicate } from "effect"
 import { ObjectNotFound, Refused, type StorageError, Unavailable } from "../../../services/Storage.ts"
 
-export type Reason = StorageError["reason"]
+export type StorageReason = StorageError["reason"]
 
 /**
  * Code and message only: an SDK's error holds keys, signed strings, or the request with its signature in its other
@@ -38,7 +38,7 @@ export interface Codes {
 export const byCode = (
   { advices, denied, missing, passing }: Codes,
   { code, message: detail, status }: Failure
-): Reason | undefined => {
+): StorageReason | undefined => {
   if (code === missing) return new ObjectNotFound()
   if (passing.has(code) || status >= 500 || status === 408 || status === 429) return new Unavailable({ code, detail })
   const advice = advices[code] ?? (status === 401 || status === 403 ? denied : undefined)

@@ -6,7 +6,7 @@
  */
 import { Duration, Effect } from "effect"
 import { type Refused, StorageError, Unavailable } from "../../../services/Storage.ts"
-import type { Reason } from "./ResponseErrors.ts"
+import type { StorageReason } from "./ResponseErrors.ts"
 import type { StorageAgent } from "./HttpAgent.ts"
 import type { KeySource } from "./KeyFiles.ts"
 
@@ -18,12 +18,12 @@ export interface StorageClient<Client, Options> {
   /** As in `StorageError`. */
   readonly place: string
   /** One attempt. */
-  readonly send: <A>(request: Request<Client, A>) => Effect.Effect<A, Reason>
+  readonly send: <A>(request: Request<Client, A>) => Effect.Effect<A, StorageReason>
   /** For answers whose body is read later: until then `controller` can abort it. No time-out. */
-  readonly sendWith: <A>(request: Request<Client, A>, controller: AbortController) => Effect.Effect<A, Reason>
+  readonly sendWith: <A>(request: Request<Client, A>, controller: AbortController) => Effect.Effect<A, StorageReason>
   /** The SDK's errors in the stream of a body. */
-  readonly reasonOf: (error: unknown) => Reason
-  readonly fail: (operation: StorageError["operation"], name: string, reason: Reason) => StorageError
+  readonly reasonOf: (error: unknown) => StorageReason
+  readonly fail: (operation: StorageError["operation"], name: string, reason: StorageReason) => StorageError
   /** Objects that are to be in the next page of a listing. */
   readonly pageSize: () => number
 }
@@ -52,9 +52,9 @@ interface Parts<Client> {
   readonly client: () => Client
   readonly agent: StorageAgent
   readonly keys: KeySource
-  readonly reasonOf: (error: unknown) => Reason
+  readonly reasonOf: (error: unknown) => StorageReason
   /** A refusal that keys which were replaced in the meantime explain. */
-  readonly mayBeStale: (reason: Reason) => boolean
+  readonly mayBeStale: (reason: StorageReason) => boolean
 }
 
 export const sending =
@@ -64,7 +64,7 @@ export const sending =
       // The SDK's part of a request takes the event loop for 10 ms while its code is new.
       Effect.tap(Effect.yieldNow),
       Effect.andThen(
-        Effect.callback<A, Reason>((resume) => {
+        Effect.callback<A, StorageReason>((resume) => {
           const settled = request(client(), { abortSignal: controller.signal }).then(
             (answer) => resume(Effect.succeed(answer)),
             (error: unknown) => resume(Effect.fail(reasonOf(error)))

@@ -16,14 +16,14 @@ import { Effect, Stream } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- the SDK gives bodies as node's streams
 import { Readable } from "node:stream"
 import { type StorageError, type StoredObject, Unavailable } from "../../../services/Storage.ts"
-import type { Reason } from "../network/ResponseErrors.ts"
+import type { StorageReason } from "../network/ResponseErrors.ts"
 import { chunksOf } from "../network/BodyStream.ts"
 import { sortByName } from "../Listing.ts"
 import type { S3 } from "./S3Client.ts"
 import { sized } from "../ExactSize.ts"
 
 /** A bucket that is there and ours is fine, however the server words that. */
-export const create = (s3: S3): Effect.Effect<void, Reason> => {
+export const create = (s3: S3): Effect.Effect<void, StorageReason> => {
   const { bucket: Bucket, region } = s3.options
   const location =
     region === "us-east-1"
@@ -88,7 +88,7 @@ export const list = Effect.fnUntraced(function* (s3: S3, prefix: string) {
 export const load = (s3: S3, name: string): Stream.Stream<Uint8Array<ArrayBuffer>, StorageError> =>
   Stream.unwrap(
     Effect.gen(function* () {
-      const failed = (reason: Reason) => s3.fail("load", name, reason)
+      const failed = (reason: StorageReason) => s3.fail("load", name, reason)
       // Ends the request whatever the reader does; without effect once the body has ended.
       const controller = yield* Effect.acquireRelease(
         Effect.sync(() => new AbortController()),
@@ -105,7 +105,7 @@ export const load = (s3: S3, name: string): Stream.Stream<Uint8Array<ArrayBuffer
   )
 
 /** An object that is already gone is deleted. */
-export const remove = (s3: S3, name: string): Effect.Effect<void, Reason> => {
+export const remove = (s3: S3, name: string): Effect.Effect<void, StorageReason> => {
   const input = { Bucket: s3.options.bucket, Key: s3.options.global_prefix + name }
   return s3
     .send((client, options) => client.send(new DeleteObjectCommand(input), options))

@@ -1,6 +1,6 @@
 /** What the SDK and the network throw, as the reasons of `StorageError`. Codes: Amazon's "Error responses". */
 import { ObjectNotFound, Refused } from "../../../services/Storage.ts"
-import { byCode, type Failure, fieldOf, type Reason } from "../network/ResponseErrors.ts"
+import { byCode, type Failure, fieldOf, type StorageReason } from "../network/ResponseErrors.ts"
 import { ofConnection, oneLine } from "../network/ConnectionErrors.ts"
 
 const passing = new Set([
@@ -67,14 +67,14 @@ const failureOf = (error: unknown): Failure => {
 }
 
 /** What a refusal of keys looks like: they may have been replaced in the meantime. */
-export const mayBeStaleKeys = (reason: Reason) =>
+export const mayBeStaleKeys = (reason: StorageReason) =>
   reason._tag === "Refused" &&
   /^(?:InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|403|Forbidden|ExpiredToken|InvalidToken)$/.test(
     reason.code
   )
 
 /** `hide` removes secrets from what the server said. */
-export const reasonOf = (error: unknown, hide: (text: string) => string): Reason => {
+export const reasonOf = (error: unknown, hide: (text: string) => string): StorageReason => {
   const { code, message, status } = failureOf(error)
   const detail = oneLine(hide(message))
   const refused = (advice: string) => new Refused({ code, detail, advice })

@@ -21,7 +21,7 @@ import { createHash } from "node:crypto"
 import { PassThrough } from "node:stream"
 import type { S3Options } from "../../../domain/settings/StorageOptions.ts"
 import { type Source, type StorageError, Unavailable } from "../../../services/Storage.ts"
-import type { Reason } from "../network/ResponseErrors.ts"
+import type { StorageReason } from "../network/ResponseErrors.ts"
 import { pump } from "../network/BodyStream.ts"
 import type { S3 } from "./S3Client.ts"
 import { sized } from "../ExactSize.ts"
@@ -91,8 +91,8 @@ const sendBody = Effect.fnUntraced(function* <E, R, C extends Command, A>(
   s3: S3,
   range: Range<E, R>,
   commandOf: (body: PassThrough | Uint8Array, checksums: Checksums) => C,
-  send: (command: C) => Effect.Effect<A, Reason>,
-  failed: (reason: Reason) => StorageError
+  send: (command: C) => Effect.Effect<A, StorageReason>,
+  failed: (reason: StorageReason) => StorageError
 ) {
   const checksums = yield* checksumsOf(s3, range)
   const request = (body: PassThrough | Uint8Array) => {
@@ -169,7 +169,7 @@ const rangesOf = <E, R>(s3: S3, name: string, source: Source<E, R>) => {
 
 const storeInParts = Effect.fnUntraced(function* <E, R>(s3: S3, name: string, source: Source<E, R>) {
   const object = objectInput(s3.options, name)
-  const failed = (reason: Reason) => s3.fail("store", name, reason)
+  const failed = (reason: StorageReason) => s3.fail("store", name, reason)
   const create = s3.send((client, options) =>
     client.send(new CreateMultipartUploadCommand({ ...object, ...classInput(s3.options) }), options)
   )

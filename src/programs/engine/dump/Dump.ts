@@ -89,7 +89,7 @@ const encodeSlice = (dumped: DumpedDbi, cursor: Cursor, encoder: EntryEncoder, d
 }
 
 /** A member of entries. */
-interface WrittenMember extends MemberCompressor.Written {
+interface WrittenMember extends MemberCompressor.FinishedMember {
   readonly known: KnownMember
   /** Index of its DBI. */
   readonly dbi: number

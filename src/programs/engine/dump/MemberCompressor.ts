@@ -42,7 +42,7 @@ interface Member {
 }
 
 /** A member of entries. */
-export interface Written {
+export interface FinishedMember {
   readonly contentDigest: string
   /** Of the compressed bytes. */
   readonly digest: string
@@ -51,7 +51,7 @@ export interface Written {
   readonly length: number
 }
 
-export type OnWritten = (written: Written) => void
+export type OnWritten = (written: FinishedMember) => void
 
 type Digests = Pick<Compression["Service"], "digest" | "digestNow">
 

@@ -33,7 +33,7 @@ export interface CompressedMembers {
 /** Compressed bytes, nobody else's, or where in the place they are already. */
 export type Pieces = ReadonlyArray<Uint8Array<ArrayBuffer>> | Extent
 
-export interface Found {
+export interface FoundMember {
   /** Of the compressed bytes. */
   readonly digest: string
   readonly pieces: Pieces
@@ -44,7 +44,7 @@ export interface Earlier {
   /** Writes on in its place; undefined when that is worn: then what is found is copied into a new one. */
   readonly reviser: SpoolReviser | undefined
   /** A member as it was compressed before, if it is there, and still what it was. */
-  readonly find: (contentDigest: string) => Effect.Effect<Found | undefined, SpoolError>
+  readonly find: (contentDigest: string) => Effect.Effect<FoundMember | undefined, SpoolError>
 }
 
 /** Most stretches of a place: each is looked through to find a byte. */
