@@ -3,7 +3,7 @@ import * as os from "node:os"
 import { NodeServices } from "@effect/platform-node"
 import { Cause, Effect, Exit, Layer } from "effect"
 import type { Command } from "./domain/CommandLine.ts"
-import { notYetSupported, withoutEffectYet } from "./domain/settings/UnsupportedSettings.ts"
+import { withoutEffectYet } from "./domain/settings/UnsupportedSettings.ts"
 import { instanceText } from "./domain/snapshot/SnapshotName.ts"
 import * as DatabasesWorker from "./layers/database/DatabasesWorker.ts"
 import * as GarbageCollectorV8 from "./layers/memory/GarbageCollectorV8.ts"
@@ -51,7 +51,6 @@ const check = Effect.fnUntraced(function* (loaded: Loaded, file: string, onlyDb:
   const { lmdbs, spool_directory } = loaded.settings
   const spool = yield* SpoolDirectory.problemOf(spool_directory)
   const problems = [
-    ...notYetSupported(loaded.settings),
     ...(spool === undefined ? [] : [`spool_directory: ${spool}`]),
     ...onlyDb
       .filter((name) => !Object.hasOwn(lmdbs, name))
@@ -62,6 +61,15 @@ const check = Effect.fnUntraced(function* (loaded: Loaded, file: string, onlyDb:
   yield* BuildCheck.check
 })
 
+/** What serves pages is loaded only where there is an address, and none is used with `--only-once`. */
+const serving = ({ settings: { http, only_once } }: Loaded) =>
+  http.address === "" || only_once
+    ? Effect.undefined
+    : Effect.flatMap(
+        Effect.promise(() => import("./commands/StatusServer.ts")),
+        ({ serveOn }) => serveOn(http.address)
+      )
+
 const isWorkerLost = (exit: Exit.Exit<unknown, unknown>) =>
   Exit.isFailure(exit) &&
   exit.cause.reasons.some(
@@ -69,7 +77,11 @@ const isWorkerLost = (exit: Exit.Exit<unknown, unknown>) =>
       Cause.isFailReason(reason) && reason.error instanceof DatabaseError && reason.error.reason._tag === "WorkerLost"
   )
 
-const daemon = Effect.fnUntraced(function* (loaded: Loaded, file: string, options: Omit<DaemonOptions, "hostname">) {
+const daemon = Effect.fnUntraced(function* (
+  loaded: Loaded,
+  file: string,
+  options: Omit<DaemonOptions, "hostname" | "serve">
+) {
   yield* check(loaded, file, options.onlyDb)
   const signals = yield* Signals.make
   const failed = Effect.fnUntraced(function* (exit: Exit.Exit<unknown, unknown>) {
@@ -77,9 +89,9 @@ const daemon = Effect.fnUntraced(function* (loaded: Loaded, file: string, option
     if (isWorkerLost(exit)) return yield* signals.killNow("a worker thread is lost")
     yield* signals.arm
   })
-  return yield* run({ ...options, hostname: os.hostname() }, signals.first, failed).pipe(
-    Effect.provide(layerOf(loaded, options.receiveOnly))
-  )
+  return yield* Effect.flatMap(serving(loaded), (serve) =>
+    run({ ...options, hostname: os.hostname(), serve }, signals.first, failed)
+  ).pipe(Effect.provide(layerOf(loaded, options.receiveOnly)))
 }, Effect.scoped)
 
 /** The exit code. */

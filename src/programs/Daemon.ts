@@ -3,14 +3,16 @@
  * is told to stop. Then the loops are interrupted, which aborts the merges that are under way, and what is unsent is
  * sent.
  */
-import { Duration, Effect, Exit, Stream } from "effect"
+import { Clock, Duration, Effect, Exit, type Scope, Stream } from "effect"
 import { instanceText } from "../domain/snapshot/SnapshotName.ts"
 import type { DatabaseOptions } from "../services/Database.ts"
+import type { CannotListen } from "../services/HttpServer.ts"
 import { Settings, type SettingsValues } from "../services/Settings.ts"
 import { Storage } from "../services/Storage.ts"
 import * as DatabaseSync from "./sync/DatabaseSync.ts"
 import * as Outage from "./sync/Outage.ts"
 import * as Sender from "./sync/Sender.ts"
+import { DaemonState } from "./sync/DaemonState.ts"
 import type { SyncState } from "./sync/SyncState.ts"
 
 export interface DaemonOptions {
@@ -21,6 +23,11 @@ export interface DaemonOptions {
   readonly markerFile: string | undefined
   readonly acceptStale: boolean
   readonly hostname: string
+  /**
+   * Shows the state to others for as long as the scope is open: it does when this returns, and what it returns runs
+   * beside the databases.
+   */
+  readonly serve?: ((state: DaemonState) => Effect.Effect<Effect.Effect<never>, CannotListen, Scope.Scope>) | undefined
 }
 
 /** How long the last sends may take: less than the process waits before it kills itself. */
@@ -107,15 +114,16 @@ export const run = Effect.fn("Daemon.run")(function* (
   for (const name of Object.keys(settings.lmdbs)) {
     if (!names.includes(name)) yield* Effect.logWarning("Skipped: it is not among those of --only-db", { db: name })
   }
-  const states: Array<SyncState> = []
+  const state = new DaemonState(names, yield* Clock.currentTimeMillis)
   let allMerged = true
   const sync = Effect.forEach(
-    names,
-    (database) =>
-      DatabaseSync.run(
+    state.databases,
+    (databaseState) => {
+      const database = databaseState.name
+      return DatabaseSync.run(
         { ...options, database, instance, keepLast: settings.spool_keep_last },
         databaseOptions(settings, database),
-        (state) => states.push(state)
+        (opened) => void (databaseState.sync = opened)
       ).pipe(
         // The other databases go on: each has its own snapshots to merge and to send.
         Effect.catchTag("NotAllMerged", (error) =>
@@ -124,17 +132,23 @@ export const run = Effect.fn("Daemon.run")(function* (
             Effect.annotateLogs(Effect.logError(error.message), { db: database, instance })
           )
         )
-      ),
+      )
+    },
     { concurrency: "unbounded", discard: true }
   )
 
-  const work = options.markerFile === undefined ? sync : Effect.andThen(waitForMarker(options.markerFile), sync)
+  // An address that cannot be had ends it before any LMDB is opened.
+  const { markerFile, serve } = options
+  const served =
+    serve === undefined ? sync : Effect.scoped(Effect.flatMap(serve(state), (loops) => Effect.raceFirst(sync, loops)))
+  const work = markerFile === undefined ? served : Effect.andThen(waitForMarker(markerFile), served)
   const stopped = Effect.flatMap(stop, (signal) => Effect.logInfo("Stopping: sending what is unsent", { signal }))
   const exit = yield* Effect.exit(Effect.raceFirst(work, stopped))
   if (Exit.isFailure(exit)) {
     yield* Effect.logError("Ending", exit.cause)
     yield* failed(exit)
   }
+  const states = state.databases.flatMap(({ sync }) => sync ?? [])
   const sent = yield* Effect.forEach(states, sendUnsent, { concurrency: "unbounded" })
   return Exit.isSuccess(exit) && allMerged && sent.every((done) => done) ? 0 : 1
 })

@@ -5,7 +5,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem, Path } from "effect"
-import { notYetSupported, withoutEffectYet } from "../../src/domain/settings/UnsupportedSettings.ts"
+import { withoutEffectYet } from "../../src/domain/settings/UnsupportedSettings.ts"
 import { paths, type Tree } from "../../src/domain/settings/SettingsTree.ts"
 import * as SettingsYaml from "../../src/layers/settings/SettingsYaml.ts"
 import { blocksOf, documentNames, headingsOf, linksOf, readText, rowsOf, sources } from "./Documents.ts"
@@ -62,16 +62,13 @@ const quotedMessages = Effect.map(readText("docs/operations.md"), (text) =>
 )
 
 layer(NodeServices.layer, { excludeTestServices: true })("the documents", (it) => {
-  it.effect("every YAML example loads without a warning, and asks for nothing that sync refuses", () =>
+  it.effect("every YAML example loads without a warning", () =>
     Effect.gen(function* () {
       let examples = 0
       for (const name of yield* documentNames) {
         for (const example of blocksOf(yield* readText(name), "yaml")) {
-          const { settings, warnings } = yield* Effect.mapError(
-            loadText(example),
-            (error) => `${name}: ${error.message}`
-          )
-          assert.deepStrictEqual([...warnings, ...notYetSupported(settings)], [], name)
+          const { warnings } = yield* Effect.mapError(loadText(example), (error) => `${name}: ${error.message}`)
+          assert.deepStrictEqual([...warnings], [], name)
           examples++
         }
       }
@@ -121,33 +118,9 @@ layer(NodeServices.layer, { excludeTestServices: true })("the documents", (it) =
 
   it.effect("docs/configuration.md names what is not there yet, and nothing that is", () =>
     Effect.gen(function* () {
-      const asked = yield* Effect.forEach(
-        [
-          "lmdbs.main.schema_tracks_changes: false",
-          "lmdbs.main.dupsort_hack: true",
-          "sweeper.enabled: true",
-          "storage.cleanup.enabled: true",
-          "storage.type: azure",
-          "storage.options.use_update_marker: true",
-          "http.address: :1"
-        ],
-        (line) => {
-          const [key = "", value = ""] = line.split(": ")
-          return loadText(key === "storage.type" ? minimal("azure") : minimal("s3", key, value))
-        }
-      )
-      const refused = asked
-        .flatMap(({ settings }) => notYetSupported(settings))
-        .map((problem) => problem.split(": ")[0]!.replace(".main.", ".<name>."))
-      const documented = rowsOf(yield* readText("docs/configuration.md"))
-        .filter(({ cells, section }) => section === "Not in this version yet" && cells[1] !== "always")
-        .map(({ cells }) => cells[0]!.replaceAll("`", ""))
-      assert.deepStrictEqual(documented.toSorted(), [...new Set(refused)].toSorted())
-
       const withoutEffect = withoutEffectYet([
         ["lmdb_log_stats_interval"],
         ["lmdb_scrape_smaps"],
-        ["health", "start", "interval"],
         ["lmdbs", "main", "dbi_options", "x"]
       ])
       const warned = rowsOf(yield* readText("docs/configuration.md"))

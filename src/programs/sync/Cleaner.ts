@@ -3,18 +3,15 @@
  * do it at the same moment. What may be deleted, `CleanerPlan` says. An outage ends nothing: what could not be deleted
  * is tried again the next time. Source: docs/sync.md, Cleaner.
  */
-import { Clock, Duration, Effect, Metric, Random } from "effect"
+import { Clock, Duration, Effect, Random } from "effect"
+import { families } from "../../domain/metrics/MetricFamilies.ts"
 import { listingPrefix } from "../../domain/snapshot/SnapshotName.ts"
+import * as Metrics from "../../services/Metrics.ts"
 import { Settings } from "../../services/Settings.ts"
 import { Storage, type StorageError } from "../../services/Storage.ts"
 import { CleanerPlan, type Deletion } from "./CleanerPlan.ts"
 import { learnInTurns } from "./ListedSnapshots.ts"
 import type { DatabaseSyncOptions } from "./SyncState.ts"
-
-const lists = Metric.counter("lightningstream_cleaner_list_calls_total", { incremental: true })
-const listsFailed = Metric.counter("lightningstream_cleaner_list_failed_total", { incremental: true })
-const deletes = Metric.counter("lightningstream_cleaner_delete_total", { incremental: true })
-const deletesFailed = Metric.counter("lightningstream_cleaner_delete_failed_total", { incremental: true })
 
 /**
  * A store that is not well is left alone after so many deletes that it failed in one round: each may take until its
@@ -51,10 +48,10 @@ const logFailure = Effect.fnUntraced(function* (cleaner: Cleaner, error: Storage
 /** What it failed with. */
 const deleteOne = Effect.fnUntraced(function* (database: string, { name, reason }: Deletion) {
   const storage = yield* Storage
-  yield* Metric.update(Metric.withAttributes(deletes, { lmdb: database, reason }), 1)
+  yield* Metrics.add(families.cleanerDeletes, { lmdb: database, reason }, 1)
   const error = yield* storage.delete(name.text).pipe(
     Effect.as(undefined),
-    Effect.catchTag("StorageError", (error) => Effect.as(Metric.update(deletesFailed, 1), error))
+    Effect.catchTag("StorageError", (error) => Effect.as(Metrics.add(families.cleanerDeletesFailed, {}, 1), error))
   )
   if (error === undefined) {
     const log = reason === "stale instance" ? Effect.logInfo : Effect.logDebug
@@ -66,9 +63,9 @@ const deleteOne = Effect.fnUntraced(function* (database: string, { name, reason 
 /** One round, after a listing of its own. */
 const round = Effect.fn("Clean.round")(function* (database: string, cleaner: Cleaner) {
   const storage = yield* Storage
-  yield* Metric.update(lists, 1)
+  yield* Metrics.add(families.cleanerLists, {}, 1)
   const objects = yield* storage.list(listingPrefix(database)).pipe(
-    Effect.tapError(() => Metric.update(listsFailed, 1)),
+    Effect.tapError(() => Metrics.add(families.cleanerListsFailed, {}, 1)),
     Effect.tap((objects) => learnInTurns(cleaner.plan.names, objects))
   )
   const now = { monotonic: yield* Clock.monotonicTimeNanos, wall: yield* Clock.currentTimeNanos }

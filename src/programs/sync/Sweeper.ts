@@ -3,12 +3,12 @@
  * too old to be added. An error ends the sweep, not the daemon; the next one comes after the interval. Source:
  * docs/sync.md, Sweeper.
  */
-import { Clock, Duration, Effect, Metric } from "effect"
+import { Clock, Duration, Effect } from "effect"
+import { families } from "../../domain/metrics/MetricFamilies.ts"
+import type { SweepResult } from "../../services/Database.ts"
+import * as Metrics from "../../services/Metrics.ts"
 import { Settings, type SettingsValues } from "../../services/Settings.ts"
 import type { SyncState } from "./SyncState.ts"
-
-/** Ours, by database: sweeps that ended with an error. */
-export const failures = Metric.counter("lightningstream_sweeper_failed_total", { incremental: true })
 
 const nanosPerDay = 86_400e9
 
@@ -36,6 +36,18 @@ export const cutOff = Effect.gen(function* () {
   return at > 0n ? at : 0n
 })
 
+const count = Effect.fnUntraced(function* (
+  lmdb: string,
+  { cleanedEntries, deletedEntries, totalEntries }: SweepResult,
+  taken: Duration.Duration
+) {
+  yield* Metrics.add(families.sweeperCleaned, { lmdb }, cleanedEntries)
+  yield* Metrics.set(families.sweeperEntries, { lmdb }, totalEntries - cleanedEntries)
+  yield* Metrics.set(families.sweeperDeleted, { lmdb }, deletedEntries - cleanedEntries)
+  yield* Metrics.set(families.sweeperAvailable, { lmdb }, 1)
+  yield* Metrics.observe(families.sweeperDuration, { lmdb }, Duration.toSeconds(taken))
+})
+
 const sweepOnce = Effect.fn("Sweep.once")(function* (state: SyncState) {
   const settings = yield* Settings
   const { lock_duration, release_duration } = settings.sweeper
@@ -46,13 +58,15 @@ const sweepOnce = Effect.fn("Sweep.once")(function* (state: SyncState) {
     lockMillis: Duration.toMillis(lock_duration),
     releaseMillis: Duration.toMillis(release_duration)
   })
+  const taken = Duration.nanos((yield* Clock.monotonicTimeNanos) - began)
+  yield* count(state.options.database, result, taken)
   yield* Effect.logInfo("Sweep for stale deleted entries completed", {
     total_entries: result.totalEntries,
     deleted_entries: result.deletedEntries,
     deleted_fraction: result.totalEntries === 0 ? 0 : result.deletedEntries / result.totalEntries,
     cleaned_entries: result.cleanedEntries,
     transactions: result.transactions,
-    time_taken: Duration.nanos((yield* Clock.monotonicTimeNanos) - began)
+    time_taken: taken
   })
 })
 
@@ -65,7 +79,7 @@ export const run = Effect.fn("Sweep.run")(
       yield* sweepOnce(state).pipe(
         Effect.catchTag("DatabaseError", (error) =>
           Effect.andThen(
-            Metric.update(Metric.withAttributes(failures, { lmdb: state.options.database }), 1),
+            Metrics.add(families.sweeperFailed, { lmdb: state.options.database }, 1),
             Effect.logError("The sweep ended with an error, the next one comes after sweeper.interval", error)
           )
         )

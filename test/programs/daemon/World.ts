@@ -3,22 +3,40 @@
  * be made to fail, environments in memory, daemons that start and stop, and what they logged. Step the clock in small
  * steps: one large leap can overtake a loop that takes many turns.
  */
-import { Clock, Deferred, Effect, Fiber, Layer, Logger, Random, References, Scope, Stream } from "effect"
+import {
+  Clock,
+  type Context,
+  Deferred,
+  Effect,
+  Fiber,
+  Layer,
+  Logger,
+  Metric,
+  Random,
+  References,
+  Scope,
+  Stream
+} from "effect"
 import { TestClock } from "effect/testing"
+import type { MetricFamily } from "../../../src/domain/metrics/MetricFamily.ts"
 import * as NanoTimestamp from "../../../src/domain/snapshot/NanoTimestamp.ts"
 import * as HealthRegistry from "../../../src/layers/health/HealthRegistry.ts"
 import * as LmdbMemory from "../../../src/layers/lmdb/memory/LmdbMemory.ts"
 import * as Logs from "../../../src/layers/logs/Logs.ts"
+import * as MetricsPrometheus from "../../../src/layers/metrics/MetricsPrometheus.ts"
 import * as MemoryBudgetPermits from "../../../src/layers/memory/MemoryBudgetPermits.ts"
 import * as SpoolMemory from "../../../src/layers/spool/SpoolMemory.ts"
 import * as StorageMemory from "../../../src/layers/storage/StorageMemory.ts"
 import * as Daemon from "../../../src/programs/Daemon.ts"
+import * as Status from "../../../src/programs/status/Status.ts"
 import { Database, DatabaseError, type DatabaseOptions } from "../../../src/services/Database.ts"
 import { Databases } from "../../../src/services/Databases.ts"
 import { Health } from "../../../src/services/Health.ts"
+import { HttpServer, type Pages } from "../../../src/services/HttpServer.ts"
 import { Lmdb, LmdbError, Missing } from "../../../src/services/Lmdb.ts"
 import { MemoryBudget } from "../../../src/services/MemoryBudget.ts"
-import type { SettingsValues } from "../../../src/services/Settings.ts"
+import { ProcessInfo } from "../../../src/services/ProcessInfo.ts"
+import { Settings, type SettingsValues } from "../../../src/services/Settings.ts"
 import { Storage } from "../../../src/services/Storage.ts"
 import * as CompressionSync from "../../support/fixtures/CompressionSync.ts"
 import * as SettingsTest from "../../support/fixtures/SettingsTest.ts"
@@ -115,6 +133,8 @@ export interface DaemonSetup {
   readonly present?: () => boolean
   /** How far the clock of its machine is ahead, in milliseconds. */
   readonly skew?: number
+  /** It has the pages of a daemon with an HTTP server. */
+  readonly serves?: boolean
 }
 
 const databasesOf = ({
@@ -157,6 +177,61 @@ const ahead = (clock: Clock.Clock, millis: number): Clock.Clock => ({
   currentTimeNanos: Effect.map(clock.currentTimeNanos, (now) => now + BigInt(millis) * 1_000_000n)
 })
 
+const processInfo = Layer.succeed(ProcessInfo, {
+  facts: {
+    version: "0.0.0",
+    node: "v0.0.0",
+    arch: "amd64",
+    os: "linux",
+    hostname: "host",
+    pid: 1,
+    startedAtMillis: epoch
+  },
+  use: Effect.succeed({
+    cpuSeconds: 1,
+    residentBytes: 2,
+    anonymousBytes: 3,
+    virtualBytes: 4,
+    openFiles: 5,
+    maxFiles: 6,
+    heapUsedBytes: 7,
+    heapTotalBytes: 8,
+    externalBytes: 9
+  })
+})
+
+type Registry = Context.Service.Shape<typeof Metric.MetricRegistry>
+
+const countedIn = (
+  all: ReadonlyArray<Metric.Metric.Snapshot>,
+  name: string,
+  labels: Readonly<Record<string, string>>
+): number => {
+  const found = all.filter(
+    ({ attributes, id }) => id === name && Object.entries(labels).every(([key, value]) => attributes?.[key] === value)
+  )
+  return found.reduce(
+    (sum, { state, type }) =>
+      sum + Number(type === "Gauge" ? (state as { value: number }).value : (state as { count: number }).count),
+    0
+  )
+}
+
+/** In place of a server: the pages, once they are served, and what the daemon is to be given. */
+const makePages = Effect.gen(function* () {
+  const served = yield* Deferred.make<Pages>()
+  const server = Layer.succeed(HttpServer, { serve: (pages) => Effect.asVoid(Deferred.succeed(served, pages)) })
+  const context = yield* Effect.context<Health | Settings>()
+  return {
+    served,
+    serve: (state: Parameters<typeof Status.serve>[0]) =>
+      Status.serve(state).pipe(
+        Effect.provide([server, MetricsPrometheus.layer, processInfo]),
+        Effect.provideContext(context)
+      )
+  }
+})
+
 /** A daemon that runs until it ends by itself, or `stop`, or the end of the scope. */
 export const startDaemon = Effect.fnUntraced(function* (setup: DaemonSetup) {
   const { bucket, environments, options, storage = bucket.storage } = setup
@@ -186,6 +261,8 @@ export const startDaemon = Effect.fnUntraced(function* (setup: DaemonSetup) {
     )
   )
   const stop = yield* Deferred.make<string>()
+  const registry: Registry = new Map()
+  const { serve, served } = yield* Effect.provideContext(makePages, context)
   const failures: Array<string> = []
   const run = Daemon.run(
     {
@@ -195,6 +272,7 @@ export const startDaemon = Effect.fnUntraced(function* (setup: DaemonSetup) {
       markerFile: undefined,
       acceptStale: false,
       hostname: "host",
+      serve: setup.serves === true ? serve : undefined,
       ...options
     },
     Deferred.await(stop),
@@ -203,7 +281,8 @@ export const startDaemon = Effect.fnUntraced(function* (setup: DaemonSetup) {
     Effect.provideContext(context),
     Effect.provide(Logger.layer([logger])),
     Effect.provideService(References.MinimumLogLevel, "Debug"),
-    Random.withSeed("daemon")
+    Random.withSeed("daemon"),
+    Effect.provideService(Metric.MetricRegistry, registry)
   )
   const fiber = yield* Effect.forkScoped(
     Effect.provideService(run, Clock.Clock, ahead(yield* Clock.Clock, setup.skew ?? 0))
@@ -229,7 +308,17 @@ export const startDaemon = Effect.fnUntraced(function* (setup: DaemonSetup) {
       ),
       context
     ),
-    budget: Effect.provideContext(MemoryBudget, context)
+    budget: Effect.provideContext(MemoryBudget, context),
+    /** What was counted; `labels` need not be all: series with these are added up. */
+    counted: (family: Pick<MetricFamily, "name">, labels: Readonly<Record<string, string>> = {}) =>
+      Effect.map(Effect.provideService(Metric.snapshot, Metric.MetricRegistry, registry), (all) =>
+        countedIn(all, family.name, labels)
+      ),
+    /** As a client of its server would. */
+    get: (path: string) =>
+      Effect.flatMap(Deferred.await(served), (pages) => pages[path]!).pipe(
+        Effect.provideService(Metric.MetricRegistry, registry)
+      )
   }
 })
 

@@ -3,8 +3,9 @@
  * docs/sync.md, Cleaner.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Metric } from "effect"
+import { Duration, Effect } from "effect"
 import * as DbiName from "../../../src/domain/lmdb/DbiName.ts"
+import { families } from "../../../src/domain/metrics/MetricFamilies.ts"
 import type { SettingsValues } from "../../../src/services/Settings.ts"
 import { Refused } from "../../../src/services/Storage.ts"
 import * as SettingsTest from "../../support/fixtures/SettingsTest.ts"
@@ -52,33 +53,24 @@ const listings = (bucket: Bucket) =>
 const namesOf = (bucket: Bucket, instance: string) =>
   Effect.map(bucket.names, (names) => names.filter((name) => name.includes(`__${instance}__`)))
 
-/** Of the process: other tests have moved it, too. */
-const counted = (name: string) =>
-  Effect.map(Metric.snapshot, (all) =>
-    all.reduce(
-      (sum, metric) =>
-        metric.type === "Counter" && metric.id === `lightningstream_cleaner_${name}`
-          ? sum + Number(metric.state.count)
-          : sum,
-      0
-    )
-  )
-
 describe("Cleaning", () => {
   it.effect("is counted: listings, deletes, and what of them failed", () =>
     Effect.gen(function* () {
       const { bucket, start } = yield* makeWorld()
       yield* putOld(bucket, 3)
-      const counts = Effect.all(
-        ["list_calls_total", "list_failed_total", "delete_total", "delete_failed_total"].map(counted)
-      )
-      const before = yield* counts
       yield* bucket.faults.add({ operation: "delete" }, { kind: "fail", reason: unavailable })
-      yield* start({ settings: withCleanup({}) })
+      const { counted } = yield* start({ settings: withCleanup({}) })
       yield* pass(1_000)
       yield* bucket.faults.add({ operation: "list", name: "main__" }, { kind: "fail", reason: unavailable })
       yield* pass(60_000)
-      const [lists, listsFailed, deletes, deletesFailed] = (yield* counts).map((count, index) => count - before[index]!)
+      const [lists, listsFailed, deletes, deletesFailed] = yield* Effect.all(
+        [
+          families.cleanerLists,
+          families.cleanerListsFailed,
+          families.cleanerDeletes,
+          families.cleanerDeletesFailed
+        ].map((family) => counted(family))
+      )
       assert.strictEqual(lists, (yield* listings(bucket)) - 1, "but for the first, which is not the cleaner's")
       assert.deepStrictEqual([listsFailed, deletes, deletesFailed], [1, 3, 1])
     })

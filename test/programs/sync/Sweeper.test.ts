@@ -1,7 +1,8 @@
 /** The sweeper as a loop of the daemon, on virtual time, and the load cut-off that goes with it. */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Metric } from "effect"
+import { Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
+import { families } from "../../../src/domain/metrics/MetricFamilies.ts"
 import * as Sweeper from "../../../src/programs/sync/Sweeper.ts"
 import { DatabaseError } from "../../../src/services/Database.ts"
 import { LmdbError, MapFull } from "../../../src/services/Lmdb.ts"
@@ -61,6 +62,7 @@ describe("Sweep", () => {
         const daemon = yield* start({ settings: { sweeper: swept } })
         yield* pass(9_000)
         assert.strictEqual((yield* content)["d"]!.length, 4)
+        assert.strictEqual(yield* daemon.counted(families.sweeperAvailable), 0)
         const sent = (yield* bucket.callsOf("store")).length
         assert.strictEqual(sent, 1)
         yield* pass(2_000)
@@ -77,6 +79,19 @@ describe("Sweep", () => {
           cleaned_entries: 1,
           transactions: 1
         })
+        const counted = (family: Parameters<typeof daemon.counted>[0]) => daemon.counted(family, { lmdb: "main" })
+        assert.deepStrictEqual(
+          yield* Effect.all(
+            [
+              families.sweeperAvailable,
+              families.sweeperEntries,
+              families.sweeperDeleted,
+              families.sweeperCleaned,
+              families.sweeperDuration
+            ].map(counted)
+          ),
+          [1, 3, 1, 1, 1]
+        )
         const id = yield* lastId
         yield* pass(58_000)
         assert.strictEqual(daemon.logged(completed).length, 1)
@@ -121,8 +136,6 @@ describe("Sweep", () => {
           ["young", at(epoch), "v"]
         ]
       })
-      const failures = Metric.value(Metric.withAttributes(Sweeper.failures, { lmdb: "main" }))
-      const before = (yield* failures).count
       let left = 2
       const reason = new LmdbError({ path: "/memory/main", reason: new MapFull({ mapSize: 1, used: 1, needed: 2 }) })
       const daemon = yield* start({
@@ -139,7 +152,7 @@ describe("Sweep", () => {
       })
       yield* pass(75_000)
       assert.strictEqual(daemon.logged("The sweep ended with an error", "Error").length, 2)
-      assert.strictEqual((yield* failures).count - before, 2)
+      assert.strictEqual(yield* daemon.counted(families.sweeperFailed), 2)
       assert.strictEqual((yield* content)["d"]!.length, 2)
       yield* pass(60_000)
       assert.strictEqual(daemon.logged(completed).length, 1)

@@ -1,0 +1,21 @@
+/** Composes the layers of the HTTP server and its pages. Loaded when `http.address` is set. */
+import { Effect, Layer } from "effect"
+import packageJson from "../../package.json" with { type: "json" }
+import * as HttpServerNode from "../layers/http/HttpServerNode.ts"
+import * as MetricsPrometheus from "../layers/metrics/MetricsPrometheus.ts"
+import * as ProcessInfoNode from "../layers/process/ProcessInfoNode.ts"
+import * as Status from "../programs/status/Status.ts"
+import type { DaemonState } from "../programs/sync/DaemonState.ts"
+import type { Health } from "../services/Health.ts"
+import type { Settings } from "../services/Settings.ts"
+
+/** As the daemon wants it: with what it needs of the daemon's own services. */
+export const serveOn = Effect.fnUntraced(function* (address: string) {
+  const context = yield* Effect.context<Health | Settings>()
+  const layer = Layer.mergeAll(
+    HttpServerNode.layerWith(address),
+    MetricsPrometheus.layer,
+    ProcessInfoNode.layerWith(packageJson.version)
+  )
+  return (state: DaemonState) => Status.serve(state).pipe(Effect.provide(layer), Effect.provideContext(context))
+})
