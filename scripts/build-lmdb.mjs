@@ -1,57 +1,87 @@
 /**
- * Builds the package `lmdb` from its source with the v1 data format, which is that of stock LMDB and so of the
- * applications. The prebuilt binary of that package is a fork with another file format: it cannot open their files.
+ * Builds the package `lmdb` from its source, with the data format of stock LMDB 0.9 and with the patches of this
+ * project (patches/). The prebuilt binary of that package is a fork with another file format: it cannot open the files
+ * of other applications.
  *
- * Runs as postinstall of this package, in a clone and as somebody's dependency alike; `node scripts/build-lmdb.mjs`
- * does it again. Where it did not run, the daemon refuses to start and names this command. Needs a C++ compiler, make
- * and Python 3.
+ * Runs as postinstall of this package, in a clone and as a dependency alike; `node scripts/build-lmdb.mjs` does it
+ * again, and does nothing when the right build is there. Where it did not run, the daemon refuses to start and names
+ * this command. It needs a C++ compiler, make and Python 3, and prints one line; what the compiler says is printed only
+ * if the build fails. `--check-tools` only looks whether these programs are there: npm runs it before the install
+ * scripts of all packages, some of which compile as well.
  */
 import { spawnSync } from "node:child_process"
-import { existsSync, readFileSync } from "node:fs"
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
 import { createRequire } from "node:module"
+import { tmpdir } from "node:os"
 import { dirname, join, sep } from "node:path"
+import { howToInstall, missingTools } from "./lmdb/BuildTools.mjs"
 
 const require = createRequire(import.meta.url)
+const root = dirname(import.meta.dirname)
 
-/** The folder of an installed package, found by its entry: `exports` hides package.json. */
-const folderOf = (name) => {
-  const entry = require.resolve(name)
-  return entry.slice(0, entry.lastIndexOf(join("node_modules", name) + sep) + join("node_modules", name).length)
+/**
+ * Directory of an installed package, found by its entry: `exports` hides package.json. Undefined when it is not
+ * installed.
+ */
+const directoryOf = (name) => {
+  try {
+    const entry = require.resolve(name)
+    return entry.slice(0, entry.lastIndexOf(join("node_modules", name) + sep) + join("node_modules", name).length)
+  } catch {
+    return undefined
+  }
 }
 
-/** True when the binary that is there already is the right one, so that a second install takes no time. */
-const isBuilt = (folder) => {
-  const check = "const l=require('lmdb');process.exit(l.version.patch<90?0:1)"
+/** What the patches put at the end of LMDB's version text. src/layers/lmdb/native/BuildCheck.ts looks for the same. */
+const markOf = (patches) => {
+  const marks = patches.flatMap(({ text }) => /^\+#define MDB_VERSION_DATE\s+"[^"]*(; [^"]*)"/m.exec(text)?.[1] ?? [])
+  if (marks.length !== 1) throw new Error("one patch must set MDB_VERSION_DATE, so that a build without is recognised")
+  return `${marks[0]})`
+}
+
+/** True when the binary that is there is the right one, so that a second install takes no time. */
+const isBuilt = (directory, mark) => {
+  const check = `const { patch, versionString } = require("lmdb").version
+    process.exit(patch < 90 && versionString.includes(process.argv[1]) ? 0 : 1)`
   return (
-    existsSync(join(folder, "build", "Release")) &&
-    spawnSync(process.execPath, ["-e", check], { cwd: folder, stdio: "ignore" }).status === 0
+    existsSync(join(directory, "build", "Release")) &&
+    spawnSync(process.execPath, ["-e", check, mark], { cwd: directory, stdio: "ignore" }).status === 0
   )
 }
 
-/** Headers of the Node that the development install brings: then none need to be downloaded. */
-const bundledHeaders = () => {
-  const folder = join(
-    import.meta.dirname,
-    "..",
-    "node_modules",
-    "node",
-    "node_modules",
-    `node-${process.platform}-${process.arch}`
+/**
+ * Headers of the Node that runs this, or of the one that the development install brings: then none need to be
+ * downloaded.
+ */
+const headers = () => {
+  const bundled = join(root, "node_modules", "node", "node_modules", `node-${process.platform}-${process.arch}`)
+  const found = [dirname(dirname(process.execPath)), bundled].find((prefix) =>
+    existsSync(join(prefix, "include", "node", "node_api.h"))
   )
-  return existsSync(join(folder, "include", "node", "node_api.h")) ? { npm_config_nodedir: folder } : {}
+  return found === undefined ? {} : { npm_config_nodedir: found }
 }
 
-const folder = folderOf("lmdb")
-if (!isBuilt(folder)) {
-  const { version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
-  console.log(`building lmdb ${version} with the v1 data format (LMDB 0.9) …`)
+/** What was printed, in its order. */
+const runQuietly = (command, args, options) => {
+  const directory = mkdtempSync(join(tmpdir(), "build-lmdb-"))
+  try {
+    const file = join(directory, "log")
+    const log = openSync(file, "w")
+    const { error, status } = spawnSync(command, args, { ...options, stdio: ["ignore", log, log] })
+    closeSync(log)
+    return { status, output: readFileSync(file, "utf8") + (error === undefined ? "" : `${error.message}\n`) }
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+const compile = (directory) => {
   const npm = process.env.npm_execpath ? [process.execPath, process.env.npm_execpath] : ["npm"]
-  const { status } = spawnSync(npm[0], [...npm.slice(1), "rebuild", "lmdb", "--foreground-scripts"], {
-    cwd: dirname(dirname(folder)),
-    stdio: "inherit",
+  return runQuietly(npm[0], [...npm.slice(1), "rebuild", "lmdb", "--foreground-scripts"], {
+    cwd: dirname(dirname(directory)),
     env: {
+      ...headers(),
       ...process.env,
-      ...bundledHeaders(),
       // Where npm may not run install scripts nothing was built, and whoever runs this wants this one to run.
       npm_config_ignore_scripts: "false",
       npm_config_dangerously_allow_all_scripts: "true",
@@ -61,12 +91,58 @@ if (!isBuilt(folder)) {
       JOBS: "max"
     }
   })
-  if (status !== 0 || !isBuilt(folder)) {
-    console.error(
-      "lmdb was not built: a C++ compiler, make and Python 3 are needed (Debian: apt-get install g++ make python3).\n" +
-        "Then run: node " +
-        join(import.meta.dirname, "build-lmdb.mjs")
-    )
-    process.exit(1)
+}
+
+/** A failed install of a dependency is undone by npm, and this file with it. */
+const again =
+  process.env.npm_lifecycle_event !== undefined && root.includes(`${sep}node_modules${sep}`)
+    ? "run the same npm command again"
+    : `run: node ${join(import.meta.dirname, "build-lmdb.mjs")}`
+
+const fail = (problem, remedy) => {
+  process.stderr.write(`lightningstream: the package lmdb cannot be built: ${problem}. ${remedy}${again}\n`)
+  process.exit(1)
+}
+
+const requireTools = () => {
+  const missing = missingTools(process.env)
+  if (missing.length > 0) fail(`missing ${missing.join(", ")}`, `Install what is missing (${howToInstall}), then `)
+}
+
+const build = async (directory) => {
+  const { applyPatches, readPatches } = await import("./lmdb/PatchedSource.mjs")
+  const patches = readPatches(join(root, "patches"))
+  const mark = markOf(patches)
+  if (isBuilt(directory, mark)) return
+  requireTools()
+  const { version } = JSON.parse(readFileSync(join(directory, "package.json"), "utf8"))
+  try {
+    applyPatches(directory, patches)
+  } catch (error) {
+    fail(error.message, "Install the version of lmdb that lightningstream names, then ")
   }
+  console.log(
+    `lightningstream: building lmdb ${version} from source (LMDB 0.9, patched), which takes about half a minute`
+  )
+  const { output, status } = compile(directory)
+  if (status === 0 && isBuilt(directory, mark)) return
+  process.stderr.write(output)
+  const what =
+    status === 0
+      ? "what was built is not LMDB 0.9 with the patches"
+      : `npm rebuild ended with ${status}; its output is above`
+  fail(
+    what,
+    `It needs a C++ compiler, make, Python 3 and the headers of Node (${howToInstall}). When the cause is gone, `
+  )
+}
+
+const lmdb = directoryOf("lmdb")
+if (process.argv.includes("--check-tools")) {
+  // With a build in place none may be needed.
+  if (lmdb === undefined || !existsSync(join(lmdb, "build", "Release"))) requireTools()
+} else if (lmdb === undefined) {
+  fail("it is not installed", "Run npm install, then ")
+} else {
+  await build(lmdb)
 }

@@ -23,12 +23,21 @@ export class NotLmdb extends Schema.TaggedError<NotLmdb>()("NotLmdb", { detail: 
     return `not an LMDB data file of the v1 format (LMDB 0.9): ${this.detail}. Check the path, and options.no_subdir`
   }
 }
+/**
+ * The package `lmdb` is not the one that scripts/build-lmdb.mjs makes: `format` when other applications cannot open
+ * what it writes, else it lacks our patches.
+ */
 export class WrongBuild extends Schema.TaggedError<WrongBuild>()("WrongBuild", {
   version: Schema.String,
+  lacks: Schema.Literals(["format", "patches"]),
   command: Schema.String
 }) {
   override get message(): string {
-    return `the package lmdb was built as ${this.version}, with a data format that other LMDB applications do not have. Run: ${this.command}`
+    const problem =
+      this.lacks === "format"
+        ? "with a data format that other LMDB applications do not have"
+        : "without the patches of this version of lightningstream, which correct faults of LMDB"
+    return `the package lmdb was built as ${this.version}, ${problem}. Run: ${this.command}`
   }
 }
 export class PermissionDenied extends Schema.TaggedError<PermissionDenied>()("PermissionDenied", {

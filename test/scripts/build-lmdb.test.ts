@@ -8,49 +8,123 @@ import { Config, Effect, FileSystem } from "effect"
 import { execute } from "../support/Command.ts"
 import { pathOf } from "../support/servers/RealServers.ts"
 
+const patch = `A patch of the stand-in.
+
+--- a/src/version.h
++++ b/src/version.h
+@@ -1,2 +1,2 @@
+ /* the stand-in */
+-#define MDB_VERSION_DATE "2021"
++#define MDB_VERSION_DATE "2021; patched 1"
+`
+
 /** A new project that has both packages, in which no install script has run. */
 const project = Effect.fnUntraced(function* (installScript: string) {
   const fs = yield* FileSystem.FileSystem
   const folder = yield* fs.makeTempDirectoryScoped({ prefix: "project-" })
-  const [ours, lmdb] = [`${folder}/node_modules/lightningstream/scripts`, `${folder}/node_modules/lmdb`]
-  yield* Effect.forEach([ours, lmdb], (path) => fs.makeDirectory(path, { recursive: true }))
-  yield* fs.copyFile(pathOf("../../../scripts/build-lmdb.mjs"), `${ours}/build-lmdb.mjs`)
+  const [ours, lmdb] = [`${folder}/node_modules/lightningstream`, `${folder}/node_modules/lmdb`]
+  yield* Effect.forEach([`${ours}/scripts`, `${ours}/patches`, `${lmdb}/src`], (path) =>
+    fs.makeDirectory(path, { recursive: true })
+  )
+  for (const name of ["build-lmdb.mjs", "lmdb"]) {
+    yield* fs.copy(pathOf(`../../../scripts/${name}`), `${ours}/scripts/${name}`)
+  }
+  yield* fs.symlink(pathOf("../../../node_modules/diff"), `${folder}/node_modules/diff`)
   const files = {
     "package.json": JSON.stringify({ name: "project", dependencies: { lmdb: "1.0.0" } }),
+    "node_modules/lightningstream/patches/version.patch": patch,
     "node_modules/lmdb/package.json": JSON.stringify({
       name: "lmdb",
       version: "1.0.0",
       main: "index.js",
       scripts: { install: "node install.js" }
     }),
-    // The fork before, and the stock format once it is built.
-    "node_modules/lmdb/index.js": `exports.version = { patch: require("fs").existsSync(__dirname + "/build/Release") ? 29 : 90 }`,
-    "node_modules/lmdb/install.js": installScript
+    // The fork before, and the stock format once it is built, of what the source was then.
+    "node_modules/lmdb/index.js": `const fs = require("fs"), built = __dirname + "/build/Release/version.h"
+      const date = fs.existsSync(built) ? /"(.*)"/.exec(fs.readFileSync(built, "utf8"))[1] : undefined
+      const fork = { patch: 90, versionString: "(fork)" }
+      exports.version = date === undefined ? fork : { patch: 29, versionString: "(" + date + ")" }`,
+    "node_modules/lmdb/install.js": installScript,
+    "node_modules/lmdb/src/version.h": `/* the stand-in */\n#define MDB_VERSION_DATE "2021"\n`
   }
   yield* Effect.forEach(Object.entries(files), ([name, text]) => fs.writeFileString(`${folder}/${name}`, text))
   return folder
 })
 
+const script = "node_modules/lightningstream/scripts/build-lmdb.mjs"
+
 /** With nothing in its environment of the npm that runs these tests. */
-const build = Effect.fnUntraced(function* (folder: string, ...settings: ReadonlyArray<string>) {
-  const [path, home] = [yield* Config.String("PATH"), yield* Config.String("HOME")]
-  const script = "node_modules/lightningstream/scripts/build-lmdb.mjs"
-  return yield* execute(["env", "-i", `PATH=${path}`, `HOME=${home}`, ...settings, process.execPath, script], {
-    cwd: folder
-  })
+const build = Effect.fnUntraced(function* (
+  folder: string,
+  {
+    args = [],
+    env = {}
+  }: { readonly args?: ReadonlyArray<string>; readonly env?: Readonly<Record<string, string>> } = {}
+) {
+  const all = { PATH: yield* Config.String("PATH"), HOME: yield* Config.String("HOME"), ...env }
+  const assignments = Object.entries(all).map(([name, value]) => `${name}=${value}`)
+  return yield* execute(["env", "-i", ...assignments, process.execPath, script, ...args], { cwd: folder })
 })
 
-const building = `const { LMDB_DATA_V1, npm_config_build_from_source } = process.env
-  if (LMDB_DATA_V1 === "true" && npm_config_build_from_source === "true") require("fs").mkdirSync("build/Release", { recursive: true })`
+const runHere = (folder: string) =>
+  Effect.map(
+    Effect.flatMap(FileSystem.FileSystem, (fs) => fs.realPath(folder)),
+    (path) => `run: node ${path}/${script}`
+  )
+
+const building = `console.log("says the compiler")
+  const { LMDB_DATA_V1, npm_config_build_from_source } = process.env, fs = require("fs")
+  if (LMDB_DATA_V1 === "true" && npm_config_build_from_source === "true") {
+    fs.mkdirSync("build/Release", { recursive: true })
+    fs.copyFileSync("src/version.h", "build/Release/version.h")
+  }`
 
 layer(NodeServices.layer, { excludeTestServices: true })("the command that builds the package lmdb", (it) => {
-  it.effect("builds it from source with the v1 data format, once", () =>
+  it.effect("builds it from source with the v1 data format and our patches, once, and says so in one line", () =>
     Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
       const folder = yield* project(building)
-      const first = yield* build(folder)
-      assert.strictEqual(first.code, 0, first.out + first.err)
-      assert.include(first.out, "building lmdb 1.0.0 with the v1 data format")
+      const { code, err, out } = yield* build(folder)
+      assert.deepStrictEqual([code, err], [0, ""], out)
+      assert.match(out, /^lightningstream: building lmdb 1\.0\.0 from source .*\n$/)
+      assert.include(yield* fs.readFileString(`${folder}/node_modules/lmdb/build/Release/version.h`), "patched 1")
       assert.deepStrictEqual(yield* build(folder), { code: 0, out: "", err: "" })
+    })
+  )
+
+  it.effect("builds again what has other patches, or none", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const folder = yield* project(building)
+      const built = `${folder}/node_modules/lmdb/build/Release/version.h`
+      yield* fs.makeDirectory(`${folder}/node_modules/lmdb/build/Release`, { recursive: true })
+      yield* fs.copyFile(`${folder}/node_modules/lmdb/src/version.h`, built)
+      for (const number of ["1", "12"]) {
+        const next = patch.replace("patched 1", `patched ${number}`)
+        yield* fs.writeFileString(`${folder}/node_modules/lightningstream/patches/version.patch`, next)
+        const { code, err, out } = yield* build(folder)
+        assert.deepStrictEqual([code, err], [0, ""], out)
+        assert.include(yield* fs.readFileString(built), `patched ${number}"`)
+      }
+      // 1 is not 12.
+      yield* fs.writeFileString(`${folder}/node_modules/lightningstream/patches/version.patch`, patch)
+      const { code, err, out } = yield* build(folder)
+      assert.deepStrictEqual([code, err], [0, ""], out)
+      assert.include(yield* fs.readFileString(built), `patched 1"`)
+    })
+  )
+
+  it.effect("refuses a source that the patches are not for, and leaves it as it is", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const folder = yield* project(building)
+      const source = `${folder}/node_modules/lmdb/src/version.h`
+      yield* fs.writeFileString(source, `#define MDB_VERSION_DATE "2026"\n`)
+      const { code, err } = yield* build(folder)
+      assert.strictEqual(code, 1)
+      assert.include(err, "version.patch does not fit")
+      assert.include(err, yield* runHere(folder))
+      assert.strictEqual(yield* fs.readFileString(source), `#define MDB_VERSION_DATE "2026"\n`)
     })
   )
 
@@ -63,24 +137,77 @@ layer(NodeServices.layer, { excludeTestServices: true })("the command that build
         const { code, err, out } = yield* build(folder)
         assert.strictEqual(code, 0, `${setting}: ${out}${err}`)
       }
-      const folder = yield* project(building)
-      const { code, err, out } = yield* build(folder, "npm_config_ignore_scripts=true")
+      const { code, err, out } = yield* build(yield* project(building), { env: { npm_config_ignore_scripts: "true" } })
       assert.strictEqual(code, 0, out + err)
     })
   )
 
-  it.effect("says what it needs, and how to run it again, when the build fails or is not the right one", () =>
+  it.effect(
+    "prints what the compiler said, what is needed and what to run when the build fails, or is not the right one",
+    () =>
+      Effect.gen(function* () {
+        for (const install of [
+          "console.log('says the compiler'); process.exit(1)",
+          "console.log('says the compiler')"
+        ]) {
+          const folder = yield* project(install)
+          const { code, err } = yield* build(folder)
+          assert.strictEqual(code, 1)
+          assert.include(err, "says the compiler")
+          assert.include(err, "apt-get install g++ make python3")
+          assert.include(err, yield* runHere(folder))
+        }
+      })
+  )
+
+  it.effect("names in one sentence what is missing of compilers, make and Python, before it begins", () =>
     Effect.gen(function* () {
-      for (const script of ["process.exit(1)", ""]) {
-        const folder = yield* project(script)
-        const { code, err } = yield* build(folder)
-        assert.strictEqual(code, 1)
-        assert.include(err, "apt-get install g++ make python3")
-        assert.include(
-          err,
-          `Then run: node ${yield* Effect.flatMap(FileSystem.FileSystem, (fs) => fs.realPath(folder))}/node_modules/lightningstream/scripts/build-lmdb.mjs`
+      const folder = yield* project(building)
+      for (const args of [[], ["--check-tools"]]) {
+        const { code, err, out } = yield* build(folder, { args, env: { CXX: "/nowhere/g++", MAKE: "/nowhere/make" } })
+        assert.deepStrictEqual([code, out], [1, ""])
+        assert.isTrue(
+          err.startsWith(
+            "lightningstream: the package lmdb cannot be built: " +
+              "missing C++ compiler (/nowhere/g++), make (/nowhere/make). Install"
+          ),
+          err
         )
+        assert.lengthOf(err.split("\n"), 2)
+        assert.include(err, "apt-get install g++ make python3")
+        assert.include(err, yield* runHere(folder))
       }
+      const python = yield* build(folder, { env: { PYTHON: "/nowhere/python" } })
+      assert.include(python.err, "missing Python 3 (/nowhere/python). Install")
+      assert.deepStrictEqual(yield* build(folder, { args: ["--check-tools"] }), { code: 0, out: "", err: "" })
+    })
+  )
+
+  it.effect("needs none of them when the right build is there", () =>
+    Effect.gen(function* () {
+      const folder = yield* project(building)
+      assert.strictEqual((yield* build(folder)).code, 0)
+      for (const args of [[], ["--check-tools"]]) {
+        const env = { PATH: "/nowhere" }
+        assert.deepStrictEqual(yield* build(folder, { args, env }), { code: 0, out: "", err: "" })
+      }
+    })
+  )
+
+  it.effect("is part of what is published, with all that it reads", () =>
+    Effect.gen(function* () {
+      const { code, err, out } = yield* execute(["npm", "pack", "--dry-run", "--json", "--ignore-scripts"], {
+        cwd: pathOf("../../..")
+      })
+      assert.strictEqual(code, 0, err)
+      const names = JSON.stringify(JSON.parse(out))
+      const fs = yield* FileSystem.FileSystem
+      for (const directory of ["patches", "scripts/lmdb"]) {
+        for (const name of yield* fs.readDirectory(pathOf(`../../../${directory}`))) {
+          assert.include(names, `"${directory}/${name}"`)
+        }
+      }
+      assert.include(names, '"scripts/build-lmdb.mjs"')
     })
   )
 })

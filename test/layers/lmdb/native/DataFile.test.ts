@@ -213,17 +213,32 @@ describe("LmdbNative: what is no LMDB of ours", () => {
     })
   )
 
-  it.live("a build of the package that has another data format", () =>
+  it.live("a build of the package that has another data format, or none of our patches", () =>
     Effect.gen(function* () {
       yield* BuildCheck.check
-      const error = yield* Effect.flip(BuildCheck.checkVersion({ patch: 90, versionString: "LMDB 0.9.90" }))
-      assert.strictEqual(error.reason._tag, "WrongBuild")
-      assert.include(error.message, "LMDB 0.9.90")
-      const [, script] = /Run: node (\/.*)$/.exec(error.message) ?? []
-      assert.strictEqual(
-        script,
-        fs.realpathSync(path.join(import.meta.dirname, "..", "..", "..", "..", "scripts", "build-lmdb.mjs"))
-      )
+      const builds = [
+        {
+          patch: 90,
+          versionString: "LMDB 0.9.90",
+          says: "with a data format that other LMDB applications do not have"
+        },
+        {
+          patch: 29,
+          versionString: "LMDB 0.9.29: (March 16, 2021)",
+          says: "without the patches of this version of lightningstream"
+        },
+        { patch: 29, versionString: "LMDB 0.9.29: (March 16, 2021; lightningstream 0)", says: "without the patches" }
+      ]
+      for (const { says, ...version } of builds) {
+        const error = yield* Effect.flip(BuildCheck.checkVersion(version))
+        assert.strictEqual(error.reason._tag, "WrongBuild")
+        assert.include(error.message, `was built as ${version.versionString}, ${says}`)
+        const [, script] = /Run: node (\/.*)$/.exec(error.message) ?? []
+        assert.strictEqual(
+          script,
+          fs.realpathSync(path.join(import.meta.dirname, "..", "..", "..", "..", "scripts", "build-lmdb.mjs"))
+        )
+      }
     })
   )
 })
