@@ -89,6 +89,15 @@ export class KeyTooLong extends Schema.TaggedError<KeyTooLong>()("KeyTooLong", {
     return `DBI "${this.dbi}", key 0x${this.key}: keys have 1 to 511 bytes`
   }
 }
+/**
+ * What changed between two views cannot be told: a page is not what LMDB 0.9 would have written. Reading through LMDB
+ * is not affected.
+ */
+export class ChangesUnknown extends Schema.TaggedError<ChangesUnknown>()("ChangesUnknown", { detail: Schema.String }) {
+  override get message(): string {
+    return `cannot tell from the pages of the data file what has changed: ${this.detail}`
+  }
+}
 /** Everything else: I/O errors, a full disk, corruption found by LMDB. `code` as LMDB or the system gives it. */
 export class LmdbFailure extends Schema.TaggedError<LmdbFailure>()("LmdbFailure", {
   code: Schema.String,
@@ -112,6 +121,7 @@ export class LmdbError extends Schema.TaggedError<LmdbError>()("LmdbError", {
     Replaced,
     DbiMissing,
     KeyTooLong,
+    ChangesUnknown,
     LmdbFailure
   ])
 }) {
@@ -189,6 +199,22 @@ export interface ReadTransaction {
   readonly cursor: (dbi: DbiName, from?: Uint8Array) => Cursor
 }
 
+/** Takes what differs between two views, DBI by DBI. */
+export interface ChangeSink {
+  /** The keys that follow are of this DBI, as the newer view has it. False: it is passed over. */
+  readonly dbi: (dbi: Dbi) => boolean
+  /**
+   * The entry `key[start..end)` was put, changed or removed; in a DUPSORT DBI, one of its values. Valid until it
+   * returns. False ends the walk.
+   */
+  readonly key: (key: Uint8Array, start: number, end: number) => boolean
+}
+
+export interface ChangeWalk {
+  /** Works until `deadline` (of performance.now); true when all has been reported, or the sink has ended it. */
+  readonly run: (deadline: number) => boolean
+}
+
 /** Once it has ended, it does nothing but throw. */
 export interface WriteTransaction {
   /** Its own id: the last one + 1. */
@@ -262,6 +288,17 @@ export class Lmdb extends Context.Service<
     readonly lastTransactionId: Effect.Effect<bigint, LmdbError>
     /** A consistent view; it ends with the scope. It may live across yields, but never across the network. */
     readonly read: Effect.Effect<ReadTransaction, LmdbError, Scope.Scope>
+    /**
+     * Tells the sink which entries differ between two views, each once, at a cost that depends on what has changed, not
+     * on the size of the environment. Both views must be open until it is done, and `before` since before `after`
+     * began. A DBI that only `before` has is left out. Not guaranteed for a DBI whose application sets a comparison
+     * function of its own: entries that have not changed may be reported, and an entry twice.
+     */
+    readonly changes: (
+      before: ReadTransaction,
+      after: ReadTransaction,
+      sink: ChangeSink
+    ) => Effect.Effect<ChangeWalk, LmdbError, Scope.Scope>
     /**
      * Runs `body` in a write transaction and commits. The body has no services: it can wait for a turn of the event
      * loop and what it closes over, for nothing else; it must yield every 10 ms or so. Its failure or interruption

@@ -9,6 +9,7 @@ import * as DbiName from "../../../src/domain/lmdb/DbiName.ts"
 import * as LmdbMemory from "../../../src/layers/lmdb/memory/LmdbMemory.ts"
 import * as LmdbNative from "../../../src/layers/lmdb/native/LmdbNative.ts"
 import { Lmdb, type ReadTransaction, type WriteTransaction } from "../../../src/services/Lmdb.ts"
+import { changesBetween } from "../../contracts/lmdb-contract-changes.ts"
 import { folder, optionsOf } from "../../support/fakes/LmdbNativeSubject.ts"
 
 /** One of each order of keys and of values. */
@@ -109,23 +110,30 @@ const contentOf = (transaction: ReadTransaction) =>
 const run = (transactions: ReadonlyArray<typeof Transaction.Type>) =>
   Effect.flatMap(Lmdb, ({ read, write }) =>
     Effect.forEach(transactions, ({ fails, operations }) =>
-      Effect.gen(function* () {
-        const exit = yield* Effect.exit(
-          write((transaction) =>
-            Effect.suspend(() => {
-              const answers = operations.map((operation) => take(transaction, operation))
-              return fails ? Effect.fail("on purpose" as const) : Effect.succeed({ answers, dbis: transaction.dbis() })
-            })
+      Effect.scoped(
+        Effect.gen(function* () {
+          const before = yield* read
+          const exit = yield* Effect.exit(
+            write((transaction) =>
+              Effect.suspend(() => {
+                const answers = operations.map((operation) => take(transaction, operation))
+                return fails
+                  ? Effect.fail("on purpose" as const)
+                  : Effect.succeed({ answers, dbis: transaction.dbis() })
+              })
+            )
           )
-        )
-        const outcome = Exit.isSuccess(exit)
-          ? { ...exit.value, lockHeldMillis: 0 }
-          : exit.cause.reasons.map((reason) => reason._tag)
-        return {
-          outcome,
-          after: yield* Effect.scoped(Effect.map(read, (view) => ({ id: view.id, content: contentOf(view) })))
-        }
-      })
+          const outcome = Exit.isSuccess(exit)
+            ? { ...exit.value, lockHeldMillis: 0 }
+            : exit.cause.reasons.map((reason) => reason._tag)
+          const after = yield* read
+          return {
+            outcome,
+            changes: yield* changesBetween(before, after),
+            after: { id: after.id, content: contentOf(after) }
+          }
+        })
+      )
     )
   )
 

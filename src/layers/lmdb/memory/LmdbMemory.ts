@@ -6,7 +6,17 @@
  * size; what waits for the write lock waits as an effect; there is no limit of readers or DBIs.
  */
 import { Effect, Exit, Layer, Semaphore } from "effect"
-import { Lmdb, LmdbError, MapResized, Replaced, type WriteTransaction } from "../../../services/Lmdb.ts"
+import {
+  type ChangeSink,
+  Lmdb,
+  LmdbError,
+  LmdbFailure,
+  MapResized,
+  type ReadTransaction,
+  Replaced,
+  type WriteTransaction
+} from "../../../services/Lmdb.ts"
+import { changesOf } from "./MemoryChanges.ts"
 import { type Committed, MemoryRead, MemoryWrite, pageSize, usedBytes } from "./MemoryTransaction.ts"
 import { asFailure } from "../ThrownErrors.ts"
 
@@ -59,6 +69,18 @@ const read = (state: State) =>
       })
   )
 
+const changes = (state: State) => (before: ReadTransaction, after: ReadTransaction, sink: ChangeSink) =>
+  Effect.suspend(() => {
+    if (before.id <= after.id) return Effect.succeed(changesOf(before as MemoryRead, after as MemoryRead, sink))
+    return fail(
+      state,
+      new LmdbFailure({
+        code: "MDB_BAD_TXN",
+        detail: `the older view is of transaction ${before.id}, the newer one of ${after.id}`
+      })
+    )
+  })
+
 /** An empty transaction is not recorded. */
 const commit = (state: State, transaction: MemoryWrite): void => {
   if (transaction.wrote) state.committed = transaction.committed
@@ -95,6 +117,7 @@ const service = (state: State) =>
     path: state.path,
     lastTransactionId: Effect.map(requireSame(state), () => state.committed.id),
     read: read(state),
+    changes: changes(state),
     write: write(state),
     info: Effect.map(requireUsable(state), () => ({
       lastTransactionId: state.committed.id,

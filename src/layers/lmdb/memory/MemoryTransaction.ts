@@ -96,6 +96,13 @@ export class MemoryRead implements ReadTransaction {
   readonly #cursors = new Set<MemoryCursor>()
   #open = true
 
+  /** While it is open. */
+  get tables(): Committed["tables"] {
+    if (!this.#open)
+      throw fail(this.#path, new LmdbFailure({ code: "MDB_BAD_TXN", detail: "the read transaction has ended" }))
+    return this.#tables
+  }
+
   constructor(path: string, { id, tables }: Committed) {
     this.id = id
     this.dbis = list(tables)
@@ -104,9 +111,7 @@ export class MemoryRead implements ReadTransaction {
   }
 
   readonly cursor = (name: DbiName.DbiName, from?: Uint8Array): Cursor => {
-    if (!this.#open)
-      throw fail(this.#path, new LmdbFailure({ code: "MDB_BAD_TXN", detail: "the read transaction has ended" }))
-    const cursor = new MemoryCursor(tableOf(this.#path, this.#tables, name), from)
+    const cursor = new MemoryCursor(tableOf(this.#path, this.tables, name), from)
     this.#cursors.add(cursor)
     return cursor
   }

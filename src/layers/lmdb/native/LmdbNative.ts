@@ -13,7 +13,16 @@
  */
 import { Effect, Exit, Layer, Scope } from "effect"
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
-import { Lmdb, LmdbError, type LmdbOptions, type WriteTransaction, type Written } from "../../../services/Lmdb.ts"
+import {
+  type ChangeSink,
+  Lmdb,
+  LmdbError,
+  type LmdbOptions,
+  type ReadTransaction,
+  type WriteTransaction,
+  type Written
+} from "../../../services/Lmdb.ts"
+import { changesOf, openPages } from "./pages/NativeChanges.ts"
 import { type OpenWrite, tryBeginWrite } from "./BeginWrite.ts"
 import type { Environment } from "./NativeEnvironment.ts"
 import { failed } from "./NativeErrors.ts"
@@ -92,6 +101,17 @@ const write =
       )
     )
 
+const changes = (environment: Environment) =>
+  Effect.fnUntraced(function* (before: ReadTransaction, after: ReadTransaction, sink: ChangeSink) {
+    const { file } = yield* Effect.acquireRelease(
+      attempt(environment, () => openPages(environment)),
+      ({ close }) => Effect.sync(close)
+    )
+    return yield* attempt(environment, () =>
+      changesOf(environment, file, before as NativeRead, after as NativeRead, sink)
+    )
+  })
+
 /** One warning for each root entry that is no DBI. */
 const makeWarnOf = (environment: Environment) => {
   const warned = new Set<DbiName.DbiName>()
@@ -117,6 +137,7 @@ export const layerWith = (options: LmdbOptions): Layer.Layer<Lmdb, LmdbError> =>
         path: environment.path,
         lastTransactionId: attempt(environment, () => environment.lastTransactionId()),
         read: read(environment, makeWarnOf(environment)),
+        changes: changes(environment),
         write: write(environment),
         info: attempt(environment, () => environment.info()),
         clearDeadReaders: attempt(environment, () => environment.root.readerCheck())

@@ -11,6 +11,7 @@ import * as Root from "./RootDbi.ts"
 export class NativeRead implements ReadTransaction {
   readonly id: bigint
   readonly dbis: ReadonlyArray<Dbi>
+  readonly records: ReadonlyArray<Root.RootRecord>
   /** Root entries that are no DBI. */
   readonly others: ReadonlyArray<DbiName>
   readonly handles: HandleMap
@@ -31,6 +32,7 @@ export class NativeRead implements ReadTransaction {
     this.#transaction = transaction
     this.handles = handles
     const records = environment.handles.dbisOf(listing)
+    this.records = records
     this.dbis = records.map(({ name, flags, entries }) => ({ name, flags, entries }))
     this.others =
       records.length === listing.records.length
@@ -38,9 +40,13 @@ export class NativeRead implements ReadTransaction {
         : [...listing.others, ...listing.records.filter((record) => !records.includes(record)).map(({ name }) => name)]
   }
 
+  requireOpen(): void {
+    if (!this.#open) throw failed(this.#environment.path, "MDB_BAD_TXN", "the read transaction has ended")
+  }
+
   readonly cursor = (dbi: DbiName, from?: Uint8Array): Cursor => {
     const { handles, path, toError } = this.#environment
-    if (!this.#open) throw failed(path, "MDB_BAD_TXN", "the read transaction has ended")
+    this.requireOpen()
     const handle = this.handles.get(dbi)
     // Closed: it was dropped since, and its number may be another DBI's.
     if (handle === undefined || handle.closed) throw handles.unusable(dbi) ?? dbiMissing(path, dbi)

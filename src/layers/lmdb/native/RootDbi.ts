@@ -12,6 +12,7 @@ import type { Dbi } from "../../../services/Lmdb.ts"
 import { pagesOf } from "./DataFile.ts"
 import { InPlaceCursor } from "./NativeCursor.ts"
 import { learnBuffers } from "./SharedBuffers.ts"
+import { type PageTree, treeOf } from "./pages/PageTree.ts"
 import type { PackageRoot, PackageTransaction } from "./NativePackage.ts"
 
 const recordBytes = 48
@@ -21,6 +22,8 @@ const maxDepth = 32
 
 export interface RootRecord extends Dbi {
   readonly pages: number
+  /** Where its pages are. */
+  readonly tree: PageTree
 }
 
 export interface RootListing {
@@ -34,7 +37,8 @@ const recordOf = (name: DbiName.DbiName, view: DataView): RootRecord => ({
   name,
   flags: view.getUint16(4, true) & DbiFlags.persistent,
   entries: Number(view.getBigUint64(32, true)),
-  pages: pagesOf(view, 0)
+  pages: pagesOf(view, 0),
+  tree: treeOf(view, 0)
 })
 
 /** Whether it can be a record. What LMDB's C functions make has no zero byte in its name. */

@@ -1,0 +1,69 @@
+/**
+ * What differs between two views of `LmdbMemory`. Tables that were committed are never changed: the same table holds
+ * the same.
+ */
+import { compareBytes } from "../../../domain/bytes/ByteOrder.ts"
+import { compareKeys, orderOf } from "../../../domain/lmdb/KeyOrder.ts"
+import type { ChangeSink, ChangeWalk } from "../../../services/Lmdb.ts"
+import type { Table } from "./MemoryTable.ts"
+import type { MemoryRead } from "./MemoryTransaction.ts"
+
+const equal = (a: Uint8Array, b: Uint8Array): boolean => compareBytes(a, 0, a.length, b, 0, b.length) === 0
+
+/** Index of the first entry with another key than that at `from`. */
+const endOfKey = ({ keys }: Table, from: number): number => {
+  let end = from + 1
+  while (end < keys.length && equal(keys[end]!, keys[from]!)) end++
+  return end
+}
+
+const haveSameValues = (before: Table, i: number, after: Table, j: number): boolean => {
+  const count = endOfKey(before, i) - i
+  if (count !== endOfKey(after, j) - j) return false
+  for (let at = 0; at < count; at++) if (!equal(before.values[i + at]!, after.values[j + at]!)) return false
+  return true
+}
+
+/** False when the sink wants no more. */
+const reportTable = (before: Table | undefined, after: Table, { key }: ChangeSink): boolean => {
+  const order = orderOf(after.flags)
+  const count = before?.keys.length ?? 0
+  let i = 0
+  let j = 0
+  while (i < count || j < after.keys.length) {
+    const left = before?.keys[i]
+    const right = after.keys[j]
+    const comparison =
+      left === undefined
+        ? 1
+        : right === undefined
+          ? -1
+          : compareKeys(order, left, 0, left.length, right, 0, right.length)
+    const isSame = comparison === 0 && before!.flags === after.flags && haveSameValues(before!, i, after, j)
+    const changed = comparison < 0 ? left! : right!
+    if (!isSame && !key(changed, 0, changed.length)) return false
+    if (comparison <= 0) i = endOfKey(before!, i)
+    if (comparison >= 0) j = endOfKey(after, j)
+  }
+  return true
+}
+
+const report = (before: MemoryRead, after: MemoryRead, sink: ChangeSink): void => {
+  for (const dbi of after.dbis) {
+    const earlier = before.tables.get(dbi.name)
+    const table = after.tables.get(dbi.name)!
+    if (table !== earlier && sink.dbi(dbi) && !reportTable(earlier, table, sink)) return
+  }
+}
+
+/** All at once, whatever the deadline is. */
+export const changesOf = (before: MemoryRead, after: MemoryRead, sink: ChangeSink): ChangeWalk => {
+  let isDone = false
+  return {
+    run: () => {
+      if (!isDone) report(before, after, sink)
+      isDone = true
+      return true
+    }
+  }
+}

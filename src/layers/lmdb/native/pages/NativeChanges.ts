@@ -1,0 +1,192 @@
+/**
+ * What differs between two read transactions, found by comparing pages (PageTree.ts) and then the entries of the leaves
+ * that differ. The cost is that of what has changed, whatever the size of the environment.
+ *
+ * The entries of the older and the newer leaves are merged in key order. An application that keeps a DBI in an order of
+ * its own (mdb_set_compare) gets keys reported that have not changed, but none is missed: an entry is passed over only
+ * when it is equal to one with the same key.
+ */
+// @effect-diagnostics-next-line nodeBuiltinImport:off -- pages are read as LMDB reads them: synchronously
+import * as fs from "node:fs"
+import { compareBytes, Sides } from "../../../../domain/bytes/ByteOrder.ts"
+import { compareKeys, type KeyOrder, orderOf } from "../../../../domain/lmdb/KeyOrder.ts"
+import { type ChangeSink, type ChangeWalk, LmdbError, Replaced } from "../../../../services/Lmdb.ts"
+import type { Environment } from "../NativeEnvironment.ts"
+import { failed } from "../NativeErrors.ts"
+import { fromSystem } from "../DataFile.ts"
+import type { NativeRead } from "../NativeRead.ts"
+import type { RootRecord } from "../RootDbi.ts"
+import { haveSameValues } from "./KeyValues.ts"
+import { haveSameLargeValue } from "./LargeValues.ts"
+import { bigDataFlag, duplicatesFlag, LeafEntries } from "./LeafEntries.ts"
+import { Page, PageFile } from "./PageFile.ts"
+import { emptyTree, TreeDifference } from "./PageTree.ts"
+
+/** Entries between two looks at the clock. */
+const stepsPerLook = 256
+
+/** Compares the entries of one DBI. */
+class EntryChanges {
+  readonly #file: PageFile
+  readonly #order: KeyOrder
+  /** False: the DBI was made anew with other flags, and the same bytes mean something else. */
+  readonly #isSameKind: boolean
+  readonly #before: LeafEntries
+  readonly #after: LeafEntries
+  readonly #keys = new Sides()
+  readonly #values = new Sides()
+  #hasBefore: boolean
+  #hasAfter: boolean
+
+  constructor(file: PageFile, flags: number, isSameKind: boolean, difference: TreeDifference) {
+    this.#file = file
+    this.#order = orderOf(flags)
+    this.#isSameKind = isSameKind
+    this.#before = new LeafEntries(file, difference.before)
+    this.#after = new LeafEntries(file, difference.after)
+    this.#hasBefore = this.#before.next()
+    this.#hasAfter = this.#after.next()
+  }
+
+  /** True when it is done; undefined when the sink wants no more. */
+  run(sink: ChangeSink, deadline: number): boolean | undefined {
+    const before = this.#before
+    const after = this.#after
+    for (let steps = 1; ; steps++) {
+      if (!this.#hasBefore && !this.#hasAfter) return true
+      if (steps % stepsPerLook === 0 && performance.now() >= deadline) return false
+      const order = this.#compare(before, after)
+      const differs = order !== 0 || !this.#isSame(before, after)
+      const changed = order < 0 ? before : after
+      if (differs && !sink.key(changed.bytes, changed.keyStart, changed.keyEnd)) return undefined
+      if (order <= 0) this.#hasBefore = before.next()
+      if (order >= 0) this.#hasAfter = after.next()
+    }
+  }
+
+  #compare(before: LeafEntries, after: LeafEntries): number {
+    if (!this.#hasBefore) return 1
+    if (!this.#hasAfter) return -1
+    return compareKeys(
+      this.#order,
+      before.bytes,
+      before.keyStart,
+      before.keyEnd,
+      after.bytes,
+      after.keyStart,
+      after.keyEnd,
+      this.#keys
+    )
+  }
+
+  #isSame(before: LeafEntries, after: LeafEntries): boolean {
+    if (!this.#isSameKind) return false
+    if (((before.flags | after.flags) & duplicatesFlag) !== 0) return haveSameValues(this.#file, before, after)
+    if (before.size !== after.size) return false
+    if (((before.flags | after.flags) & bigDataFlag) !== 0) return haveSameLargeValue(this.#file, before, after)
+    return (
+      compareBytes(
+        before.bytes,
+        before.keyEnd,
+        before.dataEnd,
+        after.bytes,
+        after.keyEnd,
+        after.dataEnd,
+        this.#values
+      ) === 0
+    )
+  }
+}
+
+/** A DBI of the newer view, with its record in the older one if it was there. */
+interface Pair {
+  readonly before: RootRecord | undefined
+  readonly after: RootRecord
+}
+
+export class NativeChanges implements ChangeWalk {
+  readonly #file: PageFile
+  readonly #page: Page
+  readonly #sink: ChangeSink
+  readonly #pairs: ReadonlyArray<Pair>
+  readonly #requireOpen: () => void
+  #next = 0
+  #difference: TreeDifference | undefined
+  #entries: EntryChanges | undefined
+  #isDone = false
+
+  constructor(file: PageFile, before: NativeRead, after: NativeRead, sink: ChangeSink) {
+    this.#file = file
+    this.#page = new Page(file.pageSize)
+    this.#sink = sink
+    const earlier = new Map(before.records.map((record) => [record.name, record]))
+    this.#pairs = after.records.map((record) => ({ before: earlier.get(record.name), after: record }))
+    this.#requireOpen = () => {
+      before.requireOpen()
+      after.requireOpen()
+    }
+  }
+
+  run(deadline: number): boolean {
+    this.#requireOpen()
+    while (!this.#isDone) {
+      const pair = this.#pairs[this.#next]
+      if (pair === undefined) break
+      const done = this.#runPair(pair, deadline)
+      if (done === undefined) break
+      if (!done) return false
+      this.#next++
+      this.#difference = this.#entries = undefined
+    }
+    this.#isDone = true
+    return true
+  }
+
+  /** True when it is done; undefined when the sink wants no more. */
+  #runPair({ after, before }: Pair, deadline: number): boolean | undefined {
+    const isSameKind = before === undefined || before.flags === after.flags
+    if (this.#difference === undefined) {
+      const isSame = isSameKind && before?.tree.root === after.tree.root
+      if (isSame || !this.#sink.dbi({ name: after.name, flags: after.flags, entries: after.entries })) return true
+    }
+    this.#difference ??= new TreeDifference(this.#file, this.#page, before?.tree ?? emptyTree, after.tree)
+    if (this.#entries === undefined) {
+      if (!this.#difference.run(deadline)) return false
+      this.#entries = new EntryChanges(this.#file, after.flags, isSameKind, this.#difference)
+    }
+    return this.#entries.run(this.#sink, deadline)
+  }
+}
+
+/** Opens the data file, until `close`. Throws when it is not the one that the environment has open. */
+export const openPages = ({
+  facts,
+  identity,
+  path
+}: Environment): { readonly file: PageFile; readonly close: () => void } => {
+  try {
+    const descriptor = fs.openSync(path, "r")
+    const close = () => fs.closeSync(descriptor)
+    const { dev, ino } = fs.fstatSync(descriptor, { bigint: true })
+    if (`${dev}:${ino}` === identity) return { file: new PageFile(path, descriptor, facts.pageSize), close }
+    close()
+  } catch (error) {
+    throw fromSystem(path, error)
+  }
+  throw new LmdbError({ path, reason: new Replaced() })
+}
+
+/** Both must be of this environment and open, the older one since before the newer one began. */
+export const changesOf = (
+  { path }: Environment,
+  file: PageFile,
+  before: NativeRead,
+  after: NativeRead,
+  sink: ChangeSink
+): NativeChanges => {
+  before.requireOpen()
+  after.requireOpen()
+  if (before.id > after.id)
+    throw failed(path, "MDB_BAD_TXN", `the older view is of transaction ${before.id}, the newer one of ${after.id}`)
+  return new NativeChanges(file, before, after, sink)
+}

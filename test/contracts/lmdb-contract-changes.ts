@@ -1,0 +1,384 @@
+/** The part of the contract of `Lmdb` that tells what differs between two views. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as DbiFlags from "../../src/domain/lmdb/DbiFlags.ts"
+import * as DbiName from "../../src/domain/lmdb/DbiName.ts"
+import { Lmdb, type ReadTransaction, type WriteTransaction } from "../../src/services/Lmdb.ts"
+import { a, b, bytes, change, hex, type MakeSubject, put, thrown, withSubjectOf } from "../support/fakes/LmdbSubject.ts"
+
+/** By DBI, the keys in the order of the reports. A DBI without any is left out. */
+export type Changes = Readonly<Record<string, ReadonlyArray<string>>>
+
+export const changesBetween = (before: ReadTransaction, after: ReadTransaction, limit = Infinity) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const found: Record<string, Array<string>> = {}
+      let keys: Array<string> = []
+      let left = limit
+      const walk = yield* (yield* Lmdb).changes(before, after, {
+        dbi: ({ name }) => {
+          keys = []
+          found[DbiName.display(name)] = keys
+          return true
+        },
+        key: (key, start, end) => {
+          keys.push(Buffer.from(key.subarray(start, end)).toString("latin1"))
+          return --left > 0
+        }
+      })
+      // In steps as short as they can be.
+      while (!walk.run(0));
+      return Object.fromEntries(Object.entries(found).filter(([, list]) => list.length > 0)) as Changes
+    })
+  )
+
+/** What the second transaction changes, after the first. */
+const changesOf = (
+  first: (transaction: WriteTransaction) => void,
+  ...then: ReadonlyArray<(transaction: WriteTransaction) => void>
+) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const { read } = yield* Lmdb
+      yield* change(first)
+      const before = yield* read
+      for (const one of then) yield* change(one)
+      return yield* changesBetween(before, yield* read)
+    })
+  )
+
+const number = (i: number) => String(i).padStart(6, "0")
+
+const fill = (
+  transaction: WriteTransaction,
+  dbi: DbiName.DbiName,
+  from: number,
+  to: number,
+  value = "v".repeat(40)
+) => {
+  for (let i = from; i < to; i++) put(transaction, dbi, number(i), value)
+}
+
+const removeKey = (transaction: WriteTransaction, dbi: DbiName.DbiName, key: string) =>
+  transaction.remove(dbi, bytes(key), 0, key.length)
+
+const removePair = (transaction: WriteTransaction, dbi: DbiName.DbiName, key: string, value: string) =>
+  transaction.removePair(dbi, bytes(key), 0, key.length, bytes(value), 0, value.length)
+
+const plainCases = (withSubject: ReturnType<typeof withSubjectOf>) => {
+  it.live("nothing between two views of the same state, nor where the same was put again", () =>
+    withSubject(
+      Effect.fnUntraced(function* () {
+        assert.deepStrictEqual(yield* changesOf((transaction) => transaction.create(a, 0)), {})
+        assert.deepStrictEqual(
+          yield* changesOf(
+            (transaction) => fill(transaction, a, 0, 1_000),
+            (transaction) => fill(transaction, a, 500, 600),
+            (transaction) => removeKey(transaction, a, number(7)),
+            (transaction) => fill(transaction, a, 7, 8)
+          ),
+          {}
+        )
+      })
+    )
+  )
+
+  it.live("what was put, changed and removed, in key order", () =>
+    withSubject(
+      Effect.fnUntraced(function* () {
+        const found = yield* changesOf(
+          (transaction) => {
+            for (const dbi of [a, b]) transaction.create(dbi, 0)
+            fill(transaction, a, 0, 20_000)
+            fill(transaction, b, 0, 10)
+          },
+          (transaction) => put(transaction, a, number(19_000), ""),
+          (transaction) => {
+            removeKey(transaction, a, number(300))
+            put(transaction, a, "0003005", "new")
+          },
+          (transaction) => put(transaction, b, "x", "y")
+        )
+        assert.deepStrictEqual(found, { a: [number(300), "0003005", number(19_000)], b: ["x"] })
+      })
+    )
+  )
+
+  it.live("trees that grow and shrink", () =>
+    withSubject(
+      Effect.fnUntraced(function* () {
+        const all = Array.from({ length: 30_000 }, (_, i) => number(i))
+        assert.deepStrictEqual(
+          yield* changesOf(
+            (transaction) => transaction.create(a, 0),
+            (transaction) => fill(transaction, a, 0, 30_000)
+          ),
+          { a: all }
+        )
+        const removed = all.filter((_, i) => i % 3 !== 0)
+        const found = yield* changesOf(
+          () => {},
+          (transaction) => removed.forEach((key) => removeKey(transaction, a, key))
+        )
+        assert.deepStrictEqual(found, { a: removed })
+        assert.deepStrictEqual(
+          yield* changesOf(
+            () => {},
+            (transaction) => transaction.clear(a)
+          ),
+          { a: all.filter((_, i) => i % 3 === 0) }
+        )
+      })
+    )
+  )
+
+  it.live("values of several pages", () =>
+    withSubject(
+      Effect.fnUntraced(function* () {
+        const large = "l".repeat(20_000)
+        const found = yield* changesOf(
+          (transaction) => {
+            transaction.create(a, 0)
+            for (const key of ["changed at the end", "longer", "same", "shorter", "small"])
+              put(transaction, a, key, large)
+          },
+          (transaction) => {
+            put(transaction, a, "changed at the end", `${large.slice(1)}x`)
+            put(transaction, a, "longer", `${large}l`)
+            put(transaction, a, "same", "for a moment")
+            put(transaction, a, "shorter", large.slice(5_000))
+            put(transaction, a, "small", "s")
+          },
+          (transaction) => put(transaction, a, "same", large)
+        )
+        assert.deepStrictEqual(found, { a: ["changed at the end", "longer", "shorter", "small"] })
+      })
+    )
+  )
+}
+
+const dbiCases = (withSubject: ReturnType<typeof withSubjectOf>) => {
+  it.live("a DBI that is new is reported whole, one that was dropped not at all", () =>
+    withSubject(
+      Effect.fnUntraced(function* () {
+        const found = yield* changesOf(
+          (transaction) => {
+            transaction.create(a, 0)
+            put(transaction, a, "k", "v")
+          },
+          (transaction) => {
+            transaction.drop(a)
+            transaction.create(b, 0)
+            put(transaction, b, "k", "v")
+          }
+        )
+        assert.deepStrictEqual(found, { b: ["k"] })
+      })
+    )
+  )
+
+  it.live("one that was recreated is compared with the one before it", () =>
+    withSubject(
+      Effect.fnUntraced(function* () {
+        const found = yield* changesOf(
+          (transaction) => {
+            transaction.create(a, 0)
+            fill(transaction, a, 0, 10)
+          },
+          (transaction) => transaction.drop(a),
+          (transaction) => {
+            transaction.create(a, 0)
+            fill(transaction, a, 3, 12)
+          }
+        )
+        assert.deepStrictEqual(found, { a: [0, 1, 2, 10, 11].map(number) })
+      })
+    )
+  )
+
+  it.live("with other flags, all keys of both are reported", () =>
+    withSubject(
+      Effect.fnUntraced(function* () {
+        const found = yield* changesOf(
+          (transaction) => {
+            transaction.create(a, 0)
+            for (const key of ["1", "2"]) put(transaction, a, key, "same")
+          },
+          (transaction) => transaction.drop(a),
+          (transaction) => {
+            transaction.create(a, DbiFlags.DUPSORT)
+            for (const key of ["2", "3"]) put(transaction, a, key, "same")
+          }
+        )
+        assert.deepStrictEqual(found, { a: ["1", "2", "3"] })
+      })
+    )
+  )
+
+  it.live("a DBI can be passed over, and a walk ended", () =>
+    withSubject(
+      Effect.fnUntraced(function* () {
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const { changes, read } = yield* Lmdb
+            yield* change((transaction) => transaction.create(a, 0))
+            const before = yield* read
+            yield* change((transaction) => {
+              transaction.create(b, 0)
+              for (const dbi of [a, b]) fill(transaction, dbi, 0, 100)
+            })
+            const after = yield* read
+            const reported: Array<string> = []
+            const walk = yield* changes(before, after, {
+              dbi: ({ entries, flags, name }) => {
+                assert.deepStrictEqual({ entries, flags }, { entries: 100, flags: 0 })
+                return name === b
+              },
+              key: (key, start, end) => {
+                reported.push(Buffer.from(key.subarray(start, end)).toString())
+                return reported.length < 2
+              }
+            })
+            while (!walk.run(Infinity));
+            assert.isTrue(walk.run(Infinity), "it does not begin again")
+            assert.deepStrictEqual(reported, [number(0), number(1)])
+          })
+        )
+      })
+    )
+  )
+}
+
+const little = (value: number) => Buffer.from(Uint32Array.of(value).buffer).toString("latin1")
+
+const orderCases = (withSubject: ReturnType<typeof withSubjectOf>) => {
+  it.live("in the order of integer and of reversed keys", () =>
+    withSubject(
+      Effect.fnUntraced(function* () {
+        const keys = [255, 256, 70_000, 16_777_216]
+        const found = yield* changesOf(
+          (transaction) => {
+            transaction.create(a, DbiFlags.INTEGERKEY)
+            transaction.create(b, DbiFlags.REVERSEKEY)
+            for (const key of keys) put(transaction, a, little(key), "v")
+            for (const key of ["az", "by", "cx"]) put(transaction, b, key, "v")
+          },
+          (transaction) => {
+            for (const key of [256, 16_777_216]) put(transaction, a, little(key), "changed")
+            removeKey(transaction, a, little(70_000))
+            for (const key of ["az", "cx", "dw"]) put(transaction, b, key, "changed")
+          }
+        )
+        assert.deepStrictEqual(found, { a: keys.slice(1).map(little), b: ["dw", "cx", "az"] })
+      })
+    )
+  )
+
+  for (const [what, flags] of [
+    ["", 0],
+    [" of one size", DbiFlags.DUPFIXED]
+  ] as const) {
+    it.live(`keys with several values${what}: single, in a page, in a tree of their own`, () =>
+      withSubject(
+        Effect.fnUntraced(function* () {
+          const counts = { one: 1, few: 5, many: 1_000 }
+          const find = (...then: ReadonlyArray<(transaction: WriteTransaction) => void>) =>
+            changesOf(
+              (transaction) => {
+                if (transaction.dbis().length === 0) transaction.create(a, DbiFlags.DUPSORT | flags)
+                transaction.clear(a)
+                for (const [key, count] of Object.entries(counts))
+                  for (let i = 0; i < count; i++) put(transaction, a, key, number(i))
+              },
+              ...then
+            )
+          const keys = Object.keys(counts)
+          const toEach =
+            (run: (transaction: WriteTransaction, key: string) => void) => (transaction: WriteTransaction) =>
+              keys.forEach((key) => run(transaction, key))
+
+          assert.deepStrictEqual(yield* find(toEach((transaction, key) => put(transaction, a, key, "more.."))), {
+            a: ["few", "many", "one"]
+          })
+          // The same number of values.
+          const replace = toEach((transaction, key) => {
+            put(transaction, a, key, "other.".slice(0, 6))
+            removePair(transaction, a, key, number(0))
+          })
+          assert.deepStrictEqual(yield* find(replace), { a: ["few", "many", "one"] })
+          // The same values, but not stored the same: what was a page has become a tree.
+          const more = Array.from({ length: 500 }, (_, i) => number(900_000 + i))
+          const grow = toEach((transaction, key) => more.forEach((value) => put(transaction, a, key, value)))
+          const shrink = toEach((transaction, key) => more.forEach((value) => removePair(transaction, a, key, value)))
+          assert.deepStrictEqual(yield* find(grow, shrink), {})
+          assert.deepStrictEqual(yield* find(grow), { a: ["few", "many", "one"] })
+          assert.deepStrictEqual(yield* find((transaction) => removePair(transaction, a, "many", number(999))), {
+            a: ["many"]
+          })
+          assert.deepStrictEqual(
+            yield* find(
+              (transaction) => removeKey(transaction, a, "many"),
+              toEach((transaction, key) => put(transaction, a, key, number(0)))
+            ),
+            { a: ["many"] }
+          )
+        })
+      )
+    )
+  }
+}
+
+const misuseCases = (withSubject: ReturnType<typeof withSubjectOf>) => {
+  it.live("fails where the views are the wrong way round, or have ended", () =>
+    withSubject(
+      Effect.fnUntraced(function* () {
+        yield* change((transaction) => transaction.create(a, 0))
+        const { changes, read } = yield* Lmdb
+        const sink = { dbi: () => true, key: () => true }
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const before = yield* read
+            yield* change((transaction) => put(transaction, a, "k", "v"))
+            const after = yield* read
+            assert.include(
+              (yield* Effect.flip(changes(after, before, sink))).message,
+              "the older view is of transaction 2, the newer one of 1"
+            )
+            const walk = yield* Effect.scoped(Effect.flatMap(read, (ended) => changes(before, ended, sink)))
+            assert.strictEqual(
+              thrown(() => walk.run(Infinity)),
+              "LmdbFailure"
+            )
+          })
+        )
+      })
+    )
+  )
+}
+
+export const suite = (name: string, make: MakeSubject) => {
+  const withSubject = withSubjectOf(make)
+  describe(`Lmdb (${name}): changes between two views`, () => {
+    plainCases(withSubject)
+    dbiCases(withSubject)
+    orderCases(withSubject)
+    misuseCases(withSubject)
+
+    it.live("of another process", () =>
+      withSubject(
+        Effect.fnUntraced(function* ({ application }) {
+          const { read } = yield* Lmdb
+          yield* application({ do: "create", dbi: "a", flags: 0 }, { do: "fill", dbi: "a", entries: 500, bytes: 100 })
+          yield* Effect.scoped(
+            Effect.gen(function* () {
+              const before = yield* read
+              yield* application({ do: "put", dbi: "a", key: hex("00000007"), value: hex("v") })
+              yield* application({ do: "remove", dbi: "a", key: hex("00000300") })
+              assert.deepStrictEqual(yield* changesBetween(before, yield* read), { a: ["00000007", "00000300"] })
+            })
+          )
+        })
+      )
+    )
+  })
+}

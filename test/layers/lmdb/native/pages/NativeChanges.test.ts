@@ -1,0 +1,201 @@
+/**
+ * What changed is found by comparing pages: beside processes that write without a pause, for each page size, and in
+ * damaged files.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Scope } from "effect"
+// @effect-diagnostics-next-line nodeBuiltinImport:off -- the file is what is tested
+import * as fs from "node:fs"
+import * as DbiName from "../../../../../src/domain/lmdb/DbiName.ts"
+import { NativeChanges } from "../../../../../src/layers/lmdb/native/pages/NativeChanges.ts"
+import { PageFile } from "../../../../../src/layers/lmdb/native/pages/PageFile.ts"
+import * as LmdbNative from "../../../../../src/layers/lmdb/native/LmdbNative.ts"
+import { readMeta } from "../../../../../src/layers/lmdb/native/DataFile.ts"
+import type { NativeRead } from "../../../../../src/layers/lmdb/native/NativeRead.ts"
+import { Lmdb, LmdbError, type ReadTransaction } from "../../../../../src/services/Lmdb.ts"
+import { type Changes, changesBetween } from "../../../../contracts/lmdb-contract-changes.ts"
+import { Choices } from "../../../../simulation/Choices.ts"
+import * as EmptyDataFile from "../../../../support/EmptyDataFile.ts"
+import * as LmdbWriter from "../../../../support/LmdbWriter.ts"
+import { folder, optionsOf } from "../../../../support/fakes/LmdbNativeSubject.ts"
+
+/** By DBI: its flags, and the values of each key. */
+type Content = ReadonlyMap<string, { readonly flags: number; readonly entries: ReadonlyMap<string, string> }>
+
+const contentOf = (view: ReadTransaction): Content =>
+  new Map(
+    view.dbis.map(({ flags, name }) => {
+      const entries = new Map<string, string>()
+      const cursor = view.cursor(name)
+      while (cursor.next()) {
+        const key = Buffer.from(cursor.key.subarray(cursor.keyStart, cursor.keyEnd)).toString("latin1")
+        const value = Buffer.from(cursor.value.subarray(cursor.valueStart, cursor.valueEnd)).toString("latin1")
+        entries.set(key, `${entries.get(key) ?? ""}|${value}`)
+      }
+      return [DbiName.display(name), { flags, entries }] as const
+    })
+  )
+
+const expectedOf = (before: Content, after: Content): Changes => {
+  const changes: Record<string, ReadonlyArray<string>> = {}
+  for (const [name, { entries, flags }] of after) {
+    const earlier = before.get(name)
+    const old = earlier?.entries ?? new Map<string, string>()
+    const isOther = earlier !== undefined && earlier.flags !== flags
+    const keys = [...new Set([...old.keys(), ...entries.keys()])].filter(
+      (key) => isOther || old.get(key) !== entries.get(key)
+    )
+    if (keys.length > 0) changes[name] = keys.sort()
+  }
+  return changes
+}
+
+const sorted = (changes: Changes): Changes =>
+  Object.fromEntries(Object.entries(changes).map(([name, keys]) => [name, [...keys].sort()]))
+
+/** Follows the writers, each time from the last view to a new one, with a view open at all times. */
+const follow = Effect.fnUntraced(function* (rounds: number) {
+  const { read } = yield* Lmdb
+  let scope = yield* Scope.make()
+  let before = yield* Scope.provide(read, scope)
+  let content = contentOf(before)
+  const counts = { moved: 0, dbis: new Set<string>() }
+  for (let round = 0; round < rounds; round++) {
+    yield* Effect.sleep([0, 1, 5, 40][round % 4]!)
+    const next = yield* Scope.make()
+    const after = yield* Scope.provide(read, next)
+    const found = sorted(yield* changesBetween(before, after))
+    const now = contentOf(after)
+    assert.deepStrictEqual(found, expectedOf(content, now), `from transaction ${before.id} to ${after.id}`)
+    if (after.id > before.id) counts.moved++
+    for (const name of Object.keys(found)) counts.dbis.add(name)
+    yield* Scope.close(scope, Exit.void)
+    ;[scope, before, content] = [next, after, now]
+  }
+  yield* Scope.close(scope, Exit.void)
+  return counts
+})
+
+const mapSize = 2 ** 30
+
+const beside = (writers: number, pageSize: number, useWritemap = false) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const path = `${yield* folder}/lmdb`
+      EmptyDataFile.write(path, pageSize, mapSize)
+      const states = yield* Effect.forEach(Array.from({ length: writers }), (_, i) =>
+        LmdbWriter.start({ path, mapSize, useWritemap, seed: 100 * pageSize + i })
+      )
+      const counts = yield* Effect.provide(follow(24), LmdbNative.layerWith(optionsOf(path, { create: false })))
+      assert.deepStrictEqual(
+        states,
+        states.map(() => ({ ended: false })),
+        "the writers are still there"
+      )
+      assert.strictEqual(readMeta(path)!.pageSize, pageSize)
+      assert.isAbove(counts.moved, 15)
+      assert.includeMembers([...counts.dbis], Object.keys(LmdbWriter.kinds))
+    })
+  )
+
+describe("NativeChanges, beside other processes that write without a pause", () => {
+  it.live("two writers", () => beside(2, 4_096))
+  it.live("four writers", () => beside(4, 4_096))
+  it.live("writers with MDB_WRITEMAP", () => beside(2, 4_096, true))
+  it.live("pages of 8 KiB", () => beside(2, 8_192))
+  it.live("pages of 32 KiB, the largest that LMDB 0.9 has", () => beside(2, 32_768))
+})
+
+/** Damages a page somewhere: in its header, the offsets of its nodes, or anywhere. */
+const damage = (bytes: Buffer, pageSize: number, choices: Choices): void => {
+  const pages = bytes.length / pageSize
+  const page = choices.below(pages) * pageSize
+  switch (choices.below(5)) {
+    case 0:
+      return void bytes.copy(bytes, page, choices.below(pages) * pageSize, choices.below(pages) * pageSize)
+    case 1:
+      return void bytes.writeUInt16LE(choices.below(65_536), page + choices.of([8, 10, 12, 14]))
+    case 2:
+      return void bytes.writeUInt16LE(choices.below(65_536), page + 16 + 2 * choices.below(20))
+    case 3:
+      // The number of a child page, the size of a value, or flags.
+      return void bytes.writeUInt32LE(
+        choices.of([0, 1, 2, choices.below(pages), 0xffff_ffff]),
+        page + choices.below(pageSize / 4 - 1) * 4
+      )
+    default:
+      return void bytes.fill(choices.below(256), page + choices.below(pageSize), page + pageSize)
+  }
+}
+
+/** More keys than there are entries, several times over. */
+const keysMax = 1e6
+
+const outcomeOf = (file: string, before: NativeRead, after: NativeRead): "keys" | "unknown" => {
+  let keys = 0
+  const sink = {
+    dbi: () => true,
+    key: (key: Uint8Array, start: number, end: number) => ++keys < keysMax && start <= end && end <= key.length
+  }
+  const descriptor = fs.openSync(file, "r")
+  try {
+    new NativeChanges(new PageFile(file, descriptor, 4_096), before, after, sink).run(Infinity)
+    assert.isBelow(keys, keysMax)
+    return "keys"
+  } catch (error) {
+    if (error instanceof LmdbError && error.reason._tag === "ChangesUnknown") return "unknown"
+    throw error
+  } finally {
+    fs.closeSync(descriptor)
+  }
+}
+
+describe("NativeChanges, of a damaged file", () => {
+  it.live("ends with an error that says so, or with keys, whatever the pages hold", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const path = `${yield* folder}/lmdb`
+        const states = yield* Effect.scoped(
+          Effect.gen(function* () {
+            EmptyDataFile.write(path, 4_096, mapSize)
+            const writer = yield* LmdbWriter.start({ path, mapSize, useWritemap: false, seed: 3 })
+            yield* Effect.sleep(700)
+            return writer
+          })
+        )
+        assert.isFalse(states.ended)
+        yield* Effect.provide(
+          Effect.scoped(
+            Effect.gen(function* () {
+              const { read, write } = yield* Lmdb
+              const before = yield* read
+              yield* write((transaction) =>
+                Effect.sync(() => {
+                  for (const { name } of transaction.dbis()) if (name.includes("duplicates")) transaction.clear(name)
+                  for (let i = 0; i < 2_000; i++) {
+                    const key = Buffer.from(`k${i}`)
+                    transaction.put(DbiName.fromText("plain"), key, 0, key.length, key, 0, key.length, false)
+                  }
+                })
+              )
+              const after = yield* read
+              const original = fs.readFileSync(path)
+              const copy = `${path}-damaged`
+              const outcomes = { keys: 0, unknown: 0 }
+              for (let seed = 0; seed < 200; seed++) {
+                const choices = new Choices(seed)
+                const bytes = Buffer.from(original)
+                for (let times = 0; times < 1 + (seed % 8); times++) damage(bytes, 4_096, choices)
+                fs.writeFileSync(copy, seed % 20 === 0 ? bytes.subarray(0, choices.below(bytes.length)) : bytes)
+                outcomes[outcomeOf(copy, before as NativeRead, after as NativeRead)]++
+              }
+              assert.isAbove(outcomes.unknown, 50)
+              assert.isAbove(outcomes.keys, 20)
+            })
+          ),
+          LmdbNative.layerWith(optionsOf(path, { create: false }))
+        )
+      })
+    )
+  )
+})
