@@ -3,12 +3,12 @@
  * is told to stop. Then the loops are interrupted, which aborts the merges that are under way, and what is unsent is
  * sent.
  */
-import { Clock, Duration, Effect, Exit, type Scope, Stream } from "effect"
+import { Clock, Effect, Exit, type Scope, Stream } from "effect"
 import { instanceText } from "../domain/snapshot/SnapshotName.ts"
-import type { DatabaseOptions } from "../services/Database.ts"
 import type { CannotListen } from "../services/HttpServer.ts"
-import { Settings, type SettingsValues } from "../services/Settings.ts"
+import { Settings } from "../services/Settings.ts"
 import { Storage } from "../services/Storage.ts"
+import { databaseOptions } from "./DatabaseOptions.ts"
 import * as DatabaseSync from "./sync/DatabaseSync.ts"
 import * as Outage from "./sync/Outage.ts"
 import * as Sender from "./sync/Sender.ts"
@@ -32,31 +32,6 @@ export interface DaemonOptions {
 
 /** How long the last sends may take: less than the process waits before it kills itself. */
 const lastSend = "7 seconds"
-
-export const databaseOptions = (settings: SettingsValues, name: string): DatabaseOptions => {
-  const { dbi_options, dupsort_hack, header_extra_padding_block, options, path, schema_tracks_changes } =
-    settings.lmdbs[name]!
-  const createFlags = Object.entries(dbi_options).flatMap(([dbi, { override_create_flags }]) =>
-    override_create_flags === undefined ? [] : [[dbi, override_create_flags] as const]
-  )
-  return {
-    name,
-    ...(schema_tracks_changes
-      ? {}
-      : { shadow: { dupsortHack: dupsort_hack, createFlags: Object.fromEntries(createFlags) } }),
-    lmdb: {
-      path,
-      noSubdir: options.no_subdir,
-      create: options.create,
-      mapSize: options.map_size,
-      maxDbs: options.max_dbs,
-      dirMask: options.dir_mask,
-      fileMask: options.file_mask
-    },
-    paddingBlock: header_extra_padding_block,
-    mergeLockMillis: Duration.toMillis(settings.merge_lock_duration)
-  }
-}
 
 /**
  * Whoever makes that object need not know of the update marker, so a listing may not show it for long; only a listing

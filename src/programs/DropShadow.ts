@@ -6,7 +6,7 @@ import { Effect, type Layer } from "effect"
 import * as DbiName from "../domain/lmdb/DbiName.ts"
 import { Lmdb, type LmdbError, type LmdbOptions } from "../services/Lmdb.ts"
 import { Settings } from "../services/Settings.ts"
-import { databaseOptions } from "./Daemon.ts"
+import { databaseOptions } from "./DatabaseOptions.ts"
 
 const privateDbis = (dbis: ReadonlyArray<{ readonly name: DbiName.DbiName }>) =>
   dbis.map(({ name }) => name).filter(DbiName.isPrivate)

@@ -2,12 +2,7 @@
 import { Context, Schema } from "effect"
 import type { SettingsValues } from "../domain/settings/SettingsFile.ts"
 
-export {
-  defaultMapSize,
-  type LmdbSettings,
-  type SettingsValues,
-  type StorageSettings
-} from "../domain/settings/SettingsFile.ts"
+export { type LmdbSettings, type SettingsValues, type StorageSettings } from "../domain/settings/SettingsFile.ts"
 
 /** Everything that is wrong with the file at once: one edit, not one per restart. */
 export class InvalidSettings extends Schema.TaggedError<InvalidSettings>()("InvalidSettings", {

@@ -19,6 +19,8 @@ const names: ReadonlyArray<readonly [number, string]> = [
   [REVERSEDUP, "MDB_REVERSEDUP"]
 ]
 
+export const isDupsort = (flags: number): boolean => (flags & DUPSORT) !== 0
+
 /** For people: `MDB_DUPSORT|MDB_DUPFIXED`; `none`; bits without a name in hexadecimal. */
 export const display = (flags: number | bigint): string => {
   const bits = BigInt(flags)

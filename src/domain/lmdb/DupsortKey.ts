@@ -5,11 +5,11 @@
  *
  * Source: docs/sync.md. Called once per entry: nothing here allocates.
  */
+import { maxKeyBytes } from "./Limits.ts"
 
 const separator = 4
-/** Of LMDB. */
-export const largestShadowKey = 511
-export const largestKey = 255
+/** Bytes of the application's key: its length is told in one byte. */
+export const maxPairKeyBytes = 255
 
 /**
  * Writes the shadow key of a pair to the start of `target` (511 bytes) and returns its length; 0 when the key is empty
@@ -25,11 +25,11 @@ export const write = (
   valueEnd: number
 ): number => {
   const length = keyEnd - keyStart
-  if (length === 0 || length > largestKey) return 0
+  if (length === 0 || length > maxPairKeyBytes) return 0
   let at = 0
   for (let p = keyStart; p < keyEnd; p++) target[at++] = key[p]!
   for (let i = 0; i < separator; i++) target[at++] = 0
-  const room = largestShadowKey - 1 - at
+  const room = maxKeyBytes - 1 - at
   const end = valueEnd - valueStart > room ? valueStart + room : valueEnd
   for (let p = valueStart; p < end; p++) target[at++] = value[p]!
   target[at++] = length

@@ -6,6 +6,7 @@ import * as DbiFlags from "./DbiFlags.ts"
 import * as DupsortKey from "./DupsortKey.ts"
 import type { EntryBatch } from "../snapshot/EntryBatch.ts"
 import { type DbiHead, dupsortTransform, SnapshotRefused } from "../snapshot/SnapshotRules.ts"
+import { hexOf } from "../bytes/Hex.ts"
 
 /** Of one DBI message: batch after batch. */
 export class KeyLayout {
@@ -47,7 +48,7 @@ export class KeyLayout {
   }
 
   #refuse(batch: EntryBatch, i: number, what: string): never {
-    const key = Buffer.from(batch.bytes.subarray(batch.keyStart[i], batch.keyEnd[i])).toString("hex")
+    const key = hexOf(batch.bytes, batch.keyStart[i], batch.keyEnd[i])
     throw new SnapshotRefused({ problem: `key 0x${key} ${what}` })
   }
 }

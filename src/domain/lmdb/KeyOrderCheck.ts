@@ -6,14 +6,15 @@
  * Entry by entry, so that a consumer that knows for another reason that a key has risen need not ask.
  */
 import type { EntryBatch } from "../snapshot/EntryBatch.ts"
-import { largestKey } from "../snapshot/EntryScan.ts"
 import * as KeyOrder from "./KeyOrder.ts"
 import { SnapshotCorrupt } from "../snapshot/SnapshotCorrupt.ts"
+import { maxKeyBytes } from "./Limits.ts"
+import { hexOf } from "../bytes/Hex.ts"
 
 export class RisingKeys {
   readonly order: KeyOrder.KeyOrder
   /** The last key of the batch before. */
-  readonly #last = new Uint8Array(largestKey)
+  readonly #last = new Uint8Array(maxKeyBytes)
   #length = 0
   /** Which of the two orders of a DBI with MDB_REVERSEKEY it may be. */
   #plainHolds = true
@@ -73,7 +74,7 @@ export class RisingKeys {
   }
 
   #failAt(bytes: Uint8Array): never {
-    const key = Buffer.from(bytes).toString("hex")
+    const key = hexOf(bytes)
     throw new SnapshotCorrupt({
       problem: `key 0x${key} does not come after the key before it, in ${KeyOrder.display(this.order)}`
     })

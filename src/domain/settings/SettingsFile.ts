@@ -45,9 +45,6 @@ export const LmdbSection = Schema.Struct({
 })
 export type LmdbSettings = typeof LmdbSection.Type
 
-/** For a data file that `create: true` makes, when `map_size` is 0. */
-export const defaultMapSize = 1024 ** 3
-
 const SweeperSection = Schema.Struct({
   enabled: off,
   retention_days: numberAbove(0).pipe(defaultsTo(370)),

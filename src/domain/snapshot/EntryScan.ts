@@ -6,9 +6,7 @@
  */
 import type { EntryBatch } from "./EntryBatch.ts"
 import { Bad, Done, type FieldReader, Fixed64, Length, Varint } from "./ProtobufWire.ts"
-
-/** Bytes, as in LMDB. */
-export const largestKey = 511
+import { maxKeyBytes } from "../lmdb/Limits.ts"
 
 // Tags: field number and wire type.
 const entryTag = 0x12
@@ -50,7 +48,7 @@ export const scanEntries = (bytes: Uint8Array, from: number, limit: number, batc
     if (size > 0x7f) size = (size & 0x7f) | (bytes[p++]! << 7)
     const key = p
     p += size
-    if (size === 0 || size > largestKey || p > end) break
+    if (size === 0 || size > maxKeyBytes || p > end) break
     const keyStop = p
     let value = p
     if (p + 1 < end && bytes[p] === valueTag) {
@@ -167,5 +165,5 @@ export const entryFieldProblem = (fields: FieldReader, rest: number): string | u
   if (wire !== Length) return undefined
   const { length } = fields
   if (length > rest) return "the length of a field passes the end of its entry"
-  return field === 1 && length > largestKey ? `a key of ${length} bytes: ${largestKey} is the most` : undefined
+  return field === 1 && length > maxKeyBytes ? `a key of ${length} bytes: ${maxKeyBytes} is the most` : undefined
 }

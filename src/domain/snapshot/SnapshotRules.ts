@@ -8,6 +8,7 @@
 import { Schema } from "effect"
 import * as DbiFlags from "../lmdb/DbiFlags.ts"
 import * as DbiName from "../lmdb/DbiName.ts"
+import { maxKeyBytes } from "../lmdb/Limits.ts"
 
 /** Valid, but this version, mode or configuration must not merge it: nothing changes until somebody acts. */
 export class SnapshotRefused extends Schema.TaggedError<SnapshotRefused>()("SnapshotRefused", {
@@ -31,9 +32,6 @@ export const newestCompatVersion = 3
 
 export const dupsortTransform = "dupsort_hack_v1"
 
-/** Bytes: DBI names are keys of LMDB's root. */
-const largestName = 511
-
 /** Of the snapshot as a whole, also one without DBIs. */
 export const versionRefusal = (formatVersion: number, compatVersion: number): string | undefined => {
   if (formatVersion === 0) return "it has no format version: whatever wrote it is no Lightning Stream"
@@ -45,7 +43,7 @@ export const versionRefusal = (formatVersion: number, compatVersion: number): st
 
 const nameRefusal = (name: DbiName.DbiName): string | undefined => {
   if (name === "") return "it has no name"
-  return name.length > largestName ? `its name has ${name.length} bytes, LMDB allows ${largestName}` : undefined
+  return name.length > maxKeyBytes ? `its name has ${name.length} bytes, LMDB allows ${maxKeyBytes}` : undefined
 }
 
 /** In native mode, which knows plain DBIs only. The tool's own DBIs are never merged, so there is nothing to refuse. */

@@ -3,12 +3,13 @@
  * skipped is not, and it is shown as a batch of one.
  */
 import type { EntryBatch } from "./EntryBatch.ts"
-import { emptyKey, largestKey } from "./EntryScan.ts"
+import { emptyKey } from "./EntryScan.ts"
 import { GrowingBuffer } from "../bytes/GrowingBuffer.ts"
 import type { FieldReader } from "./ProtobufWire.ts"
+import { maxKeyBytes } from "../lmdb/Limits.ts"
 
 /** The key is at 0 in the buffer, the value here. */
-const valueOffset = largestKey
+const valueOffset = maxKeyBytes
 
 export class EntryAcrossChunks {
   readonly #buffer = new GrowingBuffer()

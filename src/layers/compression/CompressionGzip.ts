@@ -11,8 +11,7 @@ import { Cause, Effect, Pull, Scope, Stream } from "effect"
 import * as zlib from "node:zlib"
 import * as GzipMember from "../../domain/snapshot/GzipMember.ts"
 import { type Codec, CompressionError, type Members } from "../../services/Compression.ts"
-
-type Bytes = Uint8Array<ArrayBuffer>
+import type { Bytes } from "../../domain/bytes/Bytes.ts"
 
 const chunkBytes = 256 * 1024
 

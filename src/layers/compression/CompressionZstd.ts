@@ -9,8 +9,8 @@
  */
 import { Cause, Effect, Pull, Stream } from "effect"
 import { type Codec, CompressionError } from "../../services/Compression.ts"
+import type { Bytes } from "../../domain/bytes/Bytes.ts"
 
-type Bytes = Uint8Array<ArrayBuffer>
 type Zstd = typeof import("zstd-napi/binding.js")
 type Compressor = InstanceType<Zstd["CCtx"]>
 

@@ -11,7 +11,7 @@ import { ChangeTracker } from "../../programs/engine/ChangeTracker.ts"
 import { dump } from "../../programs/engine/dump/Dump.ts"
 import { attempt, type EngineError } from "../../programs/engine/Engine.ts"
 import { KnownMembers } from "../../programs/engine/merge/KnownMembers.ts"
-import { type EngineDatabase, type Exclusively, merge } from "../../programs/engine/merge/Merge.ts"
+import { merge } from "../../programs/engine/merge/Merge.ts"
 import * as Mode from "../../programs/engine/merge/Mode.ts"
 import * as ShadowCopy from "../../programs/engine/shadow/ShadowCopy.ts"
 import { newest } from "../../programs/engine/NewestTimestamp.ts"
@@ -24,6 +24,7 @@ import { GarbageCollector } from "../../services/GarbageCollector.ts"
 import { Lmdb } from "../../services/Lmdb.ts"
 import type { Compression } from "../../services/Compression.ts"
 import type { Spool } from "../../services/Spool.ts"
+import type { EngineDatabase, Exclusively } from "../../programs/engine/EngineDatabase.ts"
 
 /** Uncompressed bytes of a dump that leaves so little behind that a collection would only delay the store. */
 const smallDump = 8 * 2 ** 20

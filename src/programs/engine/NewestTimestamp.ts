@@ -3,9 +3,9 @@ import { Effect } from "effect"
 import * as NativeHeader from "../../domain/lmdb/NativeHeader.ts"
 import { Lmdb } from "../../services/Lmdb.ts"
 import { attempt, inSlices, stepsPerLook } from "./Engine.ts"
-import type { EngineDatabase } from "./merge/Merge.ts"
 import { notNative } from "./NotNative.ts"
 import { syncedDbis } from "./SyncedDbis.ts"
+import type { EngineDatabase } from "./EngineDatabase.ts"
 
 /** Nanoseconds; 0 when there is no entry. */
 export const newest = Effect.fn("Newest.newest")(function* ({ mode }: EngineDatabase) {

@@ -3,6 +3,7 @@ import * as DbiName from "../../domain/lmdb/DbiName.ts"
 import { problemOf } from "../../domain/lmdb/NativeHeader.ts"
 import { NotNative } from "../../services/Database.ts"
 import type { Cursor } from "../../services/Lmdb.ts"
+import { hexOf } from "../../domain/bytes/Hex.ts"
 
 /** `code`: what readHeader returned. */
 export const notNative = (
@@ -12,6 +13,6 @@ export const notNative = (
 ): NotNative =>
   new NotNative({
     dbi: DbiName.display(dbi),
-    key: Buffer.from(at.key.buffer, at.key.byteOffset + at.keyStart, at.keyEnd - at.keyStart).toString("hex"),
+    key: hexOf(at.key, at.keyStart, at.keyEnd),
     problem: problemOf(code)
   })

@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import * as DbiName from "../../domain/lmdb/DbiName.ts"
 import { Lmdb } from "../../services/Lmdb.ts"
 import { attempt } from "./Engine.ts"
-import type { EngineDatabase } from "./merge/Merge.ts"
+import type { EngineDatabase } from "./EngineDatabase.ts"
 
 const mark = DbiName.fromText("_sync_stale")
 

@@ -9,19 +9,19 @@ import { Duration, Effect } from "effect"
 import * as DbiName from "../../domain/lmdb/DbiName.ts"
 import * as EntryBatch from "../../domain/snapshot/EntryBatch.ts"
 import * as NativeHeader from "../../domain/lmdb/NativeHeader.ts"
+import * as ShadowName from "../../domain/lmdb/ShadowName.ts"
 import { type SweepRequest, SweepResult } from "../../services/Database.ts"
 import { type Cursor, Lmdb, type WriteTransaction } from "../../services/Lmdb.ts"
 import { attempt, inSlices, stepsPerLook } from "./Engine.ts"
-import type { EngineDatabase, Exclusively } from "./merge/Merge.ts"
-import type { WriteJob } from "./merge/MergeWrite.ts"
 import { notNative } from "./NotNative.ts"
-import { State } from "./merge/SnapshotPass.ts"
 import { syncedDbis } from "./SyncedDbis.ts"
 import * as WriteTransactions from "./WriteTransactions.ts"
+import type { EngineDatabase, Exclusively } from "./EngineDatabase.ts"
+import { type WriteJob, State } from "./WriteJob.ts"
+import { maxKeyBytes } from "../../domain/lmdb/Limits.ts"
 
 /** Tombstones found before they are removed. */
 const batchEntries = 4096
-const largestKey = 511
 
 interface Counts {
   total: number
@@ -165,7 +165,7 @@ const remove = Effect.fnUntraced(function* (
 const sweepDbi = Effect.fnUntraced(function* (sweeping: Sweeping, dbi: DbiName.DbiName, exclusively: Exclusively) {
   const { counts, limit, writing } = sweeping
   const batch = EntryBatch.make(batchEntries)
-  batch.bytes = new Uint8Array(batchEntries * largestKey)
+  batch.bytes = new Uint8Array(batchEntries * maxKeyBytes)
   let from: Uint8Array | undefined
   do {
     from = yield* find(dbi, from, limit, batch, counts)
@@ -191,9 +191,7 @@ export const sweep = Effect.fn("Sweep.sweep")(function* (
       (transaction) =>
         attempt(() => {
           const names = syncedDbis(transaction.dbis, mode.check).map((dbi) => dbi.name)
-          return mode.shadow === undefined
-            ? names
-            : transaction.dbis.map((dbi) => dbi.name).filter((name) => name.startsWith("_sync_shadow_"))
+          return mode.shadow === undefined ? names : transaction.dbis.map((dbi) => dbi.name).filter(ShadowName.isShadow)
         })
     )
   )

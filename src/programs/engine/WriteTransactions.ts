@@ -3,8 +3,7 @@ import { Duration, Effect } from "effect"
 import { Lmdb } from "../../services/Lmdb.ts"
 import type { ChangeTracker } from "./ChangeTracker.ts"
 import { attemptWith, type EngineError, engineErrorOf, sliceMillis } from "./Engine.ts"
-import { BeginAgain, type WriteJob } from "./merge/MergeWrite.ts"
-import { State } from "./merge/SnapshotPass.ts"
+import { BeginAgain, type WriteJob, State } from "./WriteJob.ts"
 
 export interface Writing {
   readonly tracker: ChangeTracker

@@ -8,6 +8,7 @@ import type { SnapshotsDumpOptions } from "../../domain/CommandLine.ts"
 import * as DbiName from "../../domain/lmdb/DbiName.ts"
 import { OutlineReader, SnapshotPrinter } from "../../domain/snapshot/SnapshotPrinter.ts"
 import { Compression, CompressionError } from "../../services/Compression.ts"
+import type { Bytes } from "../../domain/bytes/Bytes.ts"
 
 export class SnapshotUnreadable extends Schema.TaggedError<SnapshotUnreadable>()("SnapshotUnreadable", {
   name: Schema.String,
@@ -29,8 +30,6 @@ export class NoSuchDbi extends Schema.TaggedError<NoSuchDbi>()("NoSuchDbi", {
     return `${this.name}: there is no DBI ${JSON.stringify(this.dbi)}: it has ${others}`
   }
 }
-
-type Bytes = Uint8Array<ArrayBuffer>
 
 /** What is wrong with the container ends the chunks; everything else goes on as an error. */
 const whole = <E, R>(chunks: Stream.Stream<Bytes, E | CompressionError, R>, each: (chunk: Bytes) => void) =>

@@ -16,9 +16,9 @@ import { Spool } from "../../services/Spool.ts"
 import { Storage } from "../../services/Storage.ts"
 import type { Snapshot } from "./ListedSnapshots.ts"
 import * as Outage from "./Outage.ts"
-import { observe } from "./Sender.ts"
+import { observe } from "./LocalChanges.ts"
 import * as Staleness from "./Staleness.ts"
-import * as Sweeper from "./Sweeper.ts"
+import * as Retention from "./Retention.ts"
 import type { SyncState } from "./SyncState.ts"
 
 /** Our own newest snapshot cannot be merged by this version or configuration: sending would hide what it holds. */
@@ -236,7 +236,7 @@ const receive = Effect.fnUntraced(function* (receiver: Receiver, instance: strin
       Effect.gen(function* () {
         if (state.index.next(instance)?.name.text !== snapshot.name.text) return undefined
         const began = yield* Clock.monotonicTimeNanos
-        const cutOffNano = yield* Sweeper.cutOff
+        const cutOffNano = yield* Retention.cutOff
         const isStranger = state.index.isStranger(snapshot)
         const result = yield* state.database
           .merge({ spooled, format: snapshot.name.kind, ...(cutOffNano === undefined ? {} : { cutOffNano }) })

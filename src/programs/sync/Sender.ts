@@ -13,6 +13,7 @@ import { Settings } from "../../services/Settings.ts"
 import { Spool } from "../../services/Spool.ts"
 import { Storage, type StorageError } from "../../services/Storage.ts"
 import type { Dumped } from "./LastDump.ts"
+import { observe } from "./LocalChanges.ts"
 import * as Outage from "./Outage.ts"
 import * as Staleness from "./Staleness.ts"
 import type { SyncState } from "./SyncState.ts"
@@ -182,19 +183,6 @@ const send = Effect.fn("Send.send")(function* (sender: Sender) {
       )
     if (sent) return
   }
-})
-
-/** Looks at LMDB's last transaction id. */
-export const observe = Effect.fnUntraced(function* (state: SyncState) {
-  const changes = yield* state.database.changes
-  state.lastForeign = changes.lastForeign
-  // An LMDB without entries at the start is not sent: there is nothing of it that could be lost.
-  if (changes.emptyAtOpen && state.sentThrough < changes.atOpen) state.sentThrough = changes.atOpen
-  if (changes.last !== state.lastTransactionId) {
-    state.lastTransactionId = changes.last
-    yield* state.ring
-  }
-  return changes
 })
 
 /** What is to be done at start: an LMDB with data is sent, one without is not before the application changes it. */

@@ -59,11 +59,6 @@ export class SnapshotIndex {
     return Array.from(this.snapshots.keys())
   }
 
-  /** Whether the last listing had a snapshot of this database. */
-  get isEmpty(): boolean {
-    return this.snapshots.size === 0
-  }
-
   /** The snapshot of the instance to merge next: the newest that is not set aside, if it was not merged. */
   next(instance: string): Snapshot | undefined {
     const snapshot = this.snapshots

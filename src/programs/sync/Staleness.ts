@@ -10,14 +10,14 @@ import { Health } from "../../services/Health.ts"
 import { Settings } from "../../services/Settings.ts"
 import type { Snapshot } from "./ListedSnapshots.ts"
 import * as Outage from "./Outage.ts"
-import * as Sweeper from "./Sweeper.ts"
+import { retentionNanos } from "./Retention.ts"
 import type { SyncState } from "./SyncState.ts"
 
 /** What is older than this, in nanoseconds, is stale; undefined when nothing is. */
 const limit = Effect.fnUntraced(function* ({ options }: SyncState) {
   const settings = yield* Settings
   if (!settings.sweeper.enabled || options.acceptStale) return undefined
-  return (yield* Clock.currentTimeNanos) - Sweeper.retentionNanos(settings)
+  return (yield* Clock.currentTimeNanos) - retentionNanos(settings)
 })
 
 /** Why a snapshot is too old to be merged; undefined when it is not. */

@@ -1,40 +1,14 @@
 /**
- * Removes tombstones that are older than the retention, now and then, and says from when on tombstones of snapshots are
- * too old to be added. An error ends the sweep, not the daemon; the next one comes after the interval. Source:
- * docs/sync.md, Sweeper.
+ * Removes tombstones that are older than the retention, once per interval. An error ends the sweep, not the daemon: the
+ * next sweep comes after the interval. Source: docs/sync.md, Sweeper.
  */
 import { Clock, Duration, Effect } from "effect"
 import { families } from "../../domain/metrics/MetricFamilies.ts"
 import type { SweepResult } from "../../services/Database.ts"
 import * as Metrics from "../../services/Metrics.ts"
-import { Settings, type SettingsValues } from "../../services/Settings.ts"
+import { Settings } from "../../services/Settings.ts"
+import { retentionNanos } from "./Retention.ts"
 import type { SyncState } from "./SyncState.ts"
-
-const nanosPerDay = 86_400e9
-
-export const retentionNanos = ({ sweeper }: SettingsValues): bigint =>
-  BigInt(Math.round(sweeper.retention_days * nanosPerDay))
-
-/**
- * A tombstone is not added a while before it would be swept, so that it does not come and go: 1 % of the retention, at
- * most 75 %.
- */
-const cutOffAge = (settings: SettingsValues): bigint => {
-  const retention = retentionNanos(settings)
-  const configured = Duration.toNanosUnsafe(settings.sweeper.retention_load_cutoff_duration)
-  const earlier = configured <= 0n ? retention / 100n : configured
-  const most = (retention * 3n) / 4n
-  return retention - (earlier > most ? most : earlier)
-}
-
-/** Tombstones older than this, in nanoseconds, are not added by a merge; undefined with the sweeper off. */
-export const cutOff = Effect.gen(function* () {
-  const settings = yield* Settings
-  if (!settings.sweeper.enabled) return undefined
-  const now = yield* Clock.currentTimeNanos
-  const at = now - cutOffAge(settings)
-  return at > 0n ? at : 0n
-})
 
 const count = Effect.fnUntraced(function* (
   lmdb: string,

@@ -2,13 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import * as DupsortKey from "../../../src/domain/lmdb/DupsortKey.ts"
 import * as Golden from "../../support/fixtures/Golden.ts"
+import { maxKeyBytes } from "../../../src/domain/lmdb/Limits.ts"
 
 /**
  * Within other bytes, so that a look outside of the range shows; the target is dirty, so that each byte must be
  * written.
  */
 const write = (key: Uint8Array, value: Uint8Array): Buffer | undefined => {
-  const target = Buffer.alloc(DupsortKey.largestShadowKey, 0xa5)
+  const target = Buffer.alloc(maxKeyBytes, 0xa5)
   const length = DupsortKey.write(
     target,
     Buffer.concat([Buffer.alloc(3, 7), key, Buffer.alloc(2, 7)]),

@@ -3,10 +3,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import * as LmdbMemory from "../../../src/layers/lmdb/memory/LmdbMemory.ts"
 import { ChangeTracker } from "../../../src/programs/engine/ChangeTracker.ts"
-import type { WriteJob } from "../../../src/programs/engine/merge/MergeWrite.ts"
-import { State } from "../../../src/programs/engine/merge/SnapshotPass.ts"
 import * as WriteTransactions from "../../../src/programs/engine/WriteTransactions.ts"
 import { Lmdb } from "../../../src/services/Lmdb.ts"
+import { type WriteJob, State } from "../../../src/programs/engine/WriteJob.ts"
 
 /** Each transaction holds the lock for so much longer than it works. */
 const withCommitsOf = (millis: number) =>

@@ -17,6 +17,8 @@ import {
   type WriteTransaction
 } from "../../../services/Lmdb.ts"
 import * as Table from "./MemoryTable.ts"
+import { hexOf } from "../../../domain/bytes/Hex.ts"
+import { maxKeyBytes } from "../../../domain/lmdb/Limits.ts"
 
 /** What one commit left. */
 export interface Committed {
@@ -181,8 +183,8 @@ export class MemoryWrite implements WriteTransaction {
   }
 
   #requireDuplicate(name: DbiName.DbiName, key: Uint8Array, length: number): void {
-    if (length > 511)
-      throw this.#badSize(name, `a value of ${length} bytes, but with MDB_DUPSORT they have at most 511`)
+    if (length > maxKeyBytes)
+      throw this.#badSize(name, `a value of ${length} bytes, but with MDB_DUPSORT they have at most ${maxKeyBytes}`)
     const found = Table.get(this.#table(name), key)
     if (found !== undefined && (found.length === 0) !== (length === 0)) {
       throw this.#badSize(name, "an empty value beside others of its key, which LMDB cannot hold")
@@ -194,10 +196,10 @@ export class MemoryWrite implements WriteTransaction {
     if (!(start >= 0 && start <= end && end <= key.length))
       throw new RangeError(`bytes ${start} to ${end} of ${key.length}`)
     const bytes = Uint8Array.from(key.subarray(start, end))
-    if (bytes.length === 0 || bytes.length > 511) {
+    if (bytes.length === 0 || bytes.length > maxKeyBytes) {
       throw fail(
         this.#path,
-        new KeyTooLong({ dbi: DbiName.display(name), key: Buffer.from(bytes.subarray(0, 600)).toString("hex") })
+        new KeyTooLong({ dbi: DbiName.display(name), key: hexOf(bytes, 0, Math.min(bytes.length, 600)) })
       )
     }
     if ((flags & DbiFlags.INTEGERKEY) !== 0 && bytes.length !== 4 && bytes.length !== 8) {

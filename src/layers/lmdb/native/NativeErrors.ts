@@ -15,6 +15,7 @@ import {
   ReadersFull
 } from "../../../services/Lmdb.ts"
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
+import { hexOf } from "../../../domain/bytes/Hex.ts"
 
 /** Source: lmdb.h. */
 const codes = {
@@ -117,6 +118,6 @@ export const keyTooLong = (
     path,
     reason: new KeyTooLong({
       dbi: DbiName.display(dbi),
-      key: Buffer.from(key.subarray(start, Math.min(end, start + 600))).toString("hex")
+      key: hexOf(key, start, Math.min(end, start + 600))
     })
   })

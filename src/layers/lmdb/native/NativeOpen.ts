@@ -12,12 +12,10 @@ import { Environment } from "./NativeEnvironment.ts"
 import { failed, fromNative, type Facts } from "./NativeErrors.ts"
 import { dataFile, deniedFile, type Identity, identityOf, makeFolder, type Meta, readMeta } from "./DataFile.ts"
 import { writer } from "./DbiHandles.ts"
+import { defaultMapSize } from "../../../domain/lmdb/Limits.ts"
 import { codec } from "./SharedBuffers.ts"
 import * as OwnSlots from "./OwnReaderSlots.ts"
 import * as Package from "./NativePackage.ts"
-
-/** Of a file that is made. */
-const defaultMapSize = 2 ** 30
 
 /** Open in this thread. Two environments over one file lose commits. */
 const open = new Set<Identity>()

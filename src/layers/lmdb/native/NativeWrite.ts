@@ -12,10 +12,9 @@ import { InPlaceFound, release, setKeyToRead } from "./SharedBuffers.ts"
 import type { PackageDbi } from "./NativePackage.ts"
 import type { NativeRead } from "./NativeRead.ts"
 import * as Root from "./RootDbi.ts"
+import { maxKeyBytes } from "../../../domain/lmdb/Limits.ts"
 
 /** Of LMDB as applications have it; our build would take more, and they could not read it. */
-const maxKeyBytes = 511
-const maxDuplicateBytes = 511
 
 const isInteger = (length: number): boolean => length === 4 || length === 8
 
@@ -178,11 +177,8 @@ export class NativeWrite implements WriteTransaction {
     valueEnd: number
   ): void {
     const length = valueEnd - valueStart
-    if (length > maxDuplicateBytes) {
-      throw this.#badSize(
-        name,
-        `a value of ${length} bytes, but with MDB_DUPSORT they have at most ${maxDuplicateBytes}`
-      )
+    if (length > maxKeyBytes) {
+      throw this.#badSize(name, `a value of ${length} bytes, but with MDB_DUPSORT they have at most ${maxKeyBytes}`)
     }
     const ownKey = Uint8Array.from(key.subarray(keyStart, keyEnd))
     const ownValue = Uint8Array.from(value.subarray(valueStart, valueEnd))

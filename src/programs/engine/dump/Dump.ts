@@ -21,12 +21,12 @@ import { type CompressedMember, earlier as earlierOf } from "./PreviousMembers.t
 import { attempt, inSlices, stepsPerLook } from "../Engine.ts"
 import { type KnownMember, mostMembers, sectionOf } from "../merge/KnownMembers.ts"
 import * as MemberCompressor from "./MemberCompressor.ts"
-import type { EngineDatabase, Exclusively } from "../merge/Merge.ts"
 import type { Mode } from "../merge/Mode.ts"
 import { notNative } from "../NotNative.ts"
 import * as ShadowCopy from "../shadow/ShadowCopy.ts"
 import { checkShadowFlags, otherKeys, syncedDbis } from "../SyncedDbis.ts"
 import * as WriteTransactions from "../WriteTransactions.ts"
+import type { EngineDatabase, Exclusively } from "../EngineDatabase.ts"
 
 /** A DBI to dump: what the snapshot says of it, and the DBI that has its entries. */
 interface DumpedDbi {

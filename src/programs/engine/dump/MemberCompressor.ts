@@ -11,8 +11,7 @@ import { releaseBuffer } from "../../../domain/bytes/ReleaseBuffer.ts"
 import type { Codec, Compression } from "../../../services/Compression.ts"
 import type { SpoolError, SpoolWriter } from "../../../services/Spool.ts"
 import type { Earlier, Pieces } from "./PreviousMembers.ts"
-
-type Bytes = Uint8Array<ArrayBuffer>
+import type { Bytes } from "../../../domain/bytes/Bytes.ts"
 
 /**
  * Enough that the thread pool has work while the oldest, which may be a large one, is waited for. Of 5 a send takes a

@@ -9,8 +9,8 @@ import { Compression, CompressionError, type Members } from "../../../services/C
 import type { MergeRequest } from "../../../services/Database.ts"
 import { Spool, type SpoolError } from "../../../services/Spool.ts"
 import type { KnownMember, KnownMembersNow } from "./KnownMembers.ts"
+import type { Bytes } from "../../../domain/bytes/Bytes.ts"
 
-type Bytes = Uint8Array<ArrayBuffer>
 type SourceError = CompressionError | SpoolError
 type Chunks = Stream.Stream<Item, SourceError>
 

@@ -13,21 +13,21 @@
  */
 import { Effect } from "effect"
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
-import { type DatabaseOptions, type MergeRequest, MergeResult } from "../../../services/Database.ts"
+import { type MergeRequest, MergeResult } from "../../../services/Database.ts"
 import { DbiMissing, Lmdb, LmdbError, type ReadTransaction } from "../../../services/Lmdb.ts"
-import type { ChangeTracker } from "../ChangeTracker.ts"
 import * as MemberFeed from "./MemberFeed.ts"
 import { attempt, sliceMillis } from "../Engine.ts"
 import { MergeRead } from "./MergeRead.ts"
-import type { KnownMember, KnownMembers } from "./KnownMembers.ts"
-import type { CompressedMembers } from "../dump/PreviousMembers.ts"
-import { BeginAgain, SnapshotJob, WinnersJob } from "./MergeWrite.ts"
-import type { Mode } from "./Mode.ts"
+import type { KnownMember } from "./KnownMembers.ts"
+import { SnapshotJob, WinnersJob } from "./MergeWrite.ts"
 import * as ShadowCopy from "../shadow/ShadowCopy.ts"
-import { type Known, SnapshotPass, State } from "./SnapshotPass.ts"
+import type { SnapshotKnowledge } from "./SnapshotKnowledge.ts"
+import { SnapshotPass } from "./SnapshotPass.ts"
 import { syncedDbis } from "../SyncedDbis.ts"
 import type { Winners } from "./Winners.ts"
 import * as WriteTransactions from "../WriteTransactions.ts"
+import { BeginAgain, State } from "../WriteJob.ts"
+import type { EngineDatabase } from "../EngineDatabase.ts"
 
 /** An application that drops its DBIs faster than a merge takes is given up on: the caller tries again later. */
 const mostDrops = 10
@@ -38,20 +38,6 @@ const mostMoves = 3
 /** Compressed bytes: reading such a one first costs nothing, and one without entries then takes no lock. */
 const smallSnapshot = 2 ** 20
 
-/** What the engine keeps of a database that is open. */
-export interface EngineDatabase {
-  readonly options: DatabaseOptions
-  readonly mode: Mode
-  readonly tracker: ChangeTracker
-  readonly shadow: ShadowCopy.ShadowState
-  readonly known: KnownMembers
-  /** What was compressed for the last dump. */
-  last: CompressedMembers | undefined
-}
-
-/** Runs an effect while no other one that this runs is under way; in native mode they don't mind each other. */
-export type Exclusively = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-
 interface Merging {
   readonly database: EngineDatabase
   readonly request: MergeRequest
@@ -59,7 +45,7 @@ interface Merging {
   /** DBIs of the snapshot that were not there. */
   readonly made: Set<DbiName.DbiName>
   /** What an earlier round learned. */
-  known: Known | undefined
+  known: SnapshotKnowledge | undefined
   /** Rounds that the application's commits made worthless. */
   moves: number
   passes: number

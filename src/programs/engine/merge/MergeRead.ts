@@ -5,10 +5,7 @@ import type { Dbi, ReadTransaction } from "../../../services/Lmdb.ts"
 import { type MergeEntries, MergeWalk, OrderOnly, ruleOf, type Sink } from "./MergeEntries.ts"
 import { type Mode, orderOfHead } from "./Mode.ts"
 import { firstKeyLength, type Phase } from "./SnapshotPass.ts"
-import { Winners } from "./Winners.ts"
-
-/** Beyond that, a merge runs once more inside the write transaction. */
-export const winnersLimit = 32 * 2 ** 20
+import { Winners, winnersLimit } from "./Winners.ts"
 
 export class MergeRead implements Phase, Sink {
   readonly mode: Mode

@@ -7,42 +7,17 @@
  * what is there now, and the DBIs are looked up again. In shadow mode the merge begins again: the application's changes
  * must be copied to the shadow first.
  */
-import { Data } from "effect"
 import type * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import type { DbiHead } from "../../../domain/snapshot/SnapshotRules.ts"
 import type { Dbi, WriteTransaction } from "../../../services/Lmdb.ts"
 import { stepsPerLook } from "../Engine.ts"
 import { type MergeEntries, MergeLookups, MergeWalk, type Rule, ruleOf } from "./MergeEntries.ts"
 import { type Mode, orderOfHead } from "./Mode.ts"
-import { firstKeyLength, type Known, type Phase, SnapshotPass, State } from "./SnapshotPass.ts"
+import { firstKeyLength, type Phase, SnapshotPass } from "./SnapshotPass.ts"
 import type { Target } from "./Target.ts"
 import type { Section, Winners } from "./Winners.ts"
-
-export interface WriteJob {
-  /** Before any work in a transaction. `contiguous`: nobody else has committed since what this job knows was read. */
-  readonly attach: (transaction: WriteTransaction, contiguous: boolean) => void
-  readonly advance: (deadline: number) => number
-  /** Entries of the snapshot that were put. */
-  readonly written: number
-  /**
-   * False while the transaction must not end: main has not all that lives in the shadow, which would be taken for
-   * deletions.
-   */
-  readonly divisible: boolean
-  /** Lets go of cursors, at the end of each transaction. */
-  readonly detach: () => void
-}
-
-/**
- * Thrown when what was done so far is worth nothing: a DBI that the merge has seen is gone (`dropped`); the snapshot's
- * first reading, inside the transaction, took something for granted that its end disproved (`known`); in shadow mode
- * the application has committed (`moved`).
- */
-export class BeginAgain extends Data.TaggedError("BeginAgain")<{
-  readonly known?: Known
-  readonly dropped?: DbiName.DbiName
-  readonly moved?: boolean
-}> {}
+import type { SnapshotKnowledge } from "./SnapshotKnowledge.ts"
+import { BeginAgain, State, type WriteJob } from "../WriteJob.ts"
 
 type Prepare = (steps: number) => boolean
 
@@ -166,7 +141,7 @@ export class SnapshotJob implements WriteJob, Phase {
    * copy main → shadow, when the application commits too often for the copy and the merge to have a transaction each.
    */
   constructor(
-    known: Known | undefined,
+    known: SnapshotKnowledge | undefined,
     mode: Mode,
     cutOffNano: bigint,
     first?: (transaction: WriteTransaction) => Prepare

@@ -59,8 +59,6 @@ const native = (paddingBlocks: number): Mode => ({
   target: () => new NativeTarget(paddingBlocks)
 })
 
-const isDupsort = (flags: number) => (flags & DbiFlags.DUPSORT) !== 0
-
 const shadow = (options: ShadowOptions, paddingBlocks: number): Mode => {
   /** That the DBI has here, or will be made with; undefined: the snapshot decides. */
   const flagsHere = (head: DbiHead, local: Dbi | undefined) => local?.flags ?? options.createFlags.get(head.name)
@@ -83,18 +81,19 @@ const shadow = (options: ShadowOptions, paddingBlocks: number): Mode => {
         return `it has the flags ${DbiFlags.display(here)}, but its shadow here is of a DBI with others: run drop-shadow, and start again`
       }
       const same =
-        shadowFlags(here) === shadowFlags(theirs) && (formatVersion < 3 || isDupsort(here) === isDupsort(theirs))
+        shadowFlags(here) === shadowFlags(theirs) &&
+        (formatVersion < 3 || DbiFlags.isDupsort(here) === DbiFlags.isDupsort(theirs))
       return same
         ? undefined
         : `it has the flags ${DbiFlags.display(theirs)}, the DBI here has ${DbiFlags.display(here)}`
     },
     // Formats 1 and 2 do not say that keys are those of a DUPSORT DBI's shadow.
     layout: (head, local) =>
-      isDupsort(flagsHere(head, local) ?? 0)
+      DbiFlags.isDupsort(flagsHere(head, local) ?? 0)
         ? { name: head.name, flags: BigInt(DbiFlags.DUPSORT), transform: dupsortTransform }
         : head,
     headersOf: ShadowName.of,
-    transformOf: (dbi) => (isDupsort(dbi.flags) ? dupsortTransform : ""),
+    transformOf: (dbi) => (DbiFlags.isDupsort(dbi.flags) ? dupsortTransform : ""),
     target: () => new ShadowTarget(options, paddingBlocks)
   }
 }

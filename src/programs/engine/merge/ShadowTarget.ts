@@ -16,10 +16,10 @@ import * as ShadowName from "../../../domain/lmdb/ShadowName.ts"
 import { type DbiHead, SnapshotRefused } from "../../../domain/snapshot/SnapshotRules.ts"
 import { type Cursor, LmdbError, type WriteTransaction } from "../../../services/Lmdb.ts"
 import { HeaderedValue } from "../HeaderedValue.ts"
-import { isDupsort } from "../shadow/MainEntries.ts"
 import { notNative } from "../NotNative.ts"
 import { checkShadow, otherKeys, shadowFlags } from "../SyncedDbis.ts"
 import type { Entered, Target } from "./Target.ts"
+import { hexOf } from "../../../domain/bytes/Hex.ts"
 
 export interface ShadowOptions {
   readonly dupsortHack: boolean
@@ -44,7 +44,7 @@ const refusedPair = (
     thrown.reason.code !== "MDB_BAD_VALSIZE"
   )
     return thrown
-  const hex = Buffer.from(key.buffer, key.byteOffset + keyStart, keyEnd - keyStart).toString("hex")
+  const hex = hexOf(key, keyStart, keyEnd)
   return new SnapshotRefused({
     problem: `DBI "${DbiName.display(dbi)}", key 0x${hex}: its value cannot be put: ${thrown.reason.detail}`
   })
@@ -92,7 +92,7 @@ export class ShadowTarget implements Target {
   into(head: DbiHead, append: boolean): void {
     this.main = head.name
     this.shadow = ShadowName.of(head.name)
-    this.dupsort = isDupsort(this.find(head.name)!)
+    this.dupsort = DbiFlags.isDupsort(this.find(head.name)!.flags)
     this.append = append
   }
 

@@ -17,14 +17,8 @@ import { type KnownMember, sectionOf } from "./KnownMembers.ts"
 import { type Counts, MembersRead } from "./MergedMembers.ts"
 import { type MergeEntries, OrderOnly } from "./MergeEntries.ts"
 import { type Mode, orderOfHead } from "./Mode.ts"
-
-/** What only the end of a snapshot tells for certain. */
-export interface Known {
-  readonly formatVersion: number
-  readonly heads: ReadonlyArray<DbiHead>
-}
-
-export const State = { NeedChunk: 0, Paused: 1, End: 2 } as const
+import { State } from "../WriteJob.ts"
+import type { SnapshotKnowledge } from "./SnapshotKnowledge.ts"
 
 /** Whoever merges: called for each DBI message that is to be merged. */
 export interface Phase {
@@ -57,7 +51,7 @@ export class SnapshotPass {
   /** Of the DBIs before this one. */
   private leftOut = 0
   private readonly phase: Phase
-  private readonly known: Known | undefined
+  private readonly known: SnapshotKnowledge | undefined
   private readonly heads: Array<DbiHead> = []
   private readonly integerLengths = new Map<DbiName.DbiName, number>()
   private formatVersion: number | undefined
@@ -69,13 +63,13 @@ export class SnapshotPass {
   private ending = false
   private ran = false
 
-  constructor(phase: Phase, known: Known | undefined) {
+  constructor(phase: Phase, known: SnapshotKnowledge | undefined) {
     this.phase = phase
     this.known = known
   }
 
   /** Valid at the end. */
-  get learned(): Known {
+  get learned(): SnapshotKnowledge {
     return { formatVersion: this.reader.formatVersion, heads: this.heads }
   }
 

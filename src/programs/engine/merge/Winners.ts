@@ -26,6 +26,9 @@ const bytesPerEntry = 64
 /** Bytes of the offsets of one entry. */
 const offsetsPerEntry = 7 * 4
 
+/** Bytes. A merge with more winners runs once more, inside the write transaction. */
+export const winnersLimit = 32 * 2 ** 20
+
 export class Winners {
   readonly sections: Array<Section> = []
   count = 0

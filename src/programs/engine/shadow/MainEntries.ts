@@ -8,14 +8,14 @@ import * as DupsortKey from "../../../domain/lmdb/DupsortKey.ts"
 import { compareKeys, plain } from "../../../domain/lmdb/KeyOrder.ts"
 import { UnsupportedDbi } from "../../../services/Database.ts"
 import type { Cursor, Dbi } from "../../../services/Lmdb.ts"
-
-export const isDupsort = (dbi: Pick<Dbi, "flags">): boolean => (dbi.flags & DbiFlags.DUPSORT) !== 0
+import { hexOf } from "../../../domain/bytes/Hex.ts"
+import { maxKeyBytes } from "../../../domain/lmdb/Limits.ts"
 
 class DupsortEntries implements Cursor {
   readonly keyStart = 0
   keyEnd = 0
-  key: Uint8Array = new Uint8Array(DupsortKey.largestShadowKey)
-  private last: Uint8Array = new Uint8Array(DupsortKey.largestShadowKey)
+  key: Uint8Array = new Uint8Array(maxKeyBytes)
+  private last: Uint8Array = new Uint8Array(maxKeyBytes)
   private lastEnd = 0
   private readonly pairs: Cursor
   private readonly dbi: DbiName.DbiName
@@ -51,7 +51,7 @@ class DupsortEntries implements Cursor {
       pairs.valueStart,
       pairs.valueEnd
     )
-    if (this.keyEnd === 0) this.fail(`keys of 1 to ${DupsortKey.largestKey} bytes can be synced with dupsort_hack`)
+    if (this.keyEnd === 0) this.fail(`keys of 1 to ${DupsortKey.maxPairKeyBytes} bytes can be synced with dupsort_hack`)
     if (this.lastEnd > 0 && compareKeys(plain, this.last, 0, this.lastEnd, this.key, 0, this.keyEnd) >= 0) {
       this.fail(
         "this pair and the one before it have no unique keys in rising order in the shadow: dupsort_hack cannot represent them"
@@ -66,11 +66,11 @@ class DupsortEntries implements Cursor {
 
   private fail(what: string): never {
     const { key, keyEnd, keyStart } = this.pairs
-    const hex = Buffer.from(key.buffer, key.byteOffset + keyStart, keyEnd - keyStart).toString("hex")
+    const hex = hexOf(key, keyStart, keyEnd)
     throw new UnsupportedDbi({ dbi: DbiName.display(this.dbi), problem: `key 0x${hex}: ${what}` })
   }
 }
 
 /** `cursor`: over the application's DBI. */
 export const open = (dbi: Dbi, cursor: Cursor): Cursor =>
-  isDupsort(dbi) ? new DupsortEntries(dbi.name, cursor) : cursor
+  DbiFlags.isDupsort(dbi.flags) ? new DupsortEntries(dbi.name, cursor) : cursor

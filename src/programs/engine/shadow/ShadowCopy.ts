@@ -14,14 +14,12 @@ import { type Dbi, Lmdb, type ReadTransaction, type WriteTransaction } from "../
 import { attempt, sliceMillis, stepsPerLook } from "../Engine.ts"
 import { HeaderedValue } from "../HeaderedValue.ts"
 import * as MainEntries from "./MainEntries.ts"
-import { winnersLimit } from "../merge/MergeRead.ts"
-import { BeginAgain, type WriteJob } from "../merge/MergeWrite.ts"
 import { type Mode, orderOfHead } from "../merge/Mode.ts"
 import { type ShadowChanges, ShadowWalk, type Stamp } from "./ShadowWalk.ts"
-import { State } from "../merge/SnapshotPass.ts"
 import { checkShadowFlags, shadowFlags, syncedDbis } from "../SyncedDbis.ts"
-import { Winners } from "../merge/Winners.ts"
+import { Winners, winnersLimit } from "../merge/Winners.ts"
 import * as WriteTransactions from "../WriteTransactions.ts"
+import { BeginAgain, type WriteJob, State } from "../WriteJob.ts"
 
 /** Of the copies of one database. */
 export interface ShadowState {

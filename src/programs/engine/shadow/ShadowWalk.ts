@@ -8,13 +8,13 @@
  * any snapshot that still has the key brings it back; a changed value loses, unless the shadow's time is 1, too, and
  * the new value is smaller. The next copy then gives what still differs the current time. Source: docs/sync.md.
  */
+import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
 import { compareBytes, Sides } from "../../../domain/bytes/ByteOrder.ts"
 import * as DupsortKey from "../../../domain/lmdb/DupsortKey.ts"
 import { compareKeys, integer, type KeyOrder } from "../../../domain/lmdb/KeyOrder.ts"
 import * as NativeHeader from "../../../domain/lmdb/NativeHeader.ts"
 import * as ShadowName from "../../../domain/lmdb/ShadowName.ts"
 import type { Cursor, Dbi } from "../../../services/Lmdb.ts"
-import { isDupsort } from "./MainEntries.ts"
 import { notNative } from "../NotNative.ts"
 import { otherKeys, otherShadow } from "../SyncedDbis.ts"
 
@@ -70,7 +70,7 @@ export class ShadowWalk {
     changes: ShadowChanges
   ) {
     this.dbi = dbi
-    this.dupsort = isDupsort(dbi)
+    this.dupsort = DbiFlags.isDupsort(dbi.flags)
     this.order = order
     this.stamp = stamp
     this.main = main

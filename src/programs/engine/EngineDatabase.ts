@@ -1,0 +1,21 @@
+/** What the engine keeps of one open database, in the worker that owns it. */
+import type { Effect } from "effect"
+import type { DatabaseOptions } from "../../services/Database.ts"
+import type { ChangeTracker } from "./ChangeTracker.ts"
+import type { CompressedMembers } from "./dump/PreviousMembers.ts"
+import type { KnownMembers } from "./merge/KnownMembers.ts"
+import type { Mode } from "./merge/Mode.ts"
+import type { ShadowState } from "./shadow/ShadowCopy.ts"
+
+export interface EngineDatabase {
+  readonly options: DatabaseOptions
+  readonly mode: Mode
+  readonly tracker: ChangeTracker
+  readonly shadow: ShadowState
+  readonly known: KnownMembers
+  /** What was compressed for the last dump. */
+  last: CompressedMembers | undefined
+}
+
+/** Runs an effect while no other one that this runs is under way; in native mode they don't mind each other. */
+export type Exclusively = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>

@@ -1,0 +1,16 @@
+/** Finds out whether the application has changed the LMDB, by its last transaction id. Source: docs/sync.md. */
+import { Effect } from "effect"
+import type { SyncState } from "./SyncState.ts"
+
+/** Looks at LMDB's last transaction id. */
+export const observe = Effect.fnUntraced(function* (state: SyncState) {
+  const changes = yield* state.database.changes
+  state.lastForeign = changes.lastForeign
+  // An LMDB without entries at the start is not sent: there is nothing of it that could be lost.
+  if (changes.emptyAtOpen && state.sentThrough < changes.atOpen) state.sentThrough = changes.atOpen
+  if (changes.last !== state.lastTransactionId) {
+    state.lastTransactionId = changes.last
+    yield* state.ring
+  }
+  return changes
+})
