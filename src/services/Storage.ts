@@ -102,7 +102,10 @@ export class Storage extends Context.Service<
   {
     /** Where it is, for people; no secrets. */
     readonly place: string
-    /** Objects whose name starts with `prefix`, in byte order of the names. */
+    /**
+     * Objects whose name starts with `prefix`, in byte order of the names. May be the very array of the last listing if
+     * nothing has changed.
+     */
     readonly list: (prefix: string) => Effect.Effect<ReadonlyArray<StoredObject>, StorageError>
     /**
      * Chunks of any size but zero; each belongs to the consumer. Fails when the body is shorter or longer than

@@ -5,33 +5,21 @@
  * written, synced and renamed, then the folder is synced. Readers see the old object or the new one whole. The folder
  * is made when the layer is built, unless told not to, and never later, so an unmounted file system is an error and not
  * an empty store. Not ours, so neither listed nor read: names with `/`, a leading `.` or ending in `.tmp`, and what is
- * no regular file (links too). Not guaranteed: a process that is killed in the middle leaves its temporary file behind.
+ * no regular file (links too). What a listing shows of objects that other processes replace: FsListing. Not guaranteed:
+ * a process that is killed in the middle leaves its temporary file behind.
  *
  * File operations are uninterruptible one by one: an abandoned write would go on in the thread pool after its
  * descriptor was closed, and could hit another file that got the same number.
  */
-import { ByteSize, Effect, Exit, FileSystem, Layer, Option, Random, Stream } from "effect"
+import { ByteSize, Effect, Exit, FileSystem, Layer, Random, Stream } from "effect"
 import type { PlatformError } from "effect/PlatformError"
 import { releaseBuffer } from "../../domain/bytes/ReleaseBuffer.ts"
-import {
-  ObjectNotFound,
-  Refused,
-  type Source,
-  Storage,
-  StorageError,
-  type StoredObject,
-  Unavailable
-} from "../../services/Storage.ts"
+import { ObjectNotFound, Refused, type Source, Storage, StorageError, Unavailable } from "../../services/Storage.ts"
 import * as Directories from "../process/Directories.ts"
-import { sortByName } from "./Listing.ts"
+import * as FsListing from "./FsListing.ts"
 import { sized } from "./ExactSize.ts"
 
 const chunkBytes = 262_144
-/** How many files are looked at side by side: as many as libuv has threads. */
-const statsAtOnce = 4
-
-const isOurs = (name: string) =>
-  name !== "" && !name.startsWith(".") && !name.endsWith(".tmp") && !name.includes("/") && !name.includes("\0")
 
 /** The system's code, such as ENOSPC; Effect's own tag where the system said nothing. */
 const codeOf = ({ reason }: PlatformError): string => {
@@ -65,32 +53,12 @@ const reasonOf = (error: PlatformError): StorageError["reason"] => {
 interface Folder {
   readonly fs: FileSystem.FileSystem
   readonly root: string
+  readonly listing: FsListing.FsListing
   readonly fail: (operation: StorageError["operation"], name: string, reason: StorageError["reason"]) => StorageError
 }
 
-/** Undefined for what is not ours or vanished meanwhile. */
-const lookAt = ({ fs, root }: Folder, name: string) =>
-  fs.lstat(`${root}/${name}`).pipe(
-    Effect.map((info): StoredObject | undefined => {
-      if (info.type !== "File") return undefined
-      const time = Option.match(info.mtime, { onNone: () => 0, onSome: (date) => date.getTime() })
-      return { name, size: ByteSize.toNumberUnsafe(info.size), etag: `${time}-${Option.getOrElse(info.ino, () => 0n)}` }
-    }),
-    Effect.catchIf(
-      (error) => codeOf(error) === "ENOENT",
-      () => Effect.undefined
-    )
-  )
-
 const list = Effect.fn("StorageFs.list")(
-  function* (folder: Folder, prefix: string) {
-    const entries = yield* folder.fs.readDirectoryEntries(folder.root)
-    const names = entries
-      .filter(({ name, type }) => (type === "File" || type === "Unknown") && isOurs(name) && name.startsWith(prefix))
-      .map(({ name }) => name)
-    const objects = yield* Effect.forEach(names, (name) => lookAt(folder, name), { concurrency: statsAtOnce })
-    return sortByName(objects.filter((object) => object !== undefined))
-  },
+  (folder: Folder, prefix: string) => folder.listing.list(prefix),
   (effect, folder, prefix) => Effect.mapError(effect, (error) => folder.fail("list", prefix, reasonOf(error)))
 )
 
@@ -99,7 +67,10 @@ const load = (folder: Folder, name: string) =>
   Stream.unwrap(
     Effect.gen(function* () {
       const failed = (error: PlatformError) => folder.fail("load", name, reasonOf(error))
-      const object = isOurs(name) ? yield* Effect.mapError(lookAt(folder, name), failed) : undefined
+      const object = FsListing.isObjectName(name)
+        ? yield* Effect.mapError(FsListing.lookAt(folder.fs, folder.root, name), failed)
+        : undefined
+      folder.listing.seen(name, object)
       // An object that vanished is passed over; all of them, with the folder, are an outage.
       const vanished = Effect.andThen(
         Effect.mapError(folder.fs.stat(folder.root), failed),
@@ -131,9 +102,9 @@ const syncFolder = ({ fs, root }: Folder) =>
   )
 
 const store = Effect.fn("StorageFs.store")(function* <E, R>(folder: Folder, name: string, source: Source<E, R>) {
-  const { fs, root } = folder
+  const { fs, listing, root } = folder
   const failed = (error: PlatformError) => folder.fail("store", name, reasonOf(error))
-  if (!isOurs(name)) {
+  if (!FsListing.isObjectName(name)) {
     const detail = "names with /, a leading . or ending in .tmp are not objects of a folder"
     return yield* folder.fail(
       "store",
@@ -158,15 +129,17 @@ const store = Effect.fn("StorageFs.store")(function* <E, R>(folder: Folder, name
       yield* Effect.mapError(Effect.uninterruptible(file.sync), failed)
       yield* Effect.mapError(Effect.uninterruptible(fs.rename(temporary, `${root}/${name}`)), failed)
     })
-  )
+  ).pipe(Effect.ensuring(Effect.sync(() => listing.recheck(name))))
   // A failure here leaves the new object in place, but not yet safe from a power cut: the caller stores it again.
   yield* Effect.mapError(syncFolder(folder), failed)
 })
 
 const remove = Effect.fn("StorageFs.delete")(
   function* (folder: Folder, name: string) {
-    if (!isOurs(name)) return
-    yield* Effect.uninterruptible(folder.fs.remove(`${folder.root}/${name}`, { force: true }))
+    if (!FsListing.isObjectName(name)) return
+    yield* Effect.uninterruptible(folder.fs.remove(`${folder.root}/${name}`, { force: true })).pipe(
+      Effect.ensuring(Effect.sync(() => folder.listing.recheck(name)))
+    )
   },
   (effect, folder, name) => Effect.mapError(effect, (error) => folder.fail("delete", name, reasonOf(error)))
 )
@@ -189,6 +162,7 @@ export const layerWith = ({
       const folder: Folder = {
         fs,
         root,
+        listing: yield* FsListing.make(fs, root),
         fail: (operation, name, reason) => new StorageError({ operation, place, name, reason })
       }
       if (create)

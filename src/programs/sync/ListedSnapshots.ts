@@ -17,6 +17,7 @@ const atOnce = 500
 export class ListedSnapshots {
   private readonly database: string
   private names = new Map<string, SnapshotName.SnapshotName | undefined>()
+  private objects: ReadonlyArray<StoredObject> | undefined
 
   constructor(database: string) {
     this.database = database
@@ -27,6 +28,11 @@ export class ListedSnapshots {
     const name = SnapshotName.parse(text)
     // Those of other databases, whose names begin alike, are theirs.
     return name?.database === this.database ? name : undefined
+  }
+
+  /** Whether this is the very listing that `by` was given last. */
+  knows(objects: ReadonlyArray<StoredObject>): boolean {
+    return objects === this.objects
   }
 
   /** Ahead of `by`. */
@@ -48,6 +54,7 @@ export class ListedSnapshots {
     }
     for (const list of instances.values()) list.sort((a, b) => SnapshotName.compare(a.name, b.name))
     this.names = names
+    this.objects = objects
     return instances
   }
 }
@@ -55,7 +62,7 @@ export class ListedSnapshots {
 /** Ahead of `by`, with turns of the event loop between. */
 export const learnInTurns = (listed: ListedSnapshots, objects: ReadonlyArray<StoredObject>) =>
   Effect.forEach(
-    Arr.chunksOf(objects, atOnce),
+    listed.knows(objects) ? [] : Arr.chunksOf(objects, atOnce),
     (part) =>
       Effect.andThen(
         Effect.sync(() => listed.learn(part)),

@@ -20,6 +20,8 @@ const lateness = 3_600_000_000_000n
 export class SnapshotIndex {
   /** Of the last listing, by instance, oldest first. */
   private snapshots = new Map<string, Array<Snapshot>>()
+  /** The last listing, while nothing has changed here since. */
+  private objects: ReadonlyArray<StoredObject> | undefined
   private readonly setAsides = new Map<string, SetAside>()
   /** The newest that was merged, by instance. */
   private readonly merged = new Map<string, SnapshotName.SnapshotName>()
@@ -41,6 +43,7 @@ export class SnapshotIndex {
 
   /** A new listing of the database's prefix. Everything that is not a snapshot of this database is left out. */
   update(objects: ReadonlyArray<StoredObject>): void {
+    if (objects === this.objects) return
     const snapshots = this.names.by(objects)
     const own = snapshots.get(this.ownInstance)?.at(-1)
     if (own !== undefined && own.name.timestampNano > this.newestOwnNano) this.newestOwnNano = own.name.timestampNano
@@ -48,6 +51,7 @@ export class SnapshotIndex {
     this.forgetVanished()
     if (this.listings++ === 0) for (const instance of snapshots.keys()) this.waitedFor.add(instance)
     this.settle()
+    this.objects = objects
   }
 
   get listed(): boolean {
@@ -109,6 +113,7 @@ export class SnapshotIndex {
 
   /** Before it is stored: a listing may show it before the store has returned. */
   markWritten(name: string, timestampNano: bigint): void {
+    this.objects = undefined
     this.written.set(name, timestampNano)
     if (timestampNano > this.newestOwnNano) this.newestOwnNano = timestampNano
   }
@@ -132,6 +137,7 @@ export class SnapshotIndex {
   }
 
   private settle(): void {
+    this.objects = undefined
     for (const instance of this.waitedFor) {
       if (this.merged.has(instance) || this.next(instance) === undefined) this.waitedFor.delete(instance)
     }

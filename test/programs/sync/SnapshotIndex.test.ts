@@ -110,3 +110,42 @@ describe("The snapshot of another instance that is next", () => {
     expect(index.next("b")).toBeUndefined()
   })
 })
+
+describe("A listing that is the very array of the last one", () => {
+  const [snapshot, replaced] = [other(start), { ...other(start), etag: "replaced" }]
+
+  it("is compared again with what was set aside since: the snapshot may have been replaced while it was loaded", () => {
+    const index = new SnapshotIndex("main", "a")
+    index.update([snapshot])
+    const loaded = index.next("b")!
+    const listing = [replaced]
+    index.update(listing)
+    index.setAside(loaded)
+    expect(index.next("b")).toBeUndefined()
+    index.update(listing)
+    expect(index.next("b")?.object).toBe(replaced)
+  })
+
+  it("brings back what a load did not find, as any other does", () => {
+    const index = new SnapshotIndex("main", "a")
+    const listing = [snapshot]
+    index.update(listing)
+    index.vanished(index.next("b")!)
+    expect(index.next("b")).toBeUndefined()
+    index.update(listing)
+    expect(index.next("b")?.object).toBe(snapshot)
+  })
+
+  it("costs nothing", () => {
+    const index = new SnapshotIndex("main", "a")
+    const listing = [snapshot]
+    index.update(listing)
+    let reads = 0
+    const watched = new Proxy(listing, { get: (target, key) => (reads++, Reflect.get(target, key)) })
+    index.update(watched)
+    expect(reads).toBeGreaterThan(0)
+    reads = 0
+    index.update(watched)
+    expect(reads).toBe(0)
+  })
+})
