@@ -5,18 +5,19 @@
  * written, synced and renamed, then the folder is synced. Readers see the old object or the new one whole. The folder
  * is made when the layer is built, unless told not to, and never later, so an unmounted file system is an error and not
  * an empty store. Not ours, so neither listed nor read: names with `/`, a leading `.` or ending in `.tmp`, and what is
- * no regular file (links too). What a listing shows of objects that other processes replace: FsListing. Not guaranteed:
- * a process that is killed in the middle leaves its temporary file behind.
+ * no regular file (links too). What a listing shows of objects that other processes replace: FsListing. What a process
+ * that is killed in the middle leaves behind: FsTemporaryFiles.
  *
  * File operations are uninterruptible one by one: an abandoned write would go on in the thread pool after its
  * descriptor was closed, and could hit another file that got the same number.
  */
-import { ByteSize, Effect, Exit, FileSystem, Layer, Random, Stream } from "effect"
+import { ByteSize, Effect, Exit, FileSystem, Layer, Stream } from "effect"
 import type { PlatformError } from "effect/PlatformError"
 import { releaseBuffer } from "../../domain/bytes/ReleaseBuffer.ts"
 import { ObjectNotFound, Refused, type Source, Storage, StorageError, Unavailable } from "../../services/Storage.ts"
 import * as Directories from "../process/Directories.ts"
 import * as FsListing from "./FsListing.ts"
+import * as FsTemporaryFiles from "./FsTemporaryFiles.ts"
 import { sized } from "./ExactSize.ts"
 
 const chunkBytes = 262_144
@@ -54,6 +55,8 @@ interface Folder {
   readonly fs: FileSystem.FileSystem
   readonly root: string
   readonly listing: FsListing.FsListing
+  /** Before a store writes to its temporary file. */
+  readonly sweep: (current: FileSystem.File) => Effect.Effect<void>
   readonly fail: (operation: StorageError["operation"], name: string, reason: StorageError["reason"]) => StorageError
 }
 
@@ -102,7 +105,7 @@ const syncFolder = ({ fs, root }: Folder) =>
   )
 
 const store = Effect.fn("StorageFs.store")(function* <E, R>(folder: Folder, name: string, source: Source<E, R>) {
-  const { fs, listing, root } = folder
+  const { fs, listing, root, sweep } = folder
   const failed = (error: PlatformError) => folder.fail("store", name, reasonOf(error))
   if (!FsListing.isObjectName(name)) {
     const detail = "names with /, a leading . or ending in .tmp are not objects of a folder"
@@ -112,13 +115,14 @@ const store = Effect.fn("StorageFs.store")(function* <E, R>(folder: Folder, name
       new Refused({ code: "InvalidName", detail, advice: "check instance and database names" })
     )
   }
-  const temporary = `${root}/.${(yield* Random.nextIntBetween(0, 2 ** 48)).toString(36)}.tmp`
+  const temporary = `${root}/${yield* FsTemporaryFiles.makeName}`
   yield* Effect.scoped(
     Effect.gen(function* () {
       const file = yield* Effect.acquireRelease(
         Effect.mapError(fs.open(temporary, { flag: "wx" }), failed),
         (_, exit) => (Exit.isSuccess(exit) ? Effect.void : Effect.ignore(fs.remove(temporary, { force: true })))
       )
+      yield* sweep(file)
       const bytes = sized(source.size, (reason) => folder.fail("store", name, reason))(source.read(0, source.size))
       yield* Stream.runForEach(bytes, (chunk) =>
         Effect.andThen(
@@ -163,6 +167,7 @@ export const layerWith = ({
         fs,
         root,
         listing: yield* FsListing.make(fs, root),
+        sweep: FsTemporaryFiles.makeSweep(fs, root),
         fail: (operation, name, reason) => new StorageError({ operation, place, name, reason })
       }
       if (create)
