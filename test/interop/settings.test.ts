@@ -114,6 +114,10 @@ layer(NodeServices.layer, { excludeTestServices: true })("a setting of the file"
         config: configOf(folder, nativeFile(`${folder}/main.lmdb`), { snapshot_compression: "zstd" })
       })
       assert.strictEqual(sent.code, 0, sent.text)
+      assert.deepInclude(
+        sent.log.find(({ msg }) => msg === "Stored snapshot")!,
+        { snapshot_kind: "snapshot" }
+      )
       const names = yield* fs.readDirectory(`${folder}/bucket`)
       assert.match(names.join(" "), /^main__ours__\S+__GX\.pb\.zst$/)
       const config = configOf(folder, nativeFile(`${folder}/other.lmdb`, { create: true }), { instance: "other" })
@@ -121,7 +125,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a setting of the file"
       assert.strictEqual(code, 0, text)
       assert.deepInclude(
         log.find(({ msg }) => msg === "Loaded remote update")!,
-        { kind: "zstd", entries_written: 1 }
+        { kind: "snapshot", entries_written: 1 }
       )
     })
   )

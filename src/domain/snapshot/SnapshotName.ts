@@ -9,6 +9,9 @@ import * as NanoTimestamp from "./NanoTimestamp.ts"
 
 export type SnapshotKind = "gzip" | "zstd"
 
+/** What log fields call all of these, as Lightning Stream does: the kind of the object, not of its container. */
+export const loggedKind = "snapshot"
+
 export interface SnapshotName {
   readonly database: string
   readonly instance: string

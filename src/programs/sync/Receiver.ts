@@ -8,6 +8,7 @@
  */
 import { Clock, Data, Duration, Effect, FiberSet, Stream } from "effect"
 import { releaseBuffer } from "../../domain/bytes/ReleaseBuffer.ts"
+import { loggedKind } from "../../domain/snapshot/SnapshotName.ts"
 import { DatabaseError, type MergeResult } from "../../services/Database.ts"
 import { Health } from "../../services/Health.ts"
 import { MemoryBudget } from "../../services/MemoryBudget.ts"
@@ -111,7 +112,7 @@ const logMerged = Effect.fnUntraced(function* (snapshot: Snapshot, size: number,
     snapshot_instance: snapshot.name.instance,
     timestamp: snapshot.name.timestampText,
     age: yield* ageOf(snapshot),
-    kind: snapshot.name.kind,
+    kind: loggedKind,
     compressed_size_bytes: size,
     entries_read: result.entriesRead,
     entries_skipped: result.entriesSkipped,

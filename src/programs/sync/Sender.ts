@@ -56,7 +56,7 @@ const pauseAfter = Effect.fnUntraced(function* (attempts: number) {
 const logStored = (name: SnapshotName.SnapshotName, result: DumpResult, storeMillis: number) =>
   Effect.logInfo("Stored snapshot", {
     snapshot_name: name.text,
-    snapshot_kind: name.kind,
+    snapshot_kind: SnapshotName.loggedKind,
     snapshot_size: result.spooled.size,
     uncompressed_size: result.uncompressedSize,
     reused_size: result.reusedSize,

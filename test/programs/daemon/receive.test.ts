@@ -175,6 +175,7 @@ describe("Receiving", () => {
       const [downloaded] = daemon.logged("Snapshot downloaded")
       const [loaded] = daemon.logged("Loaded remote update")
       assert.strictEqual(downloaded!.fields["component"], "downloader")
+      assert.strictEqual(loaded!.fields["kind"], "snapshot")
       assert.isTrue(Duration.isDuration(downloaded!.fields["time_load_total"]))
       // SHA-256 of "b-20251231-235959-000000000".
       for (const { fields } of [downloaded!, loaded!]) assert.strictEqual(fields["shorthash"], "a825e9c")

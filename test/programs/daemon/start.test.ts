@@ -35,7 +35,10 @@ describe("Starting", () => {
         timestampNano: BigInt(epoch) * 1_000_000n
       })
       assert.strictEqual(daemon.logged("Ready").length, 1)
-      assert.strictEqual(daemon.logged("Stored snapshot").length, 1)
+      assert.deepStrictEqual(
+        daemon.logged("Stored snapshot").map(({ fields }) => fields["snapshot_kind"]),
+        ["snapshot"]
+      )
     })
   )
 
