@@ -173,7 +173,7 @@ export const bundle = async (input: InputOptions, output: OutputOptions): Promis
         this.emitFile({
           type: "asset",
           fileName: "start.js",
-          source: `await ${inTurns(bundle, "main.js", 'import("./main.js")')}\n${helper}`
+          source: `export const { run } = await ${inTurns(bundle, "main.js", 'import("./main.js")')}\n${helper}`
         })
     }
   }

@@ -1,12 +1,12 @@
 /**
- * The direction of dependencies: main → layers → services ← programs, and everybody may use domain. Read from the
- * import statements.
+ * The direction of dependencies: main and commands → layers → services ← programs, and everybody may use domain.
+ * Nothing but commands, main, worker and DatabaseInline joins layers and programs. Read from the import statements.
  */
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Path } from "effect"
 
-type Part = "domain" | "services" | "layers" | "programs" | "root"
+type Part = "domain" | "services" | "layers" | "programs" | "commands" | "root"
 
 /** What the files of each part may import. */
 const allowed: Readonly<Record<Part, ReadonlyArray<Part>>> = {
@@ -14,7 +14,8 @@ const allowed: Readonly<Record<Part, ReadonlyArray<Part>>> = {
   services: ["domain", "services"],
   layers: ["domain", "services", "layers"],
   programs: ["domain", "services", "programs"],
-  root: ["domain", "services", "layers", "programs", "root"]
+  commands: ["domain", "services", "layers", "programs", "commands"],
+  root: ["domain", "services", "layers", "programs", "commands", "root"]
 }
 
 /** The engine runs inside a layer: this one alone joins layer and program. */
@@ -23,14 +24,21 @@ const exceptions: ReadonlySet<string> = new Set(["layers/database/DatabaseInline
 /** Packages that the domain may use besides itself: data types only. */
 const domainPackages = /^effect(\/(Brand|Schema|Data|Duration|Effect|Redacted|Schema\w+))?$/
 
-const parts: ReadonlyArray<Part> = ["domain", "services", "layers", "programs"]
+const parts: ReadonlyArray<Part> = ["domain", "services", "layers", "programs", "commands"]
+
+/** The entries of the two kinds of threads. */
+const entries = ["main.ts", "worker.ts"]
 
 const partOf = (file: string): Part => parts.find((part) => file.startsWith(`${part}/`)) ?? "root"
+
+/** False for packages, and for package.json. */
+const isInSources = (target: string | undefined): target is string => target !== undefined && !target.startsWith("..")
 
 const importsOf = (source: string) =>
   Array.from(source.matchAll(/(?:^import|^export)( type)?[^"';]*?from\s+"([^"]+)"|import\("([^"]+)"\)/gm), (match) => ({
     name: match[2] ?? match[3]!,
-    typeOnly: match[1] !== undefined
+    typeOnly: match[1] !== undefined,
+    lazy: match[3] !== undefined
   }))
 
 const sources = Effect.gen(function* () {
@@ -42,7 +50,8 @@ const sources = Effect.gen(function* () {
     Effect.map(fs.readFileString(path.join(root, file)), (source) => ({
       file,
       source,
-      imports: importsOf(source).map(({ name, typeOnly }) => ({
+      imports: importsOf(source).map(({ lazy, name, typeOnly }) => ({
+        lazy,
         name,
         typeOnly,
         target: name.startsWith(".") ? path.join(path.dirname(file), name) : undefined
@@ -60,11 +69,39 @@ describe("architecture", () => {
         exceptions.has(file)
           ? []
           : imports
-              .filter(({ target }) => target !== undefined && !allowed[partOf(file)].includes(partOf(target)))
+              .filter(({ target }) => isInSources(target) && !allowed[partOf(file)].includes(partOf(target)))
               .map(({ name }) => `${file} imports ${name}`)
       )
       assert.deepStrictEqual(wrong, [])
     })
+  )
+
+  it.effect("the root has the entries of the threads, and nothing else", () =>
+    Effect.gen(function* () {
+      const root = (yield* sources).map(({ file }) => file).filter((file) => partOf(file) === "root")
+      assert.deepStrictEqual(root.toSorted(), entries)
+    })
+  )
+
+  it.effect(
+    "a command's file imports no layer and no program before it runs: the help of all commands is printed without them",
+    () =>
+      Effect.gen(function* () {
+        const wrong = (yield* sources)
+          .filter(({ file, source }) => file === "main.ts" || source.includes("= defineCommand({"))
+          .flatMap(({ file, imports }) =>
+            imports
+              .filter(
+                ({ lazy, target, typeOnly }) =>
+                  !lazy &&
+                  !typeOnly &&
+                  target !== undefined &&
+                  ["layers", "programs", "services"].includes(partOf(target))
+              )
+              .map(({ name }) => `${file} imports ${name}`)
+          )
+        assert.deepStrictEqual(wrong, [])
+      })
   )
 
   it.effect("domain, services and programs know no platform, and the domain no service of effect's", () =>
@@ -84,19 +121,21 @@ describe("architecture", () => {
     })
   )
 
-  it.effect("clocks, timers, randomness, the environment and the console are used in layers and main only", () =>
-    Effect.gen(function* () {
-      const forbidden = /\b(process\.env|Date\.now|Math\.random|setTimeout|setInterval|console\.|new Promise)\b/
-      const wrong = (yield* sources)
-        .filter(({ file }) => outside(partOf(file)))
-        .flatMap(({ file, source }) =>
-          source
-            .split("\n")
-            .filter((line) => forbidden.test(line) && !/^\s*(\*|\/\/)/.test(line))
-            .map((line) => `${file}: ${line.trim()}`)
-        )
-      assert.deepStrictEqual(wrong, [])
-    })
+  it.effect(
+    "clocks, timers, randomness, the environment and the console are used in layers, commands and main only",
+    () =>
+      Effect.gen(function* () {
+        const forbidden = /\b(process\.env|Date\.now|Math\.random|setTimeout|setInterval|console\.|new Promise)\b/
+        const wrong = (yield* sources)
+          .filter(({ file }) => outside(partOf(file)))
+          .flatMap(({ file, source }) =>
+            source
+              .split("\n")
+              .filter((line) => forbidden.test(line) && !/^\s*(\*|\/\/)/.test(line))
+              .map((line) => `${file}: ${line.trim()}`)
+          )
+        assert.deepStrictEqual(wrong, [])
+      })
   )
 
   it.effect(
@@ -111,7 +150,7 @@ describe("architecture", () => {
           for (const { target, typeOnly } of all.get(file)?.imports ?? [])
             if (target?.endsWith(".ts") && !typeOnly) reach(target)
         }
-        reach("mainSync.ts")
+        reach("commands/Sync.ts")
         assert.isTrue(reached.has("layers/database/DatabasesWorker.ts"))
         const callers = [...reached].filter((file) =>
           /(?:from|import|resolve|require)\W*"lmdb"/.test(all.get(file)!.source)

@@ -2,8 +2,10 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { commands } from "../../src/domain/CommandLineSpelling.ts"
-import { parse } from "../../src/layers/CommandLine.ts"
+import { CommandTree } from "../../src/commands/cli/CommandDefinition.ts"
+import { byWords } from "../../src/commands/cli/Grammar.ts"
+import { parse } from "../../src/commands/cli/Parse.ts"
+import { commands } from "../../src/main.ts"
 import { readText, rowsOf } from "./Documents.ts"
 
 /** As `--name, -n` of each flag under that heading of the help. */
@@ -13,7 +15,12 @@ const flagsOf = (help: string, heading: string): ReadonlyArray<string> => {
 }
 
 const help = (command: string) =>
-  Effect.map(parse([...command.split(" "), "--help"], ""), (parsed) => (parsed._tag === "Print" ? parsed.text : ""))
+  parse([...command.split(" "), "--help"]).pipe(
+    Effect.map((parsed) => ("text" in parsed ? parsed.text : "")),
+    Effect.provideService(CommandTree, { version: "", commands })
+  )
+
+const names = byWords(commands).map(([words]) => words)
 
 /** Of the tables of options, by the heading above. */
 const documented = Effect.map(readText("docs/cli.md"), (text) => {
@@ -31,13 +38,12 @@ layer(NodeServices.layer)("docs/cli.md", (it) => {
   it.effect("has every option of every command, where it belongs, and no other", () =>
     Effect.gen(function* () {
       const sections = yield* documented
-      for (const command of Object.keys(commands)) {
+      for (const command of names) {
         const text = yield* help(command)
         const own = flagsOf(text, "FLAGS").toSorted()
         // Said once, for both.
         const section = command === "receive" ? "`sync`" : `\`${command}\``
-        assert.deepStrictEqual((sections.get(section) ?? []).toSorted(), command === "help" ? [] : own, command)
-        if (command === "help") continue
+        assert.deepStrictEqual((sections.get(section) ?? []).toSorted(), own, command)
         const shared = [...flagsOf(text, "INHERITED FLAGS"), ...flagsOf(text, "GLOBAL FLAGS")]
         assert.deepStrictEqual(sections.get("Options of every command")!.toSorted(), shared.toSorted(), command)
       }
@@ -48,12 +54,7 @@ layer(NodeServices.layer)("docs/cli.md", (it) => {
     Effect.gen(function* () {
       const headings = Array.from((yield* readText("docs/cli.md")).matchAll(/^## (.*)$/gm), ([, heading]) => heading!)
       const words = headings.flatMap((heading) => Array.from(heading.matchAll(/`([^`]+)`/g), ([, word]) => word!))
-      assert.deepStrictEqual(
-        words.toSorted(),
-        Object.keys(commands)
-          .filter((command) => command !== "snapshots")
-          .toSorted()
-      )
+      assert.deepStrictEqual(words.toSorted(), names.filter((command) => command !== "snapshots").toSorted())
     })
   )
 })

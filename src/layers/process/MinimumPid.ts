@@ -55,7 +55,7 @@ const refuse = () =>
   )
 
 /** Runs `command` in this process if its number is large enough, else again as a child. The exit code. */
-export const atLeast = <E>(minimum: number, command: Effect.Effect<number, E>): Effect.Effect<number, E> =>
+export const atLeast = <E, R>(minimum: number, command: Effect.Effect<number, E, R>): Effect.Effect<number, E, R> =>
   Effect.suspend(() => {
     const wanted = Math.min(minimum, largest)
     if (process.pid >= wanted || process.env[skip] === "1") return command

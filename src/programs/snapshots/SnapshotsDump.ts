@@ -4,7 +4,6 @@
  * then the stream fails.
  */
 import { Clock, Effect, Schema, Stream } from "effect"
-import type { SnapshotsDumpOptions } from "../../domain/CommandLine.ts"
 import * as DbiName from "../../domain/lmdb/DbiName.ts"
 import { OutlineReader, SnapshotPrinter } from "../../domain/snapshot/SnapshotPrinter.ts"
 import { Compression, CompressionError } from "../../services/Compression.ts"
@@ -29,6 +28,14 @@ export class NoSuchDbi extends Schema.TaggedError<NoSuchDbi>()("NoSuchDbi", {
     const others = this.present.length === 0 ? "no DBIs" : [...new Set(this.present)].join(", ")
     return `${this.name}: there is no DBI ${JSON.stringify(this.dbi)}: it has ${others}`
   }
+}
+
+export interface SnapshotsDumpOptions {
+  /** Of the object or file, for messages and for how it is compressed. */
+  readonly name: string
+  /** Exact name, as text; undefined: all. */
+  readonly dbi: string | undefined
+  readonly format: "text" | "json"
 }
 
 /** What is wrong with the container ends the chunks; everything else goes on as an error. */

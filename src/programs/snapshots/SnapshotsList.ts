@@ -1,8 +1,15 @@
 /** The objects of the bucket, one a line: all below the global prefix, whoever they belong to. Source: docs/cli.md. */
 import { Effect, Stream } from "effect"
-import type { SnapshotsListOptions } from "../../domain/CommandLine.ts"
 import * as SnapshotName from "../../domain/snapshot/SnapshotName.ts"
 import { Storage, type StoredObject } from "../../services/Storage.ts"
+
+export interface SnapshotsListOptions {
+  readonly prefix: string
+  /** With sizes. */
+  readonly long: boolean
+  /** By the snapshots' time instead of by name. */
+  readonly time: boolean
+}
 
 const linesAtOnce = 1_000
 

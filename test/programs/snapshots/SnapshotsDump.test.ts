@@ -20,10 +20,7 @@ type Options = Parameters<typeof SnapshotsDump.lines>[0]
 /** What was printed, and the error that came after it. */
 const dump = Effect.fnUntraced(function* (bytes: Uint8Array, options: Partial<Options> = {}, chunk = 1_000) {
   let printed = ""
-  const stream = SnapshotsDump.lines(
-    { name: "x.pb.gz", local: false, dbi: undefined, format: "json", ...options },
-    cut(bytes, chunk)
-  )
+  const stream = SnapshotsDump.lines({ name: "x.pb.gz", dbi: undefined, format: "json", ...options }, cut(bytes, chunk))
   const error = yield* stream.pipe(
     Stream.runForEach((text) => Effect.sync(() => void (printed += text))),
     Effect.match({ onSuccess: () => undefined, onFailure: ({ message }) => message })

@@ -4,18 +4,19 @@
  */
 import { NodeServices } from "@effect/platform-node"
 import { Duration, Effect, Layer } from "effect"
-import { type GlobalOptions, overridesOf, type SyncOptions } from "./domain/CommandLine.ts"
-import * as Logs from "./layers/logs/Logs.ts"
-import * as MinimumPid from "./layers/process/MinimumPid.ts"
-import * as Signals from "./layers/process/Signals.ts"
-import * as SettingsYaml from "./layers/settings/SettingsYaml.ts"
-import { InvalidSettings } from "./services/Settings.ts"
+import * as Logs from "../../layers/logs/Logs.ts"
+import * as MinimumPid from "../../layers/process/MinimumPid.ts"
+import * as Signals from "../../layers/process/Signals.ts"
+import * as SettingsYaml from "../../layers/settings/SettingsYaml.ts"
+import { InvalidSettings, Settings } from "../../services/Settings.ts"
+import { type GlobalOptions, levelOf, overridesOf } from "./CommandLine.ts"
 
 const timedOut = 75
 
 export interface CommandOptions {
   readonly global: GlobalOptions
-  readonly sync?: SyncOptions
+  /** What the command line says instead of the file's `only_once`. */
+  readonly onlyOnce?: boolean | undefined
   /** False for commands that never use the bucket. */
   readonly usesBucket?: boolean
 }
@@ -31,11 +32,12 @@ export const report = (error: { readonly message: string }) => {
 }
 
 /** The log as the command line has it: before the file has said how to log, and where there is no file. */
-export const earlyLog = ({
-  logFormat: format = "human",
-  logLevel: level = "info",
-  logTimestamp: timestamp = "short"
-}: GlobalOptions) => Logs.layerWith({ format, level, timestamp })
+export const earlyLog = (global: GlobalOptions) =>
+  Logs.layerWith({
+    format: global.logFormat ?? "human",
+    level: levelOf(global) ?? "info",
+    timestamp: global.logTimestamp ?? "short"
+  })
 
 /**
  * `--timeout`: what is under way is interrupted, and when that takes longer than ten seconds (another process holds
@@ -65,16 +67,17 @@ const announce = Effect.fnUntraced(function* (global: GlobalOptions, loaded: Set
   if (global.logConfig) yield* logConfig(loaded)
 })
 
-/** Runs `use` with the configuration; the exit code. */
+/** Runs `use` with the configuration, also as the service. The exit code. */
 export const withSettings = <E extends { readonly message: string }>(
-  { global, sync, usesBucket = true }: CommandOptions,
-  use: (loaded: SettingsYaml.Loaded) => Effect.Effect<number, E, NodeServices.NodeServices>
+  { global, onlyOnce, usesBucket = true }: CommandOptions,
+  use: (loaded: SettingsYaml.Loaded) => Effect.Effect<number, E, NodeServices.NodeServices | Settings>
 ): Effect.Effect<number> =>
-  SettingsYaml.load({ file: global.config, usesBucket, overrides: overridesOf(global, sync) }).pipe(
+  SettingsYaml.load({ file: global.config, usesBucket, overrides: overridesOf(global, onlyOnce) }).pipe(
     Effect.flatMap((loaded) =>
       Effect.andThen(announce(global, loaded), use(loaded)).pipe(
         bounded(global),
         Effect.catch(report),
+        Effect.provideService(Settings, loaded.settings),
         Effect.provide(Logs.layerWith(loaded.settings.log))
       )
     ),

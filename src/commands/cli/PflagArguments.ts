@@ -1,64 +1,32 @@
 /**
  * Brings arguments into one spelling: the command's words, each flag as `--name=value`, then `--` and what the command
- * works on. Users of the reference have all that the Go package pflag takes in their scripts: `-cVALUE`, `-c=VALUE`,
+ * works on. Users of Lightning Stream have all that the Go package pflag takes in their scripts: `-cVALUE`, `-c=VALUE`,
  * `-lt`, `--debug=false`, flags before, between and after words, a value that begins with a dash, a flag given twice
  * (the last one counts). What it does not know stays as it is, so that the parser can say what is wrong with it.
  */
 
-interface FlagSpelling {
+export interface FlagSpelling {
   readonly name: string
-  readonly short?: string
+  readonly short: string | undefined
   /** `switch` has no value but after `=`; `list` may be given more than once. */
   readonly kind: "switch" | "value" | "list"
 }
 
-export const globalFlags: ReadonlyArray<FlagSpelling> = [
-  { name: "config", short: "c", kind: "value" },
-  { name: "instance", short: "i", kind: "value" },
-  { name: "debug", kind: "switch" },
-  { name: "log-config", kind: "switch" },
-  { name: "log-level", kind: "value" },
-  { name: "log-format", kind: "value" },
-  { name: "log-timestamp", kind: "value" },
-  { name: "minimum-pid", kind: "value" },
-  { name: "timeout", kind: "value" },
-  { name: "help", short: "h", kind: "switch" },
-  { name: "version", kind: "switch" }
-]
-
-const syncFlags: ReadonlyArray<FlagSpelling> = [
-  { name: "only-once", kind: "switch" },
-  { name: "only-db", kind: "list" },
-  { name: "wait-for-marker-file", kind: "value" },
-  { name: "accept-stale", kind: "switch" }
-]
-
-/** By the command's words. One that has others below it takes nothing to work on. */
-export const commands: Readonly<Record<string, ReadonlyArray<FlagSpelling>>> = {
-  sync: syncFlags,
-  receive: syncFlags,
-  snapshots: [],
-  "snapshots list": [
-    { name: "prefix", short: "p", kind: "value" },
-    { name: "long", short: "l", kind: "switch" },
-    { name: "time", short: "t", kind: "switch" }
-  ],
-  "snapshots dump": [
-    { name: "dbi", short: "d", kind: "value" },
-    { name: "local", short: "l", kind: "switch" },
-    { name: "format", short: "f", kind: "value" }
-  ],
-  "drop-shadow": [],
-  version: [],
-  help: []
+/** The flags there are. Grammar derives them from the commands. */
+export interface Spellings {
+  readonly global: ReadonlyArray<FlagSpelling>
+  /** By the command's words. A group of commands has none. */
+  readonly commands: ReadonlyMap<string, ReadonlyArray<FlagSpelling>>
 }
 
-const isLeaf = (words: ReadonlyArray<string>): boolean =>
-  words.length > 0 && !Object.keys(commands).some((name) => name.startsWith(`${words.join(" ")} `))
+const isLeaf = ({ commands }: Spellings, words: ReadonlyArray<string>): boolean =>
+  words.length > 0 && ![...commands.keys()].some((name) => name.startsWith(`${words.join(" ")} `))
 
 export interface Spelled {
   /** The command's words; empty: none, or one that is not known. */
   readonly command: ReadonlyArray<string>
+  /** True when the command takes operands: it is no group. */
+  readonly isLeaf: boolean
   /** Given flags that are known, by name; a switch is "true" or "false". */
   readonly flags: ReadonlyMap<string, ReadonlyArray<string>>
   /** Flags that are not known. */
@@ -121,42 +89,37 @@ const scan = (args: ReadonlyArray<string>, known: ReadonlyArray<FlagSpelling>) =
 }
 
 /** The longest known command that the words begin with. */
-const commandOf = (words: ReadonlyArray<string>): ReadonlyArray<string> => {
+const commandOf = (known: Spellings, words: ReadonlyArray<string>): ReadonlyArray<string> => {
   let length = 0
-  while (
-    length < words.length &&
-    Object.hasOwn(commands, words.slice(0, length + 1).join(" ")) &&
-    !isLeaf(words.slice(0, length))
-  )
-    length++
+  const isNext = () =>
+    known.commands.has(words.slice(0, length + 1).join(" ")) && !isLeaf(known, words.slice(0, length))
+  while (length < words.length && isNext()) length++
   return words.slice(0, length)
 }
 
-export const spell = (args: ReadonlyArray<string>): Spelled => {
+export const spell = (known: Spellings, args: ReadonlyArray<string>): Spelled => {
   // Which flags take a value depends on the command: it is looked for with the global ones first.
-  const command = commandOf(scan(args, globalFlags).words)
-  const { flags, operands, unknown, words } = scan(args, [...globalFlags, ...(commands[command.join(" ")] ?? [])])
-  const rest = [...words.slice(command.length), ...operands]
-  if (command[0] !== "help") return { command, flags, unknown, operands: rest }
-  // `help snapshots list` is `snapshots list --help`; of what is not a command there is no help.
-  const subject = commandOf(rest)
-  const found = subject.length === rest.length
+  const command = commandOf(known, scan(args, known.global).words)
+  const { flags, operands, unknown, words } = scan(args, [
+    ...known.global,
+    ...(known.commands.get(command.join(" ")) ?? [])
+  ])
   return {
-    command: subject,
-    flags: found ? new Map([...flags, ["help", ["true"]]]) : flags,
+    command,
+    isLeaf: isLeaf(known, command),
+    flags,
     unknown,
-    operands: rest.slice(subject.length)
+    operands: [...words.slice(command.length), ...operands]
   }
 }
 
 /**
- * For a parser that knows `--name=value`. Operands of a command with others below it are words: the parser says that
- * there is no such command.
+ * For a parser that knows `--name=value`. Operands of a group are words: the parser says that there is no such command.
  */
-export const canonical = ({ command, flags, operands, unknown }: Spelled): ReadonlyArray<string> => [
+export const canonical = ({ command, flags, isLeaf, operands, unknown }: Spelled): ReadonlyArray<string> => [
   ...command,
-  ...(isLeaf(command) ? [] : operands),
+  ...(isLeaf ? [] : operands),
   ...[...flags].flatMap(([name, values]) => values.map((value) => `--${name}=${value}`)),
   ...unknown,
-  ...(isLeaf(command) ? ["--", ...operands] : [])
+  ...(isLeaf ? ["--", ...operands] : [])
 ]

@@ -1,0 +1,172 @@
+/** `sync`: composes the layers of the daemon and runs it. `receive` is the same without writing to the bucket. */
+import * as os from "node:os"
+import { Cause, Effect, Exit, Layer } from "effect"
+import * as Flag from "effect/cli/Flag"
+import type { Loaded as Configuration } from "../layers/settings/SettingsYaml.ts"
+import type { WorkerData } from "../layers/database/WorkerData.ts"
+import { defineCommand } from "./cli/CommandDefinition.ts"
+import type { GlobalOptions } from "./cli/CommandLine.ts"
+import { about, type Given, optional, text, toggle } from "./cli/Flags.ts"
+import { load, type Modules } from "./cli/Load.ts"
+
+const parts = () => ({
+  Command: import("./cli/Command.ts"),
+  Daemon: import("../programs/Daemon.ts"),
+  Database: import("../services/Database.ts"),
+  DatabasesWorker: import("../layers/database/DatabasesWorker.ts"),
+  GarbageCollectorV8: import("../layers/memory/GarbageCollectorV8.ts"),
+  HealthRegistry: import("../layers/health/HealthRegistry.ts"),
+  BuildCheck: import("../layers/lmdb/native/BuildCheck.ts"),
+  MemoryBudgetPermits: import("../layers/memory/MemoryBudgetPermits.ts"),
+  NodeServices: import("@effect/platform-node/NodeServices"),
+  Settings: import("../services/Settings.ts"),
+  Signals: import("../layers/process/Signals.ts"),
+  SnapshotName: import("../domain/snapshot/SnapshotName.ts"),
+  SpoolDirectory: import("../layers/spool/SpoolDirectory.ts"),
+  SpoolFile: import("../layers/spool/SpoolFile.ts"),
+  StorageConfigured: import("../layers/storage/StorageConfigured.ts"),
+  UnsupportedSettings: import("../domain/settings/UnsupportedSettings.ts"),
+  WorkerPool: import("../layers/database/WorkerPool.ts")
+})
+
+type Parts = Modules<ReturnType<typeof parts>>
+
+// Run from source by Node's type stripping, or bundled: then it is the second entry, which is JavaScript and beside
+// this one.
+const entry = new URL(import.meta.url.endsWith(".ts") ? "../worker.ts" : "./worker.js", import.meta.url)
+
+const layerOf = (parts: Parts, { settings }: Configuration, receiveOnly: boolean) => {
+  const workers = parts.WorkerPool.layerWith({
+    entry,
+    size: settings.database_workers,
+    worker: {
+      workerData: {
+        log: settings.log,
+        instance: parts.SnapshotName.instanceText(settings.instance)
+      } satisfies WorkerData
+    }
+  })
+  const budget = parts.MemoryBudgetPermits.layerWith({
+    download: settings.memory_downloaded_snapshots,
+    decompress: settings.memory_decompressed_snapshots
+  })
+  return Layer.mergeAll(
+    receiveOnly ? parts.StorageConfigured.readOnly : parts.StorageConfigured.layer,
+    Layer.provide(budget, parts.GarbageCollectorV8.layerInSteps),
+    parts.SpoolFile.layerWith({ directory: settings.spool_directory, memoryLimit: settings.spool_memory }),
+    parts.HealthRegistry.layer,
+    Layer.provide(parts.DatabasesWorker.layer, workers)
+  ).pipe(Layer.provide(parts.NodeServices.layer))
+}
+
+/** Fails with what the configuration asks for and cannot have. */
+const check = Effect.fnUntraced(function* (
+  parts: Parts,
+  loaded: Configuration,
+  file: string,
+  onlyDb: ReadonlyArray<string>
+) {
+  const { lmdbs, spool_directory } = loaded.settings
+  const spool = yield* parts.SpoolDirectory.problemOf(spool_directory)
+  const problems = [
+    ...(spool === undefined ? [] : [`spool_directory: ${spool}`]),
+    ...onlyDb
+      .filter((name) => !Object.hasOwn(lmdbs, name))
+      .map((name) => `--only-db ${name}: no such database in lmdbs: there are ${Object.keys(lmdbs).join(", ")}`)
+  ]
+  if (problems.length > 0) return yield* new parts.Settings.InvalidSettings({ file, problems })
+  for (const warning of [...loaded.warnings, ...parts.UnsupportedSettings.withoutEffectYet(loaded.explicit)])
+    yield* Effect.logWarning(warning)
+  yield* parts.BuildCheck.check
+})
+
+/** What serves pages is loaded only where there is an address, and none is used with `--only-once`. */
+const serving = ({ settings: { http, only_once } }: Configuration) =>
+  http.address === "" || only_once
+    ? Effect.undefined
+    : Effect.flatMap(
+        load(() => ({ StatusServer: import("./StatusServer.ts") })),
+        ({ StatusServer }) => StatusServer.serveOn(http.address)
+      )
+
+const isWorkerLost = ({ Database }: Parts, exit: Exit.Exit<unknown, unknown>) =>
+  Exit.isFailure(exit) &&
+  exit.cause.reasons.some(
+    (reason) =>
+      Cause.isFailReason(reason) &&
+      reason.error instanceof Database.DatabaseError &&
+      reason.error.reason._tag === "WorkerLost"
+  )
+
+const daemon = Effect.fnUntraced(function* (
+  parts: Parts,
+  loaded: Configuration,
+  global: GlobalOptions,
+  options: SyncOptions,
+  receiveOnly: boolean
+) {
+  const { acceptStale, onlyDb, waitForMarkerFile } = options
+  yield* check(parts, loaded, global.config, onlyDb)
+  const signals = yield* parts.Signals.make
+  const failed = Effect.fnUntraced(function* (exit: Exit.Exit<unknown, unknown>) {
+    // A thread that died leaves its environments open in the process: nothing can be done with them any more.
+    if (isWorkerLost(parts, exit)) return yield* signals.killNow("a worker thread is lost")
+    yield* signals.arm
+  })
+  const daemonOptions = {
+    receiveOnly,
+    acceptStale,
+    onlyDb,
+    onlyOnce: loaded.settings.only_once,
+    markerFile: waitForMarkerFile,
+    hostname: os.hostname()
+  }
+  return yield* Effect.flatMap(serving(loaded), (serve) =>
+    parts.Daemon.run({ ...daemonOptions, serve }, signals.first, failed)
+  ).pipe(Effect.provide(layerOf(parts, loaded, receiveOnly)))
+}, Effect.scoped)
+
+/** The handler of `sync` and `receive`. */
+export const runDaemon = Effect.fnUntraced(function* (
+  options: SyncOptions,
+  global: GlobalOptions,
+  receiveOnly: boolean
+) {
+  const { giveBackFreed } = yield* Effect.promise(() => import("../layers/process/ProcessMemory.ts"))
+  yield* giveBackFreed
+  const loaded = yield* load(parts)
+  return yield* loaded.Command.withSettings({ global, onlyOnce: options.onlyOnce }, (configuration) =>
+    daemon(loaded, configuration, global, options, receiveOnly)
+  )
+})
+
+/** The flags of `sync` and `receive`. */
+export const syncFlags = {
+  onlyOnce: Flag.Boolean("only-once").pipe(
+    Flag.withoutNegation,
+    about("End when all instances' snapshots are merged and ours is stored"),
+    optional
+  ),
+  onlyDb: text("only-db", "NAME").pipe(about("Only this database; may be given more than once"), Flag.atLeast(0)),
+  waitForMarkerFile: text("wait-for-marker-file", "NAME").pipe(
+    about("First wait until the bucket has this object"),
+    optional
+  ),
+  acceptStale: toggle("accept-stale").pipe(about("Merge and send what is older than the sweeper's retention, too"))
+}
+
+export type SyncOptions = Given<typeof syncFlags>
+
+export const sync = defineCommand({
+  name: "sync",
+  summary: "Send local changes, and merge those of others, until ended",
+  examples: [
+    { command: "lightningstream --config /etc/lightningstream.yaml sync", description: "Run the daemon" },
+    {
+      command: "lightningstream sync --only-once --timeout 5m",
+      description: "Merge what is in the bucket, send what is here, and end"
+    }
+  ],
+  params: syncFlags,
+  run: (options, global) => runDaemon(options, global, false)
+})

@@ -1,0 +1,60 @@
+/** The options that every command takes, before its name and after it. */
+import { Duration } from "effect"
+import * as Flag from "effect/cli/Flag"
+import {
+  logFormats,
+  logLevels,
+  logTimestamps,
+  readLogLevel,
+  readLogTimestamp
+} from "../../domain/settings/values/LogOptions.ts"
+import { about, duration, type Given, oneOf, optional, text, toggle } from "./Flags.ts"
+
+export const globalFlags = {
+  config: text("config", "FILE").pipe(
+    Flag.withAlias("c"),
+    about("Configuration file (default: lightningstream.yaml)"),
+    Flag.withDefault("lightningstream.yaml")
+  ),
+  instance: text("instance", "NAME").pipe(
+    Flag.withAlias("i"),
+    about("Name of this instance, instead of the file's"),
+    optional
+  ),
+  debug: toggle("debug").pipe(about("As --log-level debug")),
+  logConfig: toggle("log-config").pipe(about("Log the effective configuration, secrets hidden")),
+  logLevel: oneOf("log-level", logLevels, readLogLevel).pipe(about("Log what is at least as severe")),
+  logFormat: oneOf("log-format", logFormats).pipe(about("Format of the log")),
+  logTimestamp: oneOf("log-timestamp", logTimestamps, readLogTimestamp).pipe(about("Times in the log, on a terminal")),
+  minimumPid: Flag.Int("minimum-pid").pipe(
+    Flag.withMetavar("N"),
+    Flag.filter(
+      (pid) => pid >= 0,
+      () => "Expected a number that is not below 0"
+    ),
+    about("Run as a process with at least this number (containers on one LMDB)"),
+    Flag.withDefault(0)
+  ),
+  timeout: duration("timeout").pipe(
+    about("End the command after this long, with exit code 75 (0: never)"),
+    Flag.withDefault(Duration.zero)
+  ),
+  version: toggle("version").pipe(about("Print the name and the version"))
+}
+
+export type GlobalOptions = Given<typeof globalFlags>
+
+/** The level of the log; undefined where the command line says none. */
+export const levelOf = ({ debug, logLevel }: GlobalOptions): GlobalOptions["logLevel"] => (debug ? "debug" : logLevel)
+
+/** What the command line says instead of the configuration file, by key path. */
+export const overridesOf = (global: GlobalOptions, onlyOnce?: boolean): Readonly<Record<string, string>> => {
+  const all = {
+    instance: global.instance,
+    "log.level": levelOf(global),
+    "log.format": global.logFormat,
+    "log.timestamp": global.logTimestamp,
+    only_once: onlyOnce?.toString()
+  }
+  return Object.fromEntries(Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== undefined))
+}

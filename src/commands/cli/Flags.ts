@@ -1,0 +1,52 @@
+/** Flags and arguments as the commands define them: constructors of effect/cli with what all of ours have in common. */
+import { Duration, Option } from "effect"
+import * as Flag from "effect/cli/Flag"
+import * as Param from "effect/cli/Param"
+import * as GoDuration from "../../domain/settings/values/GoDuration.ts"
+
+/**
+ * Flags and arguments, by the name that the handler knows them under. Arguments come in the order of the command line.
+ */
+export type Params = Readonly<Record<string, Param.Any>>
+
+/** The values of flags and arguments. */
+export type Given<P extends Params> = {
+  readonly [Name in keyof P]: P[Name] extends Param.Param<Param.ParamKind, infer A> ? A : never
+}
+
+export const about = Flag.withDescription
+
+/** A flag that takes a value. `metavar` names the value in the help. */
+export const text = (name: string, metavar: string) => Flag.String(name).pipe(Flag.withMetavar(metavar))
+
+/** A flag that is off unless it is given. */
+export const toggle = (name: string) => Flag.Boolean(name).pipe(Flag.withoutNegation, Flag.withDefault(false))
+
+/** The value is undefined when the flag or argument is not given. */
+export const optional = <Kind extends Param.ParamKind, A>(
+  param: Param.Param<Kind, A>
+): Param.Param<Kind, A | undefined> => Param.map(Param.optional(param), Option.getOrUndefined)
+
+/** One of a few words; undefined when the flag is not given. `read` brings other spellings into one of them. */
+export const oneOf = <const Words extends ReadonlyArray<string>>(
+  name: string,
+  words: Words,
+  read: (given: string) => string = (given) => given
+) =>
+  text(name, words.join("|")).pipe(
+    Flag.filterMap(
+      (given): Option.Option<Words[number]> => Option.fromUndefinedOr(words.find((word) => word === read(given))),
+      () => `Expected one of ${words.join(", ")}`
+    ),
+    optional
+  )
+
+/** A duration in Go's notation that is not negative. */
+export const duration = (name: string) =>
+  text(name, "DURATION").pipe(
+    Flag.filterMap(
+      (given) =>
+        Option.filter(Option.fromUndefinedOr(GoDuration.parse(given)), (parsed) => !Duration.isNegative(parsed)),
+      () => `Expected ${GoDuration.expected}, not below 0`
+    )
+  )

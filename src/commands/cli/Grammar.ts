@@ -1,0 +1,83 @@
+/** What effect/cli and the spellings of flags need to know about the commands, derived from their definitions. */
+import { Effect } from "effect"
+import * as Cli from "effect/cli/Command"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
+import type * as Param from "effect/cli/Param"
+import type { CommandDefinition, CommandGroup, CommandTree } from "./CommandDefinition.ts"
+import { globalFlags, type GlobalOptions } from "./CommandLine.ts"
+import type { Params } from "./Flags.ts"
+import type { FlagSpelling, Spellings } from "./PflagArguments.ts"
+import { commandName } from "./UsageError.ts"
+
+type Entry = CommandDefinition | CommandGroup
+
+/** A command that was given, with its decoded flags and arguments. */
+export interface Invocation {
+  readonly command: CommandDefinition
+  readonly given: Readonly<Record<string, unknown>>
+  readonly global: GlobalOptions
+}
+
+const isGroup = (entry: Entry): entry is CommandGroup => "commands" in entry
+
+/** Every command and group below `entries`, by its words. */
+export const byWords = (
+  entries: ReadonlyArray<Entry>,
+  above: ReadonlyArray<string> = []
+): ReadonlyArray<readonly [string, Entry]> =>
+  entries.flatMap((entry) => {
+    const words = [...above, entry.name]
+    return [[words.join(" "), entry] as const, ...(isGroup(entry) ? byWords(entry.commands, words) : [])]
+  })
+
+type Node =
+  | Param.Single<Param.ParamKind, unknown>
+  | { readonly _tag: "Map" | "Transform" | "Optional" | "Variadic"; readonly param: Param.Any }
+
+/** Whether a parameter may be given more than once, and what it is called: both are inside of what was made of it. */
+const partsOf = (
+  param: Param.Any
+): { readonly single: Param.Single<Param.ParamKind, unknown>; readonly isList: boolean } => {
+  const node = param as unknown as Node
+  if (node._tag === "Single") return { single: node, isList: false }
+  const inner = partsOf(node.param)
+  return node._tag === "Variadic" ? { ...inner, isList: true } : inner
+}
+
+const spellingOf = (param: Param.Any): FlagSpelling => {
+  const {
+    isList,
+    single: { aliases, name, primitiveType }
+  } = partsOf(param)
+  return {
+    name,
+    short: aliases.find((alias) => alias.length === 1),
+    kind: isList ? "list" : primitiveType._tag === "Boolean" ? "switch" : "value"
+  }
+}
+
+const spellingsIn = (params: Params): ReadonlyArray<FlagSpelling> =>
+  Object.values(params)
+    .filter(({ kind }) => kind === "flag")
+    .map(spellingOf)
+
+export const spellingsOf = ({ commands }: CommandTree["Service"]): Spellings => ({
+  global: [...spellingsIn(globalFlags), spellingOf(GlobalFlag.Help.flag)],
+  commands: new Map(byWords(commands).map(([words, entry]) => [words, isGroup(entry) ? [] : spellingsIn(entry.params)]))
+})
+
+/** The commands for effect/cli. `found` gets the one that was given. */
+export const commandFor = ({ commands }: CommandTree["Service"], found: (invocation: Invocation) => void) => {
+  const root = Cli.make(commandName).pipe(
+    Cli.withSharedFlags(globalFlags),
+    Cli.withDescription("Keeps LMDBs of many servers in sync through an object store")
+  )
+  const of = (entry: Entry): Cli.Command<string, any, any, never, Cli.CommandContext<typeof commandName>> => {
+    if (isGroup(entry))
+      return Cli.make(entry.name).pipe(Cli.withDescription(entry.summary), Cli.withSubcommands(entry.commands.map(of)))
+    return Cli.make(entry.name, entry.params, (given) =>
+      Effect.map(root, (global) => found({ command: entry, given, global }))
+    ).pipe(Cli.withDescription(entry.summary), Cli.withExamples(entry.examples))
+  }
+  return root.pipe(Cli.withSubcommands(commands.map(of)))
+}

@@ -1,0 +1,33 @@
+/**
+ * Loads what a command needs besides its flags and help. `version` and `--help` take no longer than Node itself because
+ * they load nothing of it.
+ */
+import { Effect, Schema } from "effect"
+import { lmdbBuildCommand } from "../../layers/lmdb/native/BuildCommand.ts"
+import { commandName } from "./UsageError.ts"
+
+/** A part of the command, most likely a native package, is not there or does not fit. */
+export class NotInstalled extends Schema.TaggedError<NotInstalled>()("NotInstalled", { detail: Schema.String }) {
+  override get message(): string {
+    return (
+      `${commandName}: the installation is not complete: ${this.detail}\n` +
+      `If it is the package lmdb that has no native build, run: ${lmdbBuildCommand}`
+    )
+  }
+}
+
+export type Modules<Parts> = { readonly [Name in keyof Parts]: Awaited<Parts[Name]> }
+
+/** Gives the modules of a record of `import()`s, under the names in the record. */
+export const load = <Parts extends Record<string, Promise<unknown>>>(
+  parts: () => Parts
+): Effect.Effect<Modules<Parts>, NotInstalled> =>
+  Effect.tryPromise({
+    try: () => {
+      const imports = Object.entries(parts())
+      return Promise.all(imports.map(([, module]) => module)).then(
+        (modules) => Object.fromEntries(imports.map(([name], index) => [name, modules[index]])) as Modules<Parts>
+      )
+    },
+    catch: (error) => new NotInstalled({ detail: error instanceof Error ? error.message : String(error) })
+  })

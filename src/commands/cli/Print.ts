@@ -1,0 +1,15 @@
+/** Prints help and versions to standard output. A reader that has seen enough (`--help | head -1`) is no error. */
+import { Effect } from "effect"
+import { commandName } from "./UsageError.ts"
+
+/** The exit code. */
+export const print = (text: string): Effect.Effect<number> =>
+  Effect.callback<number>((resume) => {
+    // Without a listener a failed write would end the process with a stack trace.
+    process.stdout.on("error", () => {})
+    process.stdout.write(text, (error) => {
+      const isFailure = error !== undefined && error !== null && (error as NodeJS.ErrnoException).code !== "EPIPE"
+      if (isFailure) process.stderr.write(`${commandName}: standard output: ${error.message}\n`)
+      resume(Effect.succeed(isFailure ? 1 : 0))
+    })
+  })

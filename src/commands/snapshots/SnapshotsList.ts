@@ -1,0 +1,38 @@
+/** `snapshots list`. */
+import { Effect } from "effect"
+import * as Flag from "effect/cli/Flag"
+import { defineCommand } from "../cli/CommandDefinition.ts"
+import { about, text, toggle } from "../cli/Flags.ts"
+import { load } from "../cli/Load.ts"
+
+export const snapshotsList = defineCommand({
+  name: "list",
+  summary: "List the objects of the bucket",
+  examples: [
+    {
+      command: "lightningstream snapshots list --prefix main__",
+      description: "List the snapshots of the database main"
+    },
+    { command: "lightningstream snapshots list -lt | tail -5", description: "Show the five newest, with their sizes" }
+  ],
+  params: {
+    prefix: text("prefix", "PREFIX").pipe(
+      Flag.withAlias("p"),
+      about("Only names that begin with this"),
+      Flag.withDefault("")
+    ),
+    long: toggle("long").pipe(Flag.withAlias("l"), about("With sizes")),
+    time: toggle("time").pipe(Flag.withAlias("t"), about("By the snapshots' time instead of by name"))
+  },
+  run: Effect.fnUntraced(function* (options, global) {
+    const { Command, SnapshotsList, StandardOutput, StorageConfigured } = yield* load(() => ({
+      Command: import("../cli/Command.ts"),
+      SnapshotsList: import("../../programs/snapshots/SnapshotsList.ts"),
+      StandardOutput: import("../../layers/process/StandardOutput.ts"),
+      StorageConfigured: import("../../layers/storage/StorageConfigured.ts")
+    }))
+    return yield* Command.withSettings({ global }, () =>
+      StandardOutput.write(SnapshotsList.lines(options)).pipe(Effect.as(0), Effect.provide(StorageConfigured.readOnly))
+    )
+  })
+})
