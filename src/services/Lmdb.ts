@@ -7,6 +7,9 @@
  * write transaction commits as a whole or leaves nothing: a failure or an interruption of its body aborts it. DBIs are
  * looked up in each transaction, so one that another process dropped or made anew is never used through an old handle.
  *
+ * Cursors give the entries in the order of the DBI's flags, or fail with KeysNotInOrder: LMDB does not store that an
+ * application sorts in another way.
+ *
  * Cursors and `get` show entries in place, without a copy: what they show is valid until their next call, or the next
  * `put`. Methods of transactions and cursors are plain functions that throw LmdbError: they are called once per entry.
  */
@@ -98,6 +101,23 @@ export class ChangesUnknown extends Schema.TaggedError<ChangesUnknown>()("Change
     return `cannot tell from the pages of the data file what has changed: ${this.detail}`
   }
 }
+/** Keys of a DBI are not in the order that its flags stand for: `key` comes after `before`, both in hexadecimal. */
+export class KeysNotInOrder extends Schema.TaggedError<KeysNotInOrder>()("KeysNotInOrder", {
+  dbi: Schema.String,
+  key: Schema.String,
+  before: Schema.String,
+  order: Schema.String
+}) {
+  override get message(): string {
+    const advice = this.dbi.startsWith("_sync_shadow_")
+      ? "an application with a key order of its own was synced by an earlier version: run drop-shadow"
+      : "an application that sets a key order of its own (mdb_set_compare) cannot be synced"
+    return (
+      `DBI "${this.dbi}", key 0x${this.key}: it comes after key 0x${this.before}, which is not ${this.order}, ` +
+      `though by the flags of the DBI that is its order: ${advice}`
+    )
+  }
+}
 /** Everything else: I/O errors, a full disk, corruption found by LMDB. `code` as LMDB or the system gives it. */
 export class LmdbFailure extends Schema.TaggedError<LmdbFailure>()("LmdbFailure", {
   code: Schema.String,
@@ -122,6 +142,7 @@ export class LmdbError extends Schema.TaggedError<LmdbError>()("LmdbError", {
     DbiMissing,
     KeyTooLong,
     ChangesUnknown,
+    KeysNotInOrder,
     LmdbFailure
   ])
 }) {

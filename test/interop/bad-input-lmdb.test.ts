@@ -6,7 +6,9 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import { gunzipSync } from "node:zlib"
+import { hideFlags } from "../support/fixtures/lmdb/OwnKeyOrder.ts"
 import { read } from "../support/fixtures/Golden.ts"
+import * as DbiFlags from "../../src/domain/lmdb/DbiFlags.ts"
 import * as Application from "../support/Application.ts"
 import { folderBucket, nativeFile, quick, run, start } from "../support/Daemon.ts"
 import { eventually } from "../support/Eventually.ts"
@@ -60,6 +62,33 @@ layer(NodeServices.layer, { excludeTestServices: true })("an LMDB", (it) => {
           assert.deepStrictEqual(yield* application.send({ do: "list", dbi: "uhcxcw" }), before)
         }
         assert.deepStrictEqual(yield* fs.readDirectory(`${folder}/bucket`), [snapshot])
+      })
+  )
+
+  it.effect(
+    "whose keys are in an order of the application's own: ends with 1, names DBI and key, and changes nothing",
+    () =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        for (const schema_tracks_changes of [true, false]) {
+          const folder = yield* withSnapshot("ok/native-small.pb.gz")
+          const path = `${folder}/main.lmdb`
+          const application = yield* Application.open(path)
+          const puts = ["a3", "b2", "c1"].map((key) => {
+            const value = schema_tracks_changes ? Application.native("mine", 1n) : Application.hex("mine")
+            return { do: "put", dbi: "uhcxcw", key: Application.hex(key), value } as const
+          })
+          yield* application.write({ do: "create", dbi: "uhcxcw", flags: DbiFlags.REVERSEKEY }, ...puts)
+          hideFlags(path, "uhcxcw")
+          const before = yield* fs.readFile(path)
+          const config = { ...configOf(folder), lmdbs: { main: { ...nativeFile(path), schema_tracks_changes } } }
+          const { code, text } = yield* run({ args: ["sync"], config })
+          assert.strictEqual(code, 1, text)
+          assert.include(text, `DBI "uhcxcw", key 0x${Application.hex("b2")}`.replaceAll('"', '\\"'))
+          assert.include(text, "mdb_set_compare")
+          assert.deepStrictEqual(yield* fs.readFile(path), before)
+          assert.deepStrictEqual(yield* fs.readDirectory(`${folder}/bucket`), [snapshot])
+        }
       })
   )
 

@@ -11,6 +11,7 @@ import { ChangeTracker } from "../../programs/engine/ChangeTracker.ts"
 import { dump } from "../../programs/engine/dump/Dump.ts"
 import { attempt, type EngineError } from "../../programs/engine/Engine.ts"
 import { KnownMembers } from "../../programs/engine/merge/KnownMembers.ts"
+import { WalkedDbis } from "../../programs/engine/merge/WalkedDbis.ts"
 import { merge } from "../../programs/engine/merge/Merge.ts"
 import * as Mode from "../../programs/engine/merge/Mode.ts"
 import * as ShadowCopy from "../../programs/engine/shadow/ShadowCopy.ts"
@@ -68,6 +69,7 @@ const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
     tracker,
     shadow: { started: false, copiedThrough: undefined },
     known: new KnownMembers(),
+    walked: new WalkedDbis(),
     last: undefined
   }
 

@@ -5,6 +5,7 @@ import type { ChangeTracker } from "./ChangeTracker.ts"
 import type { CompressedMembers } from "./dump/PreviousMembers.ts"
 import type { KnownMembers } from "./merge/KnownMembers.ts"
 import type { Mode } from "./merge/Mode.ts"
+import type { WalkedDbis } from "./merge/WalkedDbis.ts"
 import type { ShadowState } from "./shadow/ShadowCopy.ts"
 
 export interface EngineDatabase {
@@ -13,6 +14,7 @@ export interface EngineDatabase {
   readonly tracker: ChangeTracker
   readonly shadow: ShadowState
   readonly known: KnownMembers
+  readonly walked: WalkedDbis
   /** What was compressed for the last dump. */
   last: CompressedMembers | undefined
 }

@@ -36,7 +36,8 @@ const dbi = (name: string): Anything => env.openDB({ name, create: false, ...bin
 
 const take = (step: Step): void => {
   if (step.do === "create") {
-    env.openDB({ name: step.dbi, create: true, ...flagged(step.flags), encoding: "binary" })
+    // Without "binary" the package would sort by a comparison function of its own.
+    env.openDB({ name: step.dbi, create: true, ...flagged(step.flags), ...binary })
   } else if (step.do === "put") dbi(step.dbi).putSync(bytes(step.key), bytes(step.value))
   else if (step.do === "remove") dbi(step.dbi).removeSync(bytes(step.key))
   else if (step.do === "drop") dbi(step.dbi).dropSync()

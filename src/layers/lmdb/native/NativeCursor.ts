@@ -1,8 +1,13 @@
 /**
  * A cursor over the package's own one, in place. The package's walk (`getRange`) makes two objects for each entry: here
- * a step is one call, and makes nothing. Measured among 800,000 entries: 55 ns an entry, instead of 100.
+ * a step is one call, and makes nothing. Measured among 800,000 entries: 55 ns an entry, instead of 100. Each key is
+ * checked to come after the one before.
  */
-import type { Cursor } from "../../../services/Lmdb.ts"
+import * as DbiName from "../../../domain/lmdb/DbiName.ts"
+import * as KeyOrder from "../../../domain/lmdb/KeyOrder.ts"
+import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
+import { LastKey } from "../../../domain/lmdb/LastKey.ts"
+import { type Cursor, KeysNotInOrder } from "../../../services/Lmdb.ts"
 import { copyInto, disown, displace, keyOffset, none, own, type Owner, shared } from "./SharedBuffers.ts"
 import {
   getCurrentValue,
@@ -22,6 +27,9 @@ const withValues = 0x100
 const notFound = -30_798
 
 export interface CursorSource {
+  /** Undefined: the root DBI. */
+  readonly name: DbiName.DbiName | undefined
+  readonly flags: number
   readonly dbi: PackageDbi
   readonly closed: boolean
 }
@@ -41,6 +49,7 @@ export class InPlaceCursor implements Cursor, Owner {
   valueEnd = 0
   /** Lives as long as this: LMDB's cursor points into it. */
   readonly #source: CursorSource
+  readonly #last: LastKey
   readonly #toError: (error: unknown) => unknown
   readonly #onClose: (cursor: InPlaceCursor) => void
   readonly #cursor: NativeCursor
@@ -63,6 +72,7 @@ export class InPlaceCursor implements Cursor, Owner {
     onClose: (cursor: InPlaceCursor) => void
   ) {
     this.#source = source
+    this.#last = new LastKey(KeyOrder.orderOf(source.flags), (source.flags & DbiFlags.DUPSORT) !== 0)
     this.#toError = toError
     this.#onClose = onClose
     this.#from = from === undefined ? none : Uint8Array.from(from)
@@ -76,6 +86,8 @@ export class InPlaceCursor implements Cursor, Owner {
     const size = this.#from === undefined ? iterate(this.#address) : this.#first(this.#address, this.#from)
     if (size <= 0) return this.#end(size)
     const { key, value } = shared
+    if (!this.#last.accepts(key, shared.keyWords, keyOffset, keyOffset + size))
+      this.#outOfOrder(key.slice(keyOffset, keyOffset + size))
     const length = shared.valueLength[0]!
     this.key = key
     this.keyStart = keyOffset
@@ -107,6 +119,20 @@ export class InPlaceCursor implements Cursor, Owner {
     } catch (error) {
       throw this.#toError(error)
     }
+  }
+
+  #outOfOrder(key: Uint8Array): never {
+    const { name } = this.#source
+    const { last, order } = this.#last
+    this.close()
+    throw this.#toError(
+      new KeysNotInOrder({
+        dbi: name === undefined ? "(root)" : DbiName.display(name),
+        key: Buffer.from(key).toString("hex"),
+        before: Buffer.from(last).toString("hex"),
+        order: KeyOrder.display(order)
+      })
+    )
   }
 
   /** A value that the package's buffer has no room for: into one of its own, which goes with the entry. */

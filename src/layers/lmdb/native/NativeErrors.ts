@@ -5,6 +5,7 @@
 import * as os from "node:os"
 import {
   DbiMissing,
+  KeysNotInOrder,
   KeyTooLong,
   LmdbError,
   LmdbFailure,
@@ -88,6 +89,7 @@ const failure = (facts: Facts, code: number | undefined, error: unknown): LmdbFa
 /** `bytes`: of the value that was being written, if any. */
 export const fromNative = (facts: Facts, error: unknown, bytes = 0): LmdbError => {
   if (error instanceof LmdbError) return error
+  if (error instanceof KeysNotInOrder) return new LmdbError({ path: facts.path, reason: error })
   const code = codeOf(error)
   const reason = (): LmdbError["reason"] => {
     if (code === codes.mapFull) return mapFull(facts, bytes)

@@ -57,7 +57,13 @@ export const list = (
   const records: Array<RootRecord> = []
   const others: Array<DbiName.DbiName> = []
   learnBuffers(root, transaction)
-  const cursor = new InPlaceCursor({ dbi: root, closed: false }, transaction, undefined, toError, () => {})
+  const cursor = new InPlaceCursor(
+    { name: undefined, flags: 0, dbi: root, closed: false },
+    transaction,
+    undefined,
+    toError,
+    () => {}
+  )
   try {
     while (cursor.next()) {
       const name = DbiName.fromBytes(cursor.key.subarray(cursor.keyStart, cursor.keyEnd))

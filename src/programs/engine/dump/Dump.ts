@@ -143,16 +143,20 @@ const writeDbi = Effect.fnUntraced(function* (
 
 const formatVersion = 3
 
-/**
- * For the next dump, and for merges: what is in this one is here. `heads`: compressed bytes of the head of each DBI.
- */
+interface Dumped {
+  readonly transactionId: bigint
+  readonly timestampNano: bigint
+  readonly dbis: ReadonlyArray<DumpedDbi>
+  /** Compressed bytes of the head of each DBI. */
+  readonly heads: ReadonlyArray<number>
+  readonly written: ReadonlyArray<WrittenMember>
+}
+
+/** For the next dump, and for merges: what is in this one is here. */
 const remember = (
   database: EngineDatabase,
   { format }: DumpRequest,
-  transactionId: bigint,
-  timestampNano: bigint,
-  heads: ReadonlyArray<number>,
-  written: ReadonlyArray<WrittenMember>
+  { dbis, heads, timestampNano, transactionId, written }: Dumped
 ) => {
   const members = new Map<string, CompressedMember>()
   let headsBefore = 0
@@ -165,6 +169,10 @@ const remember = (
   database.known.dumped(
     transactionId,
     written.map(({ known }) => known)
+  )
+  database.walked.walked(
+    transactionId,
+    dbis.map(({ source }) => source)
   )
 }
 
@@ -234,7 +242,7 @@ export const dump = Effect.fn("Dump.dump")(function* (
     heads.push(yield* pipeline.fill(places[index]!, dbiHead(dbi.name, dbi.flags, transform, bytes)))
   }
   const spooled = yield* writer.finish
-  remember(database, request, transaction.id, timestampNano, heads, written)
+  remember(database, request, { transactionId: transaction.id, timestampNano, dbis, heads, written })
 
   return new DumpResult({
     spooled,

@@ -98,7 +98,7 @@ const read = Effect.fnUntraced(function* (merging: Merging) {
   if (isFirstLoad(merging, transaction)) return transaction.id
   merging.passes++
   const feed = yield* MemberFeed.open(merging.request, merging.database.known.at(transaction.id))
-  const phase = new MergeRead(mode, transaction, cutOffOf(merging))
+  const phase = new MergeRead(mode, transaction, cutOffOf(merging), merging.database.walked.at(transaction.id))
   const pass = new SnapshotPass(phase, merging.known)
   yield* Effect.addFinalizer(() => Effect.sync(() => pass.close()))
   for (;;) {
@@ -108,6 +108,7 @@ const read = Effect.fnUntraced(function* (merging: Merging) {
   }
   if (pass.late) return yield* new BeginAgain({ known: pass.learned })
   merging.known = pass.learned
+  merging.database.walked.walked(transaction.id, phase.walked)
   const there = new Set(transaction.dbis.map(({ name }) => name))
   for (const dbi of pass.dbis) if (!there.has(mode.headersOf(dbi))) merging.made.add(dbi)
   return { phase, id: transaction.id, result: resultOf(pass) }
@@ -123,6 +124,7 @@ const remember = (
   // LMDB numbers transactions without gaps: as many as ours means that there were no others.
   const alone = result.transactionId - seen === BigInt(merging.writing.transactions - before)
   merging.database.known.merged(seen, result.transactionId, alone, result.members)
+  merging.database.walked.merged(seen, result.transactionId, alone)
 }
 
 const merge1 = Effect.fnUntraced(function* (merging: Merging) {

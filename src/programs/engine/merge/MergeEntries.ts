@@ -39,6 +39,8 @@ export interface Sink {
 export interface MergeEntries {
   /** True when the batch is done. */
   readonly run: (batch: EntryBatch, steps: number) => boolean
+  /** After the last batch, if there was any. True when nothing is left to be done. */
+  readonly end: (steps: number) => boolean
   /** Tombstones so far that were not added because of the cut-off: an older entry may come yet, and then they win. */
   readonly leftOut: number
   /**
@@ -49,6 +51,8 @@ export interface MergeEntries {
   readonly close: () => void
 }
 
+const noKey = new Uint8Array(0)
+
 export class MergeWalk implements MergeEntries {
   leftOut = 0
   readonly dbi: DbiName.DbiName
@@ -56,6 +60,7 @@ export class MergeWalk implements MergeEntries {
   private readonly sink: Sink
   private readonly order: KeyOrder
   private readonly rising: RisingKeys
+  private readonly whole: boolean
   private view: ReadTransaction | undefined
   private cursor: Cursor | undefined
   private hasLocal = false
@@ -65,9 +70,20 @@ export class MergeWalk implements MergeEntries {
   private readonly keys = new Sides()
   private readonly values = new Sides()
 
-  /** `view`: undefined for a DBI without entries. */
-  constructor(dbi: DbiName.DbiName, order: KeyOrder, rule: Rule, sink: Sink, view: ReadTransaction | undefined) {
+  /**
+   * `view`: undefined for a DBI without entries. `whole`: walks it from its first key to its last, and skips nothing,
+   * so that all of its keys are seen to rise.
+   */
+  constructor(
+    dbi: DbiName.DbiName,
+    order: KeyOrder,
+    rule: Rule,
+    sink: Sink,
+    view: ReadTransaction | undefined,
+    whole = false
+  ) {
     this.dbi = dbi
+    this.whole = whole
     this.order = order
     this.rising = new RisingKeys(order)
     this.rule = rule
@@ -89,7 +105,8 @@ export class MergeWalk implements MergeEntries {
       this.rising.check(batch, i)
       this.skipped = false
     }
-    const cursor = this.cursor ?? this.open(batch, i)
+    const cursor =
+      this.cursor ?? (i < batch.count ? this.open(batch.bytes, batch.keyStart[i]!, batch.keyEnd[i]!) : undefined)
     let hasLocal = this.hasLocal
     while (i < batch.count && steps-- > 0) {
       if (hasLocal && cursor !== undefined) {
@@ -140,10 +157,18 @@ export class MergeWalk implements MergeEntries {
     return true
   }
 
+  end(steps: number): boolean {
+    if (!this.whole) return true
+    const cursor = this.cursor ?? this.open(noKey, 0, 0)
+    if (cursor === undefined) return true
+    while (this.hasLocal && steps-- > 0) this.hasLocal = cursor.next()
+    return !this.hasLocal
+  }
+
   /** The cursor is opened anew behind them. */
   skip(first: Uint8Array, last: Uint8Array): boolean {
     // Which of its two orders the entries have is not known.
-    if (this.order === reverse) return false
+    if (this.order === reverse || this.whole) return false
     this.rising.skip(first, last)
     this.skipped = true
     this.closeCursor()
@@ -161,9 +186,10 @@ export class MergeWalk implements MergeEntries {
     this.hasLocal = false
   }
 
-  private open(batch: EntryBatch, i: number): Cursor | undefined {
-    if (this.view === undefined || i >= batch.count) return undefined
-    this.cursor = this.view.cursor(this.dbi, batch.bytes.slice(batch.keyStart[i], batch.keyEnd[i]))
+  /** At that key, or at the first of all. */
+  private open(key: Uint8Array, start: number, end: number): Cursor | undefined {
+    if (this.view === undefined) return undefined
+    this.cursor = this.view.cursor(this.dbi, this.whole ? undefined : key.slice(start, end))
     this.hasLocal = this.cursor.next()
     return this.cursor
   }
@@ -218,6 +244,10 @@ export class MergeLookups implements MergeEntries {
     }
   }
 
+  end(): boolean {
+    return true
+  }
+
   close(): void {}
 }
 
@@ -231,6 +261,10 @@ export class OrderOnly implements MergeEntries {
 
   run(batch: EntryBatch): boolean {
     this.rising.checkBatch(batch)
+    return true
+  }
+
+  end(): boolean {
     return true
   }
 

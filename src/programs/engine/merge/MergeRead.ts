@@ -13,8 +13,11 @@ export class MergeRead implements Phase, Sink {
   private readonly transaction: ReadTransaction
   private readonly cutOffNano: bigint
   private readonly dbis: ReadonlyMap<DbiName.DbiName, Dbi>
+  /** Names of DBIs with headers whose keys are known to rise, all of them; at the end with those of the snapshot. */
+  readonly walked: Set<DbiName.DbiName>
 
-  constructor(mode: Mode, transaction: ReadTransaction, cutOffNano: bigint) {
+  constructor(mode: Mode, transaction: ReadTransaction, cutOffNano: bigint, walked: ReadonlySet<DbiName.DbiName>) {
+    this.walked = new Set(walked)
     this.cutOffNano = cutOffNano
     this.mode = mode
     this.transaction = transaction
@@ -31,11 +34,13 @@ export class MergeRead implements Phase, Sink {
 
   beginDbi(head: DbiHead, formatVersion: number): MergeEntries {
     const order = orderOfHead(head)
-    if (this.winners.overflown) return new OrderOnly(order)
-    this.winners.section(head, this.dbis.has(head.name))
     const headers = this.mode.headersOf(head.name)
+    const whole = !this.walked.has(headers)
+    if (this.winners.overflown && !whole) return new OrderOnly(order)
+    this.walked.add(headers)
+    this.winners.section(head, this.dbis.has(head.name))
     const view = (this.dbis.get(headers)?.entries ?? 0) > 0 ? this.transaction : undefined
-    return new MergeWalk(headers, order, ruleOf(formatVersion, this.cutOffNano), this, view)
+    return new MergeWalk(headers, order, ruleOf(formatVersion, this.cutOffNano), this, view, whole)
   }
 
   take(...[batch, i, deleted]: Parameters<Sink["take"]>): void {

@@ -222,17 +222,17 @@ export class SnapshotJob implements WriteJob, Phase {
   /** With `fill` before the first entry. */
   private filled(entries: MergeEntries): MergeEntries {
     if (this.fill === undefined) return entries
+    const isFull = (steps: number): boolean => {
+      if (this.fill?.(steps) === false) return false
+      this.fill = undefined
+      return true
+    }
     return {
       get leftOut() {
         return entries.leftOut
       },
-      run: (batch, steps) => {
-        if (this.fill !== undefined) {
-          if (!this.fill(steps)) return false
-          this.fill = undefined
-        }
-        return entries.run(batch, steps)
-      },
+      run: (batch, steps) => isFull(steps) && entries.run(batch, steps),
+      end: (steps) => isFull(steps) && entries.end(steps),
       close: () => entries.close()
     }
   }

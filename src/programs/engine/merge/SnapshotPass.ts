@@ -7,7 +7,6 @@
  * nothing and a second pass, that knows (`known`), is needed. Releases 0.2 and 0.3 write DBIs that way.
  */
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
-import * as EntryBatch from "../../../domain/snapshot/EntryBatch.ts"
 import { KeyLayout } from "../../../domain/lmdb/KeyLayout.ts"
 import { Event, SnapshotReader } from "../../../domain/snapshot/SnapshotReader.ts"
 import { type DbiHead, SnapshotRefused, versionRefusal } from "../../../domain/snapshot/SnapshotRules.ts"
@@ -38,8 +37,6 @@ export const firstKeyLength = (view: ReadTransaction, dbi: DbiName.DbiName): num
   return length
 }
 
-const noEntries = EntryBatch.make(0)
-
 export class SnapshotPass {
   readonly reader = new SnapshotReader()
   /** With those that were skipped. */
@@ -61,7 +58,6 @@ export class SnapshotPass {
   private pending = false
   /** The DBI is being ended, without having had a batch. */
   private ending = false
-  private ran = false
 
   constructor(phase: Phase, known: SnapshotKnowledge | undefined) {
     this.phase = phase
@@ -104,7 +100,6 @@ export class SnapshotPass {
     this.entriesRead += member.entries
     this.entriesSkipped += member.entries
     this.members.add(member)
-    this.ran = true
     return true
   }
 
@@ -140,8 +135,7 @@ export class SnapshotPass {
         this.pending = false
       }
       if (this.ending) {
-        // A DBI without entries may need work all the same.
-        while (!this.entries!.run(noEntries, stepsPerLook)) {
+        while (!this.entries!.end(stepsPerLook)) {
           if (performance.now() >= deadline) return State.Paused
         }
         this.ending = false
@@ -158,12 +152,10 @@ export class SnapshotPass {
           this.members.note(this.reader.batch, this.section)
           this.entriesRead += this.reader.batch.count
           this.pending = true
-          this.ran = true
           break
         case Event.DbiEnd:
           this.entries ??= this.beginDbi()
-          if (this.ran) this.endDbi()
-          else this.ending = true
+          this.ending = true
           break
         case Event.End:
           this.endSnapshot()
@@ -185,7 +177,6 @@ export class SnapshotPass {
     this.head = head
     this.formatVersion ??= this.known?.formatVersion ?? formatVersion
     this.layout = undefined
-    this.ran = false
     const local = this.phase.local(head.name)
     // What is refused is refused at the end, when its head is known for certain; until then it may turn out to be
     // corrupt.
