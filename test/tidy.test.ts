@@ -24,8 +24,6 @@ const longLines: ReadonlyArray<readonly [marker: RegExp, reason: string]> = [
 /** Functions that are longer, by file and name, and why. */
 const longFunctions: ReadonlyMap<string, string> = new Map([
   ["src/domain/snapshot/EntryScan.ts: scanEntries", "the loop over the bytes of millions of entries: a call costs"],
-  ["src/programs/engine/dump/MemberCompressor.ts: make", "shares its state between closures"],
-  ["src/programs/engine/merge/MemberReader.ts: make", "shares its state between closures"],
   ["test/layers/storage/StorageUpdateMarker.test.ts: a callback", "one property, its users and their history"],
   ["test/programs/daemon/World.ts: startDaemon", "one field after the other of what a test sees of a daemon"],
   ["test/simulation/ShadowApplications.ts: make", "the operations of one model"],

@@ -21,6 +21,7 @@ import { observe } from "./LocalChanges.ts"
 import * as Staleness from "./Staleness.ts"
 import * as Retention from "./Retention.ts"
 import type { SyncState } from "./SyncState.ts"
+import { millisSince } from "../Elapsed.ts"
 
 /** Our own newest snapshot cannot be merged by this version or configuration: sending would hide what it holds. */
 export class OwnSnapshotRefused extends Data.TaggedError("OwnSnapshotRefused")<{
@@ -71,8 +72,6 @@ interface Receiver {
   /** Those whose merge has failed: parts of it may have been committed. */
   readonly strangersInPart: Set<string>
 }
-
-const millisSince = (began: bigint) => Effect.map(Clock.monotonicTimeNanos, (now) => Number(now - began) / 1e6)
 
 const ageOf = (snapshot: Snapshot) =>
   Effect.map(Clock.currentTimeNanos, (now) =>

@@ -7,6 +7,7 @@
  * Every DBI of the application is in it, values without their header: read from the DBI itself in native mode, from its
  * shadow in shadow mode. A value without a header, or a DBI that the mode cannot represent, is an error that names it.
  */
+import type { Bytes } from "../../../domain/bytes/Bytes.ts"
 import { Clock, Effect } from "effect"
 import type { DbiName } from "../../../domain/lmdb/DbiName.ts"
 import * as DupsortKey from "../../../domain/lmdb/DupsortKey.ts"
@@ -20,13 +21,14 @@ import { Spool } from "../../../services/Spool.ts"
 import { type CompressedMember, earlier as earlierOf } from "./PreviousMembers.ts"
 import { attempt, inSlices, stepsPerLook } from "../Engine.ts"
 import { type KnownMember, mostMembers, sectionOf } from "../merge/KnownMembers.ts"
-import * as MemberCompressor from "./MemberCompressor.ts"
+import { type FinishedMember, MemberCompressor, type Place } from "./MemberCompressor.ts"
 import type { Mode } from "../merge/Mode.ts"
 import { notNative } from "../NotNative.ts"
 import * as ShadowCopy from "../shadow/ShadowCopy.ts"
 import { checkShadowFlags, otherKeys, syncedDbis } from "../SyncedDbis.ts"
 import * as WriteTransactions from "../WriteTransactions.ts"
 import type { EngineDatabase, Exclusively } from "../EngineDatabase.ts"
+import { millisSince } from "../../Elapsed.ts"
 
 /** A DBI to dump: what the snapshot says of it, and the DBI that has its entries. */
 interface DumpedDbi {
@@ -89,7 +91,7 @@ const encodeSlice = (dumped: DumpedDbi, cursor: Cursor, encoder: EntryEncoder, d
 }
 
 /** A member of entries. */
-interface WrittenMember extends MemberCompressor.FinishedMember {
+interface WrittenMember extends FinishedMember {
   readonly known: KnownMember
   /** Index of its DBI. */
   readonly dbi: number
@@ -100,7 +102,7 @@ const writeDbi = Effect.fnUntraced(function* (
   transaction: ReadTransaction,
   dumped: DumpedDbi,
   encoder: EntryEncoder,
-  pipeline: MemberCompressor.MemberPipeline,
+  compressor: MemberCompressor,
   index: number,
   written: Array<WrittenMember>
 ) {
@@ -120,12 +122,12 @@ const writeDbi = Effect.fnUntraced(function* (
       lastKey: encoder.lastKey()
     }
     before = entries
-    return pipeline.submitEntries(encoder.bytes, encoder.length, (member) => {
+    return compressor.submitEntries(encoder.bytes, encoder.length, (member) => {
       if (written.length < mostMembers)
         written.push({ ...member, known: { ...about, digest: member.digest }, dbi: index })
     })
   }
-  const place = pipeline.place()
+  const place = compressor.place()
   const cursor = yield* openCursor(transaction, dumped)
   let state: number = Slice.paused
   while (state !== Slice.end) {
@@ -135,7 +137,7 @@ const writeDbi = Effect.fnUntraced(function* (
     })
     if (encoder.length > 0) {
       yield* submit()
-      encoder.reset(pipeline.buffer())
+      encoder.reset(compressor.buffer())
     }
   }
   return place
@@ -176,8 +178,6 @@ const remember = (
   )
 }
 
-const millisSince = (began: bigint) => Effect.map(Clock.monotonicTimeNanos, (now) => Number(now - began) / 1e6)
-
 /**
  * In shadow mode: makes the shadow what main is. Undefined in native mode, else the id of the transaction through which
  * it is.
@@ -188,6 +188,47 @@ const copyToShadow = Effect.fnUntraced(function* (
 ) {
   if (mode.shadow === undefined) return undefined
   return yield* ShadowCopy.update(mode, shadow, writing)
+})
+
+const headOf = (
+  database: EngineDatabase,
+  { hostname, instanceID }: DumpRequest,
+  { id }: ReadTransaction,
+  timestampNano: bigint
+) =>
+  snapshotHead(
+    { formatVersion, compatVersion: 1 },
+    {
+      generationID: "GX",
+      instanceID,
+      hostname,
+      databaseName: database.options.name,
+      lmdbTxnID: id,
+      fromLmdbTxnID: 0n,
+      timestampNano
+    }
+  )
+
+/** Encodes the whole snapshot. `heads`: the number of compressed bytes of the head of each DBI. */
+const encode = Effect.fnUntraced(function* (
+  transaction: ReadTransaction,
+  head: Bytes,
+  dbis: ReadonlyArray<DumpedDbi>,
+  compressor: MemberCompressor
+) {
+  yield* compressor.submit(head, head.length)
+  const encoder = new EntryEncoder(compressor.buffer())
+  const places: Array<Place> = []
+  const written: Array<WrittenMember> = []
+  for (const [index, dumped] of dbis.entries()) {
+    places.push(yield* Effect.scoped(writeDbi(transaction, dumped, encoder, compressor, index, written)))
+  }
+  yield* compressor.drain
+  const heads: Array<number> = []
+  for (const [index, { bytes, dbi, transform }] of dbis.entries()) {
+    heads.push(yield* compressor.fill(places[index]!, dbiHead(dbi.name, dbi.flags, transform, bytes)))
+  }
+  return { heads, written }
 })
 
 /** `exclusively`: runs the copy of shadow mode while no merge is under way. */
@@ -214,33 +255,16 @@ export const dump = Effect.fn("Dump.dump")(function* (
   const compression = yield* Compression
   const earlier = yield* earlierOf(database.last, request, compression)
   const writer = earlier?.reviser ?? spool.writer(request.place)
-  const pipeline = MemberCompressor.make(compression[request.format], compression, writer, yield* Effect.scope, earlier)
+  const compressor = new MemberCompressor({
+    codec: compression[request.format],
+    digests: compression,
+    writer,
+    scope: yield* Effect.scope,
+    earlier
+  })
   const dbis = yield* attempt(() => dumpedDbis(database.mode, transaction))
-
-  const head = snapshotHead(
-    { formatVersion, compatVersion: 1 },
-    {
-      generationID: "GX",
-      instanceID: request.instanceID,
-      hostname: request.hostname,
-      databaseName: database.options.name,
-      lmdbTxnID: transaction.id,
-      fromLmdbTxnID: 0n,
-      timestampNano
-    }
-  )
-  yield* pipeline.submit(head, head.length)
-  const encoder = new EntryEncoder(pipeline.buffer())
-  const places: Array<MemberCompressor.Place> = []
-  const written: Array<WrittenMember> = []
-  for (const [index, dumped] of dbis.entries()) {
-    places.push(yield* Effect.scoped(writeDbi(transaction, dumped, encoder, pipeline, index, written)))
-  }
-  yield* pipeline.drain
-  const heads: Array<number> = []
-  for (const [index, { bytes, dbi, transform }] of dbis.entries()) {
-    heads.push(yield* pipeline.fill(places[index]!, dbiHead(dbi.name, dbi.flags, transform, bytes)))
-  }
+  const head = headOf(database, request, transaction, timestampNano)
+  const { heads, written } = yield* encode(transaction, head, dbis, compressor)
   const spooled = yield* writer.finish
   remember(database, request, { transactionId: transaction.id, timestampNano, dbis, heads, written })
 
@@ -251,12 +275,12 @@ export const dump = Effect.fn("Dump.dump")(function* (
     clockBehind,
     entries: dbis.reduce((sum, { entries }) => sum + entries, 0),
     dbis: dbis.map(({ dbi }) => dbi.name),
-    uncompressedSize: pipeline.bytes(),
-    reusedSize: pipeline.reused(),
+    uncompressedSize: compressor.bytes,
+    reusedSize: compressor.reusedBytes,
     copyMillis,
     lockHeldMillis: writing.lockHeldMillis,
     acquireMillis,
     dumpMillis: yield* millisSince(dumpBegan),
-    compressMillis: pipeline.waited()
+    compressMillis: compressor.waitedMillis
   })
 }, Effect.scoped)

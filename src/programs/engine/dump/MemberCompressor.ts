@@ -1,184 +1,205 @@
 /**
- * Compresses the members of a snapshot, a few at once on the thread pool, and appends them to the spool in order. What
- * the last dump has compressed already is taken from where it is.
+ * Compresses the members of a snapshot on the thread pool, a few at a time, and appends them to the spool in order.
+ * Members that the last dump has compressed already are taken from where they are.
  *
- * The buffers that members are encoded into are reused: `submit` takes a full one, `buffer` gives an empty one. At most
- * `inFlight` members are being compressed; `submit` waits for the oldest beyond that, which is the back-pressure that
- * keeps the memory of a dump bounded.
+ * The buffers that members are encoded into are used again: `submit` takes a full one, `buffer` gives an empty one.
+ * While `membersInFlightMax` members are being compressed, `submit` waits for the oldest: this keeps the memory of a
+ * dump bounded.
  */
 import { Clock, Effect, Fiber, type Scope } from "effect"
+import type { Bytes } from "../../../domain/bytes/Bytes.ts"
 import { releaseBuffer } from "../../../domain/bytes/ReleaseBuffer.ts"
 import type { Codec, Compression } from "../../../services/Compression.ts"
 import type { SpoolError, SpoolWriter } from "../../../services/Spool.ts"
 import type { Earlier, Pieces } from "./PreviousMembers.ts"
-import type { Bytes } from "../../../domain/bytes/Bytes.ts"
+import { millisSince } from "../../Elapsed.ts"
 
 /**
- * Enough that the thread pool has work while the oldest, which may be a large one, is waited for. Of 5 a send takes a
- * tenth longer, of 12 no less.
+ * Members that are compressed at a time: enough that the thread pool has work while the oldest, which may be large, is
+ * waited for. With 5 a send takes a tenth longer, with 12 no less.
  */
-const inFlight = 8
+const membersInFlightMax = 8
 const firstBufferBytes = 2 ** 20
-/**
- * One member in fifty has more: its buffer is released after use. If such ones were kept, all would become as large as
- * the largest member.
- */
-const keptBufferBytes = 2 ** 21
+/** Larger buffers, for one member in fifty, are released after use: kept, all would become as large as the largest. */
+const keptBufferBytesMax = 2 ** 21
 
-interface Compressed {
-  readonly pieces: Pieces
-  /** Of what was compressed, and of the pieces. */
-  readonly contentDigest: string
-  readonly digest: string
-  readonly reused: boolean
-}
-
-interface Member {
-  readonly buffer: Bytes
-  readonly length: number
-  readonly compressed: Fiber.Fiber<Compressed, SpoolError>
-  readonly onWritten: OnWritten
-}
-
-/** A member of entries. */
+/** A member of entries that is in the spool. */
 export interface FinishedMember {
+  /** Digest of the uncompressed bytes. */
   readonly contentDigest: string
-  /** Of the compressed bytes. */
+  /** Digest of the compressed bytes. */
   readonly digest: string
-  /** Where they begin, places not counted, and how many they are. */
+  /** Offset of the compressed bytes, places not counted, and their number. */
   readonly start: number
   readonly length: number
 }
 
 export type OnWritten = (written: FinishedMember) => void
 
-type Digests = Pick<Compression["Service"], "digest" | "digestNow">
-
-/** A member whose content is known only after those behind it. */
+/** A gap for a member whose content is known only after those behind it. */
 export interface Place {
-  /** Of the spool, once everything before it is there. */
+  /** Mark of the spool, set when everything before the gap is written. */
   mark: number
 }
 
-export interface MemberPipeline {
-  /** Takes `buffer` and compresses `buffer[0..length)`. */
-  readonly submit: (buffer: Bytes, length: number) => Effect.Effect<void, SpoolError>
-  /** The same with entries, which may have been compressed before. */
-  readonly submitEntries: (buffer: Bytes, length: number, onWritten: OnWritten) => Effect.Effect<void, SpoolError>
-  /** Keeps a place for a member. */
-  readonly place: () => Place
-  /** Puts the member there; after `drain`. How many compressed bytes it has. */
-  readonly fill: (place: Place, member: Bytes) => Effect.Effect<number, SpoolError>
-  /** Waits until everything is in the spool. */
-  readonly drain: Effect.Effect<void, SpoolError>
-  /** An empty buffer. */
-  readonly buffer: () => Bytes
-  /** Uncompressed. */
-  readonly bytes: () => number
-  /** Of these, found among the earlier ones. */
-  readonly reused: () => number
-  /** Milliseconds that were spent waiting for compression and spool. */
-  readonly waited: () => number
+interface Compressed {
+  readonly pieces: Pieces
+  readonly contentDigest: string
+  readonly digest: string
+  readonly isReused: boolean
 }
 
-/** Members that are under way end with the scope. */
-export const make = (
-  codec: Codec,
-  { digest, digestNow }: Digests,
-  writer: SpoolWriter,
-  scope: Scope.Scope,
-  earlier: Earlier | undefined
-): MemberPipeline => {
-  const members: Array<Member | Place> = []
-  const free: Array<Bytes> = []
-  let bytes = 0
-  let reused = 0
-  let waited = 0
-  let written = 0
+interface MemberInFlight {
+  readonly buffer: Bytes
+  readonly length: number
+  readonly compressed: Fiber.Fiber<Compressed, SpoolError>
+  readonly onWritten: OnWritten
+}
 
-  const buffer = () => free.pop() ?? new Uint8Array(firstBufferBytes)
+export interface MemberCompressorOptions {
+  readonly codec: Codec
+  readonly digests: Pick<Compression["Service"], "digest" | "digestNow">
+  readonly writer: SpoolWriter
+  /** Compressions that are under way end with it. */
+  readonly scope: Scope.Scope
+  /** Members of the last dump. */
+  readonly earlier: Earlier | undefined
+}
 
-  const write = Effect.fnUntraced(function* (pieces: Pieces) {
-    if ("start" in pieces) {
-      earlier?.reviser?.take(pieces.start, pieces.end)
-      written += pieces.end - pieces.start
-      return
-    }
-    for (const piece of pieces) {
-      yield* writer.append(piece)
-      written += piece.length
-    }
-    pieces.forEach(releaseBuffer)
-  })
+export class MemberCompressor {
+  /** Uncompressed bytes of all members. */
+  bytes = 0
+  /** Uncompressed bytes of the members that were taken from the last dump. */
+  reusedBytes = 0
+  /** Time spent waiting for compression and spool. */
+  waitedMillis = 0
 
-  const writeOldest = Effect.gen(function* () {
-    const member = members.shift()
-    if (member === undefined) return
-    if ("mark" in member) return void (member.mark = writer.mark())
-    const began = yield* Clock.monotonicTimeNanos
-    const { contentDigest, digest, pieces, reused: isReused } = yield* Fiber.join(member.compressed)
-    const start = written
-    yield* write(pieces)
-    if (isReused) reused += member.length
-    member.onWritten({ contentDigest, digest, start, length: written - start })
-    if (member.buffer.length >= firstBufferBytes && member.buffer.length <= keptBufferBytes) free.push(member.buffer)
-    else releaseBuffer(member.buffer)
-    waited += Number((yield* Clock.monotonicTimeNanos) - began) / 1e6
-  })
+  readonly #options: MemberCompressorOptions
+  /** Members in flight and places, in the order of the snapshot. */
+  readonly #queue: Array<MemberInFlight | Place> = []
+  readonly #spareBuffers: Array<Bytes> = []
+  #writtenBytes = 0
 
-  const compressHead = (member: Bytes) =>
-    Effect.map(codec.compress(member), (pieces): Compressed => ({
-      pieces,
-      contentDigest: "",
-      digest: "",
-      reused: false
-    }))
+  constructor(options: MemberCompressorOptions) {
+    this.#options = options
+  }
 
-  const compressEntries = Effect.fnUntraced(function* (member: Bytes) {
-    const contentDigest = yield* digest(member)
-    const found = yield* earlier?.find(contentDigest) ?? Effect.undefined
-    if (found !== undefined) return { ...found, contentDigest, reused: true } satisfies Compressed
-    const pieces = yield* codec.compress(member)
-    return { pieces, contentDigest, digest: digestNow(...pieces), reused: false } satisfies Compressed
-  })
+  /** Returns an empty buffer. */
+  buffer(): Bytes {
+    return this.#spareBuffers.pop() ?? new Uint8Array(firstBufferBytes)
+  }
 
-  const add = Effect.fnUntraced(function* (
-    full: Bytes,
-    length: number,
-    compressed: Effect.Effect<Compressed, SpoolError>,
-    onWritten: OnWritten
-  ) {
-    bytes += length
-    members.push({
-      buffer: full,
-      length,
-      compressed: yield* Effect.forkIn(compressed, scope, { startImmediately: true }),
-      onWritten
-    })
-    while (members.length >= inFlight) yield* writeOldest
-  })
+  /** Takes `buffer`, and compresses `buffer[0..length)`. */
+  submit(buffer: Bytes, length: number): Effect.Effect<void, SpoolError> {
+    return this.#add(buffer, length, this.#compressHead(buffer.subarray(0, length)), () => undefined)
+  }
 
-  return {
-    submit: (full, length) => add(full, length, compressHead(full.subarray(0, length)), () => undefined),
-    submitEntries: (full, length, onWritten) => add(full, length, compressEntries(full.subarray(0, length)), onWritten),
-    place: () => {
-      const place: Place = { mark: -1 }
-      members.push(place)
-      return place
-    },
-    fill: Effect.fnUntraced(function* (place, member) {
-      bytes += member.length
+  /** Does the same with entries, which the last dump may have compressed. */
+  submitEntries(buffer: Bytes, length: number, onWritten: OnWritten): Effect.Effect<void, SpoolError> {
+    return this.#add(buffer, length, this.#compressEntries(buffer.subarray(0, length)), onWritten)
+  }
+
+  /** Leaves a gap for a member. */
+  place(): Place {
+    const place: Place = { mark: -1 }
+    this.#queue.push(place)
+    return place
+  }
+
+  /** Puts a member into the gap, after `drain`. Returns the number of its compressed bytes. */
+  fill(place: Place, member: Bytes): Effect.Effect<number, SpoolError> {
+    return Effect.gen({ self: this }, function* () {
+      const { codec, writer } = this.#options
+      this.bytes += member.length
       let length = 0
       for (const piece of yield* codec.compress(member)) {
         yield* writer.insert(place.mark, piece)
         length += piece.length
       }
       return length
-    }),
-    drain: Effect.whileLoop({ while: () => members.length > 0, body: () => writeOldest, step: () => undefined }),
-    buffer,
-    bytes: () => bytes,
-    reused: () => reused,
-    waited: () => waited
+    })
+  }
+
+  /** Waits until everything is in the spool. */
+  readonly drain: Effect.Effect<void, SpoolError> = Effect.suspend(() => this.#drainTo(0))
+
+  #compressHead(head: Bytes): Effect.Effect<Compressed, SpoolError> {
+    return Effect.map(this.#options.codec.compress(head), (pieces) => ({
+      pieces,
+      contentDigest: "",
+      digest: "",
+      isReused: false
+    }))
+  }
+
+  #compressEntries(member: Bytes): Effect.Effect<Compressed, SpoolError> {
+    return Effect.gen({ self: this }, function* () {
+      const { codec, digests, earlier } = this.#options
+      const contentDigest = yield* digests.digest(member)
+      const found = yield* earlier?.find(contentDigest) ?? Effect.undefined
+      if (found !== undefined) return { ...found, contentDigest, isReused: true }
+      const pieces = yield* codec.compress(member)
+      return { pieces, contentDigest, digest: digests.digestNow(...pieces), isReused: false }
+    })
+  }
+
+  #add(buffer: Bytes, length: number, compress: Effect.Effect<Compressed, SpoolError>, onWritten: OnWritten) {
+    return Effect.gen({ self: this }, function* () {
+      this.bytes += length
+      const compressed = yield* Effect.forkIn(compress, this.#options.scope, { startImmediately: true })
+      this.#queue.push({ buffer, length, compressed, onWritten })
+      yield* this.#drainTo(membersInFlightMax - 1)
+    })
+  }
+
+  /** Writes the oldest members until `count` are left. */
+  #drainTo(count: number): Effect.Effect<void, SpoolError> {
+    return Effect.whileLoop({
+      while: () => this.#queue.length > count,
+      body: () => this.#writeOldest,
+      step: () => undefined
+    })
+  }
+
+  readonly #writeOldest: Effect.Effect<void, SpoolError> = Effect.suspend(() => {
+    const member = this.#queue.shift()
+    if (member === undefined) return Effect.void
+    if ("mark" in member) return Effect.sync(() => void (member.mark = this.#options.writer.mark()))
+    return this.#writeMember(member)
+  })
+
+  #writeMember({ buffer, compressed, length, onWritten }: MemberInFlight): Effect.Effect<void, SpoolError> {
+    return Effect.gen({ self: this }, function* () {
+      const began = yield* Clock.monotonicTimeNanos
+      const { contentDigest, digest, isReused, pieces } = yield* Fiber.join(compressed)
+      const start = this.#writtenBytes
+      yield* this.#write(pieces)
+      if (isReused) this.reusedBytes += length
+      onWritten({ contentDigest, digest, start, length: this.#writtenBytes - start })
+      this.#takeBack(buffer)
+      this.waitedMillis += yield* millisSince(began)
+    })
+  }
+
+  #write(pieces: Pieces): Effect.Effect<void, SpoolError> {
+    return Effect.gen({ self: this }, function* () {
+      const { earlier, writer } = this.#options
+      if ("start" in pieces) {
+        earlier?.reviser?.take(pieces.start, pieces.end)
+        this.#writtenBytes += pieces.end - pieces.start
+        return
+      }
+      for (const piece of pieces) {
+        yield* writer.append(piece)
+        this.#writtenBytes += piece.length
+      }
+      pieces.forEach(releaseBuffer)
+    })
+  }
+
+  #takeBack(buffer: Bytes): void {
+    const isKept = buffer.length >= firstBufferBytes && buffer.length <= keptBufferBytesMax
+    if (isKept) this.#spareBuffers.push(buffer)
+    else releaseBuffer(buffer)
   }
 }

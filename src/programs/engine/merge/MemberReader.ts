@@ -1,150 +1,144 @@
 /**
- * The members of a snapshot in the spool, as a merge takes them. Those that say how long they are come one by one, each
- * whole, a few of them being read and decompressed ahead on the thread pool; those that are known are not decompressed
- * before somebody asks. All others come in chunks.
+ * Takes a spooled snapshot apart into members, for a merge.
+ *
+ * A member that says how long it is comes whole, one at a time; a few are read and decompressed ahead on the thread
+ * pool. A member whose digest is known is not decompressed until its content is asked for, since a merge skips most of
+ * those. Members without a length (other writers make them) and very large ones come as chunks.
  */
-import { Effect, Fiber, Stream } from "effect"
-import { releaseBuffer } from "../../../domain/bytes/ReleaseBuffer.ts"
-import { Compression, CompressionError, type Members } from "../../../services/Compression.ts"
+import { Effect, Fiber, type Scope, Stream } from "effect"
+import type { Bytes } from "../../../domain/bytes/Bytes.ts"
+import { type Codec, Compression, CompressionError, type Members } from "../../../services/Compression.ts"
 import type { MergeRequest } from "../../../services/Database.ts"
 import { Spool, type SpoolError } from "../../../services/Spool.ts"
 import type { KnownMember, KnownMembersNow } from "./KnownMembers.ts"
-import type { Bytes } from "../../../domain/bytes/Bytes.ts"
+import { MemberBuffers } from "./MemberBuffers.ts"
+import { SpoolWindow } from "./SpoolWindow.ts"
 
 type SourceError = CompressionError | SpoolError
 type Chunks = Stream.Stream<Item, SourceError>
 
 /** A member that says how long it is. */
 export interface Whole {
-  /** Of the compressed bytes. */
+  /** Digest of the compressed bytes. */
   readonly digest: string
   readonly known: KnownMember | undefined
-  /** Decompressed. */
+  /** Decompresses the member, or waits until that is done. */
   readonly content: Effect.Effect<Bytes, SourceError>
 }
 
-/** A member, or a chunk of the uncompressed bytes, which is valid until the next item is pulled. */
+/** A member, or a chunk of uncompressed bytes, which is valid until the next item is pulled. */
 export type Item = Whole | Bytes
 
-/** Members that are read ahead. */
-const ahead = 3
-/** Bytes of a member, compressed or not: a larger one comes in chunks. */
-const largestWhole = 4 * 2 ** 20
-/** Bytes of the spool that are read at once. */
-const windowBytes = 2 ** 20
-/** Bytes of a buffer for a compressed member: most have less. */
-const memberBytes = 2 ** 19
+/** Members that are read and decompressed before they are asked for. */
+const membersAhead = 3
+/** Bytes of a member, compressed or not. A larger one comes in chunks, so that it never is in memory as a whole. */
+const wholeBytesMax = 4 * 2 ** 20
 
-/** Of a part that begins at `start`. */
-const placed =
+/** What all functions below share: one snapshot, and how it is read. */
+interface Reading extends MergeRequest {
+  readonly spool: Spool["Service"]
+  readonly codec: Codec
+  readonly digestNow: Compression["Service"]["digestNow"]
+  readonly known: KnownMembersNow
+  readonly window: SpoolWindow
+  readonly buffers: MemberBuffers
+  /** Decompressions ahead end with it. */
+  readonly scope: Scope.Scope
+}
+
+/** Turns offsets of a part that begins at `start` into offsets of the snapshot. */
+const offsetsFrom =
   (start: number) =>
-  ({ format, offset, problem }: CompressionError) =>
-    new CompressionError({ format, problem, offset: start + offset })
+  (error: CompressionError): CompressionError =>
+    new CompressionError({ format: error.format, problem: error.problem, offset: start + error.offset })
 
-const decompressed = ({ decompress }: Members, start: number, compressed: Bytes) =>
-  Effect.mapError(decompress(compressed), placed(start))
+const decompressChunks = ({ codec, spool, spooled }: Reading, start: number, end: number): Chunks =>
+  codec
+    .decompress(spool.read(spooled, { start, end }))
+    .pipe(Stream.mapError((error) => (error instanceof CompressionError ? offsetsFrom(start)(error) : error)))
 
-/** Begins at the first byte each time. What it takes is let go with the scope. */
-export const make = Effect.fnUntraced(function* ({ format, spooled }: MergeRequest, known: KnownMembersNow) {
+const decompressMember = ({ decompress }: Members, start: number, compressed: Bytes) =>
+  Effect.mapError(decompress(compressed), offsetsFrom(start))
+
+/** Reads a known member once more: its bytes in the window are gone by then. */
+const readAgain = Effect.fnUntraced(function* (
+  { spool, spooled }: Reading,
+  members: Members,
+  start: number,
+  length: number
+) {
+  const compressed = new Uint8Array(length)
+  yield* spool.readInto(spooled, start, compressed)
+  return yield* decompressMember(members, start, compressed)
+})
+
+const readWhole = Effect.fnUntraced(function* (reading: Reading, members: Members, start: number, compressed: Bytes) {
+  const digest = reading.digestNow(compressed)
+  const known = reading.known.get(digest)
+  if (known !== undefined) {
+    return { digest, known, content: readAgain(reading, members, start, compressed.length) } satisfies Whole
+  }
+  // Of a copy: the next read overwrites the window.
+  const content = reading.buffers.withCopy(compressed, (copy) => decompressMember(members, start, copy))
+  const fiber = yield* Effect.forkIn(content, reading.scope, { startImmediately: true })
+  return { digest, known, content: Fiber.join(fiber) } satisfies Whole
+})
+
+/** Fails for anything but zero bytes between `start`, where the last member ends, and the end of the snapshot. */
+const checkPadding = ({ format, spool, spooled }: Reading, start: number): Chunks =>
+  spool.read(spooled, { start, end: spooled.size }).pipe(
+    Stream.mapAccumEffect(
+      () => start,
+      (offset, bytes: Bytes) => {
+        const garbage = bytes.findIndex((byte) => byte !== 0)
+        if (garbage < 0) return Effect.succeed([offset + bytes.length, []] as const)
+        const problem = "something follows the last member"
+        return Effect.fail(new CompressionError({ format, problem, offset: offset + garbage }))
+      }
+    )
+  )
+
+/** Reads what begins at `start`: a member, or a stream of chunks. Returns it with the offset of what comes next. */
+const readNext = Effect.fnUntraced(function* (
+  reading: Reading,
+  members: Members,
+  start: number
+): Effect.fn.Return<readonly [Whole | Chunks, number] | undefined, SourceError> {
+  const { size } = reading.spooled
+  if (start >= size && start > 0) return undefined
+  const head = yield* reading.window.read(start, start + members.headBytes)
+  const length = members.lengthOf(head)
+  const end = start + (length ?? Infinity)
+  if (length === undefined || end > size) {
+    const isPadding = start > 0 && head[0] === 0
+    const rest = isPadding ? checkPadding(reading, start) : decompressChunks(reading, start, size)
+    return [rest, size || Infinity] as const
+  }
+  if (length > wholeBytesMax) return [decompressChunks(reading, start, end), end] as const
+  const compressed = yield* reading.window.read(start, end)
+  if (members.contentLength(compressed) > wholeBytesMax) return [decompressChunks(reading, start, end), end] as const
+  return [yield* readWhole(reading, members, start, compressed), end] as const
+})
+
+/** Reads the snapshot from its first byte. Buffers and decompressions end with the scope. */
+export const make = Effect.fnUntraced(function* (request: MergeRequest, known: KnownMembersNow) {
   const spool = yield* Spool
   const compression = yield* Compression
-  const scope = yield* Effect.scope
-  const { decompress, members } = compression[format]
-
-  const chunks = (start: number, end: number): Chunks =>
-    decompress(spool.read(spooled, { start, end })).pipe(
-      Stream.mapError((error) => (error instanceof CompressionError ? placed(start)(error) : error))
-    )
-
-  if (members === undefined) return chunks(0, spooled.size)
-
-  // One buffer for all that is looked at: to let go of it each time would call the collector again and again.
-  let window = { start: 0, length: 0, buffer: new Uint8Array(windowBytes) }
-  /** Bytes `start` to `end`, or to the end of the snapshot; valid until the next call. */
-  const read = Effect.fnUntraced(function* (start: number, wanted: number) {
-    const end = Math.min(wanted, spooled.size)
-    if (start < window.start || end > window.start + window.length) {
-      const length = Math.min(Math.max(end - start, windowBytes), spooled.size - start)
-      const buffer = length > window.buffer.length ? new Uint8Array(length) : window.buffer
-      yield* spool.readInto(spooled, start, buffer.subarray(0, length))
-      window = { start, length, buffer }
-    }
-    return window.buffer.subarray(start - window.start, end - window.start)
-  })
-
-  /** Of a known member, of which it was hoped that nobody asks. */
-  const readAgain = Effect.fnUntraced(function* (members: Members, start: number, length: number) {
-    const compressed = new Uint8Array(length)
-    yield* spool.readInto(spooled, start, compressed)
-    return yield* decompressed(members, start, compressed)
-  })
-
-  /**
-   * Buffers of members that are decompressed: new memory costs thirty times as much as what is copied into it. Larger
-   * ones than most need are not kept.
-   */
-  const spare: Array<Bytes> = []
-  const room = (length: number): Bytes =>
-    length > memberBytes ? new Uint8Array(length) : (spare.pop() ?? new Uint8Array(memberBytes))
-  const giveBack = (buffer: Bytes) =>
-    Effect.sync(() => (buffer.length > memberBytes ? releaseBuffer(buffer) : void spare.push(buffer)))
-
-  /** Of a copy, since what is read next overwrites the window. */
-  const decompressedCopy = (members: Members, start: number, compressed: Bytes) => {
-    const { length } = compressed
-    const buffer = room(length)
-    buffer.set(compressed)
-    return Effect.ensuring(decompressed(members, start, buffer.subarray(0, length)), giveBack(buffer))
+  const codec = compression[request.format]
+  const reading: Reading = {
+    ...request,
+    spool,
+    codec,
+    digestNow: compression.digestNow,
+    known,
+    window: new SpoolWindow(spool, request.spooled),
+    buffers: new MemberBuffers(),
+    scope: yield* Effect.scope
   }
-
-  const wholeOf = Effect.fnUntraced(function* (members: Members, start: number, compressed: Bytes) {
-    const digest = compression.digestNow(compressed)
-    const found = known.get(digest)
-    if (found !== undefined)
-      return { digest, known: found, content: readAgain(members, start, compressed.length) } satisfies Whole
-    const fiber = yield* Effect.forkIn(decompressedCopy(members, start, compressed), scope, { startImmediately: true })
-    return { digest, known: undefined, content: Fiber.join(fiber) } satisfies Whole
-  })
-
-  /** Members without a length, to the end; or zero bytes, after the last one. */
-  const rest = (start: number, head: Bytes): Chunks =>
-    start === 0 || head[0] !== 0
-      ? chunks(start, spooled.size)
-      : spool.read(spooled, { start, end: spooled.size }).pipe(
-          Stream.mapAccumEffect(
-            () => start,
-            (offset, bytes: Bytes) => {
-              const garbage = bytes.findIndex((byte) => byte !== 0)
-              return garbage < 0
-                ? Effect.succeed([offset + bytes.length, []] as const)
-                : Effect.fail(
-                    new CompressionError({
-                      format,
-                      problem: "something follows the last member",
-                      offset: offset + garbage
-                    })
-                  )
-            }
-          )
-        )
-
-  /** What begins at `start`: a member, or a stream of chunks; and where the next begins. */
-  const at = Effect.fnUntraced(function* (
-    start: number
-  ): Effect.fn.Return<readonly [Whole | Chunks, number] | undefined, SourceError> {
-    if (start >= spooled.size && start > 0) return undefined
-    const head = yield* read(start, start + members.headBytes)
-    const length = members.lengthOf(head)
-    const end = start + (length ?? Infinity)
-    if (length === undefined || end > spooled.size) return [rest(start, head), spooled.size || Infinity] as const
-    if (length > largestWhole) return [chunks(start, end), end] as const
-    const compressed = yield* read(start, end)
-    if (members.contentLength(compressed) > largestWhole) return [chunks(start, end), end] as const
-    return [yield* wholeOf(members, start, compressed), end] as const
-  })
-
-  return Stream.unfold(0, at).pipe(
-    Stream.buffer({ capacity: ahead }),
+  const { members } = codec
+  if (members === undefined) return decompressChunks(reading, 0, request.spooled.size)
+  return Stream.unfold(0, (start) => readNext(reading, members, start)).pipe(
+    Stream.buffer({ capacity: membersAhead }),
     Stream.flatMap((next) => (Stream.isStream(next) ? next : Stream.succeed(next)))
   )
 })
