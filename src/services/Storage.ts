@@ -70,6 +70,10 @@ export class StorageError extends Schema.TaggedError<StorageError>()("StorageErr
     if (operation === "open" && reason._tag === "Refused") return `open ${place}: ${reason.detail}: ${reason.advice}`
     return `${operation} ${name === "" ? "" : `"${name}" in `}${place}: ${reason.message}`
   }
+  /** The store or the way to it is not well: the same request may succeed in a moment. */
+  get isTransient(): boolean {
+    return this.reason._tag === "Unavailable"
+  }
   /**
    * Refused too: while the daemon runs, keys rotate and buckets come back. At start it is logged as an error at once.
    */
@@ -109,9 +113,10 @@ export class Storage extends Context.Service<
     readonly list: (prefix: string) => Effect.Effect<ReadonlyArray<StoredObject>, StorageError>
     /**
      * Chunks of any size but zero; each belongs to the consumer. Fails when the body is shorter or longer than
-     * announced.
+     * announced. `listed`: the object as a listing shows it; a load over a network then fails unless the response is
+     * that object.
      */
-    readonly load: (name: string) => Stream.Stream<Uint8Array<ArrayBuffer>, StorageError>
+    readonly load: (name: string, listed?: StoredObject) => Stream.Stream<Uint8Array<ArrayBuffer>, StorageError>
     /**
      * Replaces what is there. A failure, also of the source, leaves what was there before. Gives the ETag, as a listing
      * shows it, where the store tells; nothing otherwise.

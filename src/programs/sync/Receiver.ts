@@ -87,11 +87,13 @@ const download = Effect.fnUntraced(
     const writer = spool.writer(yield* spool.open)
     const loadBegan = yield* Clock.monotonicTimeNanos
     // The bucket is read while the spool is written.
-    yield* Stream.runForEach(Stream.buffer(storage.load(snapshot.object.name), { capacity: 2 }), (chunk) =>
-      Effect.andThen(
-        writer.append(chunk),
-        Effect.sync(() => releaseBuffer(chunk))
-      )
+    yield* Stream.runForEach(
+      Stream.buffer(storage.load(snapshot.object.name, snapshot.object), { capacity: 2 }),
+      (chunk) =>
+        Effect.andThen(
+          writer.append(chunk),
+          Effect.sync(() => releaseBuffer(chunk))
+        )
     )
     const loadMillis = yield* millisSince(loadBegan)
     const spooled = yield* writer.finish

@@ -94,7 +94,8 @@ const serveSlowly = (millis: number) => {
       const { pathname, searchParams } = new URL(request.url ?? "", "http://x")
       const isList = searchParams.has("list-type")
       seen.push(isList ? "LIST" : `${request.method} ${pathname}`)
-      const respond = () => void response.end(isList ? listing("a") : request.method === "GET" ? "m" : "")
+      const body = isList ? listing("a") : request.method === "GET" ? "m" : ""
+      const respond = () => void response.writeHead(200, { etag: '"e"' }).end(body)
       // @effect-diagnostics-next-line globalTimers:off -- the server's, outside of any fiber
       request.resume().on("end", () => void setTimeout(respond, millis))
     }),
@@ -146,7 +147,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("StorageConfigured, 
         const isMade = request.method === "PUT"
         const body = isMade
           ? ""
-          : `<?xml version="1.0" encoding="utf-8"?><EnumerationResults ContainerName="c"><Blobs/><NextMarker/></EnumerationResults>`
+          : `<?xml version="1.0" encoding="utf-8"?><EnumerationResults ContainerName="container"><Blobs/><NextMarker/></EnumerationResults>`
         request
           .resume()
           .on("end", () => response.writeHead(isMade ? 201 : 200, { "content-type": "application/xml" }).end(body))

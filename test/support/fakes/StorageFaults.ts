@@ -201,10 +201,10 @@ const make = Effect.gen(function* () {
         }
       })
 
-  const load = (name: string): Bytes<StorageError, never> =>
+  const load = (name: string, listed?: StoredObject): Bytes<StorageError, never> =>
     Stream.suspend(() => {
       const fault = next("load", name)
-      const bytes = inner.load(name)
+      const bytes = inner.load(name, listed)
       const fail = (reason: Reason) => Stream.fromEffectDrain(failure("load", name, reason))
       switch (fault?.kind) {
         case "fail":

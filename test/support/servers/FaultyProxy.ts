@@ -15,9 +15,15 @@ export type Fault =
   | "reset"
   /** Bodies of objects end in the middle. */
   | "cut"
+  /** A web page with a status of success. */
+  | "page"
+  /** The same, for objects alone. */
+  | "page for objects"
   /** This status, and no more. */
   | 500
   | 503
+
+const page = "<!DOCTYPE html><html><body><p>We are down for maintenance.</p></body></html>"
 
 const pass = (port: number, request: http.IncomingMessage, response: http.ServerResponse, cut: boolean) => {
   const { headers, method, url } = request
@@ -37,8 +43,12 @@ export const make = Effect.fnUntraced(function* (port: number) {
   let fault: Fault = "none"
   let faults = 0
   const server = yield* serve((request, response) => {
-    if (fault === "none" || fault === "cut") return pass(port, request, response, fault === "cut")
+    const isObject = request.method === "GET" && !request.url!.includes("list-type=")
+    if (fault === "none" || fault === "cut" || (fault === "page for objects" && !isObject))
+      return pass(port, request, response, fault === "cut")
     faults++
+    if (fault === "page" || fault === "page for objects")
+      return void request.resume().on("end", () => response.writeHead(200, { "content-type": "text/html" }).end(page))
     if (fault === "hang") return void request.resume()
     if (fault === "reset") return void request.socket.resetAndDestroy()
     const status = fault

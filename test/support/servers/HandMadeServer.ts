@@ -73,7 +73,7 @@ export const serveTunnel = (port: number, onConnect: (request: http.IncomingMess
 
 /** The answer to a listing with these objects of one byte. */
 export const listing = (...names: ReadonlyArray<string>) =>
-  `<?xml version="1.0"?><ListBucketResult><IsTruncated>false</IsTruncated>${names
+  `<?xml version="1.0"?><ListBucketResult><Name>bucket</Name><IsTruncated>false</IsTruncated>${names
     .map((name) => `<Contents><Key>${name}</Key><Size>1</Size><ETag>"e"</ETag></Contents>`)
     .join("")}</ListBucketResult>`
 

@@ -1,92 +1,74 @@
 /** The container itself and what needs no upload: create, list, load, delete. */
-import { Effect, Stream } from "effect"
-// @effect-diagnostics-next-line nodeBuiltinImport:off -- the SDK gives bodies as node's streams
-import { Readable } from "node:stream"
-import { type StorageError, type StoredObject, Unavailable } from "../../../services/Storage.ts"
-import type { StorageReason } from "../network/ResponseErrors.ts"
-import type { Azure } from "./AzureClient.ts"
-import { chunksOf } from "../network/BodyStream.ts"
+import type { ListBlobsFlatSegmentResponse } from "@azure/storage-blob"
+import { Effect, type Stream } from "effect"
+import type { StorageError, StoredObject } from "../../../services/Storage.ts"
 import { sortByName } from "../Listing.ts"
-import { sized } from "../ExactSize.ts"
+import * as ObjectRequests from "../network/ObjectRequests.ts"
+import { badListing, type StorageReason } from "../network/ResponseErrors.ts"
+import type { Azure } from "./AzureClient.ts"
 
-/** A container that is there is fine, also where we may not make any. */
 export const create = (azure: Azure): Effect.Effect<void, StorageReason> =>
-  azure
-    .send((container, options) => container.createIfNotExists(options))
-    .pipe(
-      Effect.catch((reason) =>
-        Effect.mapError(
-          azure.send((container, options) => container.getProperties(options)),
-          () => reason
-        )
-      ),
-      Effect.asVoid
-    )
+  ObjectRequests.createUnlessThere(
+    azure,
+    (container, options) => container.createIfNotExists(options),
+    (container, options) => container.getProperties(options)
+  )
 
-export const etagOf = (quoted: string | undefined) => (quoted ?? "").replaceAll('"', "")
+/** The blobs of a page. Throws `Unavailable` when it is not the listing that was asked for. */
+const blobsOf = (
+  page: ListBlobsFlatSegmentResponse,
+  container: string,
+  prefix: string
+): ReadonlyArray<StoredObject> => {
+  if (page.containerName !== container)
+    throw badListing(page.containerName === undefined ? "it names no container" : `it is of "${page.containerName}"`)
+  if ((page.prefix ?? prefix) !== prefix) throw badListing(`it is of the prefix "${page.prefix}"`)
+  return page.segment.blobItems.map(({ name, properties: { contentLength: size, etag } }) => {
+    if (!name.startsWith(prefix)) throw badListing(`the name "${name}" in it was not asked for`)
+    if (size === undefined) throw badListing(`the blob "${name}" in it has no size`)
+    return { name, size, etag: ObjectRequests.etagOf(etag) }
+  })
+}
 
-/** Pages of 5000, each a request. */
 export const list = Effect.fnUntraced(function* (azure: Azure, below: string) {
-  const { global_prefix } = azure.options
+  const { container, global_prefix } = azure.options
   const prefix = global_prefix + below
   const objects: Array<StoredObject> = []
-  let continuationToken: string | undefined
+  let token: string | undefined
   do {
-    const settings = {
-      maxPageSize: azure.pageSize(),
-      ...(continuationToken === undefined ? {} : { continuationToken })
-    }
-    const { value: page } = yield* azure.send((container, options) =>
-      container
+    const settings = { maxPageSize: azure.pageSize(), ...(token === undefined ? {} : { continuationToken: token }) }
+    const page = yield* azure.send((client, options) =>
+      client
         .listBlobsFlat({ prefix, ...options })
         .byPage(settings)
         .next()
+        .then(({ value }: { value: ListBlobsFlatSegmentResponse }) => value)
     )
-    for (const { name, properties } of page?.segment.blobItems ?? []) {
-      objects.push({
-        name: name.slice(global_prefix.length),
-        size: properties.contentLength ?? 0,
-        etag: etagOf(properties.etag)
-      })
-    }
-    const next: string | undefined = page?.continuationToken || undefined
-    if (next !== undefined && next === continuationToken) {
-      return yield* new Unavailable({ code: "BadListing", detail: "it is truncated, but does not go on" })
-    }
-    continuationToken = next
-  } while (continuationToken !== undefined)
+    const blobs = yield* ObjectRequests.checked(() => blobsOf(page, container, prefix))
+    for (const blob of blobs) objects.push({ ...blob, name: blob.name.slice(global_prefix.length) })
+    const next = page.continuationToken || undefined
+    if (next !== undefined && next === token) return yield* badListing("it is truncated, but does not go on")
+    token = next
+  } while (token !== undefined)
   return sortByName(objects)
 })
 
-export const load = (azure: Azure, name: string): Stream.Stream<Uint8Array<ArrayBuffer>, StorageError> =>
-  Stream.unwrap(
-    Effect.gen(function* () {
-      const failed = (reason: StorageReason) => azure.fail("load", name, reason)
-      // Ends the request whatever the reader does; without effect once the body has ended.
-      const controller = yield* Effect.acquireRelease(
-        Effect.sync(() => new AbortController()),
-        (controller) => Effect.sync(() => controller.abort())
-      )
-      const request = azure.sendWith(
-        (container, options) =>
-          container
-            .getBlobClient(azure.options.global_prefix + name)
-            .download(0, undefined, { ...options, maxRetryRequests: 0 }),
-        controller
-      )
-      const { contentLength, readableStreamBody: body } = yield* Effect.mapError(request, failed)
-      if (!(body instanceof Readable))
-        return yield* failed(new Unavailable({ code: "NoBody", detail: "the answer has no body" }))
-      const chunks = chunksOf(body, (error) => failed(azure.reasonOf(error)))
-      return contentLength === undefined ? chunks : sized(contentLength, failed)(chunks)
-    })
-  )
+export const load = (
+  azure: Azure,
+  name: string,
+  listed: StoredObject | undefined
+): Stream.Stream<Uint8Array<ArrayBuffer>, StorageError> =>
+  ObjectRequests.load(azure, name, listed, (ifMatch) => (container, options) => {
+    const blob = container.getBlobClient(azure.options.global_prefix + name)
+    const conditions = ifMatch === undefined ? {} : { ifMatch }
+    return blob.download(0, undefined, { ...options, conditions, maxRetryRequests: 0 }).then((response) => ({
+      body: response.readableStreamBody,
+      size: response.contentLength,
+      etag: response.etag
+    }))
+  })
 
-/** An object that is already gone is deleted. */
 export const remove = (azure: Azure, name: string): Effect.Effect<void, StorageReason> =>
-  azure
-    .send((container, options) => container.getBlobClient(azure.options.global_prefix + name).delete(options))
-    .pipe(
-      Effect.catchTag("ObjectNotFound", () => Effect.void),
-      Effect.asVoid
-    )
+  ObjectRequests.remove(azure, (container, options) =>
+    container.getBlobClient(azure.options.global_prefix + name).delete(options)
+  )

@@ -13,7 +13,8 @@ const passing = new Set([
   "ContainerBeingDeleted",
   "Md5Mismatch",
   "InvalidBlockList",
-  "IncompleteBody"
+  "IncompleteBody",
+  "ConditionNotMet"
 ])
 
 const permission =
@@ -62,6 +63,10 @@ const failureOf = (error: unknown): Failure => {
     return { code: "ECONNRESET", message: "the connection was closed in the middle", status: 0 }
   if (Object.hasOwn(advices, name)) return { code: name, message, status: 0 }
   if (typeof code === "string" && code !== "" && code !== "PARSE_ERROR") return { code, message, status }
+  // What the SDK makes of a page of some proxy: it does not find what it reads, whatever the status was.
+  const isLost = error instanceof TypeError || error instanceof RangeError
+  if (isLost || (status >= 200 && status < 300))
+    return { code: "BadResponse", message: "the response is not that of Azure Blob Storage", status: 0 }
   return status > 0
     ? { code: String(status), message: `the answer was ${status}`, status }
     : { code: typeof code === "string" ? code : name, message, status }

@@ -39,12 +39,12 @@ export const layerWith = (options: AzureOptions): Layer.Layer<Storage, StorageEr
               Effect.mapError(effect, (reason) => azure.fail("list", prefix, reason))
             )
         ),
-        load: (name) =>
+        load: (name, listed) =>
           Stream.unwrap(
             Effect.as(
               created,
               Stream.interruptWhen(
-                Container.load(azure, name),
+                Container.load(azure, name, listed),
                 Effect.andThen(Effect.sleep(client_timeout), Effect.fail(azure.fail("load", name, tooLate)))
               )
             )

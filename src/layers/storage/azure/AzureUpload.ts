@@ -7,39 +7,23 @@
  * removes them within a week, or with the next upload of that name.
  */
 import type { BlockBlobClient } from "@azure/storage-blob"
-import { Effect, Random, Schedule, type Stream } from "effect"
+import { Effect, Random } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- the SDK takes bodies as node's streams
 import { PassThrough } from "node:stream"
-import { type Source, type StorageError, Unavailable } from "../../../services/Storage.ts"
-import type { Azure } from "./AzureClient.ts"
-import { etagOf } from "./AzureContainer.ts"
+import type { Source, StorageError } from "../../../services/Storage.ts"
 import { pump } from "../network/BodyStream.ts"
-import { sized } from "../ExactSize.ts"
+import { type Range, rangeOf, retryPart, storedEtag } from "../network/UploadRange.ts"
+import type { Azure } from "./AzureClient.ts"
 
 /** Blocks are of this size or, as there may be 50,000 of them, larger. */
 const blockBytes = 16 * 1024 * 1024
 const blocksAtMost = 50_000
-
-/** Of a block that failed; the whole object is retried by the caller. */
-const blockRetries = { times: 3, schedule: Schedule.exponential("200 millis") }
-
-/** The part of a source that one request carries. */
-interface Range<E, R> {
-  readonly size: number
-  /** Fails with WrongSize when the source is not as long as it said. */
-  readonly bytes: () => Stream.Stream<Uint8Array<ArrayBuffer>, E | StorageError, R>
-}
 
 interface Upload<E, R> {
   readonly azure: Azure
   readonly name: string
   readonly source: Source<E, R>
 }
-
-const rangeOf = <E, R>({ azure, name, source }: Upload<E, R>, start: number, end: number): Range<E, R> => ({
-  size: end - start,
-  bytes: () => sized(end - start, (reason) => azure.fail("store", name, reason))(source.read(start, end))
-})
 
 type SendBody<A> = (
   blob: BlockBlobClient,
@@ -67,19 +51,14 @@ const sendBody = <E, R, A>(upload: Upload<E, R>, range: Range<E, R>, send: SendB
     (body) =>
       Effect.raceFirst(
         sendBlob(upload, (blob, options) => send(blob, body, options)),
-        Effect.andThen(pump(range.bytes(), body), Effect.never)
+        Effect.andThen(pump(range.bytes, body), Effect.never)
       ),
     (body) => Effect.sync(() => void body.destroy())
   )
 }
 
-const isPassing = (error: unknown): boolean =>
-  typeof error === "object" && error !== null && "reason" in error && error.reason instanceof Unavailable
-
 const storeBlock = <E, R>(upload: Upload<E, R>, id: string, range: Range<E, R>) =>
-  sendBody(upload, range, (blob, body, options) => blob.stageBlock(id, body, range.size, options)).pipe(
-    Effect.retry({ ...blockRetries, while: isPassing })
-  )
+  sendBody(upload, range, (blob, body, options) => blob.stageBlock(id, body, range.size, options)).pipe(retryPart)
 
 const storeInBlocks = Effect.fnUntraced(function* <E, R>(upload: Upload<E, R>) {
   const { azure, source } = upload
@@ -92,15 +71,23 @@ const storeInBlocks = Effect.fnUntraced(function* <E, R>(upload: Upload<E, R>) {
   )
   yield* Effect.forEach(
     ids,
-    (id, index) => storeBlock(upload, id, rangeOf(upload, index * size, Math.min((index + 1) * size, source.size))),
+    (id, index) =>
+      storeBlock(
+        upload,
+        id,
+        rangeOf(azure, upload.name, source, index * size, Math.min((index + 1) * size, source.size))
+      ),
     { concurrency: azure.options.concurrency, discard: true }
   )
   return yield* sendBlob(upload, (blob, options) => blob.commitBlockList(ids, options))
 })
 
 const storeWhole = <E, R>(upload: Upload<E, R>) => {
-  const { size } = upload.source
-  return sendBody(upload, rangeOf(upload, 0, size), (blob, body, options) => blob.upload(body, size, options))
+  const { azure, name, source } = upload
+  const { size } = source
+  return sendBody(upload, rangeOf(azure, name, source, 0, size), (blob, body, options) =>
+    blob.upload(body, size, options)
+  )
 }
 
 /** The ETag, as listings show it. */
@@ -110,5 +97,7 @@ export const store = <E, R>(
   source: Source<E, R>
 ): Effect.Effect<string, StorageError | E, R> => {
   const upload = { azure, name, source }
-  return Effect.map(source.size <= blockBytes ? storeWhole(upload) : storeInBlocks(upload), ({ etag }) => etagOf(etag))
+  return Effect.flatMap(source.size <= blockBytes ? storeWhole(upload) : storeInBlocks(upload), ({ etag }) =>
+    Effect.mapError(storedEtag(etag), (reason) => azure.fail("store", name, reason))
+  )
 }

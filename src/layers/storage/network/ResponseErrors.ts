@@ -44,3 +44,12 @@ export const byCode = (
   const advice = advices[code] ?? (status === 401 || status === 403 ? denied : undefined)
   return advice === undefined ? undefined : new Refused({ code, detail, advice })
 }
+
+/** A response that is not what was asked for, whatever its status says. */
+export const badResponse = (problem: string) =>
+  new Unavailable({ code: "BadResponse", detail: `the response is not what was asked for: ${problem}` })
+
+export const listingProblem = (problem: string) => `the response is not the listing that was asked for: ${problem}`
+
+/** The same of a listing. */
+export const badListing = (problem: string) => new Unavailable({ code: "BadListing", detail: listingProblem(problem) })

@@ -13,6 +13,7 @@ import * as HttpAgent from "../network/HttpAgent.ts"
 import * as SdkClient from "../network/SdkClient.ts"
 import * as KeyFiles from "../network/KeyFiles.ts"
 import { growingPages } from "../Listing.ts"
+import { readListing } from "./ListingResponse.ts"
 import { type Endpoint, endpointOf } from "./S3Endpoint.ts"
 import { mayBeStaleKeys, reasonOf } from "./S3Errors.ts"
 
@@ -50,8 +51,16 @@ const silent = { trace: () => {}, debug: () => {}, info: () => {}, warn: () => {
  * itself: 10 ms each while the code is new.
  */
 class Handler extends NodeHttpHandler {
-  override handle(...args: Parameters<NodeHttpHandler["handle"]>) {
-    return setImmediate().then(() => super.handle(...args))
+  // @effect-diagnostics-next-line asyncFunction:off -- within the SDK's promises
+  override async handle(...args: Parameters<NodeHttpHandler["handle"]>) {
+    await setImmediate()
+    const [request] = args
+    const result = await super.handle(...args)
+    const { response } = result
+    if (request.query?.["list-type"] === "2" && response.statusCode === 200) {
+      response.body = await readListing(response.body)
+    }
+    return result
   }
 }
 

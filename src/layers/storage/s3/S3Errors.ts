@@ -1,5 +1,5 @@
 /** What the SDK and the network throw, as the reasons of `StorageError`. Codes: Amazon's "Error responses". */
-import { ObjectNotFound, Refused } from "../../../services/Storage.ts"
+import { Refused } from "../../../services/Storage.ts"
 import { byCode, type Failure, fieldOf, type StorageReason } from "../network/ResponseErrors.ts"
 import { ofConnection, oneLine } from "../network/ConnectionErrors.ts"
 
@@ -19,6 +19,7 @@ const passing = new Set([
   "IncompleteBody",
   "XAmzContentSHA256Mismatch",
   "NoSuchUpload",
+  "PreconditionFailed",
   "TimeoutError"
 ])
 
@@ -55,10 +56,13 @@ const failureOf = (error: unknown): Failure => {
   )
   const code = fieldOf(error, "code")
   const name = String(fieldOf(error, "name") ?? "Error")
-  const plain =
-    name === "Error" || name === "Unknown" || name === "UnknownError" || name === "SyntaxError" || /^\d+$/.test(name)
+  // Names that the SDK gives to errors without a code.
+  const plain = /^(?:Error|Unknown|UnknownError|NotFound|SyntaxError|\d+)$/.test(name)
   const text = String(fieldOf(error, "message") ?? error)
   const parsing = /deserialization error|unclosed|xml/i.test(text) && status > 0
+  if (parsing && status < 300) {
+    return { code: "BadResponse", message: `the response with status ${status} is not that of an S3 server`, status: 0 }
+  }
   return {
     code: typeof code === "string" && status === 0 ? code : (plain || parsing) && status > 0 ? String(status) : name,
     message: parsing || text === "" || text === "UnknownError" ? `the answer was ${status}` : text,
@@ -80,7 +84,6 @@ export const reasonOf = (error: unknown, hide: (text: string) => string): Storag
   const refused = (advice: string) => new Refused({ code, detail, advice })
   const known = byCode(codes, { code, message: detail, status })
   if (known !== undefined) return known
-  if (status === 404) return new ObjectNotFound()
   if (status === 301 || status === 307 || status === 308) return refused(region)
   if (status >= 400) return refused(misfit)
   return ofConnection(code, detail)

@@ -38,12 +38,12 @@ export const layerWith = (options: S3Options): Layer.Layer<Storage, StorageError
               Effect.mapError(effect, (reason) => s3.fail("list", prefix, reason))
             )
         ),
-        load: (name) =>
+        load: (name, listed) =>
           Stream.unwrap(
             Effect.as(
               created,
               Stream.interruptWhen(
-                Bucket.load(s3, name),
+                Bucket.load(s3, name, listed),
                 Effect.andThen(Effect.sleep(client_timeout), Effect.fail(s3.fail("load", name, tooLate)))
               )
             )

@@ -14,17 +14,17 @@ import {
   type StorageClass,
   UploadPartCommand
 } from "@aws-sdk/client-s3"
-import { Effect, Schedule, Stream } from "effect"
+import { Effect, Stream } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- effect's Crypto hashes whole buffers only
 import { createHash } from "node:crypto"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- the SDK takes bodies as node's streams
 import { PassThrough } from "node:stream"
 import type { S3Options } from "../../../domain/settings/StorageOptions.ts"
-import { type Source, type StorageError, Unavailable } from "../../../services/Storage.ts"
-import type { StorageReason } from "../network/ResponseErrors.ts"
+import type { Source, StorageError } from "../../../services/Storage.ts"
 import { pump } from "../network/BodyStream.ts"
+import { badResponse, type StorageReason } from "../network/ResponseErrors.ts"
+import { type Range, rangeOf, retryPart, storedEtag } from "../network/UploadRange.ts"
 import type { S3 } from "./S3Client.ts"
-import { sized } from "../ExactSize.ts"
 
 /**
  * From this size on in parts, each of this size or, as there may be 10,000 of them, larger. The reference's figures.
@@ -32,21 +32,7 @@ import { sized } from "../ExactSize.ts"
 const partBytes = 16 * 1024 * 1024
 const partsAtMost = 10_000
 
-/** Of a part that failed; the whole object is retried by the caller. */
-const partRetries = { times: 3, schedule: Schedule.exponential("200 millis") }
 const abortTimeout = "10 seconds"
-
-/** The part of a source that one request carries. */
-interface Range<E, R> {
-  readonly size: number
-  /** Fails with WrongSize when the source is not as long as it said. */
-  readonly bytes: () => Stream.Stream<Uint8Array<ArrayBuffer>, E | StorageError, R>
-}
-
-const rangeOf = <E, R>(s3: S3, name: string, source: Source<E, R>, start: number, end: number): Range<E, R> => ({
-  size: end - start,
-  bytes: () => sized(end - start, (reason) => s3.fail("store", name, reason))(source.read(start, end))
-})
 
 interface Checksums {
   readonly md5: string | undefined
@@ -57,7 +43,7 @@ interface Checksums {
 const checksumsOf = Effect.fnUntraced(function* <E, R>(s3: S3, range: Range<E, R>) {
   const md5 = s3.options.disable_send_content_md5 ? undefined : createHash("md5")
   const sha256 = s3.isEncrypted && md5 !== undefined ? undefined : createHash("sha256")
-  yield* Stream.runForEach(range.bytes(), (chunk) => {
+  yield* Stream.runForEach(range.bytes, (chunk) => {
     md5?.update(chunk)
     sha256?.update(chunk)
     return Effect.yieldNow
@@ -87,23 +73,26 @@ const signBody = (command: Command, sha256: string | undefined): void => {
  * One request whose body is the range. Ends with the answer, or as soon as the source fails, and then aborts the
  * request.
  */
-const sendBody = Effect.fnUntraced(function* <E, R, C extends Command, A>(
+const sendBody = Effect.fnUntraced(function* <E, R, C extends Command>(
   s3: S3,
   range: Range<E, R>,
   commandOf: (body: PassThrough | Uint8Array, checksums: Checksums) => C,
-  send: (command: C) => Effect.Effect<A, StorageReason>,
+  send: (command: C) => Effect.Effect<{ readonly ETag?: string | undefined }, StorageReason>,
   failed: (reason: StorageReason) => StorageError
 ) {
   const checksums = yield* checksumsOf(s3, range)
   const request = (body: PassThrough | Uint8Array) => {
     const command = commandOf(body, checksums)
     signBody(command, checksums.sha256)
-    return Effect.mapError(send(command), failed)
+    return send(command).pipe(
+      Effect.tap(({ ETag }) => storedEtag(ETag)),
+      Effect.mapError(failed)
+    )
   }
   if (range.size === 0) return yield* request(new Uint8Array(0))
   return yield* Effect.acquireUseRelease(
     Effect.sync(() => new PassThrough()),
-    (body) => Effect.raceFirst(request(body), Effect.andThen(pump(range.bytes(), body), Effect.never)),
+    (body) => Effect.raceFirst(request(body), Effect.andThen(pump(range.bytes, body), Effect.never)),
     (body) => Effect.sync(() => void body.destroy())
   )
 })
@@ -153,12 +142,9 @@ const storePart = <E, R>(s3: S3, name: string, upload: string, number: number, r
     (command) => s3.send((client, options) => client.send(command, options)),
     (reason) => s3.fail("store", name, reason)
   ).pipe(
-    Effect.retry({ ...partRetries, while: (error: E | StorageError) => isPassing(error) }),
+    retryPart,
     Effect.map(({ ETag }) => ({ ETag, PartNumber: number }))
   )
-
-const isPassing = (error: unknown): boolean =>
-  typeof error === "object" && error !== null && "reason" in error && error.reason instanceof Unavailable
 
 const rangesOf = <E, R>(s3: S3, name: string, source: Source<E, R>) => {
   const size = Math.max(partBytes, Math.ceil(source.size / partsAtMost))
@@ -191,14 +177,16 @@ const storeInParts = Effect.fnUntraced(function* <E, R>(s3: S3, name: string, so
       .send((client, options) => client.send(new AbortMultipartUploadCommand({ ...object, UploadId }), options))
       .pipe(Effect.timeoutOrElse({ duration: abortTimeout, orElse: () => Effect.void }), Effect.ignore)
   return yield* Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(Effect.mapError(restore(create), failed), ({ UploadId = "" }) =>
-      Effect.onError(restore(complete(UploadId)), () => abandon(UploadId))
+    Effect.flatMap(Effect.mapError(restore(create), failed), ({ UploadId }) =>
+      UploadId === undefined
+        ? Effect.fail(failed(badResponse("it has no UploadId: no upload was begun")))
+        : Effect.onError(restore(complete(UploadId)), () => abandon(UploadId))
     )
   )
 })
 
 /** The ETag, as listings show it. */
 export const store = <E, R>(s3: S3, name: string, source: Source<E, R>): Effect.Effect<string, StorageError | E, R> =>
-  Effect.map(source.size < partBytes ? storeWhole(s3, name, source) : storeInParts(s3, name, source), ({ ETag = "" }) =>
-    ETag.replaceAll('"', "")
+  Effect.flatMap(source.size < partBytes ? storeWhole(s3, name, source) : storeInParts(s3, name, source), ({ ETag }) =>
+    Effect.mapError(storedEtag(ETag), (reason) => s3.fail("store", name, reason))
   )

@@ -65,7 +65,7 @@ const errorXml = (code: string, message = "of the test") =>
 
 /** The answer to a listing with these blobs of one byte. */
 const listing = (...names: ReadonlyArray<string>) =>
-  `<?xml version="1.0" encoding="utf-8"?><EnumerationResults ContainerName="c"><Blobs>${names
+  `<?xml version="1.0" encoding="utf-8"?><EnumerationResults ContainerName="container"><Blobs>${names
     .map(
       (name) =>
         `<Blob><Name>${name}</Name><Properties><Content-Length>1</Content-Length><Etag>0x1</Etag></Properties></Blob>`
