@@ -186,7 +186,7 @@ export interface Dbi {
  * The current entry: key `key[keyStart..keyEnd)`, value `value[valueStart..valueEnd)`. Before the first `next` there is
  * none.
  */
-export interface Cursor {
+export interface ForwardCursor {
   /** To the first entry, then to the one after; false at the end, for ever. */
   readonly next: () => boolean
   readonly key: Uint8Array
@@ -202,6 +202,14 @@ export interface Cursor {
   readonly forget: () => void
   /** May be called more than once. Ends with its transaction, too. */
   readonly close: () => void
+}
+
+export interface Cursor extends ForwardCursor {
+  /**
+   * To the first entry at or after the key `bytes[start..end)`, forward or back; false when there is none, and from
+   * then on, as at the end. The key must not be in a buffer that a cursor shows. The order is checked from there on.
+   */
+  readonly seek: (bytes: Uint8Array, start: number, end: number) => boolean
 }
 
 /** A value in place: `value[valueStart..valueEnd)`. */

@@ -20,6 +20,8 @@ import {
   withSubjectOf
 } from "../support/fakes/LmdbSubject.ts"
 
+const integer = (value: number) => Buffer.from(Uint32Array.of(value).buffer)
+
 export const suite = (name: string, make: MakeSubject) => {
   const withSubject = withSubjectOf(make)
 
@@ -403,6 +405,41 @@ export const suite = (name: string, make: MakeSubject) => {
         assert.deepStrictEqual(entries(transaction, a, "k9"), [])
         assert.strictEqual(entries(transaction, a, "").length, 3)
       })
+    )
+
+    it.live("seek forward and back, before the first step and after, and stay at the end", () =>
+      withEntries((transaction) => {
+        const cursor = transaction.cursor(a)
+        const other = transaction.cursor(b)
+        assert.isTrue(other.next())
+        const seek = (key: string) => cursor.seek(bytes(`__${key}_`), 2, 2 + key.length) && current(cursor)
+        assert.strictEqual(seek("k2"), "k2=of a k2")
+        assert.strictEqual(cursor.next() && current(cursor), "k3=of a k3")
+        assert.strictEqual(seek("k"), "k1=of a k1")
+        assert.strictEqual(seek("k11"), "k2=of a k2")
+        assert.strictEqual(current(other), `k1=${"of b k1".repeat(30)}`, "what another one shows stays")
+        assert.strictEqual(other.next() && current(other), `k2=${"of b k2".repeat(30)}`)
+        assert.strictEqual(current(cursor), "k2=of a k2")
+        assert.isFalse(seek("k4"))
+        assert.isFalse(cursor.next())
+        assert.isFalse(seek("k1"))
+      })
+    )
+
+    it.live("seek in the order of integers", () =>
+      withSubject(
+        Effect.fnUntraced(function* () {
+          yield* change((transaction) => {
+            transaction.create(a, DbiFlags.INTEGERKEY)
+            for (const key of [1, 256, 65_536]) put(transaction, a, integer(key).toString("latin1"), String(key))
+          })
+          yield* view((transaction) => {
+            const cursor = transaction.cursor(a)
+            assert.isTrue(cursor.seek(integer(2), 0, 4))
+            assert.deepStrictEqual(Buffer.from(cursor.key.subarray(cursor.keyStart, cursor.keyEnd)), integer(256))
+          })
+        })
+      )
     )
 
     it.live("stay at the end, and may be closed more than once", () =>

@@ -51,6 +51,11 @@ export class LastKey {
     return true
   }
 
+  /** The next key is accepted whatever it is. */
+  forget(): void {
+    this.#length = 0
+  }
+
   #compareRest(key: Uint8Array, start: number, length: number, from: number): number {
     const last = this.#length
     const bytes = this.#bytes

@@ -62,6 +62,11 @@ class MemoryCursor implements Cursor {
     this.#index = from === undefined ? 0 : Table.lowerBound(table, from)
   }
 
+  seek(bytes: Uint8Array, start: number, end: number): boolean {
+    this.#index = Table.lowerBound(this.#table, bytes.subarray(start, end))
+    return this.next()
+  }
+
   next(): boolean {
     if (this.#index >= this.#table.keys.length) {
       this.close()

@@ -83,7 +83,22 @@ export class InPlaceCursor implements Cursor, Owner {
   next(): boolean {
     if (this.#address === undefined) return false
     displace(this)
-    const size = this.#from === undefined ? iterate(this.#address) : this.#first(this.#address, this.#from)
+    return this.#show(this.#from === undefined ? iterate(this.#address) : this.#first(this.#address, this.#from))
+  }
+
+  seek(bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.#address === undefined) return false
+    if (this.#source.closed) throw this.#dropped()
+    displace(this)
+    this.#from = undefined
+    this.#last.forget()
+    const { key } = shared
+    // A loop: keys are short, and `set` would need a view.
+    for (let from = start, to = 0; from < end; from++, to++) key[to] = bytes[from]!
+    return this.#show(position(this.#address, withValues, 0, end - start, 0))
+  }
+
+  #show(size: number): boolean {
     if (size <= 0) return this.#end(size)
     const { key, value } = shared
     if (!this.#last.accepts(key, shared.keyWords, keyOffset, keyOffset + size))
@@ -92,7 +107,7 @@ export class InPlaceCursor implements Cursor, Owner {
     this.key = key
     this.keyStart = keyOffset
     this.keyEnd = keyOffset + size
-    this.value = length > value.length ? this.#large(this.#address, length) : value
+    this.value = length > value.length ? this.#large(this.#address!, length) : value
     this.valueStart = 0
     this.valueEnd = length
     own(this)
@@ -101,13 +116,15 @@ export class InPlaceCursor implements Cursor, Owner {
 
   #first(address: number, from: Uint8Array): number {
     this.#from = undefined
-    // LMDB would look for it in the order of whichever DBI has the number now.
-    if (from.length > 0 && this.#source.closed) {
-      this.close()
-      throw this.#toError(new Error("the DBI was dropped before the first step of a cursor"))
-    }
+    if (from.length > 0 && this.#source.closed) throw this.#dropped()
     shared.key.set(from)
     return position(address, withValues, 0, from.length, 0)
+  }
+
+  /** LMDB would look for a key in the order of whichever DBI has the number now. */
+  #dropped(): unknown {
+    this.close()
+    return this.#toError(new Error("the DBI was dropped before a cursor looked for a key in it"))
   }
 
   /** Nothing but the end of the entries is one. */

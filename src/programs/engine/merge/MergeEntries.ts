@@ -1,9 +1,10 @@
 /**
  * The hot loops of a merge: entries of a snapshot against what the LMDB holds, one DBI message at a time, in batches.
  *
- * `MergeWalk` walks the DBI and the snapshot side by side; `MergeLookups` looks each key up; `OrderOnly` merges
- * nothing. All three check that the keys rise strictly: a snapshot whose keys do not is corrupt. The walk compares two
- * keys of the snapshot only where it needs to: a key that is equal to the cursor's has risen, since the cursor has.
+ * `MergeWalk` walks the DBI and the snapshot side by side, and seeks where the next key is far; `MergeLookups` looks
+ * each key up; `OrderOnly` merges nothing. All three check that the keys rise strictly: a snapshot whose keys do not
+ * is corrupt. The walk compares two keys of the snapshot only where it needs to: a key that is equal to the cursor's
+ * has risen, since the cursor has.
  *
  * A loop stops after `steps` steps and goes on where it was with the next call, so that its thread can turn to other
  * things.
@@ -53,6 +54,12 @@ export interface MergeEntries {
 
 const noKey = new Uint8Array(0)
 
+/**
+ * Entries of the DBI that are stepped over before the next key of the snapshot is looked up: as many as a lookup costs.
+ * So a dense snapshot is walked, and a sparse one costs what it holds, whatever the size of the DBI.
+ */
+const stepsBeforeSeek = 16
+
 export class MergeWalk implements MergeEntries {
   leftOut = 0
   readonly dbi: DbiName.DbiName
@@ -99,6 +106,7 @@ export class MergeWalk implements MergeEntries {
 
   run(batch: EntryBatch, steps: number): boolean {
     const { order } = this
+    const seeks = !this.whole && order !== reverse
     const { cutOffHigh, cutOffLow, formatVersion } = this.rule
     let i = this.index
     if (this.skipped && i < batch.count) {
@@ -108,6 +116,7 @@ export class MergeWalk implements MergeEntries {
     const cursor =
       this.cursor ?? (i < batch.count ? this.open(batch.bytes, batch.keyStart[i]!, batch.keyEnd[i]!) : undefined)
     let hasLocal = this.hasLocal
+    let behind = 0
     while (i < batch.count && steps-- > 0) {
       if (hasLocal && cursor !== undefined) {
         const difference = compareKeys(
@@ -121,9 +130,14 @@ export class MergeWalk implements MergeEntries {
           this.keys
         )
         if (difference < 0) {
-          hasLocal = cursor.next()
+          // Once for each key: where a lookup leads nowhere, since the order is another one, the walk goes on.
+          hasLocal =
+            behind++ === stepsBeforeSeek && seeks
+              ? cursor.seek(batch.bytes, batch.keyStart[i]!, batch.keyEnd[i]!)
+              : cursor.next()
           continue
         }
+        behind = 0
         if (difference === 0) {
           const decision = decide(
             cursor.value,

@@ -7,20 +7,20 @@ import * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import * as DupsortKey from "../../../domain/lmdb/DupsortKey.ts"
 import { compareKeys, plain } from "../../../domain/lmdb/KeyOrder.ts"
 import { UnsupportedDbi } from "../../../services/Database.ts"
-import type { Cursor, Dbi } from "../../../services/Lmdb.ts"
+import type { ForwardCursor, Dbi } from "../../../services/Lmdb.ts"
 import { hexOf } from "../../../domain/bytes/Hex.ts"
 import { maxKeyBytes } from "../../../domain/lmdb/Limits.ts"
 
-class DupsortEntries implements Cursor {
+class DupsortEntries implements ForwardCursor {
   readonly keyStart = 0
   keyEnd = 0
   key: Uint8Array = new Uint8Array(maxKeyBytes)
   private last: Uint8Array = new Uint8Array(maxKeyBytes)
   private lastEnd = 0
-  private readonly pairs: Cursor
+  private readonly pairs: ForwardCursor
   private readonly dbi: DbiName.DbiName
 
-  constructor(dbi: DbiName.DbiName, pairs: Cursor) {
+  constructor(dbi: DbiName.DbiName, pairs: ForwardCursor) {
     this.dbi = dbi
     this.pairs = pairs
   }
@@ -72,5 +72,5 @@ class DupsortEntries implements Cursor {
 }
 
 /** `cursor`: over the application's DBI. */
-export const open = (dbi: Dbi, cursor: Cursor): Cursor =>
+export const open = (dbi: Dbi, cursor: ForwardCursor): ForwardCursor =>
   DbiFlags.isDupsort(dbi.flags) ? new DupsortEntries(dbi.name, cursor) : cursor

@@ -14,7 +14,7 @@ import * as DupsortKey from "../../../domain/lmdb/DupsortKey.ts"
 import { compareKeys, integer, type KeyOrder } from "../../../domain/lmdb/KeyOrder.ts"
 import * as NativeHeader from "../../../domain/lmdb/NativeHeader.ts"
 import * as ShadowName from "../../../domain/lmdb/ShadowName.ts"
-import type { Cursor, Dbi } from "../../../services/Lmdb.ts"
+import type { ForwardCursor, Dbi } from "../../../services/Lmdb.ts"
 import { notNative } from "../NotNative.ts"
 import { otherKeys, otherShadow } from "../SyncedDbis.ts"
 
@@ -51,8 +51,8 @@ export class ShadowWalk {
   private readonly dupsort: boolean
   private readonly order: KeyOrder
   private readonly stamp: Stamp
-  private readonly main: Cursor
-  private readonly shadow: Cursor | undefined
+  private readonly main: ForwardCursor
+  private readonly shadow: ForwardCursor | undefined
   private readonly changes: ShadowChanges
   private hasMain = false
   private hasShadow = false
@@ -65,8 +65,8 @@ export class ShadowWalk {
     dbi: Dbi,
     order: KeyOrder,
     stamp: Stamp,
-    main: Cursor,
-    shadow: Cursor | undefined,
+    main: ForwardCursor,
+    shadow: ForwardCursor | undefined,
     changes: ShadowChanges
   ) {
     this.dbi = dbi
@@ -141,17 +141,17 @@ export class ShadowWalk {
     if (length !== main.keyEnd - main.keyStart) throw otherShadow(this.dbi, `integer keys of ${length} bytes`)
   }
 
-  private put(before?: Cursor): void {
+  private put(before?: ForwardCursor): void {
     const { main } = this
     this.change(main, main.valueStart, main.valueEnd, before, false)
   }
 
   /** `before`: the shadow's entry of that key, if there is one. */
   private change(
-    from: Cursor,
+    from: ForwardCursor,
     valueStart: number,
     valueEnd: number,
-    before: Cursor | undefined,
+    before: ForwardCursor | undefined,
     deleted: boolean
   ): void {
     let { high, low } = this.stamp
@@ -167,7 +167,7 @@ export class ShadowWalk {
     this.changes.change(from.key, from.keyStart, from.keyEnd, from.value, valueStart, valueEnd, high, low, deleted)
   }
 
-  private both(shadow: Cursor, value: number): void {
+  private both(shadow: ForwardCursor, value: number): void {
     const { main } = this
     if (NativeHeader.isDeleted(shadow.value, shadow.valueStart)) {
       if (!this.stamp.first) this.put(shadow)
