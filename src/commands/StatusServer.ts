@@ -5,13 +5,14 @@ import * as HttpServerNode from "../layers/http/HttpServerNode.ts"
 import * as MetricsPrometheus from "../layers/metrics/MetricsPrometheus.ts"
 import * as ProcessInfoNode from "../layers/process/ProcessInfoNode.ts"
 import * as Status from "../programs/status/Status.ts"
-import type { DaemonState } from "../programs/sync/DaemonState.ts"
+import type { DaemonState } from "../programs/sync/facts/DaemonState.ts"
 import type { Health } from "../services/Health.ts"
+import type { MemoryBudget } from "../services/MemoryBudget.ts"
 import type { Settings } from "../services/Settings.ts"
 
 /** As the daemon wants it: with what it needs of the daemon's own services. */
 export const serveOn = Effect.fnUntraced(function* (address: string) {
-  const context = yield* Effect.context<Health | Settings>()
+  const context = yield* Effect.context<Health | MemoryBudget | Settings>()
   const layer = Layer.mergeAll(
     HttpServerNode.layerWith(address),
     MetricsPrometheus.layer,

@@ -3,7 +3,7 @@
  * is told to stop. Then the loops are interrupted, which aborts the merges that are under way, and what is unsent is
  * sent.
  */
-import { Clock, Effect, Exit, type Scope, Stream } from "effect"
+import { Clock, Effect, Exit, Scope, Stream } from "effect"
 import { instanceText } from "../domain/snapshot/SnapshotName.ts"
 import type { CannotListen } from "../services/HttpServer.ts"
 import { Settings } from "../services/Settings.ts"
@@ -12,7 +12,7 @@ import { databaseOptions } from "./DatabaseOptions.ts"
 import * as DatabaseSync from "./sync/DatabaseSync.ts"
 import * as Outage from "./sync/Outage.ts"
 import * as Sender from "./sync/Sender.ts"
-import { DaemonState } from "./sync/DaemonState.ts"
+import { DaemonState } from "./sync/facts/DaemonState.ts"
 import type { SyncState } from "./sync/SyncState.ts"
 
 export interface DaemonOptions {
@@ -24,8 +24,8 @@ export interface DaemonOptions {
   readonly acceptStale: boolean
   readonly hostname: string
   /**
-   * Shows the state to others for as long as the scope is open: it does when this returns, and what it returns runs
-   * beside the databases.
+   * Shows the state to others until the scope closes, which is after the last send: it does when this returns, and what
+   * it returns runs beside the databases.
    */
   readonly serve?: ((state: DaemonState) => Effect.Effect<Effect.Effect<never>, CannotListen, Scope.Scope>) | undefined
 }
@@ -114,8 +114,11 @@ export const run = Effect.fn("Daemon.run")(function* (
 
   // An address that cannot be had ends it before any LMDB is opened.
   const { markerFile, serve } = options
+  const scope = yield* Effect.scope
   const served =
-    serve === undefined ? sync : Effect.scoped(Effect.flatMap(serve(state), (loops) => Effect.raceFirst(sync, loops)))
+    serve === undefined
+      ? sync
+      : Effect.flatMap(Scope.provide(serve(state), scope), (loops) => Effect.raceFirst(sync, loops))
   const work = markerFile === undefined ? served : Effect.andThen(waitForMarker(markerFile), served)
   const stopped = Effect.flatMap(stop, (signal) => Effect.logInfo("Stopping: sending what is unsent", { signal }))
   const exit = yield* Effect.exit(Effect.raceFirst(work, stopped))
@@ -126,4 +129,4 @@ export const run = Effect.fn("Daemon.run")(function* (
   const states = state.databases.flatMap(({ sync }) => sync ?? [])
   const sent = yield* Effect.forEach(states, sendUnsent, { concurrency: "unbounded" })
   return Exit.isSuccess(exit) && allMerged && sent.every((done) => done) ? 0 : 1
-})
+}, Effect.scoped)

@@ -2,15 +2,136 @@
  * Every metric that /metrics shows. A series with labels appears with its first event, one without labels at 0.
  * docs/monitoring.md has a table of them, which scripts/document-metrics.ts makes.
  */
-import { counter, gauge, summary } from "./MetricFamily.ts"
+import { counter, gauge, histogram, summary } from "./MetricFamily.ts"
+
+const minute = 60
+const hour = 60 * minute
+const day = 24 * hour
+
+/** The defaults of Prometheus's clients. */
+const defaultBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+const ageBuckets = [0.1, 0.2, 0.5, 1, 2, 5, 10, 30].concat(
+  [1, 2, 5, 10, 30].map((minutes) => minutes * minute),
+  [1, 2, 6, 12].map((hours) => hours * hour),
+  [1, 3, 7, 14, 30].map((days) => days * day)
+)
+
+const callBuckets = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60]
+
+const lockBuckets = [0.0005, 0.001, 0.0025, ...defaultBuckets]
+
+/** Of the calls of one kind of storage. `what`: for people. */
+const storageCalls = <const Kind extends "s3" | "azure">(kind: Kind, what: string) => ({
+  calls: counter(`storage_${kind}_call_total`, `Calls of ${what}, by operation`, "method"),
+  lastCall: gauge(`storage_${kind}_call_timestamp_seconds`, "Start of the last call, by operation", "method"),
+  duration: histogram(
+    `storage_${kind}_call_duration_seconds`,
+    callBuckets,
+    "Duration of calls, by operation",
+    "method"
+  ),
+  errors: counter(`storage_${kind}_call_error_total`, "Calls that failed, by operation", "method"),
+  errorTypes: counter(
+    `storage_${kind}_call_error_by_type_total`,
+    "Calls that failed, by operation and error: NotFound, Timeout, DNSError, URLError, the code of the server, or Unknown",
+    "method",
+    "error"
+  )
+})
+
+export const s3Calls = storageCalls("s3", "S3")
+export const azureCalls = storageCalls("azure", "Azure Blob Storage")
+
+const ofStorage = {
+  s3Calls: s3Calls.calls,
+  s3LastCall: s3Calls.lastCall,
+  s3Duration: s3Calls.duration,
+  s3Errors: s3Calls.errors,
+  s3ErrorTypes: s3Calls.errorTypes,
+  azureCalls: azureCalls.calls,
+  azureLastCall: azureCalls.lastCall,
+  azureDuration: azureCalls.duration,
+  azureErrors: azureCalls.errors,
+  azureErrorTypes: azureCalls.errorTypes
+} as const
 
 /** Names, types, labels and buckets are those of Lightning Stream, so that its dashboards and alerts go on working. */
 export const asLightningStream = {
+  generated: counter("lightningstream_syncer_snapshots_generated_total", "Snapshots made, stored or not", "lmdb"),
+  generatedLast: gauge(
+    "lightningstream_syncer_snapshots_generated_last_unix_seconds",
+    "Time of the last snapshot made, in seconds since the UNIX epoch",
+    "lmdb"
+  ),
+  generatedLastSize: gauge(
+    "lightningstream_syncer_snapshots_generated_last_size_bytes",
+    "Size of the last snapshot made, compressed",
+    "lmdb"
+  ),
+  storeCalls: counter("lightningstream_syncer_snapshots_store_calls_total", "Attempts to store a snapshot"),
+  storeBytes: counter("lightningstream_syncer_snapshots_store_bytes_total", "Bytes of snapshots that were stored"),
+  storeFailedAttempts: counter(
+    "lightningstream_syncer_snapshots_store_failed_attempts_total",
+    "Attempts to store a snapshot that failed",
+    "lmdb"
+  ),
+  storeFailedPermanently: counter(
+    "lightningstream_syncer_snapshots_store_failed_permanently_total",
+    "Snapshots given up after storage_retry_count attempts, which ends the daemon",
+    "lmdb"
+  ),
+  loadCalls: counter("lightningstream_syncer_snapshots_load_calls_total", "Attempts to download a snapshot"),
+  loadBytes: counter("lightningstream_syncer_snapshots_load_bytes_total", "Bytes of snapshots that were downloaded"),
+  loadFailed: counter(
+    "lightningstream_syncer_snapshots_load_failed_total",
+    "Downloads that failed or were corrupt",
+    "lmdb",
+    "syncer_instance"
+  ),
+  listCalls: counter("lightningstream_syncer_snapshots_list_calls_total", "Listings of the bucket"),
+  listFailed: counter("lightningstream_syncer_snapshots_list_failed_total", "Listings that failed", "lmdb"),
+
+  lastReceived: gauge(
+    "lightningstream_receiver_snapshots_last_received_seconds",
+    "Time of the newest listed snapshot of another instance, in seconds since the UNIX epoch",
+    "lmdb",
+    "syncer_instance"
+  ),
+  lastReceivedAge: histogram(
+    "lightningstream_receiver_snapshots_last_received_age_seconds",
+    ageBuckets,
+    "Age of the newest snapshot of another instance when it was listed first",
+    "lmdb",
+    "syncer_instance"
+  ),
+  inStorageCount: gauge("lightningstream_receiver_snapshots_in_storage_count", "Objects in the bucket", "lmdb"),
+  inStorageBytes: gauge("lightningstream_receiver_snapshots_in_storage_bytes", "Bytes in the bucket", "lmdb"),
+
+  limit: gauge("lightningstream_climit_limit", "Permits of a memory budget", "lmdb", "limit_name"),
+  limitWaiting: gauge("lightningstream_climit_waiting", "Tasks that wait for a permit", "lmdb", "limit_name"),
+  limitActive: gauge("lightningstream_climit_active", "Tasks that hold a permit", "lmdb", "limit_name"),
+  limitAcquired: counter("lightningstream_climit_acquired_total", "Permits given so far", "lmdb", "limit_name"),
+  limitActiveSeconds: histogram(
+    "lightningstream_climit_active_seconds",
+    defaultBuckets,
+    "Time for which a permit was held",
+    "lmdb",
+    "limit_name"
+  ),
+  limitWaitingSeconds: histogram(
+    "lightningstream_climit_waiting_seconds",
+    defaultBuckets,
+    "Time for which a permit was waited for",
+    "lmdb",
+    "limit_name"
+  ),
+
   cleanerLists: counter("lightningstream_cleaner_list_calls_total", "Listings of the bucket by the cleaner"),
   cleanerListsFailed: counter("lightningstream_cleaner_list_failed_total", "Listings by the cleaner that failed"),
   cleanerDeletes: counter(
     "lightningstream_cleaner_delete_total",
-    "Attempts of the cleaner to delete a snapshot, by reason",
+    "Attempts of the cleaner to delete a snapshot: newer snapshot, or stale instance",
     "lmdb",
     "reason"
   ),
@@ -28,6 +149,8 @@ export const asLightningStream = {
   ),
   sweeperDeleted: gauge("lightningstream_sweeper_stats_deleted_entries", "Tombstones after the last sweep", "lmdb"),
   sweeperDuration: summary("lightningstream_sweeper_duration_seconds", "Duration of the sweeps", "lmdb"),
+
+  ...ofStorage,
 
   processCpu: counter("process_cpu_seconds_total", "CPU time of the process, user and system"),
   processResident: gauge(
@@ -55,6 +178,74 @@ export const ours = {
     "lightningstream_ready",
     "1 once what was in the bucket at the start is merged and ours is stored, else 0",
     "lmdb"
+  ),
+  stale: gauge("lightningstream_stale", "1 if the LMDB is stale, so that nothing is sent, else 0", "lmdb"),
+  unsent: gauge(
+    "lightningstream_unsent_seconds",
+    "For how long a change of the application has been waiting to be stored; 0 if none is",
+    "lmdb"
+  ),
+  sends: counter(
+    "lightningstream_sends_total",
+    "Snapshots that were stored, superseded by a newer state, failed (to be made), or aborted",
+    "lmdb",
+    "result"
+  ),
+  clockBehind: counter(
+    "lightningstream_clock_behind_total",
+    "Snapshots made while the clock was behind our own newest snapshot",
+    "lmdb"
+  ),
+  merges: counter(
+    "lightningstream_merges_total",
+    "Merges that ended (merged), failed, or were aborted",
+    "lmdb",
+    "result"
+  ),
+  behind: gauge(
+    "lightningstream_instance_behind_seconds",
+    "For how long the newest snapshot of an instance has been listed without being merged; 0 if it is",
+    "lmdb",
+    "syncer_instance"
+  ),
+  ahead: gauge(
+    "lightningstream_instance_ahead_seconds",
+    "How far the newest snapshot of an instance is ahead of our clock; 0 if it is not",
+    "lmdb",
+    "syncer_instance"
+  ),
+  lastMerged: gauge(
+    "lightningstream_instance_last_merged_seconds",
+    "Time of the newest snapshot of an instance that was merged, in seconds since the UNIX epoch",
+    "lmdb",
+    "syncer_instance"
+  ),
+  quarantined: gauge("lightningstream_quarantined_snapshots", "Snapshots that are quarantined now", "lmdb"),
+  quarantines: counter(
+    "lightningstream_quarantines_total",
+    "Snapshots that were quarantined: corrupt, refused, or stale",
+    "lmdb",
+    "reason"
+  ),
+  entries: counter(
+    "lightningstream_entries_total",
+    "Entries that a dump, merge or sweep scanned, skipped without looking, or wrote",
+    "lmdb",
+    "operation",
+    "result"
+  ),
+  writeLock: histogram(
+    "lightningstream_write_lock_seconds",
+    lockBuckets,
+    "Time for which a merge or a copy (shadow mode, before a dump) held the write lock of the LMDB; of a sweep, the longest at a time",
+    "lmdb",
+    "operation"
+  ),
+  storageBytes: counter(
+    "lightningstream_storage_bytes_total",
+    "Bytes sent (up) and received (down) as contents of objects, by kind: snapshot, marker, other",
+    "direction",
+    "kind"
   ),
   sweeperFailed: counter("lightningstream_sweeper_failed_total", "Sweeps that ended with an error", "lmdb")
 } as const

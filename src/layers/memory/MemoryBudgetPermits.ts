@@ -2,16 +2,31 @@
  * `MemoryBudget` as a semaphore per database and budget. Every holder takes one permit, so waiters are served in order
  * and none starves.
  */
-import { Effect, Layer, Semaphore } from "effect"
+import { Clock, Effect, Layer, Semaphore } from "effect"
+import { families } from "../../domain/metrics/MetricFamilies.ts"
 import { GarbageCollector } from "../../services/GarbageCollector.ts"
 import { type Budget, MemoryBudget } from "../../services/MemoryBudget.ts"
+import { add, observe } from "../../services/Metrics.ts"
 
 interface Gate {
+  readonly labels: { readonly lmdb: string; readonly limit_name: string }
   readonly limit: number
   readonly semaphore: Semaphore.Semaphore
   active: number
   waiting: number
 }
+
+const secondsSince = (began: bigint) => Effect.map(Clock.monotonicTimeNanos, (now) => Number(now - began) / 1e9)
+
+/** What is done with the permit, which was asked for at `asked`. */
+const metered = <A, E, R>({ labels }: Gate, asked: bigint, holding: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    yield* add(families.limitAcquired, labels, 1)
+    yield* observe(families.limitWaitingSeconds, labels, yield* secondsSince(asked))
+    const began = yield* Clock.monotonicTimeNanos
+    const held = Effect.flatMap(secondsSince(began), (seconds) => observe(families.limitActiveSeconds, labels, seconds))
+    return yield* Effect.ensuring(holding, held)
+  })
 
 export const layerWith = (limits: Readonly<Record<Budget, number>>) =>
   Layer.effect(
@@ -26,7 +41,13 @@ export const layerWith = (limits: Readonly<Record<Budget, number>>) =>
       const gateOf = (database: string, budget: Budget): Gate => {
         const key = `${budget}/${database}`
         const limit = limits[budget]
-        const gate = gates.get(key) ?? { limit, semaphore: Semaphore.makeUnsafe(limit), active: 0, waiting: 0 }
+        const gate = gates.get(key) ?? {
+          labels: { lmdb: database, limit_name: budget },
+          limit,
+          semaphore: Semaphore.makeUnsafe(limit),
+          active: 0,
+          waiting: 0
+        }
         gates.set(key, gate)
         return gate
       }
@@ -58,7 +79,10 @@ export const layerWith = (limits: Readonly<Record<Budget, number>>) =>
 
       return MemoryBudget.of({
         withPermit: (database, budget) => (use) =>
-          counted(gateOf(database, budget), Effect.ensuring(Effect.scoped(use), collected[budget])),
+          Effect.flatMap(Clock.monotonicTimeNanos, (asked) => {
+            const gate = gateOf(database, budget)
+            return counted(gate, metered(gate, asked, Effect.ensuring(Effect.scoped(use), collected[budget])))
+          }),
         use: (database, budget) =>
           Effect.sync(() => {
             const { active, limit, waiting } = gateOf(database, budget)

@@ -2,15 +2,17 @@
 import { Effect, Layer, Metric } from "effect"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import { families } from "../../domain/metrics/MetricFamilies.ts"
+import type { CounterFamily, MetricFamily } from "../../domain/metrics/MetricFamily.ts"
 import { add, Metrics } from "../../services/Metrics.ts"
 
-/** Counters without labels, which are counted and not collected: they appear at 0. */
-const atZero = [families.cleanerLists, families.cleanerListsFailed, families.cleanerDeletesFailed]
+/** Counters without labels appear at 0; the one that is collected is there anyway. */
+const isAtZero = (family: MetricFamily): family is CounterFamily<never> =>
+  family.type === "counter" && family.labels.length === 0 && family !== families.processCpu
 
 export const layer = Layer.effect(
   Metrics,
   Effect.gen(function* () {
-    for (const family of atZero) yield* add(family, {}, 0)
+    for (const family of Object.values<MetricFamily>(families).filter(isAtZero)) yield* add(family, {}, 0)
     return Metrics.of({
       expose: (collect) =>
         Effect.gen(function* () {

@@ -8,6 +8,7 @@ import type { AzureOptions, S3Options } from "../../domain/settings/StorageOptio
 import { Settings } from "../../services/Settings.ts"
 import * as StorageFs from "./StorageFs.ts"
 import * as StorageMemory from "./StorageMemory.ts"
+import * as StorageMeter from "./StorageMeter.ts"
 import * as StorageUpdateMarker from "./StorageUpdateMarker.ts"
 
 /** For S3, `client_timeout` is that of an operation with its marker; for Azure, of a request. */
@@ -26,20 +27,20 @@ const configured = (create: boolean) =>
       const { storage } = yield* Settings
       switch (storage.type) {
         case "fs":
-          return StorageFs.layerWith({ ...storage.options, create })
+          return Layer.provide(StorageMeter.layer, StorageFs.layerWith({ ...storage.options, create }))
         case "s3": {
           const { layerWith } = yield* Effect.promise(() => import("./s3/StorageS3.ts"))
-          return Layer.provide(
-            marking(storage.options),
-            layerWith({ ...storage.options, create_bucket: create && storage.options.create_bucket })
-          )
+          const create_bucket = create && storage.options.create_bucket
+          const counted = Layer.provide(StorageMeter.layerWith("s3"), layerWith({ ...storage.options, create_bucket }))
+          return Layer.provide(marking(storage.options), counted)
         }
         case "memory":
-          return StorageMemory.layer
+          return Layer.provide(StorageMeter.layer, StorageMemory.layer)
         case "azure": {
           const { layerWith } = yield* Effect.promise(() => import("./azure/StorageAzure.ts"))
           const create_container = create && storage.options.create_container
-          return Layer.provide(marking(storage.options), layerWith({ ...storage.options, create_container }))
+          const bare = layerWith({ ...storage.options, create_container })
+          return Layer.provide(marking(storage.options), Layer.provide(StorageMeter.layerWith("azure"), bare))
         }
       }
     })

@@ -7,7 +7,7 @@ import { Clock, Duration, Effect } from "effect"
 import * as GoDuration from "../../domain/settings/values/GoDuration.ts"
 import { type Failing, Health } from "../../services/Health.ts"
 import { Settings, type SettingsValues } from "../../services/Settings.ts"
-import type { DaemonState, DatabaseState } from "../sync/DaemonState.ts"
+import type { DaemonState, DatabaseState } from "../sync/facts/DaemonState.ts"
 
 export interface Report {
   readonly level: "warning" | "error"

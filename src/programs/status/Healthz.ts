@@ -6,7 +6,7 @@ import { Clock, DateTime, Effect } from "effect"
 import type { PageResponse } from "../../services/HttpServer.ts"
 import { ProcessInfo } from "../../services/ProcessInfo.ts"
 import { Settings } from "../../services/Settings.ts"
-import type { DaemonState } from "../sync/DaemonState.ts"
+import type { DaemonState } from "../sync/facts/DaemonState.ts"
 import type { HealthChecks, Report } from "./HealthChecks.ts"
 
 const timeOf = (millis: number): string => DateTime.formatIso(DateTime.makeUnsafe(millis))

@@ -5,7 +5,8 @@ import type { GaugeFamily } from "../../domain/metrics/MetricFamily.ts"
 import type { PageResponse } from "../../services/HttpServer.ts"
 import { add, Metrics, set } from "../../services/Metrics.ts"
 import { ProcessInfo } from "../../services/ProcessInfo.ts"
-import type { DaemonState } from "../sync/DaemonState.ts"
+import type { DaemonState } from "../sync/facts/DaemonState.ts"
+import { collectSync } from "./CollectSync.ts"
 
 /** What this system does not say is not shown. */
 const setKnown = (family: GaugeFamily<never>, value: number | undefined) =>
@@ -23,13 +24,8 @@ const collectProcess = Effect.gen(function* () {
   yield* set(families.buildInfo, { version: facts.version, node: facts.node }, 1)
 })
 
-const collectDatabases = ({ databases }: DaemonState) =>
-  Effect.forEach(databases, ({ isReady, name }) => set(families.ready, { lmdb: name }, isReady ? 1 : 0), {
-    discard: true
-  })
-
 export const page = Effect.fn("MetricsPage.page")(function* (state: DaemonState) {
   const { expose } = yield* Metrics
-  const body = yield* expose(Effect.andThen(collectProcess, collectDatabases(state)))
+  const body = yield* expose(Effect.andThen(collectProcess, collectSync(state)))
   return { contentType: "text/plain; version=0.0.4; charset=utf-8", body } satisfies PageResponse
 })

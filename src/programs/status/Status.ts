@@ -1,10 +1,11 @@
 /** What operators, Prometheus and probes can ask of the daemon, over HTTP: its pages, and the loops behind them. */
 import { Effect } from "effect"
 import { HttpServer } from "../../services/HttpServer.ts"
+import type { MemoryBudget } from "../../services/MemoryBudget.ts"
 import type { Metrics } from "../../services/Metrics.ts"
 import type { ProcessInfo } from "../../services/ProcessInfo.ts"
 import type { Settings } from "../../services/Settings.ts"
-import type { DaemonState } from "../sync/DaemonState.ts"
+import type { DaemonState } from "../sync/facts/DaemonState.ts"
 import * as HealthChecks from "./HealthChecks.ts"
 import * as Healthz from "./Healthz.ts"
 import * as MetricsPage from "./MetricsPage.ts"
@@ -12,7 +13,7 @@ import * as MetricsPage from "./MetricsPage.ts"
 /** Serves from the moment this returns until the scope closes. What it returns is the loops: they never end. */
 export const serve = Effect.fn("Status.serve")(function* (state: DaemonState) {
   const { serve } = yield* HttpServer
-  const context = yield* Effect.context<Metrics | ProcessInfo | Settings>()
+  const context = yield* Effect.context<MemoryBudget | Metrics | ProcessInfo | Settings>()
   const checks = yield* HealthChecks.make(state)
   yield* serve({
     "/healthz": Effect.provideContext(Healthz.page(state, checks), context),

@@ -5,6 +5,7 @@ import { Settings } from "../../services/Settings.ts"
 import { Storage } from "../../services/Storage.ts"
 import { learnInTurns } from "./ListedSnapshots.ts"
 import * as Outage from "./Outage.ts"
+import * as ReceiveMeter from "./facts/ReceiveMeter.ts"
 import type { SyncState } from "./SyncState.ts"
 
 /** A snapshot whose name is further ahead of our clock than this is warned about. */
@@ -36,12 +37,15 @@ export const run = Effect.fn("List.run")(
     const outage = yield* Outage.make(`${state.options.database}_storage_list`, "list snapshots")
     const warned = new Set<string>()
     for (;;) {
+      yield* ReceiveMeter.listing
       const listed = yield* storage.list(listingPrefix(state.options.database)).pipe(
         Effect.tap((objects) => learnInTurns(state.index.names, objects)),
-        Effect.map((objects) => {
+        Effect.tap((objects) => {
           state.index.update(objects)
-          return true
+          return ReceiveMeter.listed(state, objects)
         }),
+        Effect.as(true),
+        Effect.tapError(() => ReceiveMeter.listFailed(state)),
         // A refusal is an operator's to mend: an error at once, with what to check.
         Effect.catchTag("StorageError", (error) =>
           Effect.as(outage.failed(error.message, error.reason._tag === "Refused" ? "error" : "warning"), false)

@@ -1,5 +1,6 @@
 /** Finds out whether the application has changed the LMDB, by its last transaction id. Source: docs/sync.md. */
 import { Effect } from "effect"
+import * as SendMeter from "./facts/SendMeter.ts"
 import type { SyncState } from "./SyncState.ts"
 
 /** Looks at LMDB's last transaction id. */
@@ -8,6 +9,7 @@ export const observe = Effect.fnUntraced(function* (state: SyncState) {
   state.lastForeign = changes.lastForeign
   // An LMDB without entries at the start is not sent: there is nothing of it that could be lost.
   if (changes.emptyAtOpen && state.sentThrough < changes.atOpen) state.sentThrough = changes.atOpen
+  yield* SendMeter.observed(state)
   if (changes.last !== state.lastTransactionId) {
     state.lastTransactionId = changes.last
     yield* state.ring

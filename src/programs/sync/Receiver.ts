@@ -18,6 +18,7 @@ import { Storage } from "../../services/Storage.ts"
 import type { Snapshot } from "./ListedSnapshots.ts"
 import * as Outage from "./Outage.ts"
 import { observe } from "./LocalChanges.ts"
+import * as ReceiveMeter from "./facts/ReceiveMeter.ts"
 import * as Staleness from "./Staleness.ts"
 import * as Retention from "./Retention.ts"
 import type { SyncState } from "./SyncState.ts"
@@ -129,13 +130,14 @@ const setAside = Effect.fnUntraced(function* (
   receiver: Receiver,
   snapshot: Snapshot,
   problem: string,
-  refused: boolean
+  reason: ReceiveMeter.Reason
 ) {
   const { state } = receiver
   const own = snapshot.name.instance === state.options.instance && !state.index.ownIsMerged
-  if (own && refused) return yield* new OwnSnapshotRefused({ name: snapshot.name.text, problem })
+  if (own && reason === "refused") return yield* new OwnSnapshotRefused({ name: snapshot.name.text, problem })
   state.index.setAside(snapshot)
   state.problems++
+  yield* ReceiveMeter.quarantined(state, snapshot, problem, reason)
   const health = yield* Health
   yield* health.failing(`${state.options.database}_snapshots_set_aside`, `${snapshot.name.text}: ${problem}`)
   yield* Effect.logError(
@@ -180,14 +182,16 @@ interface FailedMerge {
 const afterFailure = Effect.fnUntraced(function* (receiver: Receiver, { error, lastForeign, snapshot }: FailedMerge) {
   switch (error.reaction) {
     case "set aside: corrupt":
-      if (receiver.suspects.delete(snapshot.name.text)) return yield* setAside(receiver, snapshot, error.message, false)
+      yield* ReceiveMeter.loadFailed(receiver.state, snapshot.name.instance)
+      if (receiver.suspects.delete(snapshot.name.text))
+        return yield* setAside(receiver, snapshot, error.message, "corrupt")
       receiver.suspects.add(snapshot.name.text)
       return yield* Effect.logDebug("A snapshot is corrupt, loading it once more", {
         snapshot_name: snapshot.name.text,
         error: error.message
       })
     case "set aside: refused":
-      return yield* setAside(receiver, snapshot, error.message, true)
+      return yield* setAside(receiver, snapshot, error.message, "refused")
     case "wait: map full":
       receiver.waitingForRoom.set(snapshot.name.instance, {
         lastForeign,
@@ -226,8 +230,10 @@ const receive = Effect.fnUntraced(function* (receiver: Receiver, instance: strin
   if (snapshot === undefined) return undefined
   yield* warnOfStranger(receiver, snapshot)
   const stale = yield* Staleness.problemOf(state, snapshot)
-  if (stale !== undefined) return yield* setAside(receiver, snapshot, stale, false)
+  if (stale !== undefined) return yield* setAside(receiver, snapshot, stale, "stale")
+  yield* ReceiveMeter.downloading(state, instance)
   const spooled = yield* download(snapshot)
+  yield* ReceiveMeter.downloaded(state, instance, spooled.size)
   receiver.load.instances.delete(instance)
   const { lastForeign } = yield* observe(state)
   return yield* budget
@@ -243,6 +249,7 @@ const receive = Effect.fnUntraced(function* (receiver: Receiver, instance: strin
         const result = yield* state.database
           .merge({ spooled, format: snapshot.name.kind, ...(cutOffNano === undefined ? {} : { cutOffNano }) })
           .pipe(
+            ReceiveMeter.merging(state, instance),
             Effect.tapError(() =>
               Effect.sync(() => {
                 if (isStranger) receiver.strangersInPart.add(snapshot.name.text)
@@ -250,6 +257,7 @@ const receive = Effect.fnUntraced(function* (receiver: Receiver, instance: strin
             )
           )
         state.index.markMerged(snapshot)
+        yield* ReceiveMeter.merged(state, snapshot, result)
         const inPart = receiver.strangersInPart.delete(snapshot.name.text)
         // Our own newer one hides it from the others: only we can tell them what it held.
         if (isStranger && (inPart || result.entriesWritten > 0)) state.strangersMerged++
@@ -290,7 +298,10 @@ const receiveOne = Effect.fn("Receive.one")(function* (receiver: Receiver, insta
         StorageError: (error) =>
           error.reason._tag === "ObjectNotFound"
             ? notFound(state, instance, error.name)
-            : failedFor(receiver.load, instance, error.message),
+            : Effect.andThen(
+                ReceiveMeter.loadFailed(state, instance),
+                failedFor(receiver.load, instance, error.message)
+              ),
         SpoolError: (error) => Effect.andThen(state.kept.giveUp, failedFor(receiver.load, instance, error.message))
       })
     )
@@ -335,7 +346,7 @@ export const run = Effect.fn("Receive.run")(function* (state: SyncState) {
         yield* FiberSet.run(
           children,
           Effect.ensuring(
-            receiveOne(receiver, instance),
+            receiveOne(receiver, instance).pipe(ReceiveMeter.receiving(state, instance)),
             Effect.andThen(
               Effect.sync(() => receiver.busy.delete(instance)),
               state.ring

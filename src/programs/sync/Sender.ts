@@ -15,6 +15,7 @@ import { Storage, type StorageError } from "../../services/Storage.ts"
 import type { Dumped } from "./LastDump.ts"
 import { observe } from "./LocalChanges.ts"
 import * as Outage from "./Outage.ts"
+import * as SendMeter from "./facts/SendMeter.ts"
 import * as Staleness from "./Staleness.ts"
 import type { SyncState } from "./SyncState.ts"
 
@@ -76,6 +77,7 @@ const logStored = (name: SnapshotName.SnapshotName, result: DumpResult, storeMil
 const dump = Effect.fnUntraced(function* (sender: Sender, last: Dumped | undefined) {
   const { database, index, options } = sender.state
   const { snapshot_compression } = yield* Settings
+  yield* SendMeter.entering(sender.state, "dumping")
   const place = yield* (yield* Spool).open
   const began = yield* Clock.monotonicTimeNanos
   const strangers = sender.state.strangersMerged
@@ -87,6 +89,7 @@ const dump = Effect.fnUntraced(function* (sender: Sender, last: Dumped | undefin
     newestKnown: index.newestOwn,
     ...(last !== undefined && { last })
   })
+  yield* SendMeter.dumped(sender.state, result)
   if (result.clockBehind) {
     yield* Effect.logWarning(
       "The clock is behind our own newest snapshot: the new one is named 1 ns after that. Check the clock of this machine"
@@ -114,6 +117,7 @@ const store = Effect.fnUntraced(function* (
   const { storage_retry_count, storage_retry_forever } = yield* Settings
   const began = yield* Clock.monotonicTimeNanos
   state.index.markWritten(name.text, result.timestampNano)
+  yield* SendMeter.storing(state)
   const { spooled } = result
   return yield* storage
     .store(name.text, { size: spooled.size, read: (start, end) => spool.read(spooled, { start, end }) })
@@ -127,6 +131,7 @@ const store = Effect.fnUntraced(function* (
           state.firstStoreDone = true
           state.cleaner?.markStored(name, result.dbis, dumpBegan)
           yield* sender.store.over
+          yield* SendMeter.stored(state, name, result)
           yield* logStored(name, result, Number((yield* Clock.monotonicTimeNanos) - began) / 1e6)
           yield* state.ring
           return true
@@ -135,7 +140,9 @@ const store = Effect.fnUntraced(function* (
       Effect.catchTag("StorageError", (error) =>
         Effect.gen(function* () {
           sender.attempts++
-          if (sender.attempts >= storage_retry_count && !storage_retry_forever) {
+          const isPermanent = sender.attempts >= storage_retry_count && !storage_retry_forever
+          yield* SendMeter.storeFailed(state, isPermanent)
+          if (isPermanent) {
             return yield* new StoreGivenUp({ attempts: sender.attempts, error })
           }
           yield* sender.store.failed(error.message, error.reason._tag === "Refused" ? "error" : "warning")
@@ -155,7 +162,10 @@ const storeDumped = Effect.fnUntraced(function* (sender: Sender, dumped: Effect.
     if (yield* store(sender, dumped)) return true
     yield* Effect.sleep(yield* pauseAfter(sender.attempts))
     yield* observe(sender.state)
-    if (sender.state.lastForeign > dumped.result.transactionId) return false
+    if (sender.state.lastForeign > dumped.result.transactionId) {
+      yield* SendMeter.superseded(sender.state)
+      return false
+    }
   }
 })
 
@@ -176,10 +186,14 @@ const send = Effect.fn("Send.send")(function* (sender: Sender) {
           (error) => error._tag === "SpoolError" || (error instanceof DatabaseError && isWaitedOut(error)),
           (error) =>
             Effect.as(
-              Effect.andThen(sender.dump.failed(error.message, "error"), Effect.sleep(storage_retry_interval)),
+              Effect.andThen(
+                Effect.andThen(SendMeter.dumpFailed(sender.state), sender.dump.failed(error.message, "error")),
+                Effect.sleep(storage_retry_interval)
+              ),
               false
             )
-        )
+        ),
+        SendMeter.sending(sender.state)
       )
     if (sent) return
   }

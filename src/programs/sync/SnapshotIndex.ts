@@ -63,6 +63,11 @@ export class SnapshotIndex {
     return Array.from(this.snapshots.keys())
   }
 
+  /** The newest snapshot of the instance in the last listing, whatever became of it. */
+  newest(instance: string): Snapshot | undefined {
+    return this.snapshots.get(instance)?.at(-1)
+  }
+
   /** The snapshot of the instance to merge next: the newest that is not set aside, if it was not merged. */
   next(instance: string): Snapshot | undefined {
     const snapshot = this.snapshots

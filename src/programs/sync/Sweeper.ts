@@ -12,10 +12,13 @@ import type { SyncState } from "./SyncState.ts"
 
 const count = Effect.fnUntraced(function* (
   lmdb: string,
-  { cleanedEntries, deletedEntries, totalEntries }: SweepResult,
+  { cleanedEntries, deletedEntries, longestLockMillis, totalEntries }: SweepResult,
   taken: Duration.Duration
 ) {
   yield* Metrics.add(families.sweeperCleaned, { lmdb }, cleanedEntries)
+  yield* Metrics.add(families.entries, { lmdb, operation: "sweep", result: "scanned" }, totalEntries)
+  yield* Metrics.add(families.entries, { lmdb, operation: "sweep", result: "written" }, cleanedEntries)
+  yield* Metrics.observe(families.writeLock, { lmdb, operation: "sweep" }, longestLockMillis / 1e3)
   yield* Metrics.set(families.sweeperEntries, { lmdb }, totalEntries - cleanedEntries)
   yield* Metrics.set(families.sweeperDeleted, { lmdb }, deletedEntries - cleanedEntries)
   yield* Metrics.set(families.sweeperAvailable, { lmdb }, 1)

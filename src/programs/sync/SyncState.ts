@@ -7,6 +7,7 @@ import type { Database } from "../../services/Database.ts"
 import type { CleanerPlan } from "./CleanerPlan.ts"
 import { KeptDump } from "./LastDump.ts"
 import { SnapshotIndex } from "./SnapshotIndex.ts"
+import { SyncFacts } from "./facts/SyncFacts.ts"
 
 export interface DatabaseSyncOptions {
   /** The key under `lmdbs`. */
@@ -30,6 +31,8 @@ export class SyncState {
   /** Told what is merged and stored; undefined when nothing is cleaned. */
   readonly cleaner: CleanerPlan | undefined
   readonly kept: KeptDump
+  /** For people. */
+  readonly facts = new SyncFacts()
   /** Transactions of others up to this one are in a snapshot of ours that was stored. */
   sentThrough = 0n
   /** Snapshots of our own name that another process wrote, as far as their merge has changed something. */

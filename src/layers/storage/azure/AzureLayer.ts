@@ -9,6 +9,7 @@ import * as AzureClient from "./AzureClient.ts"
 import * as Container from "./AzureContainer.ts"
 import { store } from "./AzureUpload.ts"
 import * as SdkClient from "../network/SdkClient.ts"
+import * as StorageMeter from "../StorageMeter.ts"
 import * as CreateOnce from "../network/CreateOnce.ts"
 
 export const layerWith = (options: AzureOptions): Layer.Layer<Storage, StorageError, FileSystem.FileSystem> =>
@@ -22,7 +23,8 @@ export const layerWith = (options: AzureOptions): Layer.Layer<Storage, StorageEr
         ? yield* CreateOnce.before(
             Container.create(azure).pipe(
               SdkClient.within("init_timeout", init_timeout),
-              Effect.mapError((reason) => azure.fail("create", "", reason))
+              Effect.mapError((reason) => azure.fail("create", "", reason)),
+              StorageMeter.call("azure", "create-container")
             )
           )
         : Effect.void

@@ -3,6 +3,7 @@ import { Effect, type FileSystem, Layer, Stream } from "effect"
 import type { S3Options } from "../../../domain/settings/StorageOptions.ts"
 import { Storage, type StorageError } from "../../../services/Storage.ts"
 import * as SdkClient from "../network/SdkClient.ts"
+import * as StorageMeter from "../StorageMeter.ts"
 import * as CreateOnce from "../network/CreateOnce.ts"
 import * as Bucket from "./S3Bucket.ts"
 import * as S3Client from "./S3Client.ts"
@@ -21,7 +22,8 @@ export const layerWith = (options: S3Options): Layer.Layer<Storage, StorageError
         ? yield* CreateOnce.before(
             Bucket.create(s3).pipe(
               SdkClient.within("init_timeout", init_timeout),
-              Effect.mapError((reason) => s3.fail("create", "", reason))
+              Effect.mapError((reason) => s3.fail("create", "", reason)),
+              StorageMeter.call("s3", "create-bucket")
             )
           )
         : Effect.void

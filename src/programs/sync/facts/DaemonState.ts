@@ -2,7 +2,7 @@
  * What the daemon is doing: the one place that health, metrics and the status page read. Plain state on the main
  * thread; the loops of each database change their `SyncState`, and nothing here is copied from it.
  */
-import type { SyncState } from "./SyncState.ts"
+import type { SyncState } from "../SyncState.ts"
 
 /** A database of this run, from the start on. */
 export class DatabaseState {

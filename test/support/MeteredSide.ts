@@ -1,0 +1,51 @@
+/** An application, and a daemon beside it that serves its metrics, for tests of what these show. */
+import { Effect, FileSystem } from "effect"
+import * as Application from "./Application.ts"
+import * as Daemon from "./Daemon.ts"
+import { addressOf, type Exposition, metricsOf, untilMetric, valueIn } from "./HttpPages.ts"
+
+/** The application has one entry, named like the instance. `settings` win. */
+export const startSide = Effect.fnUntraced(function* (
+  instance: string,
+  storage: object,
+  settings: object = {},
+  args: ReadonlyArray<string> = ["sync"]
+) {
+  const fs = yield* FileSystem.FileSystem
+  const folder = yield* fs.makeTempDirectoryScoped({ prefix: "metrics-" })
+  const path = `${folder}/main.lmdb`
+  const application = yield* Application.open(path)
+  yield* application.put(instance, "first", 1n)
+  const config = {
+    ...Daemon.quick,
+    instance,
+    lmdbs: { main: Daemon.nativeFile(path) },
+    storage,
+    http: { address: "127.0.0.1:0" },
+    ...settings
+  }
+  const daemon = yield* Daemon.start({ args, config })
+  const address = yield* addressOf(daemon)
+  const until = (name: string, labels: Readonly<Record<string, string>>, is: (value: number | undefined) => boolean) =>
+    untilMetric(address, name, labels, is)
+  return { application, daemon, address, until, metrics: metricsOf(address) }
+})
+
+export const above =
+  (limit: number) =>
+  (value: number | undefined): boolean =>
+    value !== undefined && value > limit
+
+export const is =
+  (expected: number) =>
+  (value: number | undefined): boolean =>
+    value === expected
+
+export type Expected = readonly [name: string, labels: Readonly<Record<string, string>>, value: number]
+
+/** Every expectation that does not hold, with what was seen. */
+export const wrong = (exposition: Exposition, expected: ReadonlyArray<Expected>) =>
+  expected.flatMap(([name, labels, value]) => {
+    const seen = valueIn(exposition, name, labels)
+    return seen === value ? [] : [`${name}${JSON.stringify(labels)}: ${seen}, not ${value}`]
+  })
