@@ -73,10 +73,45 @@ export class MapResized extends Schema.TaggedError<MapResized>()("MapResized", {
     return "another process enlarged the map: restart, so that the new size is used"
   }
 }
-/** The file at the path is another one than the one that is open. */
-export class Replaced extends Schema.TaggedError<Replaced>()("Replaced", {}) {
+/** The file at the path is another one than the one that is open, or, with `detail`, it was overwritten in place. */
+export class Replaced extends Schema.TaggedError<Replaced>()("Replaced", {
+  detail: Schema.optionalKey(Schema.String)
+}) {
   override get message(): string {
-    return "the data file was replaced or removed while it was open: restart, so that the new one is used"
+    return this.detail === undefined
+      ? "the data file was replaced or removed while it was open: restart, so that the new one is used"
+      : `the data file was overwritten while it was open: ${this.detail}. Stop the application and this process, ` +
+          "check the file, and start both again. Restore a backup only while neither of them runs"
+  }
+}
+/** The lock file at the path is another one than the one that is open. */
+export class LockReplaced extends Schema.TaggedError<LockReplaced>()("LockReplaced", { lockFile: Schema.String }) {
+  override get message(): string {
+    return (
+      `the lock file ${this.lockFile} was removed or replaced while it was open, so another process may be using another lock: ` +
+      "stop the application and this process, and start both again. Never remove a lock file while the LMDB is open"
+    )
+  }
+}
+/**
+ * Another process has committed without holding our lock: when two do that at once, commits are lost and the file is
+ * damaged.
+ */
+export class LockBypassed extends Schema.TaggedError<LockBypassed>()("LockBypassed", { detail: Schema.String }) {
+  override get message(): string {
+    return (
+      `another process writes to the data file without holding the same lock: ${this.detail}. Stop the application and this process, ` +
+      "give both the same path of the data file, and start them again. MDB_NOLOCK cannot be used beside this process"
+    )
+  }
+}
+/** Processes that reach the data file by another path would use another lock file. */
+export class UnsafePath extends Schema.TaggedError<UnsafePath>()("UnsafePath", { detail: Schema.String }) {
+  override get message(): string {
+    return (
+      `unsafe path: ${this.detail}. LMDB names the lock file after the path, so two processes could write at once and ` +
+      "damage the file"
+    )
   }
 }
 export class DbiMissing extends Schema.TaggedError<DbiMissing>()("DbiMissing", { dbi: Schema.String }) {
@@ -139,6 +174,9 @@ export class LmdbError extends Schema.TaggedError<LmdbError>()("LmdbError", {
     ReadersFull,
     MapResized,
     Replaced,
+    LockReplaced,
+    LockBypassed,
+    UnsafePath,
     DbiMissing,
     KeyTooLong,
     ChangesUnknown,
@@ -313,8 +351,15 @@ export class Lmdb extends Context.Service<
   {
     /** Of the data file, absolute. */
     readonly path: string
-    /** Cheap. Fails when the data file was replaced. */
+    /**
+     * Id of the last transaction that a view which begins now would see. Cheap. Fails when the data file or the lock
+     * file was replaced, and when another process commits without holding the lock.
+     */
     readonly lastTransactionId: Effect.Effect<bigint, LmdbError>
+    /**
+     * Id of the last transaction in the data file: one more than `lastTransactionId` while a commit waits for the disk.
+     */
+    readonly storedTransactionId: Effect.Effect<bigint, LmdbError>
     /** A consistent view; it ends with the scope. It may live across yields, but never across the network. */
     readonly read: Effect.Effect<ReadTransaction, LmdbError, Scope.Scope>
     /**

@@ -26,7 +26,7 @@ export type Command =
   | { readonly do: "hold" }
   | { readonly do: "letGo" }
   /** Answers twice: when it holds the lock, and when it has committed. */
-  | { readonly do: "holdFor"; readonly millis: number }
+  | { readonly do: "holdFor"; readonly millis: number; readonly steps?: ReadonlyArray<Step> }
   | { readonly do: "count"; readonly dbi: string; readonly millis: number }
   /** Begins a read transaction for good. */
   | { readonly do: "view" }

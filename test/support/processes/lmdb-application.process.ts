@@ -82,6 +82,7 @@ const run = async (command: Command): Promise<Reply> => {
         process.send!({ id: "held", entries: [] } satisfies Reply)
         const end = performance.now() + command.millis
         while (performance.now() < end);
+        command.steps?.forEach(take)
       })
       return { id: lastId(), entries: [] }
     }

@@ -116,6 +116,7 @@ const service = (state: State) =>
   Lmdb.of({
     path: state.path,
     lastTransactionId: Effect.map(requireSame(state), () => state.committed.id),
+    storedTransactionId: Effect.map(requireSame(state), () => state.committed.id),
     read: read(state),
     changes: changes(state),
     write: write(state),
@@ -161,7 +162,7 @@ const application = (state: State): Application => ({
         }
       })
     ),
-  replace: Effect.sync(() => void (state.end = new Replaced())),
+  replace: Effect.sync(() => void (state.end = new Replaced({}))),
   enlargeMap: Effect.sync(() => void (state.end = new MapResized()))
 })
 

@@ -61,7 +61,18 @@ const beginFailed = (environment: Environment): LmdbError => {
 const beforeOf = (environment: Environment, id: bigint): NativeRead | LmdbError | undefined => {
   if (id === 0n) return beginFailed(environment)
   try {
+    environment.guard.requireAlone(id)
     return tryBegin(environment)
+  } catch (error) {
+    return environment.toError(error)
+  }
+}
+
+/** Why it must not be committed: another process has committed meanwhile without the lock, and would lose that. */
+const refusalOf = (environment: Environment, id: bigint): LmdbError | undefined => {
+  try {
+    environment.guard.requireAlone(id)
+    return undefined
   } catch (error) {
     return environment.toError(error)
   }
@@ -69,7 +80,7 @@ const beforeOf = (environment: Environment, id: bigint): NativeRead | LmdbError 
 
 /** Only with the permit of `writer`. Throws LmdbError when not even the call for it succeeded. */
 export const tryBeginWrite = (environment: Environment): OpenWrite | NoWrite => {
-  environment.requireSame()
+  environment.guard.requireSame()
   let begun: ReturnType<typeof beginNative>
   try {
     begun = beginNative(environment)
@@ -87,6 +98,11 @@ export const tryBeginWrite = (environment: Environment): OpenWrite | NoWrite => 
     transaction,
     commit: () => {
       transaction.end()
+      const refusal = refusalOf(environment, id)
+      if (refusal !== undefined) {
+        abandon()
+        return ended.then(() => refusal)
+      }
       resolve()
       return ended.then((result) => {
         if (typeof result === "number") transaction.committed()

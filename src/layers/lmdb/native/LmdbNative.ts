@@ -112,6 +112,23 @@ const changes = (environment: Environment) =>
     )
   })
 
+/**
+ * An overdue commit either waits for the disk, and then holds the lock, or was made without it. A write transaction
+ * waits for the one, and fails for the other.
+ */
+const lastTransactionId = Effect.fnUntraced(function* (environment: Environment) {
+  const last = attempt(environment, () => environment.lastTransactionId())
+  const id = yield* last
+  if (!environment.guard.isCommitOverdue) return id
+  yield* Effect.catchReason(
+    write(environment)(() => Effect.void),
+    "LmdbError",
+    "ReadersFull",
+    () => Effect.void
+  )
+  return yield* last
+})
+
 /** One warning for each root entry that is no DBI. */
 const makeWarnOf = (environment: Environment) => {
   const warned = new Set<DbiName.DbiName>()
@@ -135,7 +152,8 @@ export const layerWith = (options: LmdbOptions): Layer.Layer<Lmdb, LmdbError> =>
       const environment = yield* Open.environment(options)
       return Lmdb.of({
         path: environment.path,
-        lastTransactionId: attempt(environment, () => environment.lastTransactionId()),
+        lastTransactionId: lastTransactionId(environment),
+        storedTransactionId: attempt(environment, () => environment.guard.stored()),
         read: read(environment, makeWarnOf(environment)),
         changes: changes(environment),
         write: write(environment),

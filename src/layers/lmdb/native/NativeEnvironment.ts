@@ -1,14 +1,17 @@
 /**
  * An open environment: what its transactions share. Opening, reading and writing of it are in files of their own.
  *
- * Guarantees: the data file is still the one that was opened, each time `requireSame` passes; the id of a read
- * transaction is its own, not one that was read beside it.
+ * Guarantees: whenever a transaction begins, data file and lock file are the ones that were opened, and nobody has
+ * written without the lock; the id of a read transaction is its own, not one that was read beside it.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- LMDB itself is synchronous, and what it is told must be true at that moment
 import * as fs from "node:fs"
-import { type LmdbInfo, LmdbError, type LmdbOptions, ReadersFull, Replaced } from "../../../services/Lmdb.ts"
+import { type LmdbInfo, LmdbError, type LmdbOptions, ReadersFull } from "../../../services/Lmdb.ts"
+import type { LockProblem } from "./lock/CommitIds.ts"
+import { LockGuard } from "./lock/LockGuard.ts"
+import type { OpenFiles } from "./lock/OpenFiles.ts"
 import { failed, fromNative, type Facts } from "./NativeErrors.ts"
-import { type Identity, identityOf, type Meta, readMeta } from "./DataFile.ts"
+import { type Identity, type Meta, readMeta } from "./DataFile.ts"
 import { Handles } from "./DbiHandles.ts"
 import { Instruction } from "./WriteInstruction.ts"
 import type { PackageRoot, PackageTransaction } from "./NativePackage.ts"
@@ -29,24 +32,30 @@ const parseReaders = (list: string): ReadonlyArray<Reader> =>
       : [{ pid: Number(match[1]), transaction: match[2] === "-" ? undefined : BigInt(match[2]!) }]
   })
 
+/** A read transaction that has begun. */
+export interface View {
+  readonly transaction: PackageTransaction
+  readonly id: bigint
+}
+
 export class Environment {
   readonly path: string
   readonly root: PackageRoot
   readonly handles: Handles
   readonly instruction: Instruction
   readonly facts: Facts
-  readonly #options: LmdbOptions
   readonly identity: Identity
+  readonly guard: LockGuard
   /** The last id that views were seen to begin with. */
   #viewed = -1n
 
-  constructor(options: LmdbOptions, path: string, identity: Identity, root: PackageRoot) {
-    this.path = path
+  constructor(options: LmdbOptions, files: OpenFiles, identity: Identity, root: PackageRoot) {
+    this.path = files.dataFile
     this.root = root
-    this.#options = options
+    this.guard = new LockGuard(files, () => BigInt(root.env.info().lastTxnId))
     this.identity = identity
     this.facts = {
-      path,
+      path: this.path,
       maxDbs: options.maxDbs,
       pageSize: this.#meta().pageSize,
       maxReaders: () => root.env.info().maxReaders,
@@ -68,33 +77,56 @@ export class Environment {
     return meta
   }
 
-  /** Throws when another file, or none, is at the path. */
-  requireSame(): void {
-    if (identityOf(this.#options) !== this.identity) throw new LmdbError({ path: this.path, reason: new Replaced() })
-  }
-
   /**
-   * That of a view which begins now, so whoever sees a new id and reads finds what it stands for: LMDB's own last id is
-   * ahead of it while another process waits for the disk in its commit. With no slot for a view it is LMDB's own.
+   * That of a view which begins now, so whoever sees a new id and reads finds what it stands for: the data file is
+   * ahead of it while another process waits for the disk in its commit. With no slot for a view it is the data file's.
    */
   lastTransactionId(): bigint {
-    this.requireSame()
-    const last = BigInt(this.root.env.info().lastTxnId)
-    if (last !== this.#viewed) this.#viewed = this.#idOfView() ?? last
+    const stored = this.guard.stored()
+    if (stored !== this.#viewed) {
+      const id = this.#idOfView()
+      if (id === undefined) return stored
+      this.#viewed = id
+    }
+    this.guard.note(stored, this.#viewed)
     return this.#viewed
   }
 
   #idOfView(): bigint | undefined {
     try {
-      return this.#inView(() => this.newestReaderId())
+      return this.#inView(({ id }) => id)
     } catch (error) {
       if (error instanceof LmdbError && error.reason instanceof ReadersFull) return undefined
       throw error
     }
   }
 
+  beginRead(): View {
+    let view = this.#tryBeginRead()
+    // Other processes write the two ids while this one reads them, and a processor may show them in another order. What
+    // is wrong stays wrong.
+    if ("_tag" in view) view = this.#tryBeginRead()
+    if ("_tag" in view) throw this.guard.errorOf(view)
+    return view
+  }
+
+  #tryBeginRead(): View | LockProblem {
+    const stored = this.guard.stored()
+    const transaction = this.#begin()
+    try {
+      const id = this.#newestReaderId()
+      const problem = this.guard.problemOfView(stored, id)
+      if (problem === undefined) return { transaction, id }
+      transaction.done()
+      return problem
+    } catch (error) {
+      transaction.done()
+      throw this.toError(error)
+    }
+  }
+
   /** One of its own: without both resets the package would give out one that it keeps for reading, however old. */
-  beginRead(): PackageTransaction {
+  #begin(): PackageTransaction {
     try {
       this.root.resetReadTxn()
       return this.root.useReadTransaction()
@@ -105,12 +137,12 @@ export class Environment {
     }
   }
 
-  #inView<A>(use: (transaction: PackageTransaction) => A): A {
-    const transaction = this.beginRead()
+  #inView<A>(use: (view: View) => A): A {
+    const view = this.beginRead()
     try {
-      return use(transaction)
+      return use(view)
     } finally {
-      transaction.done()
+      view.transaction.done()
     }
   }
 
@@ -120,7 +152,7 @@ export class Environment {
    * is there, but readers begin before it), so reading that id before and after would give a view an id whose changes
    * it does not hold.
    */
-  newestReaderId(): bigint {
+  #newestReaderId(): bigint {
     let newest: bigint | undefined
     for (const { pid, transaction } of parseReaders(this.root.readerList())) {
       if (pid === process.pid && transaction !== undefined && (newest === undefined || transaction > newest))
@@ -140,12 +172,12 @@ export class Environment {
    * permit of `writer`.
    */
   refreshHandles(): void {
-    this.handles.refresh(this.#inView((transaction) => Root.list(this.root, transaction, this.toError)))
+    this.handles.refresh(this.#inView(({ transaction }) => Root.list(this.root, transaction, this.toError)))
   }
 
   /** Bytes. Of a DBI with MDB_DUPSORT, LMDB does not count the pages of values that have a tree of their own. */
   #used(meta: Meta): number {
-    const { records } = this.#inView((transaction) => Root.list(this.root, transaction, this.toError))
+    const { records } = this.#inView(({ transaction }) => Root.list(this.root, transaction, this.toError))
     return records.reduce((sum, record) => sum + record.pages, meta.ownPages) * meta.pageSize
   }
 

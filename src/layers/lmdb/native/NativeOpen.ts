@@ -6,7 +6,16 @@
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- paths of this machine, without a service
 import { dirname } from "node:path"
 import { Effect } from "effect"
-import { LmdbError, type LmdbOptions, Missing, PermissionDenied, Replaced } from "../../../services/Lmdb.ts"
+import {
+  LmdbError,
+  type LmdbOptions,
+  LockReplaced,
+  Missing,
+  PermissionDenied,
+  Replaced
+} from "../../../services/Lmdb.ts"
+import { OpenFiles } from "./lock/OpenFiles.ts"
+import * as PathCheck from "./lock/PathCheck.ts"
 import * as Build from "./BuildCheck.ts"
 import { Environment } from "./NativeEnvironment.ts"
 import { failed, fromNative, type Facts } from "./NativeErrors.ts"
@@ -46,6 +55,7 @@ const existing = (options: LmdbOptions, path: string): Meta | undefined => {
   if (identity !== undefined && open.has(identity)) {
     throw failed(path, "EBUSY", "this process has it open already: each LMDB may be configured once")
   }
+  PathCheck.requireOneLock(options)
   const meta = metaOf(options, path)
   if (meta === undefined && !options.create) throw new LmdbError({ path, reason: new Missing() })
   if (identity === undefined) makeFolder(options)
@@ -79,17 +89,21 @@ const openRoot = (options: LmdbOptions, path: string, mapSize: number): Package.
 
 /** Blocks for as long as another process holds the write lock: the package takes it to open the root DBI. */
 const openNow = (options: LmdbOptions, path: string, meta: Meta | undefined): Environment => {
-  const before = identityOf(options)
+  const before = new OpenFiles(options)
   const root = openRoot(options, path, options.mapSize || meta?.mapSize || defaultMapSize)
-  const identity = identityOf(options)
-  // Which of the two LMDB has is unknown.
-  if (identity === undefined || (before !== undefined && before !== identity)) {
+  const files = new OpenFiles(options)
+  const { identity } = files
+  try {
+    // Which of the two LMDB has would be unknown.
+    before.requireSame()
+    if (identity === undefined) throw new LmdbError({ path, reason: new Replaced({}) })
+    if (!files.hasLockFile) throw new LmdbError({ path, reason: new LockReplaced({ lockFile: files.lockFile }) })
+  } catch (error) {
     void root.close()
-    throw new LmdbError({ path, reason: new Replaced() })
+    throw error
   }
-  const environment = new Environment(options, path, identity, root)
   open.add(identity)
-  return environment
+  return new Environment(options, files, identity, root)
 }
 
 const attempt = <A>(path: string, run: () => A) =>
@@ -116,9 +130,14 @@ const acquire = Effect.fnUntraced(function* (options: LmdbOptions) {
         ". Set it to what the application uses, or to 0 for that of the file"
     )
   }
+  const linked = PathCheck.warningOf(options)
+  if (linked !== undefined) yield* Effect.logWarning(linked)
   const environment = yield* attempt(path, () => openNow(options, path, meta))
   const { count, warning } = yield* Effect.onError(
-    attempt(path, () => OwnSlots.free(environment, options)),
+    attempt(path, () => {
+      environment.guard.requireNoOtherWriter()
+      return OwnSlots.free(environment, options)
+    }),
     () => close(environment)
   )
   if (count > 0) yield* Effect.logInfo("Cleared readers of dead processes", { cleared: count, path })

@@ -72,10 +72,8 @@ export class NativeRead implements ReadTransaction {
 
 /** Undefined when handles are missing or don't fit: refresh them, and try again. */
 export const tryBegin = (environment: Environment): NativeRead | undefined => {
-  environment.requireSame()
-  const transaction = environment.beginRead()
+  const { id, transaction } = environment.beginRead()
   try {
-    const id = environment.newestReaderId()
     const listing = Root.list(environment.root, transaction, environment.toError)
     const handles = environment.handles.fit(listing)
     if (handles !== undefined) return new NativeRead(environment, transaction, id, listing, handles)

@@ -173,7 +173,7 @@ export const openPages = ({
   } catch (error) {
     throw fromSystem(path, error)
   }
-  throw new LmdbError({ path, reason: new Replaced() })
+  throw new LmdbError({ path, reason: new Replaced({}) })
 }
 
 /** Both must be of this environment and open, the older one since before the newer one began. */
