@@ -143,6 +143,8 @@ export type SnapshotFormat = typeof SnapshotFormat.Type
 /** Ids of LMDB transactions. */
 export class Changes extends Schema.Class<Changes>("Changes")({
   last: Schema.BigInt,
+  /** The last one in the data file: more than `last` while a commit is under way that cannot be read yet. */
+  stored: Schema.BigInt,
   /**
    * An upper bound of the last transaction that was not ours, 0 when there was none: what it wrote is in a snapshot of
    * this or a later id.

@@ -58,7 +58,7 @@ export const suite = (name: string, layerOf: LayerOf) => {
           assert.strictEqual(database.name, "main")
           assert.deepEqual(
             { ...(yield* database.changes) },
-            { last: 0n, lastForeign: 0n, atOpen: 0n, emptyAtOpen: true }
+            { last: 0n, stored: 0n, lastForeign: 0n, atOpen: 0n, emptyAtOpen: true }
           )
           const merged = yield* mergeObject(object(content))
           assert.deepInclude(
@@ -72,7 +72,7 @@ export const suite = (name: string, layerOf: LayerOf) => {
           assert.isTrue(result.timestampNano > 10n ** 18n)
           assert.deepEqual(
             { ...(yield* database.changes) },
-            { last: 1n, lastForeign: 0n, atOpen: 0n, emptyAtOpen: true }
+            { last: 1n, stored: 1n, lastForeign: 0n, atOpen: 0n, emptyAtOpen: true }
           )
           assert.deepInclude({ ...(yield* database.info) }, { lastTransactionId: 1n, pageSize: 4096 })
         })

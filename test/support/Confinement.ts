@@ -64,3 +64,17 @@ export const makeRoom = Effect.fnUntraced(function* (pid: number, folder: string
   const fs = yield* FileSystem.FileSystem
   yield* fs.remove(`/proc/${pid}/root${folder}/filler`)
 })
+
+const mountFile = `mount --bind "$0" "$1" && shift && exec "$@"`
+
+/** To be put before a command: the file is mounted by itself over another one, for this command alone. */
+export const onMountedFile = (file: string, over: string): ReadonlyArray<string> => [...unshare, mountFile, file, over]
+
+export const mountedFile = () =>
+  tried("this user may not mount anything, not even in a namespace", [
+    ...unshare,
+    mountFile,
+    "/etc/passwd",
+    "/etc/group",
+    "true"
+  ])

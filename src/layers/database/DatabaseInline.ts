@@ -53,6 +53,25 @@ const lookAround = (mode: Mode.Mode) =>
     })
   )
 
+interface Opened {
+  readonly id: bigint
+  readonly empty: boolean
+}
+
+const changes = (lmdb: Lmdb["Service"], tracker: ChangeTracker, opened: Opened) =>
+  Effect.gen(function* () {
+    const last = yield* lmdb.lastTransactionId
+    tracker.observe(last)
+    const stored = yield* lmdb.storedTransactionId
+    return new Changes({
+      last,
+      stored,
+      lastForeign: tracker.lastForeign,
+      atOpen: opened.id,
+      emptyAtOpen: opened.empty
+    })
+  })
+
 const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
   const { name } = options
   const lmdb = yield* Lmdb
@@ -99,10 +118,7 @@ const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
   return Database.of({
     name,
     touched: Effect.never,
-    changes: Effect.map(lmdb.lastTransactionId, (last) => {
-      tracker.observe(last)
-      return new Changes({ last, lastForeign: tracker.lastForeign, atOpen: opened.id, emptyAtOpen: opened.empty })
-    }).pipe(named(name, "changes")),
+    changes: changes(lmdb, tracker, opened).pipe(named(name, "changes")),
     dump: (request) =>
       inSlot(oneDump, Effect.provideContext(dump(database, request, exclusively), context), isSmall).pipe(
         named(name, "dump")

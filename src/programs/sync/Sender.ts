@@ -268,12 +268,25 @@ export const run = Effect.fn("Send.run")(function* (state: SyncState) {
   }
 })
 
-/** The last send of an orderly end: false when something is left unsent. */
+/** Looks at the LMDB when no commit is under way in it: one that cannot be read yet would be missed. */
+const observeCommitted = Effect.fnUntraced(function* (state: SyncState) {
+  for (;;) {
+    const { last, stored } = yield* observe(state)
+    if (stored <= last) return
+    yield* Effect.sleep(settling)
+  }
+})
+
+/** Of an application that goes on while this process ends: what it commits during one send is left to the next. */
+const lastSendsMax = 3
+
+/** The last sends of an orderly end: false when something is left unsent. */
 export const finish = Effect.fn("Send.finish")(function* (state: SyncState) {
   if (state.options.receiveOnly) return true
-  yield* observe(state)
-  if (!state.hasUnsent) return true
-  if (!state.index.ownIsMerged || state.stale) return false
-  yield* send(yield* make(state))
-  return true
+  for (let sends = 0; ; sends++) {
+    yield* observeCommitted(state)
+    if (!state.hasUnsent) return true
+    if (!state.index.ownIsMerged || state.stale || sends === lastSendsMax) return false
+    yield* send(yield* make(state))
+  }
 })
