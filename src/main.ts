@@ -3,9 +3,10 @@
  * `version` and the help are what scripts and probes ask for, and take no longer than Node itself.
  *
  * Exit codes: 0 done, 1 error, 2 bad usage or configuration, 75 time-out, 137 killed by itself at the end of its
- * patience.
+ * patience, 128 + N ended by signal N.
  */
 import { Effect } from "effect"
+import * as module from "node:module"
 import packageJson from "../package.json" with { type: "json" }
 import { CommandTree } from "./commands/cli/CommandDefinition.ts"
 import { load } from "./commands/cli/Load.ts"
@@ -18,6 +19,8 @@ import { snapshotsDump } from "./commands/snapshots/SnapshotsDump.ts"
 import { snapshotsList } from "./commands/snapshots/SnapshotsList.ts"
 import { sync } from "./commands/Sync.ts"
 import { version } from "./commands/Version.ts"
+import { handleSignals } from "./layers/process/DefaultSignals.ts"
+import { endProcess } from "./layers/process/EndProcess.ts"
 
 /** In the order of the help. */
 export const commands = [
@@ -48,14 +51,29 @@ const program = Effect.gen(function* () {
   Effect.provideService(CommandTree, { version: packageJson.version, commands })
 )
 
-/** For the published command, which is another file: it checks the runtime before it loads this one. */
-export const run = () =>
-  Effect.runPromise(program).then((code) => {
-    process.exitCode = code
-    // By now every scope is closed. What still keeps the event loop busy, such as a pooled connection, must not keep
-    // the process.
-    // @effect-diagnostics-next-line globalTimers:off -- the program has ended
-    setTimeout(() => process.exit(code), 1_000).unref()
+/** A bug. Node would wait for all threads, one of which may wait for LMDB. */
+const endAtUncaughtException = () =>
+  process.on("uncaughtException", (error) => {
+    process.stderr.write(`lightningstream: uncaught exception, please report it: ${error?.stack ?? String(error)}\n`)
+    endProcess(1)
   })
+
+const exit = (code: number) => {
+  module.flushCompileCache?.()
+  endProcess(code)
+}
+
+/** For the published command, which is another file: it checks the runtime before it loads this one. */
+export const run = () => {
+  handleSignals()
+  endAtUncaughtException()
+  return Effect.runPromise(program).then((code) => {
+    process.exitCode = code
+    // By now every scope is closed. What still keeps the event loop busy, such as a pooled connection or a thread that
+    // waits for a disk, must not keep the process.
+    // @effect-diagnostics-next-line globalTimers:off -- the program has ended
+    setTimeout(() => exit(code), 1_000).unref()
+  })
+}
 
 if (import.meta.main) run()

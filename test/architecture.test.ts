@@ -21,6 +21,9 @@ const allowed: Readonly<Record<Part, ReadonlyArray<Part>>> = {
 /** The engine runs inside a layer: this one alone joins layer and program. */
 const exceptions: ReadonlySet<string> = new Set(["layers/database/DatabaseInline.ts"])
 
+/** What a process needs from its first moment on: these import nothing but modules of Node that it has loaded anyway. */
+const alwaysThere: ReadonlySet<string> = new Set(["layers/process/DefaultSignals.ts", "layers/process/EndProcess.ts"])
+
 /** Packages that the domain may use besides itself: data types only. */
 const domainPackages = /^effect(\/(Brand|Schema|Data|Duration|Effect|Redacted|Schema\w+))?$/
 
@@ -96,6 +99,7 @@ describe("architecture", () => {
                   !lazy &&
                   !typeOnly &&
                   target !== undefined &&
+                  !alwaysThere.has(target) &&
                   ["layers", "programs", "services"].includes(partOf(target))
               )
               .map(({ name }) => `${file} imports ${name}`)

@@ -4,53 +4,8 @@
  */
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
-import { Effect, FileSystem } from "effect"
-import { read } from "../support/fixtures/Golden.ts"
-import * as Application from "../support/Application.ts"
-import * as Daemon from "../support/Daemon.ts"
-
-const snapshot = "main__other__20250101-000000-000000000__GX.pb.gz"
-
-/** An application, and a daemon beside it that is ready. `settings` win. */
-const startSide = Effect.fnUntraced(function* (settings: object = {}) {
-  const fs = yield* FileSystem.FileSystem
-  const folder = yield* fs.makeTempDirectoryScoped({ prefix: "ending-" })
-  const bucket = `${folder}/bucket`
-  yield* fs.makeDirectory(bucket)
-  const path = `${folder}/main.lmdb`
-  const application = yield* Application.open(path)
-  yield* application.put("ours", "1", 1n)
-  const config = {
-    ...Daemon.quick,
-    instance: "ours",
-    lmdbs: { main: Daemon.nativeFile(path) },
-    storage: Daemon.folderBucket(bucket),
-    ...settings
-  }
-  const start = Daemon.start({ args: ["sync"], config })
-  return { application, bucket, config, daemon: yield* start, start }
-})
-
-const debugging = { log: { ...Daemon.quick.log, level: "debug" } }
-
-/** Puts the snapshot there whole, as another instance's daemon does. */
-const deliver = Effect.fnUntraced(function* (bucket: string) {
-  const fs = yield* FileSystem.FileSystem
-  yield* fs.writeFile(`${bucket}/${snapshot}.tmp`, yield* read("ok/native-small.pb.gz"))
-  yield* fs.rename(`${bucket}/${snapshot}.tmp`, `${bucket}/${snapshot}`)
-})
-
-/** The daemon is in a merge that waits for the write lock, which the application holds. */
-const startWaiting = Effect.gen(function* () {
-  const side = yield* startSide(debugging)
-  const { application, bucket, daemon } = side
-  yield* daemon.logged("Ready")
-  yield* application.send({ do: "hold" })
-  yield* deliver(bucket)
-  const downloaded = yield* daemon.logged("Snapshot downloaded")
-  yield* daemon.logged("asking for the write lock", undefined, daemon.log.indexOf(downloaded))
-  return side
-})
+import { Effect } from "effect"
+import { startSide, startWaiting } from "../support/DaemonSide.ts"
 
 layer(NodeServices.layer, { excludeTestServices: true })("a daemon that is told to end", (it) => {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
@@ -96,7 +51,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a daemon that is told 
     "while it waits for the write lock that another process holds: kills itself, and leaves the lock to others",
     () =>
       Effect.gen(function* () {
-        const { application, daemon, start } = yield* startWaiting
+        const { application, daemon, start } = yield* startWaiting()
         yield* daemon.signal("SIGTERM")
         assert.strictEqual(yield* daemon.ended, 137)
         yield* daemon.logged("Killing the process")
@@ -113,7 +68,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a daemon that is told 
 
   it.effect("twice at once, as `timeout` does it: ends in order", () =>
     Effect.gen(function* () {
-      const { application, daemon } = yield* startWaiting
+      const { application, daemon } = yield* startWaiting()
       yield* daemon.signal("SIGTERM")
       yield* Effect.sleep("20 millis")
       yield* daemon.signal("SIGTERM")
@@ -125,7 +80,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a daemon that is told 
 
   it.effect("twice: ends at once, with 137", () =>
     Effect.gen(function* () {
-      const { application, daemon } = yield* startWaiting
+      const { application, daemon } = yield* startWaiting()
       yield* daemon.signal("SIGTERM")
       yield* daemon.logged("Stopping")
       yield* Effect.sleep("600 millis")

@@ -78,3 +78,22 @@ export const mountedFile = () =>
     "/etc/group",
     "true"
   ])
+
+/** To be put before a command: it is process 1 of a PID namespace, as the command of a container is. */
+export const asFirstProcess: ReadonlyArray<string> = [
+  "unshare",
+  ...(isRoot ? [] : ["--map-root-user"]),
+  "--pid",
+  "--fork",
+  "--mount-proc",
+  "--kill-child"
+]
+
+export const firstProcess = () =>
+  tried("this user may not make a namespace of process ids", [...asFirstProcess, "true"])
+
+/** The only child of a process, such as of `asFirstProcess`: its id as this process sees it. */
+export const childOf = Effect.fnUntraced(function* (pid: number) {
+  const fs = yield* FileSystem.FileSystem
+  return Number.parseInt(yield* fs.readFileString(`/proc/${pid}/task/${pid}/children`), 10)
+})

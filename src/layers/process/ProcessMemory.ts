@@ -27,8 +27,8 @@ export const environment = { [variable]: "131072", MALLOC_ARENA_MAX: "1" }
 /** MB of one of the three parts of the young generation. */
 const semiSpace = 4
 
-/** Of node. */
-export const flags: ReadonlyArray<string> = [`--max-semi-space-size=${semiSpace}`]
+/** Of node. The second is no matter of memory, but this is where the process starts anew: see DefaultSignals. */
+export const flags: ReadonlyArray<string> = [`--max-semi-space-size=${semiSpace}`, "--disable-sigusr1"]
 
 /** The same for a worker thread. */
 export const resourceLimits = { maxYoungGenerationSizeMb: 3 * semiSpace }

@@ -1,7 +1,7 @@
 /**
  * The signals that end the daemon. The first one is an event; after ten seconds, or at a second one, the process kills
- * itself with SIGKILL (137), since anything gentler hangs, and keeps LMDB's write lock taken, while a worker thread is
- * in LMDB: the lock recovers from a kill.
+ * itself (137), since anything gentler hangs, and keeps LMDB's write lock taken, while a worker thread is in LMDB: the
+ * lock recovers from a kill. See EndProcess.
  *
  * Whoever ends a process often does it twice at once: coreutils' `timeout` signals it and then its group; a terminal
  * signals all of its foreground, a wrapper among them that passes it on. That is one wish, and what is unsent must be
@@ -9,6 +9,7 @@
  */
 import { Effect, Latch } from "effect"
 import type * as Scope from "effect/Scope"
+import { killProcess } from "./EndProcess.ts"
 
 /** Milliseconds from the first signal, or from `arm`, to the kill. */
 const patience = 10_000
@@ -28,7 +29,7 @@ export interface Signals {
 /** The log is written before this goes on: see Logs. */
 const killing = Effect.map(Effect.context<never>(), (context) => (why: string) => {
   Effect.runSyncWith(context)(Effect.logError(`Killing the process: ${why}`))
-  process.kill(process.pid, "SIGKILL")
+  killProcess()
 })
 
 const killLater = (kill: (why: string) => void): NodeJS.Timeout => {
