@@ -140,6 +140,16 @@ export type DatabaseOptions = typeof DatabaseOptions.Type
 export const SnapshotFormat = Schema.Literals(["gzip", "zstd"])
 export type SnapshotFormat = typeof SnapshotFormat.Type
 
+/** What is known of the keys that have changed. */
+export const Tracking = Schema.Struct({
+  /** How long the read transaction has been open from which on changes are known: it keeps pages from being reused. */
+  pinMillis: Schema.Number,
+  pendingKeys: Schema.Number,
+  pendingBytes: Schema.Number,
+  /** How often it was not known, and everything had to be looked at. */
+  givenUp: Schema.Number
+})
+
 /** Ids of LMDB transactions. */
 export class Changes extends Schema.Class<Changes>("Changes")({
   last: Schema.BigInt,
@@ -153,7 +163,9 @@ export class Changes extends Schema.Class<Changes>("Changes")({
   /** The last one when it was opened. */
   atOpen: Schema.BigInt,
   /** No DBI that is synced held an entry then, not even a tombstone. */
-  emptyAtOpen: Schema.Boolean
+  emptyAtOpen: Schema.Boolean,
+  /** In shadow mode. */
+  tracking: Schema.optionalKey(Tracking)
 }) {}
 
 export const DumpRequest = Schema.Struct({

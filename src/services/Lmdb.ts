@@ -271,10 +271,10 @@ export interface ChangeSink {
   /** The keys that follow are of this DBI, as the newer view has it. False: it is passed over. */
   readonly dbi: (dbi: Dbi) => boolean
   /**
-   * The entry `key[start..end)` was put, changed or removed; in a DUPSORT DBI, one of its values. Valid until it
-   * returns. False ends the walk.
+   * The entry `key[start..end)` was put, changed or removed; in a DUPSORT DBI, one of its values. `isPresent`: the
+   * newer view has it. Valid until it returns. False ends the walk.
    */
-  readonly key: (key: Uint8Array, start: number, end: number) => boolean
+  readonly key: (key: Uint8Array, start: number, end: number, isPresent: boolean) => boolean
 }
 
 export interface ChangeWalk {

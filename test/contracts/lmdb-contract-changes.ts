@@ -157,6 +157,39 @@ const plainCases = (withSubject: ReturnType<typeof withSubjectOf>) => {
   )
 }
 
+const presenceCase = (withSubject: ReturnType<typeof withSubjectOf>) => {
+  it.live("whether the newer view has a key", () =>
+    withSubject(
+      Effect.fnUntraced(function* () {
+        const { changes, read } = yield* Lmdb
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            yield* change((transaction) => {
+              transaction.create(a, 0)
+              for (const key of ["changed", "removed"]) put(transaction, a, key, "v")
+            })
+            const before = yield* read
+            yield* change((transaction) => {
+              for (const key of ["changed", "new"]) put(transaction, a, key, "w")
+              removeKey(transaction, a, "removed")
+            })
+            const found: Record<string, boolean> = {}
+            const walk = yield* changes(before, yield* read, {
+              dbi: () => true,
+              key: (key, start, end, isPresent) => {
+                found[Buffer.from(key.subarray(start, end)).toString()] = isPresent
+                return true
+              }
+            })
+            while (!walk.run(Infinity));
+            assert.deepStrictEqual(found, { changed: true, new: true, removed: false })
+          })
+        )
+      })
+    )
+  )
+}
+
 const dbiCases = (withSubject: ReturnType<typeof withSubjectOf>) => {
   it.live("a DBI that is new is reported whole, one that was dropped not at all", () =>
     withSubject(
@@ -360,6 +393,7 @@ export const suite = (name: string, make: MakeSubject) => {
   const withSubject = withSubjectOf(make)
   describe(`Lmdb (${name}): changes between two views`, () => {
     plainCases(withSubject)
+    presenceCase(withSubject)
     dbiCases(withSubject)
     orderCases(withSubject)
     misuseCases(withSubject)

@@ -127,8 +127,24 @@ const putOlder =
     transaction.put(dbi, key, keyStart, keyEnd, copy, 0, copy.length, append)
   }
 
+/** As if one key in five were in a page that is not compared. */
+const missingChanges = (lmdb: Layer.Layer<Lmdb, LmdbError>) => {
+  let keys = 0
+  return Layer.effect(
+    Lmdb,
+    Effect.map(Lmdb, (inner) =>
+      Lmdb.of({
+        ...inner,
+        changes: (before, after, sink) =>
+          inner.changes(before, after, { ...sink, key: (...key) => ++keys % 5 === 0 || sink.key(...key) })
+      })
+    )
+  ).pipe(Layer.provide(lmdb))
+}
+
 /** In shadow mode. */
 export const shadowBugs: typeof bugs = {
   ...bugs,
+  "a changed key is not noticed": () => ({ lmdb: missingChanges }),
   "a change has an older time than what it takes the place of": () => ({ lmdb: putting(putOlder) })
 }

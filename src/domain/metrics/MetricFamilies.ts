@@ -247,7 +247,23 @@ export const ours = {
     "direction",
     "kind"
   ),
-  sweeperFailed: counter("lightningstream_sweeper_failed_total", "Sweeps that ended with an error", "lmdb")
+  sweeperFailed: counter("lightningstream_sweeper_failed_total", "Sweeps that ended with an error", "lmdb"),
+  trackerPinAge: gauge(
+    "lightningstream_tracker_pin_age_seconds",
+    "Age of the read transaction from which on changed keys are known; 0 when there is none",
+    "lmdb"
+  ),
+  trackerPendingKeys: gauge(
+    "lightningstream_tracker_pending_keys",
+    "Changed keys that the next copy to the shadow looks at",
+    "lmdb"
+  ),
+  trackerPendingBytes: gauge("lightningstream_tracker_pending_bytes", "Memory of the pending keys", "lmdb"),
+  trackerGivenUp: counter(
+    "lightningstream_tracker_given_up_total",
+    "How often changed keys could not be followed: the next copy looks at all entries",
+    "lmdb"
+  )
 } as const
 
 export const families = { ...asLightningStream, ...ours } as const

@@ -7,6 +7,7 @@
  */
 import { Effect, Exit, Layer, Semaphore } from "effect"
 import type { DbiName } from "../../domain/lmdb/DbiName.ts"
+import { KeyTracker } from "../../programs/engine/changes/KeyTracker.ts"
 import { ChangeTracker } from "../../programs/engine/ChangeTracker.ts"
 import { dump } from "../../programs/engine/dump/Dump.ts"
 import { attempt, type EngineError } from "../../programs/engine/Engine.ts"
@@ -58,19 +59,17 @@ interface Opened {
   readonly empty: boolean
 }
 
-const changes = (lmdb: Lmdb["Service"], tracker: ChangeTracker, opened: Opened) =>
-  Effect.gen(function* () {
-    const last = yield* lmdb.lastTransactionId
-    tracker.observe(last)
-    const stored = yield* lmdb.storedTransactionId
-    return new Changes({
-      last,
-      stored,
-      lastForeign: tracker.lastForeign,
-      atOpen: opened.id,
-      emptyAtOpen: opened.empty
-    })
-  })
+/** In shadow mode the keys that have changed are followed as well. */
+const changesOf = Effect.fnUntraced(function* ({ mode, shadow, tracker }: EngineDatabase, opened: Opened) {
+  const lmdb = yield* Lmdb
+  const last = yield* lmdb.lastTransactionId
+  tracker.observe(last)
+  const stored = yield* lmdb.storedTransactionId
+  const ids = { last, stored, lastForeign: tracker.lastForeign, atOpen: opened.id, emptyAtOpen: opened.empty }
+  if (mode.shadow === undefined) return new Changes(ids)
+  yield* shadow.changes.poll
+  return new Changes({ ...ids, tracking: yield* shadow.changes.tracking })
+})
 
 const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
   const { name } = options
@@ -82,11 +81,13 @@ const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
 
   const opened = yield* lookAround(mode).pipe(named(name, "open"))
   const tracker = new ChangeTracker(opened.id)
+  const changes = new KeyTracker()
+  yield* Effect.addFinalizer(() => changes.release)
   const database: EngineDatabase = {
     options,
     mode,
     tracker,
-    shadow: { started: false, copiedThrough: undefined },
+    shadow: { started: false, copiedThrough: undefined, changes },
     known: new KnownMembers(),
     walked: new WalkedDbis(),
     last: undefined
@@ -118,7 +119,7 @@ const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
   return Database.of({
     name,
     touched: Effect.never,
-    changes: changes(lmdb, tracker, opened).pipe(named(name, "changes")),
+    changes: Effect.provideContext(changesOf(database, opened), context).pipe(named(name, "changes")),
     dump: (request) =>
       inSlot(oneDump, Effect.provideContext(dump(database, request, exclusively), context), isSmall).pipe(
         named(name, "dump")

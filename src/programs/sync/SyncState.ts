@@ -42,6 +42,8 @@ export class SyncState {
   /** Of the last poll. */
   lastTransactionId = 0n
   lastForeign = 0n
+  /** How often changed keys could not be followed, as far as it is counted. */
+  trackerGivenUp = 0
   /** The first snapshot was stored, or there is nothing to store. */
   firstStoreDone = false
   /** What the LMDB says is older than the retention of tombstones: sending it could bring deleted entries back. */

@@ -41,7 +41,7 @@ const reportTable = (before: Table | undefined, after: Table, { key }: ChangeSin
           : compareKeys(order, left, 0, left.length, right, 0, right.length)
     const isSame = comparison === 0 && before!.flags === after.flags && haveSameValues(before!, i, after, j)
     const changed = comparison < 0 ? left! : right!
-    if (!isSame && !key(changed, 0, changed.length)) return false
+    if (!isSame && !key(changed, 0, changed.length, comparison >= 0)) return false
     if (comparison <= 0) i = endOfKey(before!, i)
     if (comparison >= 0) j = endOfKey(after, j)
   }

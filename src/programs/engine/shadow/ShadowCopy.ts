@@ -11,6 +11,11 @@
 import { Clock, Effect } from "effect"
 import * as ShadowName from "../../../domain/lmdb/ShadowName.ts"
 import { type Dbi, Lmdb, type ReadTransaction, type WriteTransaction } from "../../../services/Lmdb.ts"
+import type { DbiName } from "../../../domain/lmdb/DbiName.ts"
+import type { KeySet } from "../../../domain/lmdb/KeySet.ts"
+import { KeysCursor } from "../changes/KeysCursor.ts"
+import type { KeyTracker } from "../changes/KeyTracker.ts"
+import { isThere, type PendingKeys } from "../changes/PendingKeys.ts"
 import { attempt, sliceMillis, stepsPerLook } from "../Engine.ts"
 import { HeaderedValue } from "../HeaderedValue.ts"
 import * as MainEntries from "./MainEntries.ts"
@@ -27,60 +32,90 @@ export interface ShadowState {
   started: boolean
   /** Main is what lives in the shadow, as of this transaction. */
   copiedThrough: bigint | undefined
+  /** Tells which keys the copy has to look at. */
+  readonly changes: KeyTracker
 }
 
 const mostRounds = 3
 
 const headOf = (dbi: Dbi) => ({ name: dbi.name, flags: BigInt(dbi.flags), transform: "" })
 
-/** Walks one DBI of a view. */
-const walkOf = (view: ReadTransaction, dbi: Dbi, stamp: Stamp, changes: ShadowChanges): ShadowWalk => {
+interface DbiWalk {
+  readonly walk: ShadowWalk
+  /** A key that must be there was not found: the DBI is in another order than its flags say. */
+  readonly isInDoubt: () => boolean
+}
+
+/** Walks one DBI of a view: all of it, or the `keys` alone that may have changed. */
+const walkOf = (view: ReadTransaction, dbi: Dbi, stamp: Stamp, changes: ShadowChanges, keys?: KeySet): DbiWalk => {
   const name = ShadowName.of(dbi.name)
   const shadow = view.dbis.find((other) => other.name === name)
   if (shadow !== undefined) checkShadowFlags(dbi, shadow)
-  const main = MainEntries.open(dbi, view.cursor(dbi.name))
-  return new ShadowWalk(
-    dbi,
-    orderOfHead(headOf(dbi)),
-    stamp,
-    main,
-    shadow === undefined ? undefined : view.cursor(name),
-    changes
-  )
+  const order = orderOfHead(headOf(dbi))
+  const open = (dbi: DbiName, present: number) => {
+    const cursor = view.cursor(dbi)
+    return keys === undefined ? cursor : new KeysCursor(cursor, keys, order, present)
+  }
+  const main = open(dbi.name, isThere)
+  const entries = MainEntries.open(dbi, main)
+  const shadowCursor = shadow === undefined ? undefined : open(name, 0)
+  return {
+    walk: new ShadowWalk(dbi, order, stamp, entries, shadowCursor, changes),
+    isInDoubt: () => main instanceof KeysCursor && main.doubt
+  }
 }
 
-/** In a read transaction. */
-const findDifferences = Effect.fnUntraced(function* (mode: Mode, stamp: Stamp) {
-  const transaction = yield* (yield* Lmdb).read
-  const winners = new Winners(winnersLimit)
+/** Adds the differences of one DBI; true when it has to be walked as a whole instead. */
+const addDifferences = Effect.fnUntraced(function* (
+  view: ReadTransaction,
+  dbi: Dbi,
+  stamp: Stamp,
+  winners: Winners,
+  keys: KeySet | undefined
+) {
   const changes: ShadowChanges = {
     change: (key, keyStart, keyEnd, value, valueStart, valueEnd, timestampHigh, timestampLow, deleted) =>
       winners.add(key, keyStart, keyEnd, value, valueStart, valueEnd, timestampHigh, timestampLow, deleted)
   }
+  const { isInDoubt, walk } = yield* Effect.acquireRelease(
+    attempt(() => walkOf(view, dbi, stamp, changes, keys)),
+    ({ walk }) => Effect.sync(() => walk.close())
+  )
+  while (!winners.overflown) {
+    const end = performance.now() + sliceMillis
+    const done = yield* attempt(() => {
+      do if (walk.run(stepsPerLook)) return true
+      while (performance.now() < end && !winners.overflown)
+      return false
+    })
+    if (done) break
+    yield* Effect.yieldNow
+  }
+  return isInDoubt()
+}, Effect.scoped)
+
+/** In a read transaction. `changed`: undefined when everything has to be looked at. */
+const findDifferences = Effect.fnUntraced(function* (
+  mode: Mode,
+  stamp: Stamp,
+  view: ReadTransaction,
+  changed: PendingKeys | undefined
+) {
+  const winners = new Winners(winnersLimit)
   let missing = false
-  for (const dbi of yield* attempt(() => syncedDbis(transaction.dbis, mode.check))) {
+  for (const dbi of yield* attempt(() => syncedDbis(view.dbis, mode.check))) {
     const shadow = ShadowName.of(dbi.name)
-    const existed = transaction.dbis.some(({ name }) => name === shadow)
+    const existed = view.dbis.some(({ name }) => name === shadow)
     missing ||= !existed
     winners.section(headOf(dbi), existed)
-    const walk = yield* Effect.acquireRelease(
-      attempt(() => walkOf(transaction, dbi, stamp, changes)),
-      (walk) => Effect.sync(() => walk.close())
-    )
-    while (!winners.overflown) {
-      const end = performance.now() + sliceMillis
-      const done = yield* attempt(() => {
-        do if (walk.run(stepsPerLook)) return true
-        while (performance.now() < end && !winners.overflown)
-        return false
-      })
-      if (done) break
-      yield* Effect.yieldNow
-    }
-    yield* Effect.sync(() => walk.close())
+    // Without a shadow all of its keys are new.
+    const keys = existed ? changed?.of(dbi.name) : undefined
+    const isInDoubt = yield* addDifferences(view, dbi, stamp, winners, keys)
+    // The walk fails, and names the keys.
+    if (isInDoubt) yield* addDifferences(view, dbi, stamp, winners, undefined)
   }
-  return { id: transaction.id, winners, hasWork: missing || winners.count > 0 }
-}, Effect.scoped)
+  return { id: view.id, winners, hasWork: missing || winners.count > 0 }
+})
 
 /** Puts differences that were found before. */
 class DifferencesJob implements WriteJob {
@@ -165,7 +200,7 @@ const inside =
           value.build(from, valueStart, valueEnd, timestampHigh, timestampLow, deleted)
           transaction.put(shadow, key, keyStart, keyEnd, value.bytes, 0, value.length, append)
         }
-      })
+      }).walk
     }
     return (steps) => {
       if (walk === undefined) {
@@ -213,41 +248,51 @@ const stampNow = Effect.map(Clock.currentTimeNanos, (now): Stamp => ({
 
 const stampFirst: Stamp = { first: true, high: 0, low: 1 }
 
-/** One round: undefined when the application has committed in between. */
-const round = Effect.fnUntraced(function* (
-  mode: Mode,
-  stamp: Stamp,
-  writing: WriteTransactions.Writing,
-  last: boolean
-) {
-  if (last) return yield* WriteTransactions.write(writing, new InsideJob(inside(mode, stamp)), 0n, Effect.void)
-  const { hasWork, id, winners } = yield* findDifferences(mode, stamp)
-  if (!hasWork) return id
-  const job = winners.overflown ? new InsideJob(inside(mode, stamp)) : new DifferencesJob(winners)
-  return yield* WriteTransactions.write(writing, job, id, Effect.void).pipe(
-    Effect.catchTag("BeginAgain", () => Effect.succeed(undefined))
-  )
-})
+type Differences = Effect.Success<ReturnType<typeof findDifferences>>
 
-/** The id of the transaction through which main was copied. */
-const copy = Effect.fn("ShadowCopy.copy")(function* (
-  mode: Mode,
-  writing: WriteTransactions.Writing,
-  stamp: Effect.Effect<Stamp>
-) {
-  for (let rounds = 0; ; rounds++) {
-    const id = yield* round(mode, yield* stamp, writing, rounds === mostRounds).pipe(
-      // Thrown by no job but `round`'s own, which catches it.
-      Effect.catchTag("BeginAgain", (again) => Effect.die(again))
+/** The id of the transaction through which main was copied; undefined when the application has committed meanwhile. */
+const putDifferences = (mode: Mode, stamp: Stamp, writing: WriteTransactions.Writing) =>
+  Effect.fnUntraced(function* ({ hasWork, id, winners }: Differences) {
+    if (!hasWork) return id
+    const job = winners.overflown ? new InsideJob(inside(mode, stamp)) : new DifferencesJob(winners)
+    return yield* WriteTransactions.write(writing, job, id, Effect.void).pipe(
+      Effect.catchTag("BeginAgain", () => Effect.succeed(undefined))
     )
+  })
+
+/** Walks everything inside a write transaction. */
+const insideOnly = (mode: Mode, stamp: Stamp, writing: WriteTransactions.Writing) =>
+  WriteTransactions.write(writing, new InsideJob(inside(mode, stamp)), 0n, Effect.void).pipe(
+    // Thrown by no job of this kind.
+    Effect.catchTag("BeginAgain", (again) => Effect.die(again))
+  )
+
+/** Repeats a round until the application has not committed in it; then a last one, in which it cannot. */
+const untilKept = Effect.fn("ShadowCopy.copy")(function* <E, R, E2, R2>(
+  round: Effect.Effect<bigint | undefined, E, R>,
+  last: Effect.Effect<bigint, E2, R2>
+) {
+  for (let rounds = 0; rounds < mostRounds; rounds++) {
+    const id = yield* round
     if (id !== undefined) return id
   }
+  return yield* last
 })
 
 /** The first copy. It leaves changed values as they are, for the next one. */
 export const start = Effect.fnUntraced(function* (mode: Mode, state: ShadowState, writing: WriteTransactions.Writing) {
   if (state.started) return
-  yield* copy(mode, writing, Effect.succeed(stampFirst))
+  // What it leaves as it is no key tells: the copy after it looks at everything, too.
+  const round = Effect.scoped(
+    Effect.flatMap(
+      Effect.flatMap(Lmdb, ({ read }) => read),
+      (view) => findDifferences(mode, stampFirst, view, undefined)
+    )
+  )
+  yield* untilKept(
+    Effect.flatMap(round, putDifferences(mode, stampFirst, writing)),
+    insideOnly(mode, stampFirst, writing)
+  )
   state.started = true
 })
 
@@ -259,7 +304,12 @@ export const update = Effect.fnUntraced(function* (mode: Mode, state: ShadowStat
   const { lastTransactionId } = yield* Lmdb
   yield* start(mode, state, writing)
   if (state.copiedThrough === undefined || (yield* lastTransactionId) !== state.copiedThrough) {
-    state.copiedThrough = yield* copy(mode, writing, stampNow)
+    const { changes } = state
+    const round = Effect.flatMap(stampNow, (stamp) =>
+      changes.look((view, changed) => findDifferences(mode, stamp, view, changed), putDifferences(mode, stamp, writing))
+    )
+    const last = Effect.flatMap(stampNow, (stamp) => changes.lookAtAll(insideOnly(mode, stamp, writing)))
+    state.copiedThrough = yield* untilKept(round, last)
   }
   return state.copiedThrough
 })

@@ -1,46 +1,12 @@
 /** A snapshot of a few entries costs what it holds, whatever the size of the DBI; and it is merged as any other. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import * as LmdbMemory from "../../../../src/layers/lmdb/memory/LmdbMemory.ts"
-import { Lmdb, type LmdbError, type ReadTransaction } from "../../../../src/services/Lmdb.ts"
 import { Choices } from "../../../simulation/Choices.ts"
+import { counting, type CursorCounts } from "../../../support/fakes/CountedLmdb.ts"
 import { databaseOptions, merge, over, raw } from "../../../support/fixtures/Environments.ts"
 import { contentOf, mergeSnapshot, shown } from "../../../support/fixtures/LastWriteWins.ts"
 import { type Line, objectOf, snapshot } from "../../../support/fixtures/Snapshots.ts"
-
-interface Counts {
-  steps: number
-  seeks: number
-}
-
-const countedCursor =
-  (view: ReadTransaction, counts: Counts): ReadTransaction["cursor"] =>
-  (dbi, from) => {
-    const cursor = view.cursor(dbi, from)
-    const { next, seek } = cursor
-    return Object.assign(cursor, {
-      next: () => {
-        counts.steps++
-        return next.call(cursor)
-      },
-      seek: (...args: Parameters<typeof seek>) => {
-        counts.seeks++
-        return seek.apply(cursor, args)
-      }
-    })
-  }
-
-/** Counts the steps and the lookups of all cursors. */
-const counting = (lmdb: Layer.Layer<Lmdb, LmdbError>, counts: Counts) =>
-  Layer.effect(
-    Lmdb,
-    Effect.map(Lmdb, (inner) =>
-      Lmdb.of({
-        ...inner,
-        read: Effect.map(inner.read, (view) => ({ id: view.id, dbis: view.dbis, cursor: countedCursor(view, counts) }))
-      })
-    )
-  ).pipe(Layer.provide(lmdb))
 
 const key = (i: number) => `k${String(i).padStart(6, "0")}`
 
@@ -52,7 +18,7 @@ const lines = (
 
 const range = (length: number) => Array.from({ length }, (_, i) => i)
 
-const overCounting = (counts: Counts) => over(counting(LmdbMemory.layerWith(), counts), databaseOptions())
+const overCounting = (counts: CursorCounts) => over(counting(LmdbMemory.layerWith(), counts), databaseOptions())
 
 describe("Merge of a sparse snapshot", () => {
   it.live("looks up what is far, and walks what is near", () => {

@@ -58,7 +58,7 @@ class EntryChanges {
       const order = this.#compare(before, after)
       const differs = order !== 0 || !this.#isSame(before, after)
       const changed = order < 0 ? before : after
-      if (differs && !sink.key(changed.bytes, changed.keyStart, changed.keyEnd)) return undefined
+      if (differs && !sink.key(changed.bytes, changed.keyStart, changed.keyEnd, order >= 0)) return undefined
       if (order <= 0) this.#hasBefore = before.next()
       if (order >= 0) this.#hasAfter = after.next()
     }
