@@ -22,6 +22,8 @@ import {
 
 const integer = (value: number) => Buffer.from(Uint32Array.of(value).buffer)
 
+const nameOf = (length: number) => DbiName.fromText("n".repeat(length))
+
 export const suite = (name: string, make: MakeSubject) => {
   const withSubject = withSubjectOf(make)
 
@@ -182,6 +184,20 @@ export const suite = (name: string, make: MakeSubject) => {
           assert.strictEqual(yield* reasonOf(change((transaction) => transaction.clear(a))), "DbiMissing")
           assert.strictEqual(yield* reasonOf(change((transaction) => transaction.drop(a))), "DbiMissing")
           assert.strictEqual(yield* lastId, 0n)
+        })
+      )
+    )
+
+    it.live("names of DBIs have 1 to 511 bytes", () =>
+      withSubject(
+        Effect.fnUntraced(function* () {
+          for (const length of [0, 512]) {
+            const error = yield* Effect.flip(change((transaction) => transaction.create(nameOf(length), 0)))
+            assert.include(error.message, `a name of ${length} bytes, but those of DBIs have 1 to 511`)
+            assert.strictEqual(yield* lastId, 0n)
+          }
+          yield* change((transaction) => transaction.create(nameOf(511), 0))
+          yield* view((transaction) => assert.lengthOf(transaction.dbis, 1))
         })
       )
     )

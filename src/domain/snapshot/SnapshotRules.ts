@@ -8,6 +8,7 @@
 import { Schema } from "effect"
 import * as DbiFlags from "../lmdb/DbiFlags.ts"
 import * as DbiName from "../lmdb/DbiName.ts"
+import * as ShadowName from "../lmdb/ShadowName.ts"
 import { maxKeyBytes } from "../lmdb/Limits.ts"
 
 /** Valid, but this version, mode or configuration must not merge it: nothing changes until somebody acts. */
@@ -79,7 +80,7 @@ const transformRefusal = (dbi: DbiHead, flags: number, dupsortHack: boolean): st
 /** In shadow mode. The tool's own DBIs are never merged, so there is nothing to refuse. */
 export const shadowDbiRefusal = (dbi: DbiHead, formatVersion: number, settings: ShadowSettings): string | undefined => {
   if (DbiName.isPrivate(dbi.name)) return undefined
-  const name = nameRefusal(dbi.name)
+  const name = nameRefusal(dbi.name) ?? ShadowName.problemOf(dbi.name)
   if (name !== undefined) return name
   const flags = DbiFlags.toNumber(dbi.flags)
   if (flags === undefined) return `it has the unknown flags ${DbiFlags.display(dbi.flags)}: update this instance`

@@ -1,6 +1,7 @@
 /** Which DBIs of an environment are synced, and what they must be like. Source: docs/sync.md. */
 import * as DbiFlags from "../../domain/lmdb/DbiFlags.ts"
 import * as DbiName from "../../domain/lmdb/DbiName.ts"
+import * as ShadowName from "../../domain/lmdb/ShadowName.ts"
 import { UnsupportedDbi } from "../../services/Database.ts"
 import type { Dbi } from "../../services/Lmdb.ts"
 
@@ -26,7 +27,7 @@ export const shadowProblem = (flags: number, dupsortHack: boolean): string | und
 }
 
 export const checkShadow = (dbi: Dbi, dupsortHack: boolean): void => {
-  const problem = shadowProblem(dbi.flags, dupsortHack)
+  const problem = ShadowName.problemOf(dbi.name) ?? shadowProblem(dbi.flags, dupsortHack)
   if (problem !== undefined) throw unsupported(dbi, problem)
 }
 

@@ -60,6 +60,22 @@ describe("versions", () => {
   })
 })
 
+describe("Names of DBIs", () => {
+  it("have up to 511 bytes in native mode, and up to 498 in shadow mode, where a shadow must have one, too", () => {
+    for (const length of [1, 498]) {
+      assert.isUndefined(nativeDbiRefusal(dbi(0, "", "n".repeat(length))))
+      assert.isUndefined(shadowDbiRefusal(dbi(0, "", "n".repeat(length)), 3, allSettings))
+    }
+    for (const length of [499, 511]) {
+      assert.isUndefined(nativeDbiRefusal(dbi(0, "", "n".repeat(length))))
+      assert.match(
+        shadowDbiRefusal(dbi(0, "", "n".repeat(length)), 3, allSettings)!,
+        new RegExp(`its name has ${length} bytes, and shadow mode allows 498: .* 13 more, and LMDB allows 511`)
+      )
+    }
+  })
+})
+
 describe("DBIs in native mode", () => {
   it("must be plain and have a name", () => {
     assert.strictEqual(nativeDbiRefusal(dbi(0)), undefined)

@@ -226,6 +226,9 @@ export class MemoryWrite implements WriteTransaction {
         new LmdbFailure({ code: "MDB_KEYEXIST", detail: `DBI "${DbiName.display(name)}" is there already` })
       )
     }
+    if (name.length === 0 || name.length > maxKeyBytes) {
+      throw this.#badSize(name, `a name of ${name.length} bytes, but those of DBIs have 1 to ${maxKeyBytes}`)
+    }
     this.#tables.set(name, Table.make(flags))
     this.#copied.add(name)
     this.wrote = true

@@ -96,6 +96,9 @@ export class NativeWrite implements WriteTransaction {
     if (this.dbis().some((dbi) => dbi.name === name)) {
       throw failed(this.#environment.path, "MDB_KEYEXIST", `DBI "${DbiName.display(name)}" is there already`)
     }
+    if (name.length === 0 || name.length > maxKeyBytes) {
+      throw this.#badSize(name, `a name of ${name.length} bytes, but those of DBIs have 1 to ${maxKeyBytes}`)
+    }
     try {
       const handle = this.#environment.handles.create(name, flags)
       this.#handles.set(name, handle)

@@ -376,6 +376,44 @@ for (const { kind, make } of kinds) {
     )
   })
 
+  describe(`Shadow mode (${kind}): a DBI whose shadow would have a name that is too long`, () => {
+    it.effect(
+      "is refused before anything is written: a snapshot's is set aside, an application's ends the daemon",
+      () =>
+        Effect.gen(function* () {
+          for (const length of [499, 511]) {
+            const { before, running } = yield* makeWorld(make)
+            const name = "n".repeat(length)
+            yield* before(put("other", [["k", "v"]]))
+            yield* Effect.gen(function* () {
+              const id = yield* lastId
+              const refusal = yield* refusalOf(
+                mergeDbis(theirs(name, [["k", 9, "v"]], 0), theirs("z", [["k", 9, "v"]], 0))
+              )
+              assert.match(refusal, new RegExp(`^set aside: refused: .*its name has ${length} bytes`))
+              assert.strictEqual(yield* lastId, id)
+            }).pipe(running())
+            yield* before(put(name, [["k", "v"]]))
+            assert.match(
+              yield* refusalOf(running()(Effect.void)),
+              new RegExp(`^end: DBI "${name}" cannot be synced: its name has ${length} bytes`)
+            )
+          }
+        })
+    )
+
+    it.effect("of 498 bytes it is synced", () =>
+      Effect.gen(function* () {
+        const { running } = yield* makeWorld(make)
+        const name = "n".repeat(498)
+        yield* Effect.gen(function* () {
+          yield* mergeDbis(theirs(name, [["k", 9, "v"]]))
+          assert.deepStrictEqual(yield* main(name), ["k=v"])
+        }).pipe(running())
+      })
+    )
+  })
+
   describe(`Shadow mode (${kind}): a DBI that is not there`, () => {
     it.effect("is made with the flags of the snapshot, or with those of override_create_flags", () =>
       Effect.gen(function* () {
