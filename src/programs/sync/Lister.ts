@@ -1,6 +1,7 @@
 /** Lists the bucket for one database, every `storage_poll_interval`, for ever: an outage never ends the daemon. */
 import { Clock, Effect } from "effect"
 import { listingPrefix } from "../../domain/snapshot/SnapshotName.ts"
+import { Health } from "../../services/Health.ts"
 import { Settings } from "../../services/Settings.ts"
 import { Storage } from "../../services/Storage.ts"
 import { learnInTurns } from "./ListedSnapshots.ts"
@@ -29,6 +30,18 @@ const warnOfFuture = Effect.fnUntraced(function* (state: SyncState, warned: Set<
   }
 })
 
+/** Reports a snapshot of our own name that no other of ours can be newer than. */
+const reportUnsurpassable = Effect.fnUntraced(function* ({ index, options }: SyncState) {
+  const health = yield* Health
+  const check = `${options.database}_own_name`
+  const snapshot = index.unsurpassable
+  if (snapshot === undefined) return void (yield* health.well(check))
+  const problem =
+    `the snapshot ${snapshot.name.text} has our name and a time after 2553, which no snapshot of ours can pass: ` +
+    "the other instances take it for our newest and do not see what this one sends. Remove it from the bucket"
+  if (yield* health.failing(check, problem)) yield* Effect.logError(problem)
+})
+
 /** Never ends. The first listing is tried every second until it works. */
 export const run = Effect.fn("List.run")(
   function* (state: SyncState) {
@@ -54,6 +67,7 @@ export const run = Effect.fn("List.run")(
       if (listed) {
         yield* outage.over
         yield* warnOfFuture(state, warned)
+        yield* reportUnsurpassable(state)
         yield* state.ring
       }
       yield* Effect.sleep(state.index.listed ? settings.storage_poll_interval : "1 second")

@@ -135,7 +135,7 @@ const setAside = Effect.fnUntraced(function* (
   const { state } = receiver
   const own = snapshot.name.instance === state.options.instance && !state.index.ownIsMerged
   if (own && reason === "refused") return yield* new OwnSnapshotRefused({ name: snapshot.name.text, problem })
-  state.index.setAside(snapshot)
+  state.index.setAside(snapshot, reason === "stale")
   state.problems++
   yield* ReceiveMeter.quarantined(state, snapshot, problem, reason)
   const health = yield* Health
@@ -148,6 +148,16 @@ const setAside = Effect.fnUntraced(function* (
       error: problem
     }
   )
+})
+
+/** Those that were set aside by their age under a clock that was wrong are to be merged when it is right. */
+const takeBack = Effect.fnUntraced(function* ({ state, strangers }: Receiver) {
+  for (const name of state.index.takeBack(yield* Staleness.isTooOld(state))) {
+    strangers.add(name)
+    yield* Effect.logInfo("A snapshot that was set aside as too old is not, by the clock as it is now", {
+      snapshot_name: name
+    })
+  }
 })
 
 const failedFor = Effect.fnUntraced(function* (
@@ -337,6 +347,7 @@ export const run = Effect.fn("Receive.run")(function* (state: SyncState) {
   const loop = Effect.gen(function* () {
     for (;;) {
       yield* rung
+      yield* takeBack(receiver)
       if (state.index.setAsideNames.length === 0) yield* health.well(`${database}_snapshots_set_aside`)
       yield* recover(receiver)
       const now = yield* Clock.monotonicTimeNanos

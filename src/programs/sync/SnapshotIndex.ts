@@ -3,6 +3,7 @@
  * which ones are set aside. Plain state of one database, changed by its loops on the main thread. Source: docs/sync.md,
  * Receiving and Starting.
  */
+import * as NanoTimestamp from "../../domain/snapshot/NanoTimestamp.ts"
 import * as SnapshotName from "../../domain/snapshot/SnapshotName.ts"
 import type { StoredObject } from "../../services/Storage.ts"
 import { ListedSnapshots, type Snapshot } from "./ListedSnapshots.ts"
@@ -10,7 +11,17 @@ import { ListedSnapshots, type Snapshot } from "./ListedSnapshots.ts"
 interface SetAside {
   readonly size: number
   readonly etag: string
+  /** Nanoseconds: its time, when that was what was wrong with it. */
+  readonly tooOld: bigint | undefined
 }
+
+/**
+ * Nanoseconds of 2554-01-01. The times of snapshots have 64 bits, which end in July 2554: a snapshot of ours with a
+ * later name cannot be followed by a newer one.
+ */
+const endOfNames = NanoTimestamp.parse("25540101-000000-000000000")!
+
+const canBeFollowed = ({ name }: Snapshot): boolean => name.timestampNano < endOfNames
 
 /**
  * Nanoseconds: a store that was given up may still be carried out, and a listing may lag behind; no longer than that.
@@ -45,7 +56,7 @@ export class SnapshotIndex {
   update(objects: ReadonlyArray<StoredObject>): void {
     if (objects === this.objects) return
     const snapshots = this.names.by(objects)
-    const own = snapshots.get(this.ownInstance)?.at(-1)
+    const own = snapshots.get(this.ownInstance)?.findLast(canBeFollowed)
     if (own !== undefined && own.name.timestampNano > this.newestOwnNano) this.newestOwnNano = own.name.timestampNano
     this.snapshots = snapshots
     this.forgetVanished()
@@ -92,9 +103,27 @@ export class SnapshotIndex {
     return snapshot.name.instance === this.ownInstance && this.ownIsMerged
   }
 
-  setAside({ object }: Snapshot): void {
-    this.setAsides.set(object.name, { size: object.size, etag: object.etag })
+  /** `isTooOld`: that is all that is wrong with it, by our clock. */
+  setAside({ name, object }: Snapshot, isTooOld = false): void {
+    const tooOld = isTooOld ? name.timestampNano : undefined
+    this.setAsides.set(object.name, { size: object.size, etag: object.etag, tooOld })
     this.settle()
+  }
+
+  /** Takes back those that were too old and are not: our clock was wrong. Returns their names. */
+  takeBack(isTooOld: (timestampNano: bigint) => boolean): ReadonlyArray<string> {
+    const names = Array.from(this.setAsides)
+      .filter(([, { tooOld }]) => tooOld !== undefined && !isTooOld(tooOld))
+      .map(([name]) => name)
+    if (names.length > 0) this.objects = undefined
+    for (const name of names) this.setAsides.delete(name)
+    return names
+  }
+
+  /** A snapshot of our own name in the last listing that is newer than any that we can send. */
+  get unsurpassable(): Snapshot | undefined {
+    const newest = this.newest(this.ownInstance)
+    return newest === undefined || canBeFollowed(newest) ? undefined : newest
   }
 
   get setAsideNames(): ReadonlyArray<string> {
@@ -109,8 +138,10 @@ export class SnapshotIndex {
     this.settle()
   }
 
-  markMerged({ name }: Snapshot): void {
+  markMerged(snapshot: Snapshot): void {
+    const { name } = snapshot
     this.mergedNames.add(name.text)
+    if (name.instance === this.ownInstance && !canBeFollowed(snapshot)) return this.settle()
     const merged = this.merged.get(name.instance)
     if (merged === undefined || SnapshotName.compare(merged, name) < 0) this.merged.set(name.instance, name)
     this.settle()

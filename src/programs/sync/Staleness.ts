@@ -20,10 +20,15 @@ const limit = Effect.fnUntraced(function* ({ options }: SyncState) {
   return (yield* Clock.currentTimeNanos) - retentionNanos(settings)
 })
 
+/** Tells of a time, in nanoseconds, whether snapshots of that time are too old by our clock as it is now. */
+export const isTooOld = Effect.fnUntraced(function* (state: SyncState) {
+  const at = yield* limit(state)
+  return (timestampNano: bigint) => at !== undefined && timestampNano < at
+})
+
 /** Why a snapshot is too old to be merged; undefined when it is not. */
 export const problemOf = Effect.fnUntraced(function* (state: SyncState, snapshot: Snapshot) {
-  const at = yield* limit(state)
-  if (at === undefined || snapshot.name.timestampNano >= at) return undefined
+  if (!(yield* isTooOld(state))(snapshot.name.timestampNano)) return undefined
   return (
     `it is older than sweeper.retention_days: entries in it may have been deleted by others, whose tombstones are gone. ` +
     "If its instance is gone for good, remove the object; to merge it all the same, start with --accept-stale"

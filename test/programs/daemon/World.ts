@@ -132,7 +132,7 @@ export interface DaemonSetup {
   /** Whether the file is there yet. */
   readonly present?: () => boolean
   /** How far the clock of its machine is ahead, in milliseconds. */
-  readonly skew?: number
+  readonly skew?: number | (() => number)
   /** It has the pages of a daemon with an HTTP server. */
   readonly serves?: boolean
 }
@@ -169,13 +169,15 @@ const databasesOf = ({
   )
 
 /** Sleeps as the other one does, and tells another time. */
-const ahead = (clock: Clock.Clock, millis: number): Clock.Clock => ({
+const ahead = (clock: Clock.Clock, millis: () => number): Clock.Clock => ({
   ...clock,
-  currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + millis,
-  currentTimeMillis: Effect.map(clock.currentTimeMillis, (now) => now + millis),
-  currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe() + BigInt(millis) * 1_000_000n,
-  currentTimeNanos: Effect.map(clock.currentTimeNanos, (now) => now + BigInt(millis) * 1_000_000n)
+  currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + millis(),
+  currentTimeMillis: Effect.map(clock.currentTimeMillis, (now) => now + millis()),
+  currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe() + BigInt(millis()) * 1_000_000n,
+  currentTimeNanos: Effect.map(clock.currentTimeNanos, (now) => now + BigInt(millis()) * 1_000_000n)
 })
+
+const skewOf = ({ skew = 0 }: DaemonSetup) => (typeof skew === "number" ? () => skew : skew)
 
 const processInfo = Layer.succeed(ProcessInfo, {
   facts: {
@@ -285,7 +287,7 @@ export const startDaemon = Effect.fnUntraced(function* (setup: DaemonSetup) {
     Effect.provideService(Metric.MetricRegistry, registry)
   )
   const fiber = yield* Effect.forkScoped(
-    Effect.provideService(run, Clock.Clock, ahead(yield* Clock.Clock, setup.skew ?? 0))
+    Effect.provideService(run, Clock.Clock, ahead(yield* Clock.Clock, skewOf(setup)))
   )
   yield* settle
   return {

@@ -42,6 +42,36 @@ describe("Starting", () => {
     })
   )
 
+  it.effect(
+    "a snapshot of our own name from 2554 or later is merged and reported until it is removed: no name of ours can follow it",
+    () =>
+      Effect.gen(function* () {
+        for (const time of ["25540101-000000-000000000", "26000101-000000-000000000", "99991231-235959-999999999"]) {
+          const { bucket, content, put, start } = yield* makeWorld()
+          const name = `main__a__${time}__GX.pb.gz`
+          yield* bucket.store(name, object({ d: [["far", 5, "v"]] }))
+          yield* put({ d: [["k", 5, "v"]] })
+          const daemon = yield* start()
+          yield* pass(3_000)
+          assert.isUndefined(yield* daemon.ended)
+          assert.lengthOf((yield* content)["d"]!, 2)
+          const [said, ...more] = daemon.logged("no snapshot of ours can pass", "Error")
+          assert.include(said!.message, name)
+          assert.include(said!.message, "Remove it from the bucket")
+          assert.deepStrictEqual(more, [])
+          assert.deepStrictEqual(yield* daemon.failing, ["main_own_name"])
+          assert.lengthOf(yield* bucket.callsOf("store"), 2)
+          yield* bucket.storage.delete(name)
+          yield* pass(3_000)
+          assert.deepStrictEqual(yield* daemon.failing, [])
+          yield* put({ d: [["k", 6, "v"]] })
+          yield* daemon.stop
+          assert.strictEqual(yield* daemon.ended, 0)
+          assert.lengthOf((yield* newest(bucket)).content["d"]!, 2)
+        }
+      })
+  )
+
   it.effect("every start sends, changed or not", () =>
     Effect.gen(function* () {
       const { bucket, put, start } = yield* makeWorld()

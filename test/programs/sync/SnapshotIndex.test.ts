@@ -49,6 +49,30 @@ describe("Our own snapshot that is next", () => {
   })
 })
 
+describe("A snapshot of our own name from 2554 or later", () => {
+  const far = 18_429_292_800_000_000_000n
+
+  it("does not count as our newest, and hides what is older only while it is listed", () => {
+    const index = new SnapshotIndex("main", "a")
+    index.update(objectsOf(start, far))
+    expect(index.newestOwn).toBe(start)
+    expect(index.unsurpassable?.name.text).toBe("main__a__25540101-000000-000000000__GX.pb.gz")
+    index.markMerged(index.next("a")!)
+    expect(index.ownIsMerged).toBe(true)
+    expect(index.next("a")).toBeUndefined()
+    index.update(objectsOf(start))
+    expect(index.unsurpassable).toBeUndefined()
+    expect(index.next("a")?.name.text).toBe(nameOf(start))
+  })
+
+  it("is one from the first nanosecond of that year on", () => {
+    const index = new SnapshotIndex("main", "a")
+    index.update(objectsOf(far - 1n))
+    expect(index.newestOwn).toBe(far - 1n)
+    expect(index.unsurpassable).toBeUndefined()
+  })
+})
+
 const other = (timestampNano: bigint) => ({
   name: SnapshotName.format({ database: "main", instance: "b", timestampNano, extension: "pb.gz" }),
   size: 1,

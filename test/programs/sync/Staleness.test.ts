@@ -260,6 +260,37 @@ describe("A snapshot that is older than the retention", () => {
     })
   )
 
+  it.effect("under a clock that was ahead is merged when the clock is right, also our own", () =>
+    Effect.gen(function* () {
+      const { bucket, content, start } = yield* makeWorld()
+      yield* bucket.put("b", epoch - day, { d: [["b", recently, "v"]] })
+      yield* bucket.put("a", epoch - 2 * day, { d: [["own", recently, "v"]] })
+      yield* bucket.put("dead", epoch - (retentionDays + 1) * day, { d: [["dead", longAgo, "v"]] })
+      let skew = 400 * day
+      const daemon = yield* start({ ...on, skew: () => skew })
+      yield* pass(5_000)
+      assert.deepStrictEqual(yield* content, {})
+      assert.lengthOf(daemon.logged("Set a snapshot aside", "Error"), 3)
+      skew = 0
+      yield* pass(5_000)
+      assert.deepStrictEqual(keysOf(yield* content), ["b", "own"])
+      const names = [nameOf("a", epoch - 2 * day), nameOf("b", epoch - day)]
+      assert.deepStrictEqual(
+        daemon
+          .logged("A snapshot that was set aside as too old is not", "Info")
+          .map(({ fields }) => fields["snapshot_name"])
+          .toSorted(),
+        names
+      )
+      assert.lengthOf(daemon.logged("A snapshot of our own name was not written by this process"), 0)
+      // What is too old by the right clock, too, stays so.
+      assert.include(yield* daemon.failing, "main_snapshots_set_aside")
+      yield* bucket.storage.delete(nameOf("dead", epoch - (retentionDays + 1) * day))
+      yield* pass(5_000)
+      assert.notInclude(yield* daemon.failing, "main_snapshots_set_aside")
+    })
+  )
+
   it.effect("does not block sending when it is our own: there is nothing to wait for", () =>
     Effect.gen(function* () {
       const { bucket, put, start } = yield* makeWorld()
