@@ -1,7 +1,7 @@
 /** Entry of the worker threads: composes the engine's layers, as main.ts does for the main thread. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer, Schema } from "effect"
-import { workerData } from "node:worker_threads"
+import { parentPort, workerData } from "node:worker_threads"
 import * as Compressions from "./layers/compression/Compressions.ts"
 import * as DatabaseInline from "./layers/database/DatabaseInline.ts"
 import * as DatabaseWorkerServer from "./layers/database/DatabaseWorkerServer.ts"
@@ -10,17 +10,25 @@ import * as LmdbNative from "./layers/lmdb/native/LmdbNative.ts"
 import * as Logs from "./layers/logs/Logs.ts"
 import * as SpoolFile from "./layers/spool/SpoolFile.ts"
 import { WorkerData } from "./layers/database/WorkerData.ts"
+import * as DropShadow from "./programs/DropShadow.ts"
 
-const { instance, log } = Schema.decodeUnknownSync(WorkerData)(workerData)
+const { dropShadow, instance, log } = Schema.decodeUnknownSync(WorkerData)(workerData)
 
 // Here only the two ends of a place are used, which need no options: places are opened by the main thread.
 const spool = SpoolFile.layerWith({ directory: "", memoryLimit: 0 })
 
-NodeRuntime.runMain(
-  DatabaseWorkerServer.serve({
-    lmdb: (options) => LmdbNative.layerWith(options.lmdb),
-    database: (options) =>
-      Layer.provide(DatabaseInline.layerWith(options), [Compressions.layer, spool, GarbageCollectorV8.layer])
-  }).pipe(Effect.annotateLogs({ instance }), Effect.provide(Logs.layerWith(log))),
-  { disableErrorReporting: true }
-)
+const serveDatabases = DatabaseWorkerServer.serve({
+  lmdb: (options) => LmdbNative.layerWith(options.lmdb),
+  database: (options) =>
+    Layer.provide(DatabaseInline.layerWith(options), [Compressions.layer, spool, GarbageCollectorV8.layer])
+}).pipe(Effect.annotateLogs({ instance }))
+
+/** Sends the exit code. */
+const dropShadowDbis = (targets: ReadonlyArray<DropShadow.DropTarget>) =>
+  Effect.map(DropShadow.run(targets, LmdbNative.layerWith), (code) => parentPort!.postMessage(code, []))
+
+const runMain = <A, E>(program: Effect.Effect<A, E>) =>
+  NodeRuntime.runMain(Effect.provide(program, Logs.layerWith(log)), { disableErrorReporting: true })
+
+if (dropShadow === undefined) runMain(serveDatabases)
+else runMain(dropShadowDbis(dropShadow))

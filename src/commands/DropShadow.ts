@@ -1,7 +1,10 @@
-/** `drop-shadow`. LMDB runs in this thread: there is nothing else to do meanwhile. */
+/** `drop-shadow`. LMDB runs in a thread of its own: see DropShadowThread. */
 import { Effect } from "effect"
 import { defineCommand } from "./cli/CommandDefinition.ts"
 import { load } from "./cli/Load.ts"
+
+// As in Sync.ts.
+const entry = new URL(import.meta.url.endsWith(".ts") ? "../worker.ts" : "./worker.js", import.meta.url)
 
 export const dropShadow = defineCommand({
   name: "drop-shadow",
@@ -15,11 +18,13 @@ export const dropShadow = defineCommand({
   ],
   params: {},
   run: Effect.fnUntraced(function* (_, global) {
-    const { Command, DropShadow, LmdbNative } = yield* load(() => ({
+    const { Command, DropShadow, DropShadowThread } = yield* load(() => ({
       Command: import("./cli/Command.ts"),
       DropShadow: import("../programs/DropShadow.ts"),
-      LmdbNative: import("../layers/lmdb/native/LmdbNative.ts")
+      DropShadowThread: import("../layers/database/DropShadowThread.ts")
     }))
-    return yield* Command.withSettings({ global, usesBucket: false }, () => DropShadow.run(LmdbNative.layerWith))
+    return yield* Command.withSettings({ global, usesBucket: false }, ({ settings }) =>
+      DropShadowThread.run(entry, { log: settings.log, instance: "", dropShadow: DropShadow.targetsOf(settings) })
+    )
   })
 })

@@ -5,7 +5,7 @@
 import { Effect, type Layer } from "effect"
 import * as DbiName from "../domain/lmdb/DbiName.ts"
 import { Lmdb, type LmdbError, type LmdbOptions } from "../services/Lmdb.ts"
-import { Settings } from "../services/Settings.ts"
+import type { SettingsValues } from "../services/Settings.ts"
 import { databaseOptions } from "./DatabaseOptions.ts"
 
 const privateDbis = (dbis: ReadonlyArray<{ readonly name: DbiName.DbiName }>) =>
@@ -26,15 +26,26 @@ export const dropPrivate = Effect.gen(function* () {
   return value
 })
 
+export interface DropTarget {
+  readonly database: string
+  readonly lmdb: LmdbOptions
+}
+
+/** Of all databases of the configuration. */
+export const targetsOf = (settings: SettingsValues): ReadonlyArray<DropTarget> =>
+  Object.keys(settings.lmdbs).map((database) => ({
+    database,
+    lmdb: { ...databaseOptions(settings, database).lmdb, create: false }
+  }))
+
 /** The exit code. */
 export const run = Effect.fn("DropShadow.run")(function* (
+  targets: ReadonlyArray<DropTarget>,
   open: (options: LmdbOptions) => Layer.Layer<Lmdb, LmdbError>
 ) {
-  const settings = yield* Settings
   let code = 0
-  for (const database of Object.keys(settings.lmdbs)) {
-    const { lmdb } = databaseOptions(settings, database)
-    code |= yield* Effect.provide(dropPrivate, open({ ...lmdb, create: false }), { local: true }).pipe(
+  for (const { database, lmdb } of targets) {
+    code |= yield* Effect.provide(dropPrivate, open(lmdb), { local: true }).pipe(
       Effect.flatMap((names) =>
         Effect.logInfo("Dropped shadow DBIs", { dbis: names.map(DbiName.display), path: lmdb.path })
       ),

@@ -77,6 +77,25 @@ layer(NodeServices.layer, { excludeTestServices: true })("drop-shadow", (it) => 
       })
   )
 
+  it.effect("ends at --timeout with 75 while another process holds the write lock, and has dropped nothing", () =>
+    Effect.gen(function* () {
+      const { file, folder } = yield* Command.workspace((folder) => ({
+        lmdbs: { main: native(`${folder}/main`) },
+        storage: { type: "memory" },
+        log: { format: "json" }
+      }))
+      const application = yield* LmdbApplication.make({ path: `${folder}/main`, mapSize: 2 ** 20 })
+      const dbi = "_sync"
+      yield* application.write({ do: "create", dbi, flags: 0 }, { do: "put", dbi, key: "6b", value: "76" })
+      yield* application.send({ do: "hold" })
+      const { code, err } = yield* Command.run(["drop-shadow", "-c", file, "--timeout", "1s"])
+      assert.strictEqual(code, 75, err)
+      assert.include(err, "Time-out: not done within 1s")
+      yield* application.send({ do: "letGo" })
+      assert.lengthOf((yield* application.send({ do: "list", dbi })).entries, 1)
+    })
+  )
+
   it.effect("with nothing to drop: does not ask for the write lock once it is open", () =>
     Effect.gen(function* () {
       let writes = 0
