@@ -25,7 +25,6 @@ const parts = () => ({
   SpoolDirectory: import("../layers/spool/SpoolDirectory.ts"),
   SpoolFile: import("../layers/spool/SpoolFile.ts"),
   StorageConfigured: import("../layers/storage/StorageConfigured.ts"),
-  UnsupportedSettings: import("../domain/settings/UnsupportedSettings.ts"),
   WorkerPool: import("../layers/database/WorkerPool.ts")
 })
 
@@ -75,8 +74,7 @@ const check = Effect.fnUntraced(function* (
       .map((name) => `--only-db ${name}: no such database in lmdbs: there are ${Object.keys(lmdbs).join(", ")}`)
   ]
   if (problems.length > 0) return yield* new parts.Settings.InvalidSettings({ file, problems })
-  for (const warning of [...loaded.warnings, ...parts.UnsupportedSettings.withoutEffectYet(loaded.explicit)])
-    yield* Effect.logWarning(warning)
+  for (const warning of loaded.warnings) yield* Effect.logWarning(warning)
   yield* parts.BuildCheck.check
 })
 

@@ -10,7 +10,7 @@
  */
 import { Context, type Effect, Schema } from "effect"
 import { CompressionError } from "./Compression.ts"
-import { LmdbError, LmdbOptions } from "./Lmdb.ts"
+import { DbiStatistics, LmdbError, LmdbOptions } from "./Lmdb.ts"
 import { Spooled, SpoolError, SpoolPlace } from "./Spool.ts"
 
 /** A value in the LMDB has no native header: the application's schema is another one. */
@@ -268,7 +268,11 @@ export const DatabaseInfo = Schema.Struct({
   used: Schema.Number,
   pageSize: Schema.Number,
   readers: Schema.Int,
-  maxReaders: Schema.Int
+  maxReaders: Schema.Int,
+  oldestReadMillis: Schema.Number,
+  dbis: Schema.Array(DbiStatistics),
+  /** Of the data file, absolute. */
+  path: Schema.String
 })
 
 export class Database extends Context.Service<
@@ -295,5 +299,7 @@ export class Database extends Context.Service<
     /** Removes old tombstones. */
     readonly sweep: (request: SweepRequest) => Effect.Effect<SweepResult, DatabaseError>
     readonly info: Effect.Effect<typeof DatabaseInfo.Type, DatabaseError>
+    /** Bytes of the data file that are mapped, by the field of /proc/self/smaps; none where there is no such file. */
+    readonly mappedMemory: Effect.Effect<Readonly<Record<string, number>>, DatabaseError>
   }
 >()("lightningstream/services/Database") {}

@@ -335,6 +335,18 @@ export interface Written<A> {
   readonly lockHeldMillis: number
 }
 
+/** As LMDB counts them: of a DBI with MDB_DUPSORT without the pages of values that have a tree of their own. */
+export const DbiStatistics = Schema.Struct({
+  name: Schema.String,
+  flags: Schema.Int,
+  entries: Schema.Number,
+  depth: Schema.Int,
+  branchPages: Schema.Number,
+  leafPages: Schema.Number,
+  overflowPages: Schema.Number
+})
+export type DbiStatistics = typeof DbiStatistics.Type
+
 export interface LmdbInfo {
   readonly lastTransactionId: bigint
   readonly mapSize: number
@@ -344,6 +356,10 @@ export interface LmdbInfo {
   readonly pageSize: number
   readonly readers: number
   readonly maxReaders: number
+  /** For how long the oldest open read transaction of this thread has been open; 0: there is none. */
+  readonly oldestReadMillis: number
+  /** In byte order of the names, private ones included. */
+  readonly dbis: ReadonlyArray<DbiStatistics>
 }
 
 export class Lmdb extends Context.Service<

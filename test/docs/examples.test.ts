@@ -5,7 +5,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem, Path } from "effect"
-import { withoutEffectYet } from "../../src/domain/settings/UnsupportedSettings.ts"
 import { paths, type Tree } from "../../src/domain/settings/SettingsTree.ts"
 import * as SettingsYaml from "../../src/layers/settings/SettingsYaml.ts"
 import { blocksOf, documentNames, headingsOf, linksOf, readText, rowsOf, sources } from "./Documents.ts"
@@ -50,7 +49,7 @@ const typeOf = (section: string): keyof typeof types =>
 const keyRows = Effect.map(readText("docs/configuration.md"), (text) =>
   rowsOf(text).flatMap(({ cells, section }) => {
     const key = /^`([a-z0-9_.<>]+)`$/.exec(cells[0]!)?.[1]
-    return key === undefined || section === "Not in this version yet"
+    return key === undefined
       ? []
       : [{ key, cell: cells[1]!, type: section.startsWith("Network") ? "s3" : typeOf(section) }]
   })
@@ -113,20 +112,6 @@ layer(NodeServices.layer, { excludeTestServices: true })("the documents", (it) =
         compared++
       }
       assert.isAtLeast(compared, 60)
-    })
-  )
-
-  it.effect("docs/configuration.md names what is not there yet, and nothing that is", () =>
-    Effect.gen(function* () {
-      const withoutEffect = withoutEffectYet([
-        ["lmdb_log_stats_interval"],
-        ["lmdb_scrape_smaps"],
-        ["lmdbs", "main", "dbi_options", "x"]
-      ])
-      const warned = rowsOf(yield* readText("docs/configuration.md"))
-        .filter(({ cells, section }) => section === "Not in this version yet" && cells[1] === "always")
-        .map(({ cells }) => cells[0]!.replaceAll("`", ""))
-      assert.deepStrictEqual(warned.toSorted(), withoutEffect.map((problem) => problem.split(": ")[0]!).toSorted())
     })
   )
 

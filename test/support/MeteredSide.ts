@@ -28,7 +28,7 @@ export const startSide = Effect.fnUntraced(function* (
   const address = yield* addressOf(daemon)
   const until = (name: string, labels: Readonly<Record<string, string>>, is: (value: number | undefined) => boolean) =>
     untilMetric(address, name, labels, is)
-  return { application, daemon, address, until, metrics: metricsOf(address) }
+  return { path, application, daemon, address, until, metrics: metricsOf(address) }
 })
 
 export const above =

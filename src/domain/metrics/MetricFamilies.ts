@@ -150,6 +150,25 @@ export const asLightningStream = {
   sweeperDeleted: gauge("lightningstream_sweeper_stats_deleted_entries", "Tombstones after the last sweep", "lmdb"),
   sweeperDuration: summary("lightningstream_sweeper_duration_seconds", "Duration of the sweeps", "lmdb"),
 
+  mapSize: gauge("lmdb_mapsize_bytes", "Map size of the LMDB: the largest size of its file", "lmdb"),
+  fileSize: gauge("lmdb_filesize_bytes", "Size of the data file", "lmdb"),
+  readers: gauge("lmdb_env_readers_current", "Slots for readers in use, of all processes", "lmdb"),
+  readersMax: gauge("lmdb_env_readers_max", "Slots for readers", "lmdb"),
+  lastTransaction: gauge("lmdb_env_last_tnx_id", "Id of the last write transaction", "lmdb"),
+  usedBytes: gauge("lmdb_total_usage_bytes", "Bytes of pages that all DBIs use", "lmdb"),
+  usedFraction: gauge("lmdb_total_usage_fraction", "The same as a fraction of the map size, 0 to 1", "lmdb"),
+  dbiBytes: gauge("lmdb_db_usage_bytes", "Bytes of pages that a DBI uses", "lmdb", "db"),
+  dbiEntries: gauge("lmdb_stat_entries", "Entries of a DBI, tombstones included", "lmdb", "db"),
+  dbiDepth: gauge("lmdb_stat_depth", "Depth of the tree of a DBI", "lmdb", "db"),
+  dbiPages: gauge("lmdb_stat_pages", "Pages of a DBI, by type: branch, leaf, overflow", "lmdb", "db", "pagetype"),
+  mappedBytes: gauge(
+    "lmdb_smaps_bytes",
+    "Mapped memory of the data file, by the field of /proc/self/smaps (Linux; not with lmdb_scrape_smaps: false)",
+    "lmdb",
+    "database_path",
+    "smap"
+  ),
+
   ...ofStorage,
 
   processCpu: counter("process_cpu_seconds_total", "CPU time of the process, user and system"),
@@ -246,6 +265,16 @@ export const ours = {
     "Bytes sent (up) and received (down) as contents of objects, by kind: snapshot, marker, other",
     "direction",
     "kind"
+  ),
+  oldestRead: gauge(
+    "lightningstream_lmdb_oldest_read_seconds",
+    "For how long our oldest read transaction has been open; 0 if none is",
+    "lmdb"
+  ),
+  statisticsAge: gauge(
+    "lightningstream_lmdb_statistics_age_seconds",
+    "Age of the lmdb_ metrics: their thread is late while it waits for the write lock of the application",
+    "lmdb"
   ),
   sweeperFailed: counter("lightningstream_sweeper_failed_total", "Sweeps that ended with an error", "lmdb"),
   trackerPinAge: gauge(

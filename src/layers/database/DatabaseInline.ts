@@ -27,6 +27,7 @@ import { Lmdb } from "../../services/Lmdb.ts"
 import type { Compression } from "../../services/Compression.ts"
 import type { Spool } from "../../services/Spool.ts"
 import type { EngineDatabase, Exclusively } from "../../programs/engine/EngineDatabase.ts"
+import * as MappedMemory from "../process/MappedMemory.ts"
 
 /** Uncompressed bytes of a dump that leaves so little behind that a collection would only delay the store. */
 const smallDump = 8 * 2 ** 20
@@ -134,7 +135,8 @@ const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
     isMarkedStale: Effect.provideContext(StaleMark.isMarked, context).pipe(named(name, "mark")),
     markStale: (stale) => Effect.provideContext(StaleMark.set(database, stale), context).pipe(named(name, "mark")),
     clearDeadReaders: named(name, "info")(lmdb.clearDeadReaders),
-    info: named(name, "info")(lmdb.info)
+    info: Effect.map(lmdb.info, (info) => ({ ...info, path: lmdb.path })).pipe(named(name, "info")),
+    mappedMemory: MappedMemory.of(lmdb.path)
   })
 })
 

@@ -29,6 +29,11 @@ export class DatabaseRpcs extends RpcGroup.make(
   Rpc.make("Open", { payload: { options: DatabaseOptions }, error: DatabaseError }),
   Rpc.make("Changes", { payload: { database: Schema.String }, success: Changes, error: DatabaseError }),
   Rpc.make("Info", { payload: { database: Schema.String }, success: DatabaseInfo, error: DatabaseError }),
+  Rpc.make("MappedMemory", {
+    payload: { database: Schema.String },
+    success: Schema.Record(Schema.String, Schema.Number),
+    error: DatabaseError
+  }),
   Rpc.make("ClearDeadReaders", { payload: { database: Schema.String }, success: Schema.Number, error: DatabaseError }),
   Rpc.make("Newest", { payload: { database: Schema.String }, success: Schema.BigInt, error: DatabaseError }),
   Rpc.make("IsMarkedStale", { payload: { database: Schema.String }, success: Schema.Boolean, error: DatabaseError }),

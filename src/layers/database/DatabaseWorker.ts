@@ -54,6 +54,7 @@ const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
     touched: yield* DataFileWatch.watch(DataFile.dataFile(options.lmdb)),
     changes: lost("changes")(client.Changes({ database })),
     info: lost("info")(client.Info({ database })),
+    mappedMemory: lost("info")(client.MappedMemory({ database })),
     newest: lost("newest")(client.Newest({ database })),
     isMarkedStale: lost("mark")(client.IsMarkedStale({ database })),
     markStale: (stale) => lost("mark")(client.MarkStale({ database, stale })),

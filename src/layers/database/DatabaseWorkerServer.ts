@@ -90,6 +90,7 @@ const handlers = (layers: Layers) =>
         Open: ({ options }) => open(options),
         Changes: ({ database }) => use(database, "changes", (_) => _.changes),
         Info: ({ database }) => use(database, "info", (_) => _.info),
+        MappedMemory: ({ database }) => use(database, "info", (_) => _.mappedMemory),
         ClearDeadReaders: ({ database }) => use(database, "info", (_) => _.clearDeadReaders),
         Newest: ({ database }) => use(database, "newest", (_) => _.newest),
         IsMarkedStale: ({ database }) => use(database, "mark", (_) => _.isMarkedStale),

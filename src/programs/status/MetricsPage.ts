@@ -6,7 +6,9 @@ import type { PageResponse } from "../../services/HttpServer.ts"
 import { add, Metrics, set } from "../../services/Metrics.ts"
 import { ProcessInfo } from "../../services/ProcessInfo.ts"
 import type { DaemonState } from "../sync/facts/DaemonState.ts"
+import { collectLmdb } from "./CollectLmdb.ts"
 import { collectSync } from "./CollectSync.ts"
+import type { ReadStatistics } from "./Statistics.ts"
 
 /** What this system does not say is not shown. */
 const setKnown = (family: GaugeFamily<never>, value: number | undefined) =>
@@ -24,8 +26,10 @@ const collectProcess = Effect.gen(function* () {
   yield* set(families.buildInfo, { version: facts.version, node: facts.node }, 1)
 })
 
-export const page = Effect.fn("MetricsPage.page")(function* (state: DaemonState) {
+export const page = Effect.fn("MetricsPage.page")(function* (state: DaemonState, statistics: ReadStatistics) {
   const { expose } = yield* Metrics
-  const body = yield* expose(Effect.andThen(collectProcess, collectSync(state)))
+  const body = yield* expose(
+    Effect.all([collectProcess, collectSync(state), collectLmdb(statistics)], { discard: true })
+  )
   return { contentType: "text/plain; version=0.0.4; charset=utf-8", body } satisfies PageResponse
 })

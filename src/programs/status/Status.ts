@@ -9,15 +9,17 @@ import type { DaemonState } from "../sync/facts/DaemonState.ts"
 import * as HealthChecks from "./HealthChecks.ts"
 import * as Healthz from "./Healthz.ts"
 import * as MetricsPage from "./MetricsPage.ts"
+import * as Statistics from "./Statistics.ts"
 
 /** Serves from the moment this returns until the scope closes. What it returns is the loops: they never end. */
 export const serve = Effect.fn("Status.serve")(function* (state: DaemonState) {
   const { serve } = yield* HttpServer
   const context = yield* Effect.context<MemoryBudget | Metrics | ProcessInfo | Settings>()
   const checks = yield* HealthChecks.make(state)
+  const statistics = yield* Statistics.make(state)
   yield* serve({
     "/healthz": Effect.provideContext(Healthz.page(state, checks), context),
-    "/metrics": Effect.provideContext(MetricsPage.page(state), context)
+    "/metrics": Effect.provideContext(MetricsPage.page(state, statistics), context)
   })
   return checks.run
 })

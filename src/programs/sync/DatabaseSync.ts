@@ -13,6 +13,7 @@ import * as DeadReaders from "./DeadReaders.ts"
 import * as Receiver from "./Receiver.ts"
 import * as Sender from "./Sender.ts"
 import * as Staleness from "./Staleness.ts"
+import * as StatisticsLog from "./StatisticsLog.ts"
 import * as Sweeper from "./Sweeper.ts"
 import { type DatabaseSyncOptions, SyncState } from "./SyncState.ts"
 
@@ -67,6 +68,7 @@ export const run = Effect.fn("DatabaseSync.run")(
         Sender.run(state),
         logReady(state),
         DeadReaders.run(state),
+        StatisticsLog.run(state),
         state.cleaner === undefined ? Effect.never : Cleaner.run(options.database, state.cleaner),
         sweeper.enabled ? Sweeper.run(state) : Effect.never
       ],

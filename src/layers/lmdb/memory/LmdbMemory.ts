@@ -6,6 +6,7 @@
  * size; what waits for the write lock waits as an effect; there is no limit of readers or DBIs.
  */
 import { Effect, Exit, Layer, Semaphore } from "effect"
+import * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import {
   type ChangeSink,
   Lmdb,
@@ -127,7 +128,19 @@ const service = (state: State) =>
       used: usedBytes(state.committed.tables),
       pageSize,
       readers: state.readers,
-      maxReaders: 126
+      maxReaders: 126,
+      oldestReadMillis: 0,
+      dbis: Array.from(state.committed.tables)
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([name, table]) => ({
+          name: DbiName.display(name),
+          flags: table.flags,
+          entries: table.keys.length,
+          depth: 1,
+          branchPages: 0,
+          leafPages: 1,
+          overflowPages: 0
+        }))
     })),
     // All readers are of this process.
     clearDeadReaders: Effect.map(requireUsable(state), () => 0)

@@ -6,10 +6,11 @@
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- LMDB itself is synchronous, and what it is told must be true at that moment
 import * as fs from "node:fs"
-import { type LmdbInfo, LmdbError, type LmdbOptions, ReadersFull } from "../../../services/Lmdb.ts"
+import { type DbiStatistics, type LmdbInfo, LmdbError, type LmdbOptions, ReadersFull } from "../../../services/Lmdb.ts"
 import type { LockProblem } from "./lock/CommitIds.ts"
 import { LockGuard } from "./lock/LockGuard.ts"
 import type { OpenFiles } from "./lock/OpenFiles.ts"
+import * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import { failed, fromNative, type Facts } from "./NativeErrors.ts"
 import { type Identity, type Meta, readMeta } from "./DataFile.ts"
 import { Handles } from "./DbiHandles.ts"
@@ -46,6 +47,8 @@ export class Environment {
   readonly facts: Facts
   readonly identity: Identity
   readonly guard: LockGuard
+  /** Views that are open, with the times of performance.now() at which they began. */
+  readonly views = new Map<object, number>()
   /** The last id that views were seen to begin with. */
   #viewed = -1n
 
@@ -175,24 +178,39 @@ export class Environment {
     this.handles.refresh(this.#inView(({ transaction }) => Root.list(this.root, transaction, this.toError)))
   }
 
-  /** Bytes. Of a DBI with MDB_DUPSORT, LMDB does not count the pages of values that have a tree of their own. */
-  #used(meta: Meta): number {
+  #statistics(): ReadonlyArray<DbiStatistics> {
     const { records } = this.#inView(({ transaction }) => Root.list(this.root, transaction, this.toError))
-    return records.reduce((sum, record) => sum + record.pages, meta.ownPages) * meta.pageSize
+    return records.map(({ branchPages, depth, entries, flags, leafPages, name, overflowPages }) => ({
+      name: DbiName.display(name),
+      flags,
+      entries,
+      depth,
+      branchPages,
+      leafPages,
+      overflowPages
+    }))
   }
 
   info(): LmdbInfo {
     const lastTransactionId = this.lastTransactionId()
     const { mapSize, maxReaders } = this.root.env.info()
     const meta = this.#meta()
+    const dbis = this.#statistics()
+    const pages = dbis.reduce(
+      (sum, { branchPages, leafPages, overflowPages }) => sum + branchPages + leafPages + overflowPages,
+      meta.ownPages
+    )
+    const oldestView = Math.min(...this.views.values())
     return {
       lastTransactionId,
       mapSize,
       fileSize: fs.statSync(this.path).size,
-      used: this.#used(meta),
+      used: pages * meta.pageSize,
       pageSize: meta.pageSize,
       readers: parseReaders(this.root.readerList()).length,
-      maxReaders
+      maxReaders,
+      oldestReadMillis: oldestView === Infinity ? 0 : performance.now() - oldestView,
+      dbis
     }
   }
 }

@@ -30,6 +30,7 @@ export class NativeRead implements ReadTransaction {
     this.id = id
     this.#environment = environment
     this.#transaction = transaction
+    environment.views.set(this, performance.now())
     this.handles = handles
     const records = environment.handles.dbisOf(listing)
     this.records = records
@@ -65,6 +66,7 @@ export class NativeRead implements ReadTransaction {
   readonly end = (): void => {
     if (!this.#open) return
     this.#open = false
+    this.#environment.views.delete(this)
     for (const cursor of this.#cursors) cursor.close()
     this.#transaction.done()
   }

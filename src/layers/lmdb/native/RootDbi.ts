@@ -9,7 +9,6 @@
 import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import type { Dbi } from "../../../services/Lmdb.ts"
-import { pagesOf } from "./DataFile.ts"
 import { InPlaceCursor } from "./NativeCursor.ts"
 import { learnBuffers } from "./SharedBuffers.ts"
 import { type PageTree, treeOf } from "./pages/PageTree.ts"
@@ -21,7 +20,10 @@ const knownFlags = DbiFlags.persistent | 0x8000
 const maxDepth = 32
 
 export interface RootRecord extends Dbi {
-  readonly pages: number
+  readonly depth: number
+  readonly branchPages: number
+  readonly leafPages: number
+  readonly overflowPages: number
   /** Where its pages are. */
   readonly tree: PageTree
 }
@@ -37,7 +39,10 @@ const recordOf = (name: DbiName.DbiName, view: DataView): RootRecord => ({
   name,
   flags: view.getUint16(4, true) & DbiFlags.persistent,
   entries: Number(view.getBigUint64(32, true)),
-  pages: pagesOf(view, 0),
+  depth: view.getUint16(6, true),
+  branchPages: Number(view.getBigUint64(8, true)),
+  leafPages: Number(view.getBigUint64(16, true)),
+  overflowPages: Number(view.getBigUint64(24, true)),
   tree: treeOf(view, 0)
 })
 

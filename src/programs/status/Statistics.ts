@@ -1,0 +1,82 @@
+/**
+ * The statistics of the LMDBs for pages: read by the worker threads, on demand, at most once a second. A thread that
+ * waits for the application's write lock answers late: then the last statistics are shown, and how old they are.
+ */
+import { Clock, Effect, Fiber, type Scope } from "effect"
+import { type DatabaseInfo, DatabaseError } from "../../services/Database.ts"
+import { Settings } from "../../services/Settings.ts"
+import type { DaemonState, DatabaseState } from "../sync/facts/DaemonState.ts"
+
+export interface Known {
+  readonly info: typeof DatabaseInfo.Type
+  /** Empty where lmdb_scrape_smaps is off, and on systems without /proc. */
+  readonly mapped: Readonly<Record<string, number>>
+  /** Milliseconds since the UNIX epoch. */
+  readonly at: number
+}
+
+export interface Statistics {
+  /** The newest ones; undefined when there are none yet. */
+  readonly known: Known | undefined
+  /** Why the last attempt failed. */
+  readonly problem: string | undefined
+}
+
+const freshMillis = 1_000
+
+/** How long a page waits for a thread that is busy. */
+const patience = "300 millis"
+
+interface Reading {
+  known: Known | undefined
+  problem: string | undefined
+  /** Of the monotonic clock, in milliseconds: when the last attempt began. */
+  begun: number
+  fiber: Fiber.Fiber<void> | undefined
+}
+
+const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
+
+const readInto = Effect.fnUntraced(function* (reading: Reading, { sync }: DatabaseState, withMapped: boolean) {
+  if (sync === undefined) return
+  const { database } = sync
+  const result = yield* Effect.result(
+    Effect.all([database.info, withMapped ? database.mappedMemory : Effect.succeed({})])
+  )
+  if (result._tag === "Failure") {
+    reading.problem = result.failure instanceof DatabaseError ? result.failure.message : String(result.failure)
+    return
+  }
+  const [info, mapped] = result.success
+  reading.known = { info, mapped, at: yield* Clock.currentTimeMillis }
+  reading.problem = undefined
+})
+
+/** Of all databases, by name. Attempts that take longer go on in the scope. */
+export const make = Effect.fnUntraced(function* ({ databases }: DaemonState) {
+  const { lmdb_scrape_smaps } = yield* Settings
+  const scope = yield* Effect.scope
+  const readings = new Map<DatabaseState, Reading>(
+    databases.map((database) => [
+      database,
+      { known: undefined, problem: undefined, begun: -Infinity, fiber: undefined }
+    ])
+  )
+  const look = Effect.fnUntraced(function* (database: DatabaseState, reading: Reading) {
+    const now = yield* monotonicMillis
+    const isUnderWay = reading.fiber !== undefined && reading.fiber.pollUnsafe() === undefined
+    if (!isUnderWay && now - reading.begun >= freshMillis) {
+      reading.begun = now
+      reading.fiber = yield* Effect.forkIn(readInto(reading, database, lmdb_scrape_smaps), scope)
+    }
+    if (reading.fiber !== undefined) yield* Effect.timeoutOption(Fiber.await(reading.fiber), patience)
+    const { known, problem } = reading
+    return [database.name, { known, problem }] as const
+  })
+  return Effect.map(
+    Effect.forEach(readings, ([database, reading]) => look(database, reading), { concurrency: "unbounded" }),
+    (all): ReadonlyMap<string, Statistics> => new Map(all)
+  )
+}) satisfies (state: DaemonState) => Effect.Effect<unknown, never, Scope.Scope | Settings>
+
+export type ReadStatistics = Effect.Success<ReturnType<typeof make>>
