@@ -73,6 +73,13 @@ const sendUnsent = (state: SyncState) =>
     Effect.annotateLogs({ db: state.options.database, instance: state.options.instance })
   )
 
+/** False: what is unsent in an LMDB is not known before it is open. */
+const reportUnopened = (db: string, instance: string) =>
+  Effect.logError("Ended before the LMDB was opened: what is unsent in it is sent after the next start").pipe(
+    Effect.annotateLogs({ db, instance }),
+    Effect.as(false)
+  )
+
 /**
  * Runs until `stop` ends (with why), or something fails: then `failed` is told before the orderly end. The exit code.
  */
@@ -98,7 +105,10 @@ export const run = Effect.fn("Daemon.run")(function* (
       return DatabaseSync.run(
         { ...options, database, instance, keepLast: settings.spool_keep_last },
         databaseOptions(settings, database),
-        (opened) => void (databaseState.sync = opened)
+        {
+          missing: (isMissing) => void (databaseState.isMissing = isMissing),
+          opened: (state) => void (databaseState.sync = state)
+        }
       ).pipe(
         // The other databases go on: each has its own snapshots to merge and to send.
         Effect.catchTag("NotAllMerged", (error) =>
@@ -126,7 +136,14 @@ export const run = Effect.fn("Daemon.run")(function* (
     yield* Effect.logError("Ending", exit.cause)
     yield* failed(exit)
   }
-  const states = state.databases.flatMap(({ sync }) => sync ?? [])
-  const sent = yield* Effect.forEach(states, sendUnsent, { concurrency: "unbounded" })
+  const sent = yield* Effect.forEach(
+    state.databases,
+    ({ isMissing, name, sync }) => {
+      if (sync !== undefined) return sendUnsent(sync)
+      const hasNothing = Exit.isFailure(exit) || options.receiveOnly || isMissing
+      return hasNothing ? Effect.succeed(true) : reportUnopened(name, instance)
+    },
+    { concurrency: "unbounded" }
+  )
   return Exit.isSuccess(exit) && allMerged && sent.every((done) => done) ? 0 : 1
 }, Effect.scoped)

@@ -27,14 +27,25 @@ export class NotAllMerged extends Data.TaggedError("NotAllMerged")<{
   }
 }
 
+/** Told how far the opening of a database is. */
+export interface Opening {
+  /** The last attempt found no LMDB file. */
+  readonly missing: (isMissing: boolean) => void
+  /** It is open: the state is for the last send of an orderly end. */
+  readonly opened: (state: SyncState) => void
+}
+
 /** Waits for a file that is not there yet, unless `--only-once`. */
-const open = Effect.fnUntraced(function* (options: DatabaseSyncOptions, database: DatabaseOptions) {
+const open = Effect.fnUntraced(function* (options: DatabaseSyncOptions, database: DatabaseOptions, told: Opening) {
   const databases = yield* Databases
   const { lmdb_poll_interval } = yield* Settings
   const missing = yield* Outage.make(`${options.database}_lmdb_missing`, "open the LMDB")
   const passes = ({ reaction }: DatabaseError) =>
     !options.onlyOnce && (reaction === "wait: missing" || reaction === "retry")
-  return yield* Outage.untilItWorks(missing, lmdb_poll_interval, passes, databases.open(database))
+  const attempt = Effect.tapError(databases.open(database), ({ reaction }) =>
+    Effect.sync(() => told.missing(reaction === "wait: missing"))
+  )
+  return yield* Outage.untilItWorks(missing, lmdb_poll_interval, passes, attempt)
 })
 
 /** Ends when everything there was has been merged and sent. */
@@ -52,11 +63,11 @@ const logReady = Effect.fnUntraced(function* (state: SyncState) {
   )
 })
 
-/** `opened` is told the state, for the last send of an orderly end. Ends by itself with `--only-once` only. */
+/** Ends by itself with `--only-once` only. */
 export const run = Effect.fn("DatabaseSync.run")(
-  function* (options: DatabaseSyncOptions, database: DatabaseOptions, opened: (state: SyncState) => void) {
-    const state = new SyncState(options, yield* open(options, database), yield* Cleaner.planOf(options))
-    opened(state)
+  function* (options: DatabaseSyncOptions, database: DatabaseOptions, told: Opening) {
+    const state = new SyncState(options, yield* open(options, database, told), yield* Cleaner.planOf(options))
+    told.opened(state)
     const { sweeper } = yield* Settings
     const changes = yield* state.database.changes
     yield* Effect.logInfo("Syncing", { path: database.lmdb.path, txnID: String(changes.last) })

@@ -66,6 +66,67 @@ describe("Stopping", () => {
       assert.deepStrictEqual(yield* bucket.callsOf("store"), [])
     })
   )
+  it.effect("before the LMDB is open ends with 1: what is unsent in it is not known", () =>
+    Effect.gen(function* () {
+      const { put, start } = yield* makeWorld()
+      yield* put({ d: [["k", 5, "v"]] })
+      const daemon = yield* start({ options: { markerFile: "go" } })
+      yield* pass(2_000)
+      yield* daemon.stop
+      assert.strictEqual(yield* daemon.exitCode, 1)
+      assert.lengthOf(daemon.logged("Ended before the LMDB was opened", "Error"), 1)
+      const receiving = yield* start({ options: { markerFile: "go", receiveOnly: true } })
+      yield* pass(2_000)
+      yield* receiving.stop
+      assert.strictEqual(yield* receiving.exitCode, 0)
+    })
+  )
+
+  it.effect("while there is no LMDB is no failure: nothing can be unsent", () =>
+    Effect.gen(function* () {
+      const { start } = yield* makeWorld()
+      const daemon = yield* start({ present: () => false })
+      yield* pass(2_000)
+      yield* daemon.stop
+      assert.strictEqual(yield* daemon.exitCode, 0)
+    })
+  )
+
+  it.effect(
+    "sends what the application commits during the last send, too, and ends with 1 when it goes on and on",
+    () =>
+      Effect.gen(function* () {
+        for (const [changes, code] of [
+          [2, 0],
+          [Infinity, 1]
+        ] as const) {
+          const { bucket, put, start } = yield* makeWorld()
+          yield* put({ d: [["k", 5, "v"]] })
+          let stopping = false
+          let sends = 0
+          const daemon = yield* start({
+            storage: {
+              ...bucket.storage,
+              store: (name, object) =>
+                Effect.andThen(
+                  Effect.suspend(() =>
+                    stopping && sends++ < changes ? Effect.orDie(put({ d: [["k", 10 + sends, "v"]] })) : Effect.void
+                  ),
+                  bucket.storage.store(name, object)
+                )
+            }
+          })
+          yield* pass(2_000)
+          yield* put({ d: [["k", 6, "v"]] })
+          stopping = true
+          yield* daemon.stop
+          yield* pass(5_000)
+          assert.strictEqual(yield* daemon.exitCode, code)
+          assert.lengthOf(yield* bucket.names, 1 + 3)
+          assert.lengthOf(daemon.logged("Changes were left unsent", "Error"), code)
+        }
+      })
+  )
 })
 
 describe("--only-once", () => {

@@ -9,6 +9,8 @@ export class DatabaseState {
   readonly name: string
   /** Undefined until its LMDB is open. */
   sync: SyncState | undefined
+  /** The last attempt to open it found no LMDB file. */
+  isMissing = false
   private wasReady = false
 
   constructor(name: string) {
