@@ -12,6 +12,8 @@ import { CommandTree } from "./commands/cli/CommandDefinition.ts"
 import { load } from "./commands/cli/Load.ts"
 import { parse } from "./commands/cli/Parse.ts"
 import { print } from "./commands/cli/Print.ts"
+import { completion } from "./commands/Completion.ts"
+import { docs } from "./commands/Docs.ts"
 import { dropShadow } from "./commands/DropShadow.ts"
 import { help } from "./commands/Help.ts"
 import { receive } from "./commands/Receive.ts"
@@ -26,9 +28,15 @@ import { endProcess } from "./layers/process/EndProcess.ts"
 export const commands = [
   sync,
   receive,
-  { name: "snapshots", summary: "Look at snapshots", commands: [snapshotsList, snapshotsDump] },
+  {
+    name: "snapshots",
+    summary: "Look at snapshots",
+    commands: [snapshotsList, snapshotsDump]
+  },
   dropShadow,
   version,
+  completion,
+  docs,
   help
 ]
 

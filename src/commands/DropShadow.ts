@@ -8,7 +8,18 @@ const entry = new URL(import.meta.url.endsWith(".ts") ? "../worker.ts" : "./work
 
 export const dropShadow = defineCommand({
   name: "drop-shadow",
-  summary: "Drop the _sync* DBIs of every configured database; stop sync and receive before",
+  summary: "Drop the _sync* DBIs of every configured database, without asking",
+  details: `
+These are the shadow DBIs of schema_tracks_changes: false with the times of
+all entries and all deletions, and what release 0.2 has left. What the
+application sees stays. Stop sync and receive on that LMDB before: one that
+runs takes everything for new. At the next start in shadow mode everything
+begins as at the first one.
+
+What goes wrong with one database is logged, the next one follows, and the
+exit code is 1 in the end. A file that is not there is an error, and is not
+made. No bucket is used.
+`,
   examples: [
     {
       command: "lightningstream drop-shadow",

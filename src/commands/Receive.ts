@@ -5,6 +5,13 @@ import { runDaemon, syncFlags } from "./Sync.ts"
 export const receive = defineCommand({
   name: "receive",
   summary: "Merge changes of others, and never write to the bucket",
+  details: `
+As sync, with the same options, but nothing in the bucket is ever stored,
+deleted or made: no snapshots, no update marker, no cleaning, and no bucket,
+container or directory either, whatever create_bucket and create_container
+say. Changes of the application stay here, and win against older ones of
+others. With --only-once it ends when everything that was there is merged.
+`,
   examples: [
     { command: "lightningstream receive", description: "Follow the other instances" },
     {

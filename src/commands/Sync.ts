@@ -142,15 +142,22 @@ export const runDaemon = Effect.fnUntraced(function* (
 export const syncFlags = {
   onlyOnce: Flag.Boolean("only-once").pipe(
     Flag.withoutNegation,
-    about("End when all instances' snapshots are merged and ours is stored"),
+    about(
+      "End when every snapshot that was in the bucket at the start is merged and what is here is sent; instead of the file's only_once"
+    ),
     optional
   ),
-  onlyDb: text("only-db", "NAME").pipe(about("Only this database; may be given more than once"), Flag.atLeast(0)),
+  onlyDb: text("only-db", "NAME").pipe(
+    about("Only this database, by its exact name under lmdbs; may be given more than once"),
+    Flag.atLeast(0)
+  ),
   waitForMarkerFile: text("wait-for-marker-file", "NAME").pipe(
-    about("First wait until the bucket has this object"),
+    about("First wait until the bucket has an object of this name; no LMDB is opened before"),
     optional
   ),
-  acceptStale: toggle("accept-stale").pipe(about("Merge and send what is older than the sweeper's retention, too"))
+  acceptStale: toggle("accept-stale").pipe(
+    about("Merge snapshots that are older than the sweeper's retention, and send an LMDB that is")
+  )
 }
 
 export type SyncOptions = Given<typeof syncFlags>
@@ -158,6 +165,20 @@ export type SyncOptions = Given<typeof syncFlags>
 export const sync = defineCommand({
   name: "sync",
   summary: "Send local changes, and merge those of others, until ended",
+  details: `
+With --only-once it waits without limit for a snapshot that cannot be loaded:
+bound that with --timeout. --only-once=false wins over the file, too. There is
+no HTTP server then.
+
+The databases that --only-db does not name are skipped with a warning. A name
+that is not configured is an error (2), and nothing is opened.
+
+The object of --wait-for-marker-file may have any name below the global prefix
+and any content. It is looked for every storage_poll_interval, forever.
+
+With --accept-stale, entries that others have deleted meanwhile may come back.
+Without the sweeper it changes nothing.
+`,
   examples: [
     { command: "lightningstream --config /etc/lightningstream.yaml sync", description: "Run the daemon" },
     {

@@ -57,7 +57,11 @@ export const run = (args: ReadonlyArray<string>, options: CommandOptions = {}) =
     options
   )
 
-/** The same in a pipeline of a shell, or with its output redirected: `| head -1`. */
+/** The command as it is published, after `bundle`: it starts several times faster than from source. */
+export const runBundled = (args: ReadonlyArray<string>, options: CommandOptions = {}) =>
+  execute([process.execPath, bundled, ...args], options)
+
+/** `run` in a pipeline of a shell, or with its output redirected: `| head -1`. */
 export const piped = (redirection: string, ...args: ReadonlyArray<string>) =>
   execute(["bash", "-c", `set -o pipefail; "$0" --no-warnings "$@" ${redirection}`, process.execPath, script, ...args])
 

@@ -2,12 +2,15 @@
  * What all commands that read the configuration have in common: the file, the log, the time-out, and what errors
  * become.
  */
+import * as os from "node:os"
 import { NodeServices } from "@effect/platform-node"
 import { Duration, Effect, Layer } from "effect"
 import * as Logs from "../../layers/logs/Logs.ts"
 import * as MinimumPid from "../../layers/process/MinimumPid.ts"
+import * as ProgressTerminal from "../../layers/process/ProgressTerminal.ts"
 import * as Signals from "../../layers/process/Signals.ts"
 import * as SettingsYaml from "../../layers/settings/SettingsYaml.ts"
+import type { Progress } from "../../services/Progress.ts"
 import { InvalidSettings, Settings } from "../../services/Settings.ts"
 import { type GlobalOptions, levelOf, overridesOf } from "./CommandLine.ts"
 
@@ -58,6 +61,10 @@ export const bounded =
           })
         )
 
+/** A defect is a bug: its stack helps. */
+const catchDefects = <R>(command: Effect.Effect<number, never, R>): Effect.Effect<number, never, R> =>
+  Effect.catchCause(command, (cause) => Effect.as(Effect.logFatal("A defect, please report it", cause), 1))
+
 const logConfig = (loaded: SettingsYaml.Loaded) =>
   Effect.logInfo("Effective configuration", { config: SettingsYaml.effectiveYaml(loaded.settings) })
 
@@ -67,7 +74,40 @@ const announce = Effect.fnUntraced(function* (global: GlobalOptions, loaded: Set
   if (global.logConfig) yield* logConfig(loaded)
 })
 
-/** Runs `use` with the configuration, also as the service. The exit code. */
+/**
+ * SIGINT and SIGTERM end the command in order: what it has begun is undone, no file is left half-written. The exit code
+ * is then 128 and the signal's number, as shells have it.
+ */
+const endedBySignal = <E, R>(command: Effect.Effect<number, E, R>): Effect.Effect<number, E, R> =>
+  Effect.scoped(
+    Effect.flatMap(Signals.make, ({ first }) =>
+      Effect.raceFirst(
+        command,
+        Effect.map(first, (signal) => 128 + os.constants.signals[signal as NodeJS.Signals])
+      )
+    )
+  )
+
+/** Runs a command that reads no configuration. The exit code. */
+export const withoutSettings = <E extends { readonly message: string }>(
+  global: GlobalOptions,
+  command: Effect.Effect<number, E, NodeServices.NodeServices | Progress>
+): Effect.Effect<number> =>
+  command.pipe(
+    endedBySignal,
+    bounded(global),
+    Effect.catch(report),
+    catchDefects,
+    Effect.provide([NodeServices.layer, ProgressTerminal.layer, earlyLog(global)])
+  )
+
+/** Runs a command that does its work and ends, with the configuration as a service. The exit code. */
+export const once = <E extends { readonly message: string }>(
+  options: CommandOptions,
+  command: Effect.Effect<number, E, NodeServices.NodeServices | Settings | Progress>
+): Effect.Effect<number> => withSettings(options, () => Effect.provide(endedBySignal(command), ProgressTerminal.layer))
+
+/** Runs `use` with the configuration, also as the service. It minds the signals itself. The exit code. */
 export const withSettings = <E extends { readonly message: string }>(
   { global, onlyOnce, usesBucket = true }: CommandOptions,
   use: (loaded: SettingsYaml.Loaded) => Effect.Effect<number, E, NodeServices.NodeServices | Settings>
@@ -82,7 +122,6 @@ export const withSettings = <E extends { readonly message: string }>(
       )
     ),
     Effect.catch(report),
-    // A defect is a bug: its stack helps.
-    Effect.catchCause((cause) => Effect.as(Effect.logFatal("A defect, please report it", cause), 1)),
+    catchDefects,
     Effect.provide(Layer.merge(NodeServices.layer, earlyLog(global)))
   )

@@ -22,6 +22,8 @@ export interface CommandDefinition<P extends Params = any> {
   readonly name: string
   /** What the command does, on one line. */
   readonly summary: string
+  /** What there is to know besides: paragraphs of at most 78 columns, and code that is indented by four. */
+  readonly details?: string
   readonly examples: ReadonlyArray<Example>
   readonly params: P
   /** Runs the command. The result is the exit code; what failed has been reported by then. */

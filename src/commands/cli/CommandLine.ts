@@ -21,22 +21,28 @@ export const globalFlags = {
     about("Name of this instance, instead of the file's"),
     optional
   ),
-  debug: toggle("debug").pipe(about("As --log-level debug")),
-  logConfig: toggle("log-config").pipe(about("Log the effective configuration, secrets hidden")),
-  logLevel: oneOf("log-level", logLevels, readLogLevel).pipe(about("Log what is at least as severe")),
-  logFormat: oneOf("log-format", logFormats).pipe(about("Format of the log")),
-  logTimestamp: oneOf("log-timestamp", logTimestamps, readLogTimestamp).pipe(about("Times in the log, on a terminal")),
+  debug: toggle("debug").pipe(about("As --log-level debug, whatever that says: also shows where errors come from")),
+  logConfig: toggle("log-config").pipe(
+    about("Log the effective configuration as YAML, with every default, secrets hidden")
+  ),
+  logLevel: oneOf("log-level", logLevels, readLogLevel).pipe(
+    about("Log what is at least as severe, instead of the file's log.level; any case")
+  ),
+  logFormat: oneOf("log-format", logFormats).pipe(about("Format of the log, instead of the file's log.format")),
+  logTimestamp: oneOf("log-timestamp", logTimestamps, readLogTimestamp).pipe(
+    about("Times in the log, instead of the file's log.timestamp")
+  ),
   minimumPid: Flag.Int("minimum-pid").pipe(
     Flag.withMetavar("N"),
     Flag.filter(
       (pid) => pid >= 0,
       () => "Expected a number that is not below 0"
     ),
-    about("Run as a process with at least this number (containers on one LMDB)"),
+    about("Run as a process with at least this number, for containers that share an LMDB"),
     Flag.withDefault(0)
   ),
   timeout: duration("timeout").pipe(
-    about("End the command after this long, with exit code 75 (0: never)"),
+    about("End the command after this long, with exit code 75; what is under way is given up (default: never)"),
     Flag.withDefault(Duration.zero)
   ),
   version: toggle("version").pipe(about("Print the name and the version"))

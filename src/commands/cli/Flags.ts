@@ -14,6 +14,43 @@ export type Given<P extends Params> = {
   readonly [Name in keyof P]: P[Name] extends Param.Param<Param.ParamKind, infer A> ? A : never
 }
 
+type Node =
+  | Param.Single<Param.ParamKind, unknown>
+  | { readonly _tag: "Map" | "Transform" | "Optional" | "Variadic"; readonly param: Param.Any }
+
+export interface ParamFacts {
+  readonly name: string
+  readonly short: string | undefined
+  /** Stands for the value in the help. */
+  readonly metavar: string
+  readonly description: string
+  /** A flag without a value. */
+  readonly isSwitch: boolean
+  /** It may be given more than once. */
+  readonly isList: boolean
+  readonly isRequired: boolean
+}
+
+/** What a flag or an argument is, which effect/cli keeps inside of what was made of it. */
+export const factsOf = (param: Param.Any): ParamFacts => {
+  const node = param as unknown as Node
+  if (node._tag !== "Single") {
+    const inner = factsOf(node.param)
+    const isRequired = inner.isRequired && node._tag !== "Optional" && node._tag !== "Variadic"
+    return { ...inner, isRequired, isList: inner.isList || node._tag === "Variadic" }
+  }
+  const { aliases, description, name, primitiveType, typeName } = node
+  return {
+    name,
+    short: aliases.find((alias) => alias.length === 1),
+    metavar: typeName ?? name.toUpperCase(),
+    description: Option.getOrElse(description, () => ""),
+    isSwitch: primitiveType._tag === "Boolean",
+    isList: false,
+    isRequired: primitiveType._tag !== "Boolean"
+  }
+}
+
 export const about = Flag.withDescription
 
 /** A flag that takes a value. `metavar` names the value in the help. */

@@ -5,7 +5,7 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import type * as Param from "effect/cli/Param"
 import type { CommandDefinition, CommandGroup, CommandTree } from "./CommandDefinition.ts"
 import { globalFlags, type GlobalOptions } from "./CommandLine.ts"
-import type { Params } from "./Flags.ts"
+import { factsOf, type Params } from "./Flags.ts"
 import type { FlagSpelling, Spellings } from "./PflagArguments.ts"
 import { commandName } from "./UsageError.ts"
 
@@ -30,30 +30,9 @@ export const byWords = (
     return [[words.join(" "), entry] as const, ...(isGroup(entry) ? byWords(entry.commands, words) : [])]
   })
 
-type Node =
-  | Param.Single<Param.ParamKind, unknown>
-  | { readonly _tag: "Map" | "Transform" | "Optional" | "Variadic"; readonly param: Param.Any }
-
-/** Whether a parameter may be given more than once, and what it is called: both are inside of what was made of it. */
-const partsOf = (
-  param: Param.Any
-): { readonly single: Param.Single<Param.ParamKind, unknown>; readonly isList: boolean } => {
-  const node = param as unknown as Node
-  if (node._tag === "Single") return { single: node, isList: false }
-  const inner = partsOf(node.param)
-  return node._tag === "Variadic" ? { ...inner, isList: true } : inner
-}
-
 const spellingOf = (param: Param.Any): FlagSpelling => {
-  const {
-    isList,
-    single: { aliases, name, primitiveType }
-  } = partsOf(param)
-  return {
-    name,
-    short: aliases.find((alias) => alias.length === 1),
-    kind: isList ? "list" : primitiveType._tag === "Boolean" ? "switch" : "value"
-  }
+  const { isList, isSwitch, name, short } = factsOf(param)
+  return { name, short, kind: isList ? "list" : isSwitch ? "switch" : "value" }
 }
 
 const spellingsIn = (params: Params): ReadonlyArray<FlagSpelling> =>
@@ -66,6 +45,10 @@ export const spellingsOf = ({ commands }: CommandTree["Service"]): Spellings => 
   commands: new Map(byWords(commands).map(([words, entry]) => [words, isGroup(entry) ? [] : spellingsIn(entry.params)]))
 })
 
+/** The formatter indents the first line only. */
+const descriptionOf = ({ details, summary }: CommandDefinition): string =>
+  details === undefined ? summary : `${summary}\n\n${details.trim()}`.replaceAll(/\n(?=.)/g, "\n  ")
+
 /** The commands for effect/cli. `found` gets the one that was given. */
 export const commandFor = ({ commands }: CommandTree["Service"], found: (invocation: Invocation) => void) => {
   const root = Cli.make(commandName).pipe(
@@ -77,7 +60,11 @@ export const commandFor = ({ commands }: CommandTree["Service"], found: (invocat
       return Cli.make(entry.name).pipe(Cli.withDescription(entry.summary), Cli.withSubcommands(entry.commands.map(of)))
     return Cli.make(entry.name, entry.params, (given) =>
       Effect.map(root, (global) => found({ command: entry, given, global }))
-    ).pipe(Cli.withDescription(entry.summary), Cli.withExamples(entry.examples))
+    ).pipe(
+      Cli.withDescription(descriptionOf(entry)),
+      Cli.withShortDescription(entry.summary),
+      Cli.withExamples(entry.examples)
+    )
   }
   return root.pipe(Cli.withSubcommands(commands.map(of)))
 }

@@ -1,5 +1,5 @@
 /** `snapshots dump`: of an object, or of a file, which needs no configuration. */
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
 import { defineCommand } from "../cli/CommandDefinition.ts"
@@ -10,7 +10,6 @@ const parts = () => ({
   Command: import("../cli/Command.ts"),
   Compressions: import("../../layers/compression/Compressions.ts"),
   LocalFile: import("../../layers/process/LocalFile.ts"),
-  NodeServices: import("@effect/platform-node/NodeServices"),
   SnapshotsDump: import("../../programs/snapshots/SnapshotsDump.ts"),
   StandardOutput: import("../../layers/process/StandardOutput.ts"),
   Storage: import("../../services/Storage.ts"),
@@ -20,6 +19,32 @@ const parts = () => ({
 export const snapshotsDump = defineCommand({
   name: "dump",
   summary: "Print what a snapshot holds",
+  details: `
+It is printed while it is read, and may be larger than the memory. The bucket
+is only read. A corrupt snapshot is printed as far as it can be read; then an
+error on standard error names the byte at which it ends, and the exit code is
+1. Names that end in .zst are read as zstd, all others as gzip.
+
+Text: versions and meta as indented JSON, then for each DBI
+
+    ### records (transform="", flags="MDB_INTEGERKEY")
+
+    example.org A  =  . [00]  (2023-11-14T22:13:20.000000001Z, 1h2m3s ago; flags=00)
+
+Bytes are shown as printable ASCII with "." for the others. All of them follow
+in hexadecimal, [00 ff], where there are others, or there are 8 or less, or
+the first 8 are nanoseconds from 2022 to 30 days from now; then that time
+follows as well. Flags of an entry are hexadecimal, as stored: 01 is a
+tombstone.
+
+JSON: one object a line: the snapshot, then each DBI followed by its entries,
+in the order of the object. 64-bit numbers are decimal strings, bytes
+lower-case hexadecimal. A DBI name that is not UTF-8 comes as dbiHex.
+
+    {"snapshot":{"formatVersion":3,"compatVersion":1,"generationID":"GX", …}}
+    {"dbi":"records_v5","flags":0,"transform":""}
+    {"key":"00000001","value":"c0000201","timestampNano":"1700000000000000001","flags":0}
+`,
   examples: [
     {
       command: "lightningstream snapshots dump main__a__20250101-000000-000000000__G1.pb.gz",
@@ -31,12 +56,19 @@ export const snapshotsDump = defineCommand({
     }
   ],
   params: {
-    name: Argument.String("name").pipe(Argument.withDescription("Object, or with --local the path of a file")),
-    dbi: text("dbi", "NAME").pipe(Flag.withAlias("d"), about("Only this DBI"), optional),
+    name: Argument.String("name").pipe(
+      Argument.withDescription("Object, or with --local the path of a file"),
+      Argument.withMetavar("NAME")
+    ),
+    dbi: text("dbi", "NAME").pipe(
+      Flag.withAlias("d"),
+      about("Only this DBI, by its exact name; one that is not there is an error (1)"),
+      optional
+    ),
     local: toggle("local").pipe(Flag.withAlias("l"), about("NAME is the path of a file; needs no configuration")),
     format: oneOf("format", ["debug", "text", "json"]).pipe(
       Flag.withAlias("f"),
-      about("text (also called debug; the default), or json: one object per line")
+      about("text (also called debug), the default, or json")
     )
   },
   run: Effect.fnUntraced(function* ({ dbi, format, local, name }, global) {
@@ -44,7 +76,7 @@ export const snapshotsDump = defineCommand({
       Command,
       Compressions,
       LocalFile,
-      NodeServices,
+
       SnapshotsDump,
       StandardOutput,
       Storage,
@@ -52,17 +84,14 @@ export const snapshotsDump = defineCommand({
     } = yield* load(parts)
     const options = { name, dbi, format: format === "json" ? "json" : "text" } as const
     if (local) {
-      return yield* StandardOutput.write(SnapshotsDump.lines(options, LocalFile.read(name))).pipe(
-        Effect.as(0),
-        Command.bounded(global),
-        Effect.catch(Command.report),
-        Effect.provide([Compressions.layer, NodeServices.layer, Command.earlyLog(global)])
-      )
+      const printed = StandardOutput.write(SnapshotsDump.lines(options, LocalFile.read(name)))
+      return yield* Command.withoutSettings(global, Effect.provide(Effect.as(printed, 0), Compressions.layer))
     }
-    return yield* Command.withSettings({ global }, () =>
+    return yield* Command.once(
+      { global },
       Storage.Storage.use(({ load }) => StandardOutput.write(SnapshotsDump.lines(options, load(name)))).pipe(
         Effect.as(0),
-        Effect.provide(Layer.merge(StorageConfigured.readOnly, Compressions.layer))
+        Effect.provide([StorageConfigured.readOnly, Compressions.layer])
       )
     )
   })

@@ -8,6 +8,10 @@ import { load } from "../cli/Load.ts"
 export const snapshotsList = defineCommand({
   name: "list",
   summary: "List the objects of the bucket",
+  details: `
+One name a line, in byte order: all below the global prefix, whoever they
+belong to, except the update marker. The bucket is only read.
+`,
   examples: [
     {
       command: "lightningstream snapshots list --prefix main__",
@@ -21,8 +25,14 @@ export const snapshotsList = defineCommand({
       about("Only names that begin with this"),
       Flag.withDefault("")
     ),
-    long: toggle("long").pipe(Flag.withAlias("l"), about("With sizes")),
-    time: toggle("time").pipe(Flag.withAlias("t"), about("By the snapshots' time instead of by name"))
+    long: toggle("long").pipe(
+      Flag.withAlias("l"),
+      about("With the size in bytes, right-aligned to 12, and a tab before each name")
+    ),
+    time: toggle("time").pipe(
+      Flag.withAlias("t"),
+      about("By the time in the snapshots' names, oldest first; what is no snapshot comes before them, by name")
+    )
   },
   run: Effect.fnUntraced(function* (options, global) {
     const { Command, SnapshotsList, StandardOutput, StorageConfigured } = yield* load(() => ({
@@ -31,7 +41,8 @@ export const snapshotsList = defineCommand({
       StandardOutput: import("../../layers/process/StandardOutput.ts"),
       StorageConfigured: import("../../layers/storage/StorageConfigured.ts")
     }))
-    return yield* Command.withSettings({ global }, () =>
+    return yield* Command.once(
+      { global },
       StandardOutput.write(SnapshotsList.lines(options)).pipe(Effect.as(0), Effect.provide(StorageConfigured.readOnly))
     )
   })

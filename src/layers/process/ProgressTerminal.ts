@@ -1,0 +1,67 @@
+/**
+ * `Progress` on standard error, when that is a terminal: one line that is written over itself. It is gone when the work
+ * is done.
+ */
+import { Clock, Effect, Layer } from "effect"
+import { type Meter, Progress, type Work } from "../../services/Progress.ts"
+import { progressText } from "./ProgressText.ts"
+
+/** Work that takes no longer shows nothing. */
+const silentMillis = 2_000
+
+/** Between two looks at the count. */
+const interval = "200 millis"
+
+const usualColumns = 80
+
+/** Goes back to the first column and erases the line. */
+const clear = "\r\x1b[K"
+
+/** What is needed of standard error. */
+export interface Screen {
+  /** 0 when the terminal does not tell. */
+  readonly columns: number
+  readonly write: (text: string) => void
+}
+
+const show = Effect.fnUntraced(function* (screen: Screen, work: Work, count: () => number) {
+  const began = yield* Clock.currentTimeMillis
+  let shown = false
+  yield* Effect.addFinalizer(() => Effect.sync(() => (shown ? screen.write(clear) : undefined)))
+  for (;;) {
+    yield* Effect.sleep(interval)
+    const elapsed = (yield* Clock.currentTimeMillis) - began
+    if (elapsed < silentMillis) continue
+    // A line that wraps could not be written over.
+    screen.write(`${clear}${progressText(work, count(), elapsed).slice(0, (screen.columns || usualColumns) - 1)}`)
+    shown = true
+  }
+}, Effect.scoped)
+
+const silentMeter: Meter = { add: () => {} }
+
+export const silent: Layer.Layer<Progress> = Layer.succeed(Progress, { measure: () => Effect.succeed(silentMeter) })
+
+export const layerWith = (screen: Screen): Layer.Layer<Progress> =>
+  Layer.succeed(Progress, {
+    measure: Effect.fnUntraced(function* (work) {
+      let done = 0
+      yield* Effect.forkScoped(show(screen, work, () => done))
+      const add = (amount: number) => void (done += amount)
+      return { add } satisfies Meter
+    })
+  })
+
+export const layer: Layer.Layer<Progress> = Layer.unwrap(
+  Effect.sync(() => {
+    const { stderr } = process
+    return stderr.isTTY
+      ? layerWith({
+          get columns() {
+            return stderr.columns
+          },
+          write: (text) => void stderr.write(text)
+        })
+      : silent
+  })
+)

@@ -1,0 +1,37 @@
+/** The line that shows how far work is: `Downloading x: 12 MiB of 120 MiB (10%), 6.0 MiB/s, 18s left`. */
+import type { Work } from "../../services/Progress.ts"
+
+const units = ["B", "KiB", "MiB", "GiB", "TiB"]
+
+/** `999 B`, `1.5 KiB`, `23 MiB`: two digits say enough. */
+export const bytesText = (bytes: number): string => {
+  let value = bytes
+  let unit = 0
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024
+    unit++
+  }
+  return `${unit === 0 || value >= 10 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`
+}
+
+/** `42s`, `3m05s`, `2h07m`. */
+export const secondsText = (seconds: number): string => {
+  const whole = Math.ceil(seconds)
+  const pad = (part: number): string => String(part).padStart(2, "0")
+  if (whole < 60) return `${whole}s`
+  if (whole < 3_600) return `${Math.floor(whole / 60)}m${pad(whole % 60)}s`
+  return `${Math.floor(whole / 3_600)}h${pad(Math.floor(whole / 60) % 60)}m`
+}
+
+const amountText = (unit: Work["unit"], amount: number): string =>
+  unit === "bytes" ? bytesText(amount) : `${Math.round(amount).toLocaleString("en")} entries`
+
+/** `elapsedMillis` is more than 0. */
+export const progressText = ({ label, total, unit }: Work, done: number, elapsedMillis: number): string => {
+  const perSecond = (done * 1_000) / elapsedMillis
+  const rate = `${amountText(unit, perSecond)}/s`
+  if (total === undefined || total === 0) return `${label}: ${amountText(unit, done)}, ${rate}`
+  const percent = Math.min(100, Math.floor((100 * done) / total))
+  const left = perSecond === 0 ? "" : `, ${secondsText(Math.max(0, total - done) / perSecond)} left`
+  return `${label}: ${amountText(unit, done)} of ${amountText(unit, total)} (${percent}%), ${rate}${left}`
+}
