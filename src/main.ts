@@ -18,7 +18,10 @@ import { dropShadow } from "./commands/DropShadow.ts"
 import { help } from "./commands/Help.ts"
 import { receive } from "./commands/Receive.ts"
 import { snapshotsDump } from "./commands/snapshots/SnapshotsDump.ts"
+import { snapshotsGet } from "./commands/snapshots/SnapshotsGet.ts"
 import { snapshotsList } from "./commands/snapshots/SnapshotsList.ts"
+import { snapshotsPut } from "./commands/snapshots/SnapshotsPut.ts"
+import { snapshotsRemove } from "./commands/snapshots/SnapshotsRemove.ts"
 import { sync } from "./commands/Sync.ts"
 import { version } from "./commands/Version.ts"
 import { handleSignals } from "./layers/process/DefaultSignals.ts"
@@ -30,8 +33,8 @@ export const commands = [
   receive,
   {
     name: "snapshots",
-    summary: "Look at snapshots",
-    commands: [snapshotsList, snapshotsDump]
+    summary: "List, print, download, upload and delete the objects of the bucket",
+    commands: [snapshotsList, snapshotsDump, snapshotsGet, snapshotsPut, snapshotsRemove]
   },
   dropShadow,
   version,

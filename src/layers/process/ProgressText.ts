@@ -14,10 +14,11 @@ export const bytesText = (bytes: number): string => {
   return `${unit === 0 || value >= 10 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`
 }
 
+const pad = (part: number): string => String(part).padStart(2, "0")
+
 /** `42s`, `3m05s`, `2h07m`. */
 export const secondsText = (seconds: number): string => {
   const whole = Math.ceil(seconds)
-  const pad = (part: number): string => String(part).padStart(2, "0")
   if (whole < 60) return `${whole}s`
   if (whole < 3_600) return `${Math.floor(whole / 60)}m${pad(whole % 60)}s`
   return `${Math.floor(whole / 3_600)}h${pad(Math.floor(whole / 60) % 60)}m`

@@ -1,0 +1,56 @@
+/** `snapshots get`: copies an object to a file of this machine. */
+import { Effect, Stream } from "effect"
+import * as Argument from "effect/cli/Argument"
+import * as Flag from "effect/cli/Flag"
+import { defineCommand } from "../cli/CommandDefinition.ts"
+import { about, optional, text } from "../cli/Flags.ts"
+import { load } from "../cli/Load.ts"
+
+const parts = () => ({
+  Command: import("../cli/Command.ts"),
+  LocalFile: import("../../layers/process/LocalFile.ts"),
+  Progress: import("../../services/Progress.ts"),
+  Storage: import("../../services/Storage.ts"),
+  StorageConfigured: import("../../layers/storage/StorageConfigured.ts")
+})
+
+export const snapshotsGet = defineCommand({
+  name: "get",
+  summary: "Download an object of the bucket to a file",
+  details: `
+The file is written beside its place, synced and renamed: when the download
+fails or is interrupted, what was there before is there still.
+`,
+  examples: [
+    {
+      command: "lightningstream snapshots get main__a__20250101-000000-000000000__G1.pb.gz",
+      description: "Download to a file of the same name in the working directory"
+    },
+    {
+      command: "lightningstream snapshots get -o /tmp/a.pb.gz main__a__20250101-000000-000000000__G1.pb.gz",
+      description: "Download to another file"
+    }
+  ],
+  params: {
+    name: Argument.String("name").pipe(Argument.withMetavar("NAME"), Argument.withDescription("Object to download")),
+    output: text("output", "FILE").pipe(
+      Flag.withAlias("o"),
+      about("File to write (default: one of that name in the working directory); one that is there is replaced"),
+      optional
+    )
+  },
+  run: Effect.fnUntraced(function* ({ name, output }, global) {
+    const { Command, LocalFile, Progress, Storage, StorageConfigured } = yield* load(parts)
+    const get = Effect.gen(function* () {
+      const storage = yield* Storage.Storage
+      const { measure } = yield* Progress.Progress
+      const objects = yield* storage.list(name)
+      const total = objects.find((object) => object.name === name)?.size
+      const meter = yield* measure({ label: `Downloading ${name}`, unit: "bytes", total })
+      const bytes = Stream.tap(storage.load(name), (chunk) => Effect.sync(() => meter.add(chunk.length)))
+      yield* LocalFile.write(output ?? name, bytes)
+      return 0
+    })
+    return yield* Command.once({ global }, Effect.provide(Effect.scoped(get), StorageConfigured.readOnly))
+  })
+})

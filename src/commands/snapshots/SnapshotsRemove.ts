@@ -1,0 +1,38 @@
+/** `snapshots remove`: deletes an object of the bucket. */
+import { Effect } from "effect"
+import * as Argument from "effect/cli/Argument"
+import { defineCommand } from "../cli/CommandDefinition.ts"
+import { load } from "../cli/Load.ts"
+
+export const snapshotsRemove = defineCommand({
+  name: "remove",
+  summary: "Delete an object of the bucket",
+  details: `
+An object that is not there is no error. The update marker is kept.
+
+A running instance that has not merged the snapshot yet cannot any more. The
+newest snapshot of an instance may be the only copy of its data.
+`,
+  examples: [
+    {
+      command: "lightningstream snapshots remove main__a__20250101-000000-000000000__G1.pb.gz",
+      description: "Delete one snapshot"
+    },
+    {
+      command: "lightningstream snapshots list -p main__gone__ | xargs -rn1 lightningstream snapshots remove",
+      description: "Delete all snapshots of an instance that will not come back"
+    }
+  ],
+  params: {
+    name: Argument.String("name").pipe(Argument.withMetavar("NAME"), Argument.withDescription("Object to delete"))
+  },
+  run: Effect.fnUntraced(function* ({ name }, global) {
+    const { Command, Storage, StorageConfigured } = yield* load(() => ({
+      Command: import("../cli/Command.ts"),
+      Storage: import("../../services/Storage.ts"),
+      StorageConfigured: import("../../layers/storage/StorageConfigured.ts")
+    }))
+    const remove = Storage.Storage.use((storage) => Effect.as(storage.delete(name), 0))
+    return yield* Command.once({ global }, Effect.provide(remove, StorageConfigured.readOnly))
+  })
+})
