@@ -13,13 +13,13 @@
 import * as fs from "node:fs"
 
 /** What shells say of a process that SIGKILL ended. */
-export const killedCode = 137
+const killedCode = 137
 
 /** The program itself, also when an upgrade has removed or replaced its file. */
 const ownProgram = "/proc/self/exe"
 
-/** Works for process 1. Ends the process with SIGABRT when the program cannot be replaced. */
-const replaceByExit = (code: number): never => {
+/** Returns when the program cannot be replaced. */
+const replaceByExit = (code: number): void => {
   try {
     const program = fs.existsSync(ownProgram) ? ownProgram : process.execPath
     // An empty environment: NODE_OPTIONS could hold anything.
@@ -27,14 +27,17 @@ const replaceByExit = (code: number): never => {
   } catch {
     // Node's permission model forbids it, or this system cannot.
   }
-  return process.abort()
 }
 
 /** Kills the process: it ends by SIGKILL, or as process 1 with the exit code that stands for it. */
 export const killProcess = (): never => {
   process.kill(process.pid, "SIGKILL")
-  return replaceByExit(killedCode)
+  replaceByExit(killedCode)
+  return process.abort()
 }
 
-/** Ends the process with an exit code, without waiting for any thread. */
-export const endProcess = (code: number): never => replaceByExit(code)
+/** Ends the process with an exit code, without waiting for any thread where the program can be replaced. */
+export const endProcess = (code: number): never => {
+  replaceByExit(code)
+  return process.exit(code)
+}
