@@ -5,8 +5,6 @@
  */
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import * as KeyOrder from "../../../domain/lmdb/KeyOrder.ts"
-import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
-import { LastKey } from "../../../domain/lmdb/LastKey.ts"
 import { type Cursor, KeysNotInOrder } from "../../../services/Lmdb.ts"
 import { copyInto, disown, displace, keyOffset, none, own, type Owner, shared } from "./SharedBuffers.ts"
 import {
@@ -20,8 +18,13 @@ import {
   setGlobalBuffer
 } from "./NativePackage.ts"
 
-/** Of `position`: keys and values, forward. */
+/** Of `position`: keys and values, forward, and the keys must rise in the order of the DBI's flags. */
 const withValues = 0x100
+const checkOrder = 0x20000
+const dbiFlagsShift = 17
+
+/** What the package, patched, returns when they do not. */
+const keysNotInOrder = -29_999
 
 /** What the package makes of "no more entries", besides 0. Source: lmdb.h. */
 const notFound = -30_798
@@ -49,7 +52,6 @@ export class InPlaceCursor implements Cursor, Owner {
   valueEnd = 0
   /** Lives as long as this: LMDB's cursor points into it. */
   readonly #source: CursorSource
-  readonly #last: LastKey
   readonly #toError: (error: unknown) => unknown
   readonly #onClose: (cursor: InPlaceCursor) => void
   readonly #cursor: NativeCursor
@@ -72,7 +74,6 @@ export class InPlaceCursor implements Cursor, Owner {
     onClose: (cursor: InPlaceCursor) => void
   ) {
     this.#source = source
-    this.#last = new LastKey(KeyOrder.orderOf(source.flags), (source.flags & DbiFlags.DUPSORT) !== 0)
     this.#toError = toError
     this.#onClose = onClose
     this.#from = from === undefined ? none : Uint8Array.from(from)
@@ -91,19 +92,16 @@ export class InPlaceCursor implements Cursor, Owner {
     if (this.#source.closed) throw this.#dropped()
     displace(this)
     this.#from = undefined
-    this.#last.forget()
     const { key } = shared
     // A loop: keys are short, and `set` would need a view.
     for (let from = start, to = 0; from < end; from++, to++) key[to] = bytes[from]!
-    return this.#show(position(this.#address, withValues, 0, end - start, 0))
+    return this.#show(this.#position(this.#address, end - start))
   }
 
   #show(size: number): boolean {
     if (size <= 0) return this.#end(size)
     const { key, value } = shared
-    if (!this.#last.accepts(key, shared.keyWords, keyOffset, keyOffset + size))
-      this.#outOfOrder(key.slice(keyOffset, keyOffset + size))
-    const length = shared.valueLength[0]!
+    const length = shared.lengths[0]!
     this.key = key
     this.keyStart = keyOffset
     this.keyEnd = keyOffset + size
@@ -118,7 +116,11 @@ export class InPlaceCursor implements Cursor, Owner {
     this.#from = undefined
     if (from.length > 0 && this.#source.closed) throw this.#dropped()
     shared.key.set(from)
-    return position(address, withValues, 0, from.length, 0)
+    return this.#position(address, from.length)
+  }
+
+  #position(address: number, keyLength: number): number {
+    return position(address, withValues | checkOrder | (this.#source.flags << dbiFlagsShift), 0, keyLength, 0)
   }
 
   /** LMDB would look for a key in the order of whichever DBI has the number now. */
@@ -131,6 +133,7 @@ export class InPlaceCursor implements Cursor, Owner {
   #end(code: number): false {
     this.close()
     if (code === 0 || code === notFound) return false
+    if (code === keysNotInOrder) throw this.#outOfOrder()
     try {
       return fail(code)
     } catch (error) {
@@ -138,16 +141,17 @@ export class InPlaceCursor implements Cursor, Owner {
     }
   }
 
-  #outOfOrder(key: Uint8Array): never {
-    const { name } = this.#source
-    const { last, order } = this.#last
-    this.close()
-    throw this.#toError(
+  /** The package has put both keys into its buffer, one behind the other, and their lengths at its begin. */
+  #outOfOrder(): unknown {
+    const { flags, name } = this.#source
+    const { key, lengths } = shared
+    const middle = keyOffset + lengths[0]!
+    return this.#toError(
       new KeysNotInOrder({
         dbi: name === undefined ? "(root)" : DbiName.display(name),
-        key: Buffer.from(key).toString("hex"),
-        before: Buffer.from(last).toString("hex"),
-        order: KeyOrder.display(order)
+        key: Buffer.from(key.subarray(keyOffset, middle)).toString("hex"),
+        before: Buffer.from(key.subarray(middle, middle + lengths[1]!)).toString("hex"),
+        order: KeyOrder.display(KeyOrder.orderOf(flags))
       })
     )
   }

@@ -37,10 +37,11 @@ const viewOf = (buffer: Uint8Array): Uint8Array => new Uint8Array(buffer.buffer,
 export const shared = {
   keyBuffer: none as Uint8Array,
   key: none as Uint8Array,
-  /** The same bytes. */
-  keyWords: new Uint32Array(none.buffer) as Uint32Array,
-  /** One number, at the begin of the buffer of keys: bytes of the value that was read last. */
-  valueLength: new Uint32Array(1) as Uint32Array,
+  /**
+   * Two numbers, at the begin of the buffer of keys. The first: bytes of the value that was read last. Of two keys that
+   * are not in order, both lengths.
+   */
+  lengths: new Uint32Array(2) as Uint32Array,
   valueBuffer: none as Uint8Array,
   value: none as Uint8Array
 }
@@ -49,8 +50,7 @@ const useKeyBuffer = (buffer: Uint8Array): void => {
   if (buffer === shared.keyBuffer) return
   shared.keyBuffer = buffer
   shared.key = viewOf(buffer)
-  shared.keyWords = new Uint32Array(buffer.buffer, buffer.byteOffset, buffer.byteLength >> 2)
-  shared.valueLength = new Uint32Array(buffer.buffer, buffer.byteOffset, 1)
+  shared.lengths = new Uint32Array(buffer.buffer, buffer.byteOffset, 2)
 }
 
 /** The package takes a larger one when `get` finds a value larger than any before. */
