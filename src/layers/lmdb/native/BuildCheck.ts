@@ -14,7 +14,7 @@ import { version } from "./NativeAddon.ts"
 const forkPatch = 90
 
 /** What patches/lmdb-0.9.29.patch adds to the version text. The number rises with each change of the patches. */
-const patchesMark = "; lightningstream 2)"
+const patchesMark = "; lightningstream 3)"
 
 const lacking = ({ patch, versionString }: typeof version): WrongBuild["lacks"] | undefined => {
   if (patch >= forkPatch) return "format"

@@ -9,7 +9,6 @@
 import { Semaphore } from "effect"
 import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
-import type { LmdbError } from "../../../services/Lmdb.ts"
 import { failed, fromNative, isIncompatible, type Facts } from "./NativeErrors.ts"
 import { codec } from "./SharedBuffers.ts"
 import type { PackageDbi, PackageDbiOptions, PackageRoot } from "./NativePackage.ts"
@@ -21,9 +20,6 @@ import type { RootListing, RootRecord } from "./RootDbi.ts"
  * transaction open in A deadlocks with an application that has B and waits for A.
  */
 export const writer = Semaphore.makeUnsafe(1)
-
-/** LMDB's number of the root DBI. */
-const rootNumber = 1
 
 export interface Handle {
   readonly name: DbiName.DbiName
@@ -40,16 +36,6 @@ export interface Handle {
 
 export type HandleMap = ReadonlyMap<DbiName.DbiName, Handle>
 
-/**
- * A name for the package. It takes text; its bytes are those of the name only if that is UTF-8. Others are given as
- * bytes: a build that does not know that opens the root instead, which `open` notices.
- */
-const packageName = (name: DbiName.DbiName): string | Uint8Array => {
-  const bytes = Buffer.from(DbiName.toBytes(name))
-  const text = bytes.toString("utf8")
-  return Buffer.from(text, "utf8").equals(bytes) ? text : bytes
-}
-
 const flagOptions = (flags: number): Omit<PackageDbiOptions, "name" | "create" | keyof typeof codec> => ({
   reverseKey: (flags & DbiFlags.REVERSEKEY) !== 0,
   dupSort: (flags & DbiFlags.DUPSORT) !== 0,
@@ -64,8 +50,6 @@ export class Handles {
   readonly #root: PackageRoot
   readonly #facts: Facts
   readonly #handles = new Map<DbiName.DbiName, Handle>()
-  /** DBIs that this build cannot open, and what to say. */
-  readonly #unusable = new Map<DbiName.DbiName, LmdbError>()
   /** Entries that LMDB says are no DBI, though they look like one. */
   readonly #others = new Set<DbiName.DbiName>()
 
@@ -85,18 +69,9 @@ export class Handles {
     for (const record of listing.records) {
       const handle = this.#handles.get(record.name)
       if (handle !== undefined && handle.flags === record.flags) fitting.set(record.name, handle)
-      else if (handle !== undefined || !this.#isPassedOver(record)) return undefined
+      else if (handle !== undefined || !this.#others.has(record.name)) return undefined
     }
     return fitting
-  }
-
-  #isPassedOver(record: RootRecord): boolean {
-    return this.#others.has(record.name) || this.#unusable.has(record.name)
-  }
-
-  /** Why a DBI of the listing has no handle. */
-  unusable(name: DbiName.DbiName): LmdbError | undefined {
-    return this.#unusable.get(name)
   }
 
   /** Closes what is gone or changed, and opens what is missing. */
@@ -108,30 +83,21 @@ export class Handles {
     // What is no DBI today may be one tomorrow, but not while its entry is there.
     for (const name of this.#others) if (!records.has(name)) this.#others.delete(name)
     for (const record of listing.records) {
-      if (!this.#handles.has(record.name) && !this.#isPassedOver(record)) this.#open(record)
+      if (!this.#handles.has(record.name) && !this.#others.has(record.name)) this.#open(record)
     }
   }
 
   #open(record: RootRecord): void {
-    const name = packageName(record.name)
+    const name = DbiName.toBytes(record.name)
     try {
       const dbi = this.#root.openDB({ ...codec, name, create: false })
       const closer = this.#root.openDB({ ...codec, name, create: false })
       if (dbi === undefined || closer === undefined) return
-      if (dbi.db.dbi === rootNumber) this.#unusable.set(record.name, this.#unusableName(record.name))
-      else this.#handles.set(record.name, { name: record.name, flags: record.flags, dbi, closer, closed: false })
+      this.#handles.set(record.name, { name: record.name, flags: record.flags, dbi, closer, closed: false })
     } catch (error) {
       if (!isIncompatible(error)) throw fromNative(this.#facts, error)
       this.#others.add(record.name)
     }
-  }
-
-  #unusableName(name: DbiName.DbiName): LmdbError {
-    return failed(
-      this.#facts.path,
-      "EILSEQ",
-      `DBI ${DbiName.display(name)}: this build of the package lmdb opens no DBI whose name is not UTF-8`
-    )
   }
 
   #close(handle: Handle): void {
@@ -152,14 +118,7 @@ export class Handles {
 
   /** Makes a DBI in the open write transaction: nobody else's until that is committed. */
   create(name: DbiName.DbiName, flags: number): Handle {
-    const given = packageName(name)
-    // A build that does not know bytes would give the flags to the root.
-    if (
-      typeof given !== "string" &&
-      this.#root.openDB({ ...codec, name: given, create: false })?.db.dbi === rootNumber
-    ) {
-      throw this.#unusableName(name)
-    }
+    const given = DbiName.toBytes(name)
     // Once with its flags, which brings encoders of the package's own for integer keys; then with ours: it is the same
     // handle of LMDB's.
     const closer = this.#root.openDB({ ...codec, ...flagOptions(flags), name: given, create: true })

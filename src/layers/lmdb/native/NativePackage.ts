@@ -57,8 +57,8 @@ export interface PackageDbi {
 }
 
 export interface PackageDbiOptions extends PackageCodec {
-  /** Bytes only with a build that takes them: see LmdbNativeHandles. */
-  readonly name: string | Uint8Array
+  /** Bytes, which need not be UTF-8: the package as it is published takes text alone. */
+  readonly name: Uint8Array
   readonly create: boolean
   readonly reverseKey?: boolean
   readonly dupSort?: boolean

@@ -46,11 +46,11 @@ export class NativeRead implements ReadTransaction {
   }
 
   readonly cursor = (dbi: DbiName, from?: Uint8Array): Cursor => {
-    const { handles, path, toError } = this.#environment
+    const { path, toError } = this.#environment
     this.requireOpen()
     const handle = this.handles.get(dbi)
     // Closed: it was dropped since, and its number may be another DBI's.
-    if (handle === undefined || handle.closed) throw handles.unusable(dbi) ?? dbiMissing(path, dbi)
+    if (handle === undefined || handle.closed) throw dbiMissing(path, dbi)
     try {
       const cursor = new InPlaceCursor(handle, this.#transaction, from, toError, (cursor) =>
         this.#cursors.delete(cursor)

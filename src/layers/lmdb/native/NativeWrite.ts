@@ -55,8 +55,8 @@ export class NativeWrite implements WriteTransaction {
     if (name === this.#name) return this.#handle!
     this.#requireOpen()
     const handle = this.#handles.get(name)
-    const { handles, path } = this.#environment
-    if (handle === undefined) throw handles.unusable(name) ?? dbiMissing(path, name)
+    const { path } = this.#environment
+    if (handle === undefined) throw dbiMissing(path, name)
     this.#name = name
     this.#handle = handle
     return handle
