@@ -446,7 +446,7 @@ describe("LmdbNative: handles that close under a walk", () => {
             while (walked.next()) rest++
             assert.strictEqual(rest, 5_001 - 100)
             // These would look for a key in the order of the new DBI.
-            assert.throws(() => notBegun.next(), "was dropped before the first step")
+            assert.throws(() => notBegun.next(), "was dropped before a cursor looked for a key")
             assert.throws(() => old.cursor(a), "dropped DBI")
             yield* view((transaction) => assert.strictEqual(countOf(transaction, a), 5_001))
           })
