@@ -31,7 +31,6 @@ const sharedKey = ({ account_key, account_key_file, account_name: id, secrets_re
 const defaultChain = Effect.gen(function* () {
   const { DefaultAzureCredential } = yield* Effect.promise(() => import("@azure/identity"))
   const ca = yield* systemAuthorities
-  yield* Effect.yieldNow
   return new DefaultAzureCredential({ tlsOptions: { ca: [...ca] } })
 })
 

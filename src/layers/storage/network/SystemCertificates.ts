@@ -1,25 +1,17 @@
-/**
- * The certificates that the system trusts, each once: files and folders overlap on most systems. Read by a thread that
- * ends with it, since reading and parsing a hundred and more takes 30 ms, in which the calling thread would do nothing
- * else.
- */
+/** The certificates that the system trusts, each once: files and directories overlap on most systems. */
 import { Effect } from "effect"
-import { Worker } from "node:worker_threads"
+import * as tls from "node:tls"
 import { Refused } from "../../../services/Storage.ts"
 
-const script = `require("node:worker_threads").parentPort.postMessage(require("node:tls").getCACertificates("system"))`
-
-const unreadable = (error: Error) =>
+const unreadable = (error: unknown) =>
   new Refused({
     code: "BadTls",
-    detail: `the system's certificates cannot be read: ${error.message}`,
+    detail: `the system's certificates cannot be read: ${error instanceof Error ? error.message : String(error)}`,
     advice: "check SSL_CERT_FILE and SSL_CERT_DIR"
   })
 
-/** PEM. */
-export const systemAuthorities = Effect.callback<ReadonlyArray<string>, Refused>((resume) => {
-  const worker = new Worker(script, { eval: true })
-  worker.once("message", (certificates: ReadonlyArray<string>) => resume(Effect.succeed([...new Set(certificates)])))
-  worker.once("error", (error) => resume(Effect.fail(unreadable(error))))
-  return Effect.promise(() => worker.terminate())
+/** PEM. Read and parsed once by Node, which takes 30 ms. */
+export const systemAuthorities = Effect.try({
+  try: () => [...new Set(tls.getCACertificates("system"))],
+  catch: unreadable
 })

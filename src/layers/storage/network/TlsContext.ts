@@ -43,12 +43,10 @@ const readMaterial = Effect.fnUntraced(function* (options: Tls) {
   }
 })
 
-/** Parses all certificates, which takes the event loop for 10 ms with those of the system. */
 const contextOf = Effect.fnUntraced(function* (options: Tls, { ca, cert, key }: Material) {
   if (ca !== "" && !ca.includes("-----BEGIN ")) return yield* badTls("the CA is not PEM")
   const own = ca === "" ? [] : [ca]
   const all = ca === "" || options.add_system_ca_pool ? [...own, ...(yield* systemAuthorities)] : own
-  yield* Effect.yieldNow
   return yield* Effect.try({
     try: () => tls.createSecureContext({ ca: all, ...(cert === "" ? {} : { cert, key }) }),
     // OpenSSL says what was wrong and never quotes the input.
