@@ -1,26 +1,9 @@
 /**
- * The pages of a listing, and its order: that of the names' bytes in UTF-8, as object stores have it. JavaScript
+ * The order of a listing: that of the names' bytes in UTF-8, as object stores have it. JavaScript
  * compares UTF-16 code units, which puts characters beyond U+FFFF (surrogates, 0xD800 and up) before those from U+E000
  * on; shifting these two ranges gives the order of the bytes.
  */
 import type { StoredObject } from "../../services/Storage.ts"
-
-const fewest = 25
-const most = 250
-
-/**
- * How many objects the next page of a listing shall have. The SDKs parse a page in one go, and their code is compiled
- * while it runs: at first one of 1000 takes 30 ms and more. So there are few at first, and twice as many from page to
- * page.
- */
-export const growingPages = (): (() => number) => {
-  let next = fewest
-  return () => {
-    const size = next
-    next = Math.min(most, 2 * next)
-    return size
-  }
-}
 
 const rank = (unit: number) => (unit < 0xd800 ? unit : unit < 0xe000 ? unit + 0x2000 : unit - 0x800)
 

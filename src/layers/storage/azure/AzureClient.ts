@@ -11,7 +11,6 @@ import * as AzureCredentials from "./AzureCredentials.ts"
 import { mayBeStaleKey, reasonOf } from "./AzureErrors.ts"
 import * as SdkClient from "../network/SdkClient.ts"
 import { dialWithin } from "../network/ConnectTimeout.ts"
-import { growingPages } from "../Listing.ts"
 
 /** `send` ends within `client_timeout`. */
 export type Azure = SdkClient.StorageClient<ContainerClient, AzureOptions>
@@ -69,7 +68,6 @@ export const make = Effect.fnUntraced(function* (options: AzureOptions) {
   dialWithin(agent, options.dial_timeout)
   const { keys } = credentials
   const toReason = (error: unknown) => reasonOf(error, keys.hide)
-  yield* Effect.yieldNow
   const client = clients(options, agent, credentials)
   const sendWith = SdkClient.sending({ client, agent, keys, reasonOf: toReason, mayBeStale: mayBeStaleKey })
   const inTime = SdkClient.within("client_timeout", options.client_timeout)
@@ -79,8 +77,7 @@ export const make = Effect.fnUntraced(function* (options: AzureOptions) {
     send: (request) => Effect.suspend(() => inTime(sendWith(request, new AbortController()))),
     sendWith,
     reasonOf: toReason,
-    fail,
-    pageSize: growingPages()
+    fail
   }
   return azure
 })

@@ -30,13 +30,16 @@ const blobsOf = (
   })
 }
 
+/** As many objects as a page of S3 has. By default Azure gives 5000, which are parsed in one go. */
+const pageSize = 1000
+
 export const list = Effect.fnUntraced(function* (azure: Azure, below: string) {
   const { container, global_prefix } = azure.options
   const prefix = global_prefix + below
   const objects: Array<StoredObject> = []
   let token: string | undefined
   do {
-    const settings = { maxPageSize: azure.pageSize(), ...(token === undefined ? {} : { continuationToken: token }) }
+    const settings = { maxPageSize: pageSize, ...(token === undefined ? {} : { continuationToken: token }) }
     const page = yield* azure.send((client, options) =>
       client
         .listBlobsFlat({ prefix, ...options })

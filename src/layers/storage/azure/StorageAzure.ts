@@ -13,9 +13,8 @@ import type { Storage, StorageError } from "../../../services/Storage.ts"
 
 export const layerWith = (options: AzureOptions): Layer.Layer<Storage, StorageError, FileSystem.FileSystem> =>
   Layer.unwrap(
-    Effect.promise(() => import("./AzureLayer.ts")).pipe(
-      // Making the client takes the event loop for 10 ms more.
-      Effect.tap(Effect.yieldNow),
-      Effect.map((loaded) => loaded.layerWith(options))
+    Effect.map(
+      Effect.promise(() => import("./AzureLayer.ts")),
+      (loaded) => loaded.layerWith(options)
     )
   )

@@ -24,8 +24,6 @@ export interface StorageClient<Client, Options> {
   /** The SDK's errors in the stream of a body. */
   readonly reasonOf: (error: unknown) => StorageReason
   readonly fail: (operation: StorageError["operation"], name: string, reason: StorageReason) => StorageError
-  /** Objects that are to be in the next page of a listing. */
-  readonly pageSize: () => number
 }
 
 export const late = (setting: string, duration: Duration.Duration) =>
@@ -61,8 +59,6 @@ export const sending =
   <Client>({ agent, client, keys, mayBeStale, reasonOf }: Parts<Client>): StorageClient<Client, never>["sendWith"] =>
   <A>(request: Request<Client, A>, controller: AbortController) =>
     Effect.andThen(keys.refresh, agent.refresh).pipe(
-      // The SDK's part of a request takes the event loop for 10 ms while its code is new.
-      Effect.tap(Effect.yieldNow),
       Effect.andThen(
         Effect.callback<A, StorageReason>((resume) => {
           const settled = request(client(), { abortSignal: controller.signal }).then(

@@ -81,7 +81,6 @@ export const list = Effect.fnUntraced(function* (s3: S3, below: string) {
       Bucket: bucket,
       Prefix: prefix,
       EncodingType: "url" as const,
-      MaxKeys: s3.pageSize(),
       ...(prefix_folders ? { Delimiter: "/" } : {}),
       ...(token === undefined ? {} : { ContinuationToken: token })
     }

@@ -5,14 +5,11 @@
 import { S3Client } from "@aws-sdk/client-s3"
 import { NodeHttpHandler } from "@smithy/node-http-handler"
 import { DateTime, Duration, Effect } from "effect"
-// @effect-diagnostics-next-line nodeBuiltinImport:off -- within the SDK's promises
-import { setImmediate } from "node:timers/promises"
 import type { S3Options } from "../../../domain/settings/StorageOptions.ts"
 import { Refused } from "../../../services/Storage.ts"
 import * as HttpAgent from "../network/HttpAgent.ts"
 import * as SdkClient from "../network/SdkClient.ts"
 import * as KeyFiles from "../network/KeyFiles.ts"
-import { growingPages } from "../Listing.ts"
 import { readListing } from "./ListingResponse.ts"
 import { type Endpoint, endpointOf } from "./S3Endpoint.ts"
 import { mayBeStaleKeys, reasonOf } from "./S3Errors.ts"
@@ -46,14 +43,10 @@ const credentialsOf = (keys: KeyFiles.KeySource) => {
 /** What the SDK has to say comes as errors, too; without a logger it writes to the console. */
 const silent = { trace: () => {}, debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
-/**
- * With a turn of the event loop between what the SDK makes of a request, which it does in one go, and the request
- * itself: 10 ms each while the code is new.
- */
+/** Checks a listing before the SDK takes anything that parses for an empty one. */
 class Handler extends NodeHttpHandler {
   // @effect-diagnostics-next-line asyncFunction:off -- within the SDK's promises
   override async handle(...args: Parameters<NodeHttpHandler["handle"]>) {
-    await setImmediate()
     const [request] = args
     const result = await super.handle(...args)
     const { response } = result
@@ -95,14 +88,10 @@ export const make = Effect.fnUntraced(function* (options: S3Options) {
   const fail = SdkClient.failing(place, notThere)
   const setUp = Effect.all([HttpAgent.make(options, endpoint.target), KeyFiles.make(options)])
   const [agent, keys] = yield* Effect.mapError(setUp, (reason) => fail("open", "", reason))
-  yield* Effect.yieldNow
   const client = yield* Effect.acquireRelease(
     Effect.sync(() => clientOf(options, endpoint, agent, keys)),
     (client) => Effect.sync(() => client.destroy())
   )
-  // That took the event loop for 10 ms, and so does what starts next.
-  yield* Effect.yieldNow
-
   const toReason = (error: unknown) => reasonOf(error, keys.hide)
   const sendWith = SdkClient.sending({
     client: () => client,
@@ -118,8 +107,7 @@ export const make = Effect.fnUntraced(function* (options: S3Options) {
     send: (request) => Effect.suspend(() => sendWith(request, new AbortController())),
     sendWith,
     reasonOf: toReason,
-    fail,
-    pageSize: growingPages()
+    fail
   }
   return s3
 })

@@ -13,9 +13,8 @@ import type { Storage, StorageError } from "../../../services/Storage.ts"
 
 export const layerWith = (options: S3Options): Layer.Layer<Storage, StorageError, FileSystem.FileSystem> =>
   Layer.unwrap(
-    Effect.promise(() => import("./S3Layer.ts")).pipe(
-      // Making the client takes the event loop for 10 ms more.
-      Effect.tap(Effect.yieldNow),
-      Effect.map((loaded) => loaded.layerWith(options))
+    Effect.map(
+      Effect.promise(() => import("./S3Layer.ts")),
+      (loaded) => loaded.layerWith(options)
     )
   )

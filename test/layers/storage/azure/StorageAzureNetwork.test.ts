@@ -85,19 +85,6 @@ const withEnvironment = (env: Record<string, string>) =>
   Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env })))
 
 it.layer(NodeServices.layer, { excludeTestServices: true })("StorageAzure, a bad network", (it) => {
-  it.effect("listings are asked for in pages that are soon parsed: small ones while the SDK is new", () =>
-    Effect.gen(function* () {
-      const asked: Array<number> = []
-      const server = yield* serve((request, response) => {
-        asked.push(Number(new URL(request.url ?? "", "http://x").searchParams.get("maxresults")))
-        response.writeHead(200, xml).end(listing("p1"))
-      })
-      const storage = yield* storageAt(server.endpoint_url)
-      for (let i = 0; i < 6; i++) yield* storage.list("p")
-      assert.deepStrictEqual(asked, [25, 50, 100, 200, 250, 250])
-    })
-  )
-
   it.effect("a server that never answers: each call ends after client_timeout", () =>
     Effect.gen(function* () {
       const server = yield* serveRaw()
