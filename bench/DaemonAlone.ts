@@ -9,7 +9,6 @@ import * as Child from "./Child.ts"
 import * as Daemon from "./Daemon.ts"
 import * as InProcess from "./InProcess.ts"
 import * as LockHolder from "./LockHolder.ts"
-import * as LoopOfDaemon from "./LoopOfDaemon.ts"
 import { plain, type Row, seconds } from "./Table.ts"
 import * as Workspace from "./Workspace.ts"
 
@@ -58,11 +57,7 @@ export const run = Effect.fn("DaemonAlone.run")(function* (workspace: Workspace.
   const folder = yield* fs.makeTempDirectoryScoped({ directory: workspace.folder, prefix: "alone-" })
   const bucket = yield* bucketOf(kind, folder, snapshot)
   yield* Workspace.makeEmpty(target)
-  const { columns, value: millis } = yield* LoopOfDaemon.during(
-    folder,
-    (env) => untilReady({ instance: "a", lmdb: target, bucket, folder, poll: "1s", env }),
-    InProcess.blockedFigure
-  )
+  const millis = yield* untilReady({ instance: "a", lmdb: target, bucket, folder, poll: "1s" })
   if (millis < heldMillis)
     return yield* new InProcess.WrongOutcome({
       scenario: "a daemon alone",
@@ -73,8 +68,7 @@ export const run = Effect.fn("DaemonAlone.run")(function* (workspace: Workspace.
   const row: Row = {
     "a daemon alone": plain(titles[kind]),
     entries: plain(entries.toLocaleString("en")),
-    "start to ready": plain(seconds(millis)),
-    ...columns
+    "start to ready": plain(seconds(millis))
   }
   return row
 }, Effect.scoped)

@@ -67,6 +67,7 @@ export const run = Effect.fn("DaemonPair.run")(function* (
     const run = Effect.gen(function* () {
       // Ready when a change has gone from one to the other.
       yield* changes(lmdbA, lmdbB, 0, pollMillis)
+      yield* LoopOfDaemon.isReady(b.pid)
       // V8 compiles and collects for a while after the work is done: that is not what a day of idling is like.
       yield* Effect.sleep("15 seconds")
       const rest = yield* idle(a)

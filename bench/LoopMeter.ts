@@ -39,6 +39,9 @@ export const environment = (probe: URL, report: string) => ({
   [reportVariable]: report
 })
 
+/** Tells a process that is looked at to forget what was: it is ready, and only what it does from now on counts. */
+export const resetSignal = "SIGUSR2"
+
 /** Milliseconds between two looks. */
 export const interval = 2
 

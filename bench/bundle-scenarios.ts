@@ -4,17 +4,15 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
+import { build } from "rolldown"
 import config from "../rolldown.config.ts"
-import { bundle } from "../scripts/LoadInTurns.ts"
 
 Effect.promise(() =>
-  bundle(
-    {
-      ...config,
-      cwd: new URL("..", import.meta.url).pathname,
-      logLevel: "warn",
-      input: { scenario: "bench/scenario.ts", "loop-probe": "bench/loop-probe.ts", worker: "src/worker.ts" }
-    },
-    { ...config.output, dir: "dist-bench" }
-  )
+  build({
+    ...config,
+    cwd: new URL("..", import.meta.url).pathname,
+    logLevel: "warn",
+    input: { scenario: "bench/scenario.ts", "loop-probe": "bench/loop-probe.ts", worker: "src/worker.ts" },
+    output: { ...config.output, dir: "dist-bench" }
+  })
 ).pipe(NodeRuntime.runMain)

@@ -11,5 +11,5 @@ if (Number(process.versions.node.split(".")[0]) < needed) {
   process.exit(1)
 }
 module.enableCompileCache?.()
-const { run } = await import("../dist/start.js")
+const { run } = await import("../dist/main.js")
 run()

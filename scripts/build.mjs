@@ -14,15 +14,7 @@ const changedAt = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0)
 
 const newestSource = () => {
   const sources = readdirSync(join(root, "src"), { recursive: true }).map((name) => join("src", name))
-  const inputs = [
-    "src",
-    ...sources,
-    "package.json",
-    "package-lock.json",
-    "rolldown.config.ts",
-    "scripts/build.mjs",
-    "scripts/LoadInTurns.ts"
-  ]
+  const inputs = ["src", ...sources, "package.json", "package-lock.json", "rolldown.config.ts", "scripts/build.mjs"]
   return Math.max(...inputs.map((name) => changedAt(join(root, name))))
 }
 
@@ -39,12 +31,12 @@ const replaceBy = (folder, old) => {
 }
 
 const build = async () => {
-  const { bundle } = await import("./LoadInTurns.ts")
+  const { build: bundle } = await import("rolldown")
   const { default: config } = await import("../rolldown.config.ts")
   process.chdir(root)
   const next = mkdtempSync(`${dist}-`)
   try {
-    await bundle({ logLevel: "warn", ...config }, { ...config.output, dir: join(next, "new") })
+    await bundle({ logLevel: "warn", ...config, output: { ...config.output, dir: join(next, "new") } })
     replaceBy(join(next, "new"), join(next, "old"))
   } finally {
     rmSync(next, { recursive: true })

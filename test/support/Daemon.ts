@@ -44,7 +44,7 @@ export interface Daemon {
     matches?: (line: LogLine) => boolean,
     from?: number
   ) => Effect.Effect<LogLine, NotInTime | ProcessFailed>
-  readonly signal: (signal: "SIGTERM" | "SIGINT" | "SIGKILL") => Effect.Effect<void>
+  readonly signal: (signal: "SIGTERM" | "SIGINT" | "SIGKILL" | "SIGUSR2") => Effect.Effect<void>
   /** Waits for the end: the exit code, as a shell has it: 128 + the signal's number for a process that was killed. */
   readonly ended: Effect.Effect<number, ProcessFailed>
 }

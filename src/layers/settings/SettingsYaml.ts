@@ -104,7 +104,6 @@ const read = Effect.fnUntraced(function* (file: string, environment: Environment
         ]
       })
   )
-  yield* Effect.yieldNow
   const replaced = mapOutsideComments(text, (part) => replaceVariables(part, environment))
   const { nulls, problems, tree: parsed } = parse(replaced)
   // A database without any keys is one that lacks its path, not one that is absent.
@@ -150,10 +149,7 @@ export const load = Effect.fn("SettingsYaml.load")(function* (options: Options) 
     written.tree
   )
   const tree = withDefaults(overridden, environment)
-  // Before and after: this and reading the text take the event loop for 5 ms each, and so does what comes after it.
-  yield* Effect.yieldNow
   const { problems, settings } = check(tree, written.unset, usesBucket)
-  yield* Effect.yieldNow
   const directory = textAt(tree, ["spool_directory"]) ?? ""
   const spool = directory === "" ? undefined : yield* SpoolDirectory.problemOf(directory)
   const spoolProblem: ReadonlyArray<Problem> =
