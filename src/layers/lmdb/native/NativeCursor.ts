@@ -37,6 +37,19 @@ export interface CursorSource {
   readonly closed: boolean
 }
 
+/** What a cursor needs of its environment. */
+export interface CursorHost {
+  readonly toError: (error: unknown) => unknown
+  /** Throws when the data file is not the one that was opened, or smaller. */
+  readonly requireSame: () => void
+}
+
+/**
+ * Steps between two looks at the file, some milliseconds: a walk that touches pages beyond the end of a file that was
+ * cut off meanwhile is the end of the process.
+ */
+const stepsPerLook = 2 ** 15
+
 /** Throws what the package throws for it. */
 const fail = (code: number): never => {
   lmdbError(code)
@@ -52,7 +65,7 @@ export class InPlaceCursor implements Cursor, Owner {
   valueEnd = 0
   /** Lives as long as this: LMDB's cursor points into it. */
   readonly #source: CursorSource
-  readonly #toError: (error: unknown) => unknown
+  readonly #host: CursorHost
   readonly #onClose: (cursor: InPlaceCursor) => void
   readonly #cursor: NativeCursor
   /**
@@ -62,6 +75,7 @@ export class InPlaceCursor implements Cursor, Owner {
   #address: number | undefined
   /** Before the first step. */
   #from: Uint8Array | undefined
+  #steps = 0
   #keptKey: Uint8Array = none
   #keptValue: Uint8Array = none
 
@@ -70,11 +84,11 @@ export class InPlaceCursor implements Cursor, Owner {
     source: CursorSource,
     transaction: PackageTransaction | undefined,
     from: Uint8Array | undefined,
-    toError: (error: unknown) => unknown,
+    host: CursorHost,
     onClose: (cursor: InPlaceCursor) => void
   ) {
     this.#source = source
-    this.#toError = toError
+    this.#host = host
     this.#onClose = onClose
     this.#from = from === undefined ? none : Uint8Array.from(from)
     this.#cursor = new NativeCursor(source.dbi.db, transaction?.address ?? 0)
@@ -83,6 +97,7 @@ export class InPlaceCursor implements Cursor, Owner {
 
   next(): boolean {
     if (this.#address === undefined) return false
+    if (++this.#steps % stepsPerLook === 0) this.#host.requireSame()
     displace(this)
     return this.#show(this.#from === undefined ? iterate(this.#address) : this.#first(this.#address, this.#from))
   }
@@ -126,7 +141,7 @@ export class InPlaceCursor implements Cursor, Owner {
   /** LMDB would look for a key in the order of whichever DBI has the number now. */
   #dropped(): unknown {
     this.close()
-    return this.#toError(new Error("the DBI was dropped before a cursor looked for a key in it"))
+    return this.#host.toError(new Error("the DBI was dropped before a cursor looked for a key in it"))
   }
 
   /** Nothing but the end of the entries is one. */
@@ -137,7 +152,7 @@ export class InPlaceCursor implements Cursor, Owner {
     try {
       return fail(code)
     } catch (error) {
-      throw this.#toError(error)
+      throw this.#host.toError(error)
     }
   }
 
@@ -146,7 +161,7 @@ export class InPlaceCursor implements Cursor, Owner {
     const { flags, name } = this.#source
     const { key, lengths } = shared
     const middle = keyOffset + lengths[0]!
-    return this.#toError(
+    return this.#host.toError(
       new KeysNotInOrder({
         dbi: name === undefined ? "(root)" : DbiName.display(name),
         key: Buffer.from(key.subarray(keyOffset, middle)).toString("hex"),

@@ -74,6 +74,8 @@ export class Environment {
 
   readonly toError = (error: unknown): LmdbError => fromNative(this.facts, error)
 
+  readonly requireSame = (): void => this.guard.requireSame()
+
   #meta(): Meta {
     const meta = readMeta(this.path)
     if (meta === undefined) throw failed(this.path, "empty", "the data file is empty")

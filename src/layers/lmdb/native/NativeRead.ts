@@ -52,7 +52,7 @@ export class NativeRead implements ReadTransaction {
     // Closed: it was dropped since, and its number may be another DBI's.
     if (handle === undefined || handle.closed) throw dbiMissing(path, dbi)
     try {
-      const cursor = new InPlaceCursor(handle, this.#transaction, from, toError, (cursor) =>
+      const cursor = new InPlaceCursor(handle, this.#transaction, from, this.#environment, (cursor) =>
         this.#cursors.delete(cursor)
       )
       this.#cursors.add(cursor)

@@ -66,7 +66,7 @@ export const list = (
     { name: undefined, flags: 0, dbi: root, closed: false },
     transaction,
     undefined,
-    toError,
+    { toError, requireSame: () => {} },
     () => {}
   )
   try {

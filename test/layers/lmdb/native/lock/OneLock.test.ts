@@ -278,6 +278,25 @@ describe("LmdbNative: a data file that is overwritten in place", () => {
     )
   )
 
+  it.live("in the middle of a walk is noticed by a walk that goes on", () =>
+    withOneLock(
+      Effect.fnUntraced(function* (file, application) {
+        yield* application.write({ do: "fill", dbi: "a", entries: 40_000, bytes: 10 })
+        const { read } = yield* Lmdb
+        const error = yield* Effect.scoped(
+          Effect.gen(function* () {
+            const cursor = (yield* read).cursor(a)
+            // The next step is one at which it looks.
+            for (let step = 1; step < 2 ** 15; step++) cursor.next()
+            fs.truncateSync(file, 8192)
+            return yield* Effect.flip(Effect.try({ try: () => cursor.next(), catch: (thrown) => thrown as LmdbError }))
+          })
+        )
+        assertOverwritten("its size went down from ", [error])
+      })
+    )
+  )
+
   it.live("while the application has another one open is refused at the start: their lock file is the same", () =>
     Effect.scoped(
       Effect.gen(function* () {
