@@ -16,6 +16,7 @@ const longLines: ReadonlyArray<readonly [marker: RegExp, reason: string]> = [
   [/@effect-diagnostics-next-line/, "a directive of the type checker ends with its reason, on the same line"],
   [/^\s*(it(\.\w+)?\()?["`']/, "a text: a test's name or a message is searched for as a whole"],
   [/`[^`]*`[,;)]*$|"[^"]*"[,;)]*( \+)?$/, "a text at the end of the line: a message is searched for as a whole"],
+  [/markup`|^[<$][\w{/]/, "HTML in a template: a line break in it would be a blank"],
   [/^ \* {4,}/, "a picture of a layout, or the usage of a command"],
   [/^\s*\/.*\/,?$/, "a regular expression"],
   [/require\(|registerHooks\(|\[7a 6f 6e 65\]/, "a program or an output inside a text of several lines"]

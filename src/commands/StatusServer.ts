@@ -9,10 +9,11 @@ import type { DaemonState } from "../programs/sync/facts/DaemonState.ts"
 import type { Health } from "../services/Health.ts"
 import type { MemoryBudget } from "../services/MemoryBudget.ts"
 import type { Settings } from "../services/Settings.ts"
+import type { Storage } from "../services/Storage.ts"
 
 /** As the daemon wants it: with what it needs of the daemon's own services. */
 export const serveOn = Effect.fnUntraced(function* (address: string) {
-  const context = yield* Effect.context<Health | MemoryBudget | Settings>()
+  const context = yield* Effect.context<Health | MemoryBudget | Settings | Storage>()
   const layer = Layer.mergeAll(
     HttpServerNode.layerWith(address),
     MetricsPrometheus.layer,

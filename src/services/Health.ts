@@ -12,6 +12,12 @@ export interface Failing {
   readonly message: string
 }
 
+/** A failure, also one that is over. */
+export interface PastFailure extends Failing {
+  /** Milliseconds since the UNIX epoch; undefined while it lasts. */
+  readonly until: number | undefined
+}
+
 export class Health extends Context.Service<
   Health,
   {
@@ -21,5 +27,7 @@ export class Health extends Context.Service<
     readonly well: (check: string) => Effect.Effect<number | undefined>
     /** By name of the check. */
     readonly all: Effect.Effect<ReadonlyArray<Failing>>
+    /** The last 20 failures, those that are over included; the newest first. */
+    readonly recent: Effect.Effect<ReadonlyArray<PastFailure>>
   }
 >()("lightningstream/services/Health") {}

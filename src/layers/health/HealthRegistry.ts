@@ -1,9 +1,14 @@
-/** `Health` in this process: what fails now, since when by the Clock. A check that is well again is forgotten. */
+/** `Health` in this process: what fails now and has failed lately, since when by the Clock. */
 import { Clock, Effect, Layer } from "effect"
-import { type Failing, Health } from "../../services/Health.ts"
+import { type Failing, Health, type PastFailure } from "../../services/Health.ts"
+
+/** A page shows that many. */
+const recentMax = 20
 
 export const layer = Layer.sync(Health, () => {
   const checks = new Map<string, Failing>()
+  /** Those that are over, the newest last. */
+  const over: Array<PastFailure> = []
   return Health.of({
     failing: Effect.fnUntraced(function* (check, message) {
       const before = checks.get(check)
@@ -13,9 +18,16 @@ export const layer = Layer.sync(Health, () => {
     well: Effect.fnUntraced(function* (check) {
       const before = checks.get(check)
       if (before === undefined) return undefined
+      const until = yield* Clock.currentTimeMillis
       checks.delete(check)
-      return (yield* Clock.currentTimeMillis) - before.since
+      over.push({ ...before, until })
+      if (over.length > recentMax) over.shift()
+      return until - before.since
     }),
-    all: Effect.sync(() => Array.from(checks.values()).sort((a, b) => (a.check < b.check ? -1 : 1)))
+    all: Effect.sync(() => Array.from(checks.values()).sort((a, b) => (a.check < b.check ? -1 : 1))),
+    recent: Effect.sync(() => {
+      const problems = [...over, ...Array.from(checks.values(), (failing) => ({ ...failing, until: undefined }))]
+      return problems.sort((a, b) => b.since - a.since).slice(0, recentMax)
+    })
   })
 })

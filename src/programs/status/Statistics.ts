@@ -20,7 +20,20 @@ export interface Statistics {
   readonly known: Known | undefined
   /** Why the last attempt failed. */
   readonly problem: string | undefined
+  /** Bytes by which the used part of the map has grown in a millisecond, lately; undefined when it has not, or not long enough. */
+  readonly growth: number | undefined
 }
+
+interface Sample {
+  readonly at: number
+  readonly used: number
+}
+
+/** Milliseconds between two samples of the used part of the map, and how many are kept. */
+const sampleMillis = 60_000
+const samplesMax = 60
+/** Of a shorter time nothing is concluded. */
+const growthMillis = 300_000
 
 const freshMillis = 1_000
 
@@ -30,12 +43,27 @@ const patience = "300 millis"
 interface Reading {
   known: Known | undefined
   problem: string | undefined
+  /** The oldest first. */
+  readonly samples: Array<Sample>
   /** Of the monotonic clock, in milliseconds: when the last attempt began. */
   begun: number
   fiber: Fiber.Fiber<void> | undefined
 }
 
 const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
+
+const takeSample = (samples: Array<Sample>, at: number, used: number): void => {
+  const last = samples.at(-1)
+  if (last !== undefined && at - last.at < sampleMillis) return
+  samples.push({ at, used })
+  if (samples.length > samplesMax) samples.shift()
+}
+
+const growthOf = ([first, ...samples]: ReadonlyArray<Sample>): number | undefined => {
+  const last = samples.at(-1)
+  if (first === undefined || last === undefined || last.at - first.at < growthMillis) return undefined
+  return last.used > first.used ? (last.used - first.used) / (last.at - first.at) : undefined
+}
 
 const readInto = Effect.fnUntraced(function* (reading: Reading, { sync }: DatabaseState, withMapped: boolean) {
   if (sync === undefined) return
@@ -48,7 +76,9 @@ const readInto = Effect.fnUntraced(function* (reading: Reading, { sync }: Databa
     return
   }
   const [info, mapped] = result.success
-  reading.known = { info, mapped, at: yield* Clock.currentTimeMillis }
+  const at = yield* Clock.currentTimeMillis
+  reading.known = { info, mapped, at }
+  takeSample(reading.samples, at, info.used)
   reading.problem = undefined
 })
 
@@ -59,7 +89,7 @@ export const make = Effect.fnUntraced(function* ({ databases }: DaemonState) {
   const readings = new Map<DatabaseState, Reading>(
     databases.map((database) => [
       database,
-      { known: undefined, problem: undefined, begun: -Infinity, fiber: undefined }
+      { known: undefined, problem: undefined, samples: [], begun: -Infinity, fiber: undefined }
     ])
   )
   const look = Effect.fnUntraced(function* (database: DatabaseState, reading: Reading) {
@@ -70,8 +100,8 @@ export const make = Effect.fnUntraced(function* ({ databases }: DaemonState) {
       reading.fiber = yield* Effect.forkIn(readInto(reading, database, lmdb_scrape_smaps), scope)
     }
     if (reading.fiber !== undefined) yield* Effect.timeoutOption(Fiber.await(reading.fiber), patience)
-    const { known, problem } = reading
-    return [database.name, { known, problem }] as const
+    const { known, problem, samples } = reading
+    return [database.name, { known, problem, growth: growthOf(samples) }] as const
   })
   return Effect.map(
     Effect.forEach(readings, ([database, reading]) => look(database, reading), { concurrency: "unbounded" }),

@@ -223,7 +223,7 @@ const countedIn = (
 const makePages = Effect.gen(function* () {
   const served = yield* Deferred.make<Pages>()
   const server = Layer.succeed(HttpServer, { serve: (pages) => Effect.asVoid(Deferred.succeed(served, pages)) })
-  const context = yield* Effect.context<Health | MemoryBudget | Settings>()
+  const context = yield* Effect.context<Health | MemoryBudget | Settings | Storage>()
   return {
     served,
     serve: (state: Parameters<typeof Status.serve>[0]) =>

@@ -1,0 +1,73 @@
+/** Whether all is in sync, and if not why and since when: of each database, and of all. */
+import type { Failing } from "../../../services/Health.ts"
+import type { DatabaseState } from "../../sync/facts/DaemonState.ts"
+
+export type Severity = "ok" | "warn" | "bad"
+
+export interface VerdictReason {
+  readonly level: Severity
+  readonly text: string
+  /** Milliseconds since the UNIX epoch; undefined where nobody knows. */
+  readonly since: number | undefined
+}
+
+export interface Verdict {
+  /** A word for what it is doing. */
+  readonly state: string
+  readonly level: Severity
+  /** Empty when it is in sync. */
+  readonly reasons: ReadonlyArray<VerdictReason>
+}
+
+/** What takes no longer than that is no reason to look. */
+const graceMillis = 30_000
+
+const waiting = ({ sync }: DatabaseState, now: number): ReadonlyArray<VerdictReason> => {
+  if (sync === undefined) return []
+  const { facts, options, stale } = sync
+  const reasons: Array<VerdictReason> = []
+  if (stale) reasons.push({ level: "bad", text: "the LMDB is stale: nothing is sent", since: undefined })
+  if (facts.unsentSince !== undefined) {
+    const level = now - facts.unsentSince > graceMillis ? "warn" : "ok"
+    reasons.push({ level, text: "a change of the application is not stored yet", since: facts.unsentSince })
+  }
+  for (const [instance, { behindSince }] of facts.instances) {
+    if (behindSince === undefined) continue
+    const own = instance === options.instance ? " (this one's old snapshot)" : ""
+    const level = now - behindSince > graceMillis ? "warn" : "ok"
+    reasons.push({ level, text: `the newest snapshot of ${instance}${own} is not merged yet`, since: behindSince })
+  }
+  return reasons
+}
+
+const stateOf = (database: DatabaseState, failing: ReadonlyArray<Failing>): string => {
+  const { isReady, sync } = database
+  if (failing.length > 0) return "failing"
+  if (sync === undefined) return "opening the LMDB"
+  if (sync.stale) return "stale"
+  if (!isReady) return "starting"
+  const stages = [...sync.facts.instances.values()].flatMap(({ stage }) => stage?.name ?? [])
+  if (stages.includes("merging")) return "merging"
+  return sync.facts.sending?.name ?? stages[0] ?? "ready"
+}
+
+const worst = (levels: ReadonlyArray<Severity>): Severity =>
+  levels.includes("bad") ? "bad" : levels.includes("warn") ? "warn" : "ok"
+
+/** `failing`: checks of this database. `startedAt`: of the daemon. */
+export const of = (
+  database: DatabaseState,
+  failing: ReadonlyArray<Failing>,
+  startedAt: number,
+  now: number
+): Verdict => {
+  const starting: ReadonlyArray<VerdictReason> = database.isReady
+    ? []
+    : [{ level: now - startedAt > graceMillis ? "warn" : "ok", text: "its start is in progress", since: startedAt }]
+  const reasons = [
+    ...failing.map(({ message, since }): VerdictReason => ({ level: "bad", text: message, since })),
+    ...starting,
+    ...waiting(database, now)
+  ]
+  return { state: stateOf(database, failing), level: worst(reasons.map(({ level }) => level)), reasons }
+}

@@ -1,0 +1,112 @@
+/** The status page and the listing, of a daemon on virtual time with a bucket that fails. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { sectionOf } from "./StatusPages.ts"
+import { unavailable } from "../../support/fakes/StorageFaults.ts"
+import { epoch, makeEnvironment, makeWorld, nameOf, pass, type RunningDaemon } from "../daemon/World.ts"
+
+const serves = { serves: true } as const
+
+const page = (daemon: RunningDaemon) => Effect.map(daemon.get("/"), ({ body }) => body)
+
+/** What people read, without tags. */
+const textOf = (html: string): string =>
+  html
+    .replace(/<style>.*?<\/style>|<script>.*?<\/script>/gs, "")
+    .replace(/<[^>]*>/g, " ")
+    .replace(/\s+/g, " ")
+
+describe("the status page", () => {
+  it.effect("says that all is in sync, and what of each instance is merged", () =>
+    Effect.gen(function* () {
+      const { bucket, put, start } = yield* makeWorld()
+      yield* put({ d: [["k", 1, "v"]] })
+      yield* bucket.put("b", epoch - 60_000, { d: [["of-b", 2, "v"]] })
+      const daemon = yield* start(serves)
+      yield* pass(3_000)
+      const { body, contentType, headers } = yield* daemon.get("/")
+      assert.strictEqual(contentType, "text/html; charset=utf-8")
+      assert.match(
+        headers!["content-security-policy"]!,
+        /^default-src 'none'; style-src 'sha256-[\w+/=]+'; script-src 'sha256-/
+      )
+      assert.notMatch(body, /(src|href)="https?:|@import|url\(/, "nothing from elsewhere")
+      const text = textOf(body)
+      assert.include(text, "Everything is in sync")
+      assert.match(sectionOf(text, "main"), /Last snapshot sent [\d.]+ s ago ?, \d+ B ?, \d ?entries/)
+      assert.match(sectionOf(text, "main"), /b [\d.]+ (s|min) ago [\d.]+ (s|min) ago in sync/)
+      assert.include(text, "No problems since the start")
+    })
+  )
+
+  it.effect("says why it is not, since when, and what is quarantined; and remembers it", () =>
+    Effect.gen(function* () {
+      const { bucket, put, start } = yield* makeWorld()
+      yield* put({ d: [["k", 1, "v"]] })
+      const daemon = yield* start(serves)
+      yield* pass(3_000)
+      yield* bucket.store(nameOf("b", epoch), Buffer.from("no snapshot"))
+      yield* pass(3_000)
+      assert.match(textOf(yield* page(daemon)), new RegExp(`quarantined: ${nameOf("b", epoch)}: .*corrupt`))
+      yield* bucket.faults.add({ operation: "store", times: Infinity }, { kind: "fail", reason: unavailable })
+      yield* put({ d: [["k", 2, "v"]] })
+      yield* pass(50_000)
+      const failing = textOf(yield* page(daemon))
+      assert.match(failing, /Not in sync, for \d+ s .*main ?: store .*injected.*, since [\d.]+ s ago/)
+      assert.match(failing, /a change of the application is not stored yet \(for 5?\d+ s\)/)
+      yield* bucket.faults.clear
+      yield* bucket.storage.delete(nameOf("b", epoch))
+      yield* pass(80_000)
+      const after = textOf(yield* page(daemon))
+      assert.include(after, "Everything is in sync")
+      assert.match(after, /over after \d+ s main_storage_store/)
+    })
+  )
+
+  it.effect("escapes what comes from a bucket", () =>
+    Effect.gen(function* () {
+      const { bucket, start } = yield* makeWorld()
+      yield* bucket.store("main__<img src=x onerror=alert(1)>__20260101-000000-000000000__GX.pb.gz", Buffer.from("no"))
+      const daemon = yield* start(serves)
+      yield* pass(5_000)
+      const html = yield* page(daemon)
+      assert.include(html, "&lt;img src=x onerror=alert(1)&gt;")
+      assert.notInclude(html, "<img")
+    })
+  )
+
+  it.effect("of 64 databases and 20 instances has all of them, closed", () =>
+    Effect.gen(function* () {
+      const { bucket, start } = yield* makeWorld()
+      const names = Array.from({ length: 64 }, (_, index) => `shard${index}`)
+      for (const name of names) {
+        for (let i = 0; i < 20; i++) yield* bucket.store(nameOf(`ns${i}`, epoch, name), Buffer.from("no"))
+      }
+      const environments = Object.fromEntries(names.map((name) => [name, makeEnvironment()]))
+      const daemon = yield* start({ ...serves, environments })
+      yield* pass(1_000)
+      const html = yield* page(daemon)
+      assert.strictEqual(html.match(/<details id="db-/g)!.length, 64)
+      assert.strictEqual(html.match(/<th scope="row">ns/g)!.length, 64 * 20)
+    })
+  )
+})
+
+describe("/storage", () => {
+  it.effect("lists all objects, and says why it cannot", () =>
+    Effect.gen(function* () {
+      const { bucket, start } = yield* makeWorld()
+      yield* bucket.store("other", Buffer.from("abc"))
+      const daemon = yield* start(serves)
+      yield* pass(500)
+      assert.deepInclude(yield* daemon.get("/storage"), {
+        contentType: "text/plain; charset=utf-8",
+        body: "Name\tSize\nother\t3\n"
+      })
+      yield* bucket.faults.add({ operation: "list", times: Infinity }, { kind: "fail", reason: unavailable })
+      const failed = yield* daemon.get("/storage")
+      assert.strictEqual(failed.status, 500)
+      assert.include(failed.body, "list")
+    })
+  )
+})
