@@ -13,8 +13,11 @@ import { load } from "./commands/cli/Load.ts"
 import { parse } from "./commands/cli/Parse.ts"
 import { print } from "./commands/cli/Print.ts"
 import { completion } from "./commands/Completion.ts"
+import { configCheck } from "./commands/config/ConfigCheck.ts"
+import { configShow } from "./commands/config/ConfigShow.ts"
 import { docs } from "./commands/Docs.ts"
 import { dropShadow } from "./commands/DropShadow.ts"
+import { dump } from "./commands/Dump.ts"
 import { help } from "./commands/Help.ts"
 import { receive } from "./commands/Receive.ts"
 import { snapshotsDump } from "./commands/snapshots/SnapshotsDump.ts"
@@ -36,7 +39,9 @@ export const commands = [
     summary: "List, print, download, upload and delete the objects of the bucket",
     commands: [snapshotsList, snapshotsDump, snapshotsGet, snapshotsPut, snapshotsRemove]
   },
+  dump,
   dropShadow,
+  { name: "config", summary: "Check and show the configuration", commands: [configCheck, configShow] },
   version,
   completion,
   docs,

@@ -1,0 +1,74 @@
+/** `dump`: prints LMDBs. LMDB runs in this thread: there is nothing else to do meanwhile. */
+import { Effect } from "effect"
+import * as Flag from "effect/cli/Flag"
+import { defineCommand } from "./cli/CommandDefinition.ts"
+import { about, oneOf, optional, text, toggle } from "./cli/Flags.ts"
+import { load } from "./cli/Load.ts"
+
+const parts = () => ({
+  Command: import("./cli/Command.ts"),
+  DatabaseOptions: import("../programs/DatabaseOptions.ts"),
+  LmdbDump: import("../programs/LmdbDump.ts"),
+  LmdbNative: import("../layers/lmdb/native/LmdbNative.ts"),
+  Settings: import("../services/Settings.ts"),
+  StandardOutput: import("../layers/process/StandardOutput.ts")
+})
+
+export const dump = defineCommand({
+  name: "dump",
+  summary: "Print what the LMDBs hold",
+  details: `
+The databases come by name, each from one read transaction. Text is, for each
+DBI,
+
+    ### main :: records
+
+    example.org A  =  . [00]
+
+with bytes as snapshots dump shows them, headers included. JSON is one object
+a line: each DBI, with its database, and then its entries; those with a native
+header with its time, flags and transaction id, the others with key and value
+alone.
+
+What goes wrong with one database is logged, the next one follows, and the
+exit code is 1 in the end. A file that is not there is an error, and is not
+made. No bucket is used.
+`,
+  examples: [
+    { command: "lightningstream dump --hide", description: "Print what the application sees" },
+    { command: "lightningstream dump -n main -f json | head -3", description: "Print one database as JSON" }
+  ],
+  params: {
+    hide: toggle("hide").pipe(Flag.withAlias("H"), about("Without the _sync* DBIs")),
+    name: text("name", "NAME").pipe(
+      Flag.withAlias("n"),
+      about("Only this database, by its exact name under lmdbs"),
+      optional
+    ),
+    format: oneOf("format", ["text", "json"]).pipe(Flag.withAlias("f"), about("text, the default, or json"))
+  },
+  run: Effect.fnUntraced(function* ({ format = "text", hide, name }, global) {
+    const { Command, DatabaseOptions, LmdbDump, LmdbNative, Settings, StandardOutput } = yield* load(parts)
+    const dumpAll = Effect.gen(function* () {
+      const settings = yield* Settings.Settings
+      const names = Object.keys(settings.lmdbs).toSorted()
+      if (name !== undefined && !names.includes(name)) {
+        const problem = `--name ${name}: no such database in lmdbs: there are ${names.join(", ")}`
+        return yield* new Settings.InvalidSettings({ file: global.config, problems: [problem] })
+      }
+      let code = 0
+      for (const database of name === undefined ? names : [name]) {
+        const { lmdb, shadow } = DatabaseOptions.databaseOptions(settings, database)
+        const lines = LmdbDump.lines({ database, format, hidesPrivate: hide, isNative: shadow === undefined })
+        code |= yield* StandardOutput.write(lines).pipe(
+          Effect.provide(LmdbNative.layerWith({ ...lmdb, create: false }), { local: true }),
+          Effect.as(0),
+          Effect.catch((error) => Effect.as(Effect.logError("Cannot dump the database", error), 1)),
+          Effect.annotateLogs({ db: database })
+        )
+      }
+      return code
+    })
+    return yield* Command.once({ global, usesBucket: false }, dumpAll)
+  })
+})

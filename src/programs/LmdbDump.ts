@@ -1,0 +1,83 @@
+/**
+ * `dump`: what an LMDB holds, as text or as JSON lines, in a stream: nothing holds the whole of it. All of it comes
+ * from one read transaction, so a slow reader keeps LMDB from using the pages again that were freed since.
+ */
+import { Clock, Effect, Stream } from "effect"
+import * as DbiName from "../domain/lmdb/DbiName.ts"
+import * as NativeHeader from "../domain/lmdb/NativeHeader.ts"
+import * as ShadowName from "../domain/lmdb/ShadowName.ts"
+import { readable } from "../domain/snapshot/ReadableBytes.ts"
+import { type Cursor, type Dbi, Lmdb } from "../services/Lmdb.ts"
+import { attempt } from "./engine/Engine.ts"
+
+export interface LmdbDumpOptions {
+  readonly database: string
+  /** Without the DBIs of our own. */
+  readonly hidesPrivate: boolean
+  readonly format: "text" | "json"
+  /** The application's values have native headers: `schema_tracks_changes`. */
+  readonly isNative: boolean
+}
+
+/** Entries that are made into one piece of text: some milliseconds. */
+const entriesAtOnce = 1_000
+
+const bytesOf = (bytes: Uint8Array, start: number, end: number): Buffer =>
+  Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start)
+
+const textLine = ({ key, keyEnd, keyStart, value, valueEnd, valueStart }: Cursor, now: bigint): string =>
+  `${readable(bytesOf(key, keyStart, keyEnd), now)}  =  ${readable(bytesOf(value, valueStart, valueEnd), now)}\n`
+
+const jsonLine = ({ key, keyEnd, keyStart, value, valueEnd, valueStart }: Cursor, hasHeaders: boolean): string => {
+  const keyText = bytesOf(key, keyStart, keyEnd).toString("hex")
+  const start = hasHeaders ? NativeHeader.readHeader(value, valueStart, valueEnd) : -1
+  if (start < 0) return `{"key":"${keyText}","value":"${bytesOf(value, valueStart, valueEnd).toString("hex")}"}\n`
+  const header = bytesOf(value, valueStart, valueEnd)
+  return (
+    `{"key":"${keyText}","value":"${bytesOf(value, start, valueEnd).toString("hex")}",` +
+    `"timestampNano":"${header.readBigUInt64BE()}","flags":${NativeHeader.flags(value, valueStart)},` +
+    `"txnID":"${header.readBigUInt64BE(8)}"}\n`
+  )
+}
+
+const headOf = ({ database, format }: LmdbDumpOptions, { flags, name }: Dbi): string => {
+  if (format === "text") return `\n### ${database} :: ${DbiName.display(name)}\n\n`
+  const text = DbiName.toText(name)
+  const named = text === undefined ? { dbiHex: Buffer.from(DbiName.toBytes(name)).toString("hex") } : { dbi: text }
+  return `${JSON.stringify({ database, ...named, flags, transform: "" })}\n`
+}
+
+const entriesOf = (options: LmdbDumpOptions, dbi: Dbi, cursor: Cursor, now: bigint) => {
+  const hasHeaders = ShadowName.isShadow(dbi.name) || (options.isNative && !DbiName.isPrivate(dbi.name))
+  return Stream.unfold(undefined, () =>
+    attempt(() => {
+      let lines = ""
+      let count = 0
+      while (count < entriesAtOnce && cursor.next()) {
+        lines += options.format === "text" ? textLine(cursor, now) : jsonLine(cursor, hasHeaders)
+        count++
+      }
+      return count === 0 ? undefined : ([lines, undefined] as const)
+    })
+  )
+}
+
+export const lines = (options: LmdbDumpOptions) =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      const transaction = yield* (yield* Lmdb).read
+      const now = yield* Clock.currentTimeNanos
+      const shown = transaction.dbis.filter(({ name }) => !(options.hidesPrivate && DbiName.isPrivate(name)))
+      return Stream.flatMap(Stream.fromIterable(shown), (dbi) =>
+        Stream.unwrap(
+          Effect.map(
+            Effect.acquireRelease(
+              attempt(() => transaction.cursor(dbi.name)),
+              (cursor) => Effect.sync(() => cursor.close())
+            ),
+            (cursor) => Stream.concat(Stream.make(headOf(options, dbi)), entriesOf(options, dbi, cursor, now))
+          )
+        )
+      )
+    })
+  )

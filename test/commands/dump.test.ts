@@ -1,0 +1,64 @@
+/** `dump` as a process, on LMDBs that an application has open. */
+import { NodeServices } from "@effect/platform-node"
+import { assert, layer } from "@effect/vitest"
+import { Effect, FileSystem } from "effect"
+import * as Application from "../support/Application.ts"
+import { bundle, runBundled, workspace } from "../support/Command.ts"
+import { folderBucket, nativeFile } from "../support/Daemon.ts"
+
+/** Two databases, of which the second is not there. */
+const databases = Effect.gen(function* () {
+  yield* bundle
+  const { folder } = yield* workspace((folder) => ({
+    lmdbs: { main: nativeFile(`${folder}/main.lmdb`), away: nativeFile(`${folder}/away.lmdb`) },
+    storage: folderBucket(`${folder}/bucket`)
+  }))
+  const application = yield* Application.open(`${folder}/main.lmdb`)
+  yield* application.put("alive", "one", 1_700_000_000_000_000_000n)
+  yield* application.put("dead", "", 5n, true)
+  yield* application.write({ do: "create", dbi: "_sync_old", flags: 0 })
+  yield* application.write({ do: "put", dbi: "_sync_old", key: "00", value: "ff" })
+  return { folder, dump: (...args: ReadonlyArray<string>) => runBundled(["dump", ...args], { cwd: folder }) }
+})
+
+layer(NodeServices.layer, { excludeTestServices: true })("dump", (it) => {
+  it.effect("prints each DBI as text, and goes on after a database that is not there, which is not made", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const { dump, folder } = yield* databases
+      const { code, err, out } = yield* dump()
+      assert.strictEqual(code, 1)
+      assert.match(err, /Cannot dump the database.*there is no such file/)
+      assert.match(out, /^\n### main :: _sync_old\n\n\. \[00\] {2}= {2}\. \[ff\]\n\n### main :: records\n\nalive \[/)
+      assert.match(out, /dead \[64 65 61 64\] {2}= {2}\.{24} \[(00 ){7}05 /)
+      assert.match(out, /2023-11-14T22:13:20/)
+      const hidden = yield* dump("-H", "-n", "main")
+      assert.strictEqual(hidden.code, 0, hidden.err)
+      assert.notInclude(hidden.out, "_sync_old")
+      assert.isFalse(yield* fs.exists(`${folder}/away.lmdb`))
+    })
+  )
+
+  it.effect("prints JSON lines: what the header says beside the value, and nothing of it where there is none", () =>
+    Effect.gen(function* () {
+      const { dump } = yield* databases
+      const { code, err, out } = yield* dump("--name=main", "-fjson")
+      assert.strictEqual(code, 0, err)
+      const lines: ReadonlyArray<unknown> = out
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line))
+      const [alive, dead] = ["alive", "dead"].map((key) => Buffer.from(key).toString("hex"))
+      assert.deepStrictEqual(lines, [
+        { database: "main", dbi: "_sync_old", flags: 0, transform: "" },
+        { key: "00", value: "ff" },
+        { database: "main", dbi: "records", flags: 0, transform: "" },
+        { key: alive, value: "6f6e65", timestampNano: "1700000000000000000", flags: 0, txnID: "0" },
+        { key: dead, value: "", timestampNano: "5", flags: 1, txnID: "0" }
+      ])
+      const other = yield* dump("-n", "other")
+      assert.strictEqual(other.code, 2)
+      assert.match(other.err, /--name other: no such database.*away, main/)
+    })
+  )
+})
