@@ -44,6 +44,7 @@ export const versionRefusal = (formatVersion: number, compatVersion: number): st
 
 const nameRefusal = (name: DbiName.DbiName): string | undefined => {
   if (name === "") return "it has no name"
+  if (name.includes("\0")) return "its name has a NUL byte, which LMDB's functions take for its end"
   return name.length > maxKeyBytes ? `its name has ${name.length} bytes, LMDB allows ${maxKeyBytes}` : undefined
 }
 

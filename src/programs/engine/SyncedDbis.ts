@@ -19,7 +19,11 @@ export const checkNative = (dbi: Dbi): void => {
  */
 export const shadowProblem = (flags: number, dupsortHack: boolean): string | undefined => {
   if ((flags & DbiFlags.REVERSEKEY) !== 0) return "it has MDB_REVERSEKEY, which is not supported"
-  if ((flags & DbiFlags.DUPSORT) === 0) return undefined
+  if ((flags & DbiFlags.DUPSORT) === 0) {
+    // LMDB does not check that, and damages the pages of such a DBI.
+    const alone = flags & (DbiFlags.DUPFIXED | DbiFlags.INTEGERDUP | DbiFlags.REVERSEDUP)
+    return alone === 0 ? undefined : `it has ${DbiFlags.display(alone)} without MDB_DUPSORT`
+  }
   if (!dupsortHack) return "it has MDB_DUPSORT: set dupsort_hack: true for this database"
   const inexact = flags & (DbiFlags.INTEGERKEY | DbiFlags.INTEGERDUP | DbiFlags.REVERSEDUP)
   if (inexact === 0) return undefined

@@ -194,6 +194,10 @@ export class MemoryWrite implements WriteTransaction {
     if (found !== undefined && (found.length === 0) !== (length === 0)) {
       throw this.#badSize(name, "an empty value beside others of its key, which LMDB cannot hold")
     }
+    // LMDB does not check that, and takes what is there for values of the new size.
+    if (found !== undefined && (this.#table(name).flags & DbiFlags.DUPFIXED) !== 0 && found.length !== length) {
+      throw this.#badSize(name, `a value of ${length} bytes, but others of its MDB_DUPFIXED DBI have ${found.length}`)
+    }
   }
 
   #keyOf(name: DbiName.DbiName, key: Uint8Array, start: number, end: number): Uint8Array {

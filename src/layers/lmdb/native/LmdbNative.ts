@@ -129,20 +129,18 @@ const lastTransactionId = Effect.fnUntraced(function* (environment: Environment)
   return yield* last
 })
 
-/** One warning for each root entry that is no DBI. */
+/** One warning for all root entries that are no DBI: an application may keep all of its data there. */
 const makeWarnOf = (environment: Environment) => {
-  const warned = new Set<DbiName.DbiName>()
-  return (view: NativeRead) =>
-    Effect.forEach(
-      view.others.filter((name) => !warned.has(name)),
-      (name) => {
-        warned.add(name)
-        return Effect.logWarning(
-          `LMDB ${environment.path}: the entry "${DbiName.display(name)}" of the root is no DBI: it is ignored`
-        )
-      },
-      { discard: true }
+  let warned = false
+  return ({ others }: NativeRead) => {
+    if (warned || others.length === 0) return Effect.void
+    warned = true
+    const examples = others.slice(0, 3).map((name) => `"${DbiName.display(name)}"`)
+    return Effect.logWarning(
+      `LMDB ${environment.path}: ${others.length} of the root's entries are no DBI and are ignored: ` +
+        `${examples.join(", ")}${others.length > examples.length ? ", …" : ""}`
     )
+  }
 }
 
 export const layerWith = (options: LmdbOptions): Layer.Layer<Lmdb, LmdbError> =>

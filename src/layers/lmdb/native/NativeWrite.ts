@@ -189,6 +189,17 @@ export class NativeWrite implements WriteTransaction {
     if (found !== undefined && (found.valueEnd === found.valueStart) !== (length === 0)) {
       throw this.#badSize(name, "an empty value beside others of its key, which LMDB cannot hold")
     }
+    // LMDB does not check that, and takes what is there for values of the new size.
+    if (
+      found !== undefined &&
+      (this.#handleOf(name).flags & DbiFlags.DUPFIXED) !== 0 &&
+      found.valueEnd - found.valueStart !== length
+    ) {
+      throw this.#badSize(
+        name,
+        `a value of ${length} bytes, but others of its MDB_DUPFIXED DBI have ${found.valueEnd - found.valueStart}`
+      )
+    }
     this.#store(name, dbi, ownKey, 0, ownKey.length, ownValue, 0, length, false)
   }
 

@@ -13,7 +13,7 @@
  */
 import { Effect } from "effect"
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
-import { type MergeRequest, MergeResult } from "../../../services/Database.ts"
+import { type MergeRequest, MergeResult, RefusedSnapshot } from "../../../services/Database.ts"
 import { DbiMissing, Lmdb, LmdbError, type ReadTransaction } from "../../../services/Lmdb.ts"
 import * as MemberFeed from "./MemberFeed.ts"
 import { attempt, sliceMillis } from "../Engine.ts"
@@ -62,6 +62,30 @@ const resultOf = ({ dbis, entriesRead, entriesSkipped, members, reader }: Snapsh
   uncompressedSize: reader.offset
 })
 
+/**
+ * Codes with which LMDB says that it cannot take what is put, or that it has failed over it. Nothing of the transaction
+ * is there then, and others may well succeed: a damaged file shows when it is read, by the next dump.
+ */
+const codesOfContent: ReadonlySet<string> = new Set([
+  "MDB_BAD_VALSIZE",
+  "MDB_KEYEXIST",
+  "MDB_INCOMPATIBLE",
+  "MDB_DBS_FULL",
+  "MDB_PAGE_FULL",
+  "MDB_CURSOR_FULL",
+  "MDB_TXN_FULL",
+  "MDB_CORRUPTED",
+  "MDB_PROBLEM"
+])
+
+/** What a snapshot asks of LMDB must not end the daemon at each start: it is refused. */
+const blameSnapshot = <A, E, R>(write: Effect.Effect<A, E, R>): Effect.Effect<A, E | RefusedSnapshot, R> =>
+  Effect.mapError(write, (error) =>
+    error instanceof LmdbError && error.reason._tag === "LmdbFailure" && codesOfContent.has(error.reason.code)
+      ? new RefusedSnapshot({ problem: `it cannot be put into the LMDB: ${error.message}` })
+      : error
+  )
+
 /** The snapshot is read inside the write transactions. */
 const mergeInside = Effect.fnUntraced(function* (
   merging: Merging,
@@ -77,7 +101,7 @@ const mergeInside = Effect.fnUntraced(function* (
     job,
     seen,
     Effect.suspend(() => feed(job.pass))
-  )
+  ).pipe(blameSnapshot)
   for (const dbi of job.made) merging.made.add(dbi)
   return { transactionId: last, ...resultOf(job.pass) }
 }, Effect.scoped)
@@ -137,7 +161,7 @@ const merge1 = Effect.fnUntraced(function* (merging: Merging) {
       new WinnersJob(winners, merging.database.mode, cutOffOf(merging)),
       seen,
       Effect.void
-    )
+    ).pipe(blameSnapshot)
   const result =
     typeof found === "bigint" || found.phase.winners.overflown
       ? yield* mergeInside(merging, seen)

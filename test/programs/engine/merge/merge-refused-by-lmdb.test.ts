@@ -1,0 +1,80 @@
+/** What a snapshot asks of LMDB and LMDB cannot do: the snapshot is refused, and nothing of it is written. */
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as DbiFlags from "../../../../src/domain/lmdb/DbiFlags.ts"
+import type { DatabaseError } from "../../../../src/services/Database.ts"
+import * as LmdbApplication from "../../../support/fakes/LmdbApplication.ts"
+import { merge, nativeOptions, overNative, raw, write } from "../../../support/fixtures/Environments.ts"
+import { temporaryFolder } from "../../../support/fixtures/GoldenEnvironments.ts"
+import { pairKey, put, theirs } from "../../../support/fixtures/ShadowEnvironments.ts"
+import { object, objectOf, ofDbis } from "../../../support/fixtures/Snapshots.ts"
+
+/** What the application has: the copy main → shadow before a merge is none of it. */
+const mains = Effect.map(raw, (dbis) => dbis.filter(({ name }) => !name.startsWith("_sync_")))
+
+const refuses = Effect.fnUntraced(function* (snapshot: Uint8Array, what: string) {
+  const before = yield* mains
+  const error = (yield* Effect.flip(merge(snapshot))) as DatabaseError
+  assert.strictEqual(error.reaction, "set aside: refused", error.message)
+  assert.include(error.message, what)
+  assert.deepStrictEqual(yield* mains, before)
+})
+
+const fixed = DbiFlags.DUPSORT | DbiFlags.DUPFIXED
+
+const pairs = (name: string, flags: number, ...values: ReadonlyArray<string>) =>
+  objectOf(
+    ofDbis([
+      theirs(
+        name,
+        values.map((value) => [pairKey("k", value), 9, value]),
+        flags
+      )
+    ])
+  )
+
+describe("A snapshot that LMDB cannot take is refused", () => {
+  it.live("native mode: a NUL in a name, a plain key of the root, more DBIs than max_dbs", () =>
+    Effect.gen(function* () {
+      const { lmdb, ...rest } = nativeOptions(`${yield* temporaryFolder}/data.mdb`)
+      const options = { ...rest, lmdb: { ...lmdb, maxDbs: 2 } }
+      const application = yield* LmdbApplication.make({ path: lmdb.path, mapSize: 2 ** 24 })
+      yield* application.write(
+        { do: "create", dbi: "d", flags: 0 },
+        { do: "root", key: Buffer.from("plain").toString("hex"), value: "00" }
+      )
+      yield* Effect.gen(function* () {
+        const line = [["k", 9, "v"]] as const
+        yield* refuses(object({ "d\0x": line }), "a NUL byte")
+        yield* refuses(object({ plain: line }), "MDB_INCOMPATIBLE")
+        yield* refuses(object({ a: line, b: line }), "raise options.max_dbs")
+        yield* merge(object({ a: line }))
+      }).pipe(Effect.provide(overNative(options)))
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live(
+    "shadow mode: values of another size than the others of a MDB_DUPFIXED DBI, and flags without MDB_DUPSORT",
+    () =>
+      Effect.gen(function* () {
+        const shadow = { dupsortHack: true, createFlags: {} }
+        yield* Effect.gen(function* () {
+          yield* write(
+            put(
+              "p",
+              [
+                ["k", "four"],
+                ["l", "more"]
+              ],
+              fixed
+            )
+          )
+          yield* refuses(pairs("p", fixed, "eightbyt"), "those of the MDB_DUPFIXED DBI have 4")
+          yield* refuses(pairs("new", fixed, "four", "seven77"), "those of the MDB_DUPFIXED DBI have 4")
+          yield* refuses(objectOf(ofDbis([theirs("x", [["k", 9, "v"]], DbiFlags.DUPFIXED)])), "without MDB_DUPSORT")
+          yield* merge(pairs("p", fixed, "same"))
+        }).pipe(Effect.provide(overNative(nativeOptions(`${yield* temporaryFolder}/data.mdb`, { shadow }))))
+      }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+})
