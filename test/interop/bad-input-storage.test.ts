@@ -104,42 +104,45 @@ describeWith("an S3 bucket", installed, (folderOfSwift) => {
       )
 
       for (const fault of ["page", "page for objects"] as const) {
-        it.effect(`whose server answers with a ${fault}: our own snapshot is waited for, and nothing is lost`, () =>
-          Effect.gen(function* () {
-            const proxy = yield* FaultyProxy.make((yield* Swift.Swift).port)
-            const storage = yield* bucketOf(`lost-${fault.length}`, { endpoint_url: proxy.endpoint_url })
-            const before = yield* startSide("a", storage)
-            yield* before.daemon.logged("Stored snapshot")
-            yield* before.daemon.signal("SIGTERM")
-            yield* before.daemon.ended
-            // The LMDB was lost, and the application has begun a new one: the old data is in the bucket alone.
-            yield* proxy.set(fault)
-            const folder = yield* temporaryFolder
-            const path = `${folder}/main.lmdb`
-            const application = yield* Application.open(path)
-            yield* application.put("new", "data", 2n)
-            const daemon = yield* Daemon.start({
-              args: ["sync"],
-              config: { ...Daemon.quick, instance: "a", lmdbs: { main: Daemon.nativeFile(path) }, storage }
-            })
-            const what = fault === "page" ? "list snapshots" : "load a snapshot"
-            const problem = yield* daemon.logged(`Cannot ${what}`)
-            assert.match(problem.error!, /\(Bad(?:Listing|Response)\)/)
-            const faults = proxy.faults()
-            yield* eventually(
-              "there were more attempts",
-              Effect.sync(() => (proxy.faults() > faults + 4 ? true : undefined))
-            )
-            for (const msg of ["Ready", "Stored snapshot", "Set a snapshot aside"])
-              assert.strictEqual(count(daemon, msg), 0, daemon.text())
-            yield* proxy.set("none")
-            yield* daemon.logged(`Can ${what} again`)
-            yield* daemon.logged("Ready")
-            assert.deepStrictEqual(yield* application.records, { a: "first", new: "data" })
-            const other = yield* startSide("b", storage)
-            yield* arrives(other, "a", "first")
-            yield* arrives(other, "new", "data")
-          })
+        it.effect(
+          `whose server answers with a ${fault}: our own snapshot is waited for, and nothing is lost`,
+          () =>
+            Effect.gen(function* () {
+              const proxy = yield* FaultyProxy.make((yield* Swift.Swift).port)
+              const storage = yield* bucketOf(`lost-${fault.length}`, { endpoint_url: proxy.endpoint_url })
+              const before = yield* startSide("a", storage)
+              yield* before.daemon.logged("Stored snapshot")
+              yield* before.daemon.signal("SIGTERM")
+              yield* before.daemon.ended
+              // The LMDB was lost, and the application has begun a new one: the old data is in the bucket alone.
+              yield* proxy.set(fault)
+              const folder = yield* temporaryFolder
+              const path = `${folder}/main.lmdb`
+              const application = yield* Application.open(path)
+              yield* application.put("new", "data", 2n)
+              const daemon = yield* Daemon.start({
+                args: ["sync"],
+                config: { ...Daemon.quick, instance: "a", lmdbs: { main: Daemon.nativeFile(path) }, storage }
+              })
+              const what = fault === "page" ? "list snapshots" : "load a snapshot"
+              const problem = yield* daemon.logged(`Cannot ${what}`)
+              assert.match(problem.error!, /\(Bad(?:Listing|Response)\)/)
+              const faults = proxy.faults()
+              yield* eventually(
+                "there were more attempts",
+                Effect.sync(() => (proxy.faults() > faults + 4 ? true : undefined))
+              )
+              for (const msg of ["Ready", "Stored snapshot", "Set a snapshot aside"])
+                assert.strictEqual(count(daemon, msg), 0, daemon.text())
+              yield* proxy.set("none")
+              yield* daemon.logged(`Can ${what} again`)
+              yield* daemon.logged("Ready")
+              assert.deepStrictEqual(yield* application.records, { a: "first", new: "data" })
+              const other = yield* startSide("b", storage)
+              yield* arrives(other, "a", "first")
+              yield* arrives(other, "new", "data")
+            }),
+          180_000
         )
       }
 
@@ -183,6 +186,39 @@ describeWith("an S3 bucket", installed, (folderOfSwift) => {
             assert.notInclude(a.daemon.text(), right.secret_key)
             assert.strictEqual(count(a.daemon, "Cannot list snapshots"), 1)
           })
+      )
+
+      it.effect(
+        "with keys of a profile that are rotated while it runs: the new ones are read from the file",
+        () =>
+          Effect.gen(function* () {
+            const fs = yield* FileSystem.FileSystem
+            const folder = yield* temporaryFolder
+            const { access_key, secret_key, ...options } = (yield* bucketOf("profile")).options
+            const write = (secret: string) =>
+              fs.writeFileString(
+                `${folder}/credentials`,
+                `[default]\naws_access_key_id = ${access_key}\naws_secret_access_key = ${secret}\n`
+              )
+            const application = yield* Application.open(`${folder}/main.lmdb`)
+            yield* application.put("a", "first", 1n)
+            yield* write("not-the-secret")
+            const daemon = yield* Daemon.start({
+              args: ["sync"],
+              env: { AWS_SHARED_CREDENTIALS_FILE: `${folder}/credentials`, AWS_EC2_METADATA_DISABLED: "true" },
+              config: {
+                ...Daemon.quick,
+                instance: "a",
+                lmdbs: { main: Daemon.nativeFile(`${folder}/main.lmdb`) },
+                storage: { type: "s3", options }
+              }
+            })
+            yield* daemon.logged("Cannot list snapshots")
+            yield* write(secret_key)
+            yield* daemon.logged("Can list snapshots again")
+            yield* daemon.logged("Stored snapshot")
+          }),
+        180_000
       )
     }
   )

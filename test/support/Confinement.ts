@@ -97,3 +97,19 @@ export const childOf = Effect.fnUntraced(function* (pid: number) {
   const fs = yield* FileSystem.FileSystem
   return Number.parseInt(yield* fs.readFileString(`/proc/${pid}/task/${pid}/children`), 10)
 })
+
+/**
+ * To be put before a command: its user has no home directory, neither in the environment nor in passwd, but may read
+ * what root may.
+ */
+export const withoutHome: ReadonlyArray<string> = [
+  "setpriv",
+  "--reuid=65432",
+  "--clear-groups",
+  "--inh-caps=+dac_override,+dac_read_search",
+  "--ambient-caps=+dac_override,+dac_read_search",
+  "env",
+  "--unset=HOME"
+]
+
+export const canBeWithoutHome = () => tried("only root may start a process of another user", [...withoutHome, "true"])

@@ -5,6 +5,7 @@
 import type { TokenCredential } from "@azure/identity"
 import { Effect, Redacted } from "effect"
 import type { AzureOptions } from "../../../domain/settings/StorageOptions.ts"
+import { ensureHome } from "../network/HomeDirectory.ts"
 import * as KeyFiles from "../network/KeyFiles.ts"
 import { systemAuthorities } from "../network/SystemCertificates.ts"
 
@@ -35,6 +36,7 @@ const defaultChain = Effect.gen(function* () {
 })
 
 export const make = Effect.fnUntraced(function* (options: AzureOptions) {
+  yield* ensureHome
   if (options.use_shared_key) return { _tag: "Key", keys: yield* sharedKey(options) } satisfies Credentials
   return {
     _tag: "Token",

@@ -4,9 +4,10 @@
  */
 import { S3Client } from "@aws-sdk/client-s3"
 import { NodeHttpHandler } from "@smithy/node-http-handler"
-import { DateTime, Duration, Effect } from "effect"
+import { Clock, DateTime, Duration, Effect } from "effect"
 import type { S3Options } from "../../../domain/settings/StorageOptions.ts"
 import { Refused } from "../../../services/Storage.ts"
+import { ensureHome } from "../network/HomeDirectory.ts"
 import * as HttpAgent from "../network/HttpAgent.ts"
 import * as SdkClient from "../network/SdkClient.ts"
 import * as KeyFiles from "../network/KeyFiles.ts"
@@ -57,12 +58,17 @@ class Handler extends NodeHttpHandler {
   }
 }
 
-const clientOf = (options: S3Options, endpoint: Endpoint, agent: HttpAgent.StorageAgent, keys: KeyFiles.KeySource) =>
+/** Goes to the SDK's chain of credentials, which would keep what it has read from a file for good. */
+const readFilesAgain = { ignoreCache: true }
+
+/** As the reference's, besides: requests are ours to repeat, and go where the configuration says. */
+const clientOf = (options: S3Options, endpoint: Endpoint, handler: Handler, keys: KeyFiles.KeySource) =>
   new S3Client({
     endpoint: endpoint.url.href,
     forcePathStyle: endpoint.pathStyle,
     region: options.region,
     ...credentialsOf(keys),
+    ...readFilesAgain,
     maxAttempts: 1,
     logger: silent,
     requestChecksumCalculation: "WHEN_REQUIRED",
@@ -73,28 +79,42 @@ const clientOf = (options: S3Options, endpoint: Endpoint, agent: HttpAgent.Stora
     useFipsEndpoint: false,
     // Older servers don't answer it, and with agents of our own the handler does not wait for the answer.
     expectContinueHeader: false,
-    requestHandler: new Handler({
-      ...agent.agent,
-      connectionTimeout: Duration.toMillis(options.dial_timeout),
-      // Time-outs of whole operations are ours.
-      requestTimeout: 0,
-      socketTimeout: 0
-    })
+    requestHandler: handler
   })
+
+/** Between two looks at the chain of credentials while the store refuses what it gives: some ask a server. */
+const chainInterval = Duration.toNanosUnsafe("5 seconds")
+
+/**
+ * The client, and `keys` with a `forget` that makes the next one where the keys are those of the SDK's chain: a client
+ * keeps keys without an expiration for good, such as those of ~/.aws/credentials, which may have been rotated.
+ */
+const clients = Effect.fnUntraced(function* (make: () => S3Client, keys: KeyFiles.KeySource) {
+  let client = make()
+  if (keys.current() !== undefined) return { client: () => client, keys }
+  let made = yield* Clock.monotonicTimeNanos
+  const forget = Effect.map(Clock.monotonicTimeNanos, (now) => {
+    if (now - made < chainInterval) return
+    made = now
+    client = make()
+  })
+  return { client: () => client, keys: { ...keys, forget } }
+})
 
 export const make = Effect.fnUntraced(function* (options: S3Options) {
   const endpoint = endpointOf(options)
   const place = `s3 bucket "${options.bucket}" at ${endpoint.text}`
   const fail = SdkClient.failing(place, notThere)
   const setUp = Effect.all([HttpAgent.make(options, endpoint.target), KeyFiles.make(options)])
-  const [agent, keys] = yield* Effect.mapError(setUp, (reason) => fail("open", "", reason))
-  const client = yield* Effect.acquireRelease(
-    Effect.sync(() => clientOf(options, endpoint, agent, keys)),
-    (client) => Effect.sync(() => client.destroy())
-  )
+  const [agent, configured] = yield* Effect.mapError(setUp, (reason) => fail("open", "", reason))
+  yield* ensureHome
+  const connectionTimeout = Duration.toMillis(options.dial_timeout)
+  // Timeouts of whole operations are ours.
+  const handler = new Handler({ ...agent.agent, connectionTimeout, requestTimeout: 0, socketTimeout: 0 })
+  const { client, keys } = yield* clients(() => clientOf(options, endpoint, handler, configured), configured)
   const toReason = (error: unknown) => reasonOf(error, keys.hide)
   const sendWith = SdkClient.sending({
-    client: () => client,
+    client,
     agent,
     keys,
     reasonOf: toReason,

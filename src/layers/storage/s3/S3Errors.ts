@@ -70,12 +70,20 @@ const failureOf = (error: unknown): Failure => {
   }
 }
 
+const staleKeys = new Set([
+  "InvalidAccessKeyId",
+  "SignatureDoesNotMatch",
+  "AccessDenied",
+  "Forbidden",
+  "403",
+  "ExpiredToken",
+  "InvalidToken",
+  "TokenRefreshRequired",
+  "CredentialsProviderError"
+])
+
 /** What a refusal of keys looks like: they may have been replaced in the meantime. */
-export const mayBeStaleKeys = (reason: StorageReason) =>
-  reason._tag === "Refused" &&
-  /^(?:InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|403|Forbidden|ExpiredToken|InvalidToken)$/.test(
-    reason.code
-  )
+export const mayBeStaleKeys = (reason: StorageReason) => reason._tag === "Refused" && staleKeys.has(reason.code)
 
 /** `hide` removes secrets from what the server said. */
 export const reasonOf = (error: unknown, hide: (text: string) => string): StorageReason => {
