@@ -169,6 +169,20 @@ describe("architecture", () => {
       })
   )
 
+  it.effect("durations of the configuration reach Node's timers through timerMillis, which knows their limit", () =>
+    Effect.gen(function* () {
+      // A timer of more than 24.8 days expires at once. Effect's own sleep has no such limit.
+      const users = (yield* sources)
+        .filter(({ file, source }) => partOf(file) === "layers" && source.includes("Duration.toMillis("))
+        .map(({ file }) => file)
+      // The time between two probes of an idle connection is the system's, and no timer.
+      assert.deepStrictEqual(users.toSorted(), [
+        "layers/storage/network/HttpAgent.ts",
+        "layers/storage/network/TimerMillis.ts"
+      ])
+    })
+  )
+
   it.effect("every source file says what it is for", () =>
     Effect.gen(function* () {
       const wrong = (yield* sources).filter(({ source }) => !source.startsWith("/**")).map(({ file }) => file)

@@ -22,6 +22,7 @@ const network = <Options extends Network>(options: Options): Options => {
     tls: { ...options.tls, watch_certs_poll_interval: or(options.tls.watch_certs_poll_interval, "5s") },
     init_timeout: or(options.init_timeout, timeOutDefaults.init_timeout),
     idle_conn_timeout: or(options.idle_conn_timeout, timeOutDefaults.idle_conn_timeout),
+    inactivity_timeout: or(options.inactivity_timeout, timeOutDefaults.inactivity_timeout),
     max_idle_conns: options.max_idle_conns || 100,
     dial_timeout: or(options.dial_timeout, timeOutDefaults.dial_timeout),
     dial_keep_alive: or(options.dial_keep_alive, timeOutDefaults.dial_keep_alive),

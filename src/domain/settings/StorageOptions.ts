@@ -45,6 +45,7 @@ const timeOut = (written: string) => durationAtLeast("0s").pipe(defaultsTo(writt
 export const timeOutDefaults = {
   init_timeout: "20s",
   idle_conn_timeout: "1m30s",
+  inactivity_timeout: "30s",
   dial_timeout: "10s",
   dial_keep_alive: "10s",
   tls_handshake_timeout: "10s",
@@ -58,6 +59,7 @@ const network = {
   tls: Tls.pipe(defaultsTo({})),
   init_timeout: timeOut(timeOutDefaults.init_timeout),
   idle_conn_timeout: timeOut(timeOutDefaults.idle_conn_timeout),
+  inactivity_timeout: timeOut(timeOutDefaults.inactivity_timeout),
   max_idle_conns: integerAtLeast(0).pipe(defaultsTo(100)),
   dial_timeout: timeOut(timeOutDefaults.dial_timeout),
   dial_keep_alive: timeOut(timeOutDefaults.dial_keep_alive),

@@ -131,6 +131,7 @@ describe("SettingsYaml", () => {
       const timeOuts = [
         "init_timeout",
         "idle_conn_timeout",
+        "inactivity_timeout",
         "dial_timeout",
         "dial_keep_alive",
         "tls_handshake_timeout",

@@ -10,7 +10,6 @@ import * as HttpAgent from "../network/HttpAgent.ts"
 import * as AzureCredentials from "./AzureCredentials.ts"
 import { mayBeStaleKey, reasonOf } from "./AzureErrors.ts"
 import * as SdkClient from "../network/SdkClient.ts"
-import { dialWithin } from "../network/ConnectTimeout.ts"
 
 /** `send` ends within `client_timeout`. */
 export type Azure = SdkClient.StorageClient<ContainerClient, AzureOptions>
@@ -65,7 +64,6 @@ export const make = Effect.fnUntraced(function* (options: AzureOptions) {
   const fail = SdkClient.failing(place, notThere)
   const setUp = Effect.all([HttpAgent.make(options, target), AzureCredentials.make(options)])
   const [agent, credentials] = yield* Effect.mapError(setUp, (reason) => fail("open", "", reason))
-  dialWithin(agent, options.dial_timeout)
   const { keys } = credentials
   const toReason = (error: unknown) => reasonOf(error, keys.hide)
   const client = clients(options, agent, credentials)

@@ -1,37 +1,88 @@
 /**
- * The time-out of making a connection, for SDKs that have none of their own: the TCP connection, or the tunnel through
- * a proxy as a whole. What is late is closed, and fails the request that waits for it with the code ETIMEDOUT.
+ * The timeout of making a connection: the TCP connection, or the tunnel through a proxy as a whole. One that takes
+ * longer is closed, and fails the request that waits for it with the code ETIMEDOUT.
+ *
+ * A name may have several addresses. Node tries one after the other, and gives each of them but the last 250 ms, which
+ * is less than a round trip to the other side of the world: here each gets its share of the timeout. An address that
+ * did not connect is the last to be tried from then on, so that it costs its share once.
  */
-import { Duration } from "effect"
-// @effect-diagnostics-next-line nodeBuiltinImport:off -- types of node's agents
+import * as dns from "node:dns"
+// @effect-diagnostics-next-line nodeBuiltinImport:off -- types of Node's agents
 import type * as http from "node:http"
+// @effect-diagnostics-next-line nodeBuiltinImport:off -- as above
+import * as https from "node:https"
 import * as net from "node:net"
 import * as tls from "node:tls"
-import type { StorageAgent } from "./HttpAgent.ts"
+
+/** Addresses that are tried for one connection. More of them would get too short a time each. */
+const addressesMax = 3
 
 type Connect = http.Agent["createConnection"]
 
-const connectWithin =
-  (millis: number, connect: Connect, isSecure: boolean): Connect =>
-  (options, callback) => {
+/** The addresses that did not connect the last time. */
+type Failed = Set<string>
+
+export const inOrder = (addresses: ReadonlyArray<dns.LookupAddress>, failed: Failed) =>
+  addresses.toSorted((a, b) => Number(failed.has(a.address)) - Number(failed.has(b.address))).slice(0, addressesMax)
+
+const lookupAfter =
+  (failed: Failed): net.LookupFunction =>
+  (hostname, options, callback) =>
+    dns.lookup(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error !== null) return callback(error, [])
+      const tried = inOrder(addresses, failed)
+      if (options.all === true) return callback(null, tried)
+      callback(null, tried[0]!.address, tried[0]!.family)
+    })
+
+const remember = (socket: net.Socket, failed: Failed): void => {
+  let last: string | undefined
+  const fail = (address: string) => void failed.add(address)
+  socket.on("connectionAttempt", (address: string) => (last = address))
+  socket.on("connectionAttemptFailed", fail).on("connectionAttemptTimeout", fail)
+  socket.once("connect", () => {
+    failed.delete(socket.remoteAddress ?? "")
+    last = undefined
+  })
+  // The last one has no time-out of its own.
+  socket.once("close", () => (last === undefined ? undefined : fail(last)))
+}
+
+const isTunnel = (agent: http.Agent, socket: unknown) =>
+  agent instanceof https.Agent && socket instanceof net.Socket && !(socket instanceof tls.TLSSocket)
+
+/** Options of Node's agents. */
+export const addressOptions = (failed: Failed, dialMillis: number) => {
+  const autoSelectFamilyAttemptTimeout = Math.max(250, Math.floor(dialMillis / addressesMax))
+  // Of connections to proxies and to servers of credentials, which don't take options of the agent.
+  net.setDefaultAutoSelectFamilyAttemptTimeout(autoSelectFamilyAttemptTimeout)
+  return { lookup: lookupAfter(failed), autoSelectFamilyAttemptTimeout }
+}
+
+/** From now on, for all connections of the agent. `opened` is called with each of them when requests can go through. */
+export const dialWithin = (
+  agent: http.Agent,
+  millis: number,
+  failed: Failed,
+  opened: (socket: net.Socket) => void
+): void => {
+  const connect: Connect = agent.createConnection.bind(agent)
+  agent.createConnection = (options, callback) => {
     const late = () =>
       Object.assign(new Error(`no connection within ${millis} ms (dial_timeout)`), { code: "ETIMEDOUT" })
     // Of a tunnel, the callback tells when it is there; the socket, which leads to the proxy, is there long before.
     const socket = connect(options, (error, stream) => {
       clearTimeout(timer)
+      if (isTunnel(agent, socket) && error === null && stream instanceof net.Socket) opened(stream)
       callback?.(error, stream)
     })
     // @effect-diagnostics-next-line globalTimers:off -- the agent makes sockets by itself, outside of any fiber
     const timer = setTimeout(() => socket?.destroy(late()), millis)
-    const isTunnel = isSecure && socket instanceof net.Socket && !(socket instanceof tls.TLSSocket)
-    if (!isTunnel) socket?.once("connect", () => clearTimeout(timer))
     socket?.once("close", () => clearTimeout(timer))
+    if (!(socket instanceof net.Socket) || isTunnel(agent, socket)) return socket
+    remember(socket, failed)
+    socket.once("connect", () => clearTimeout(timer))
+    socket.once(socket instanceof tls.TLSSocket ? "secureConnect" : "connect", () => opened(socket))
     return socket
   }
-
-/** From now on, for all connections of the agent. */
-export const dialWithin = ({ agent }: Pick<StorageAgent, "agent">, duration: Duration.Duration): void => {
-  const isSecure = "httpsAgent" in agent
-  const own: http.Agent = isSecure ? agent.httpsAgent : agent.httpAgent
-  own.createConnection = connectWithin(Duration.toMillis(duration), own.createConnection.bind(own), isSecure)
 }

@@ -1,7 +1,7 @@
 /**
- * node's HTTP agents as the network section of a store wants them: idle connections, time-outs of dialling and of the
- * TLS handshake, TLS settings that may change while running, and proxies. One store, one host, one agent; closed with
- * the scope.
+ * Node's HTTP agents as the network section of a store wants them: idle connections, timeouts of dialling, of the TLS
+ * handshake and of connections on which nothing moves, TLS settings that may change while running, and proxies. One
+ * store, one host, one agent; closed with the scope.
  */
 import { Duration, Effect, FileSystem } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- the SDK takes node's agents
@@ -11,12 +11,22 @@ import * as https from "node:https"
 import * as tls from "node:tls"
 import type { S3Options } from "../../../domain/settings/StorageOptions.ts"
 import { Refused } from "../../../services/Storage.ts"
+import { addressOptions, dialWithin } from "./ConnectTimeout.ts"
+import { readBeforeWriteErrors } from "./EarlyResponses.ts"
 import { proxyEnvironment, proxyOf } from "./HttpProxy.ts"
+import { inactiveFor } from "./InactivityTimeout.ts"
+import { timerMillis } from "./TimerMillis.ts"
 import * as TlsContext from "./TlsContext.ts"
 
 export type NetworkOptions = Pick<
   S3Options,
-  "tls" | "idle_conn_timeout" | "max_idle_conns" | "dial_timeout" | "dial_keep_alive" | "tls_handshake_timeout"
+  | "tls"
+  | "idle_conn_timeout"
+  | "inactivity_timeout"
+  | "max_idle_conns"
+  | "dial_timeout"
+  | "dial_keep_alive"
+  | "tls_handshake_timeout"
 >
 
 export interface StorageAgent {
@@ -86,30 +96,38 @@ const logKeys = Effect.fnUntraced(function* (agent: https.Agent, path: string) {
   agent.on("keylog", (line: Buffer) => void fork(Effect.ignore(file.writeAll(line))))
 })
 
+/** Linux keeps at most 32767 s between two probes, and takes no more. */
+const keepAliveMillisMax = 32_767_000
+
+const agentFor = Effect.fnUntraced(function* (options: NetworkOptions, target: URL, common: http.AgentOptions) {
+  if (target.protocol !== "https:") return { httpAgent: new http.Agent(common), refresh: Effect.void }
+  const { context, refresh } = yield* TlsContext.make(options.tls)
+  const settings = { ...common, rejectUnauthorized: !options.tls.insecure_skip_verify }
+  const httpsAgent = new TlsAgent(settings, context, timerMillis(options.tls_handshake_timeout))
+  yield* logKeys(httpsAgent, options.tls.insecure_key_log_file)
+  return { httpsAgent, refresh }
+})
+
 /** `target`: scheme and host of the store. */
 export const make = Effect.fnUntraced(function* (options: NetworkOptions, target: URL) {
+  const dialMillis = timerMillis(options.dial_timeout)
+  const failed = new Set<string>()
   const common = {
     keepAlive: true,
-    keepAliveMsecs: Duration.toMillis(options.dial_keep_alive),
+    keepAliveMsecs: Math.min(Duration.toMillis(options.dial_keep_alive), keepAliveMillisMax),
     maxFreeSockets: options.max_idle_conns,
-    // Ends idle connections only: nothing here listens for it on busy ones.
-    timeout: Duration.toMillis(options.idle_conn_timeout),
+    // Ends idle connections only.
+    timeout: timerMillis(options.idle_conn_timeout),
+    ...addressOptions(failed, dialMillis),
     ...(yield* proxyEnv(target))
   }
-  if (target.protocol !== "https:") {
-    const httpAgent = yield* Effect.acquireRelease(
-      Effect.sync(() => new http.Agent(common)),
-      (agent) => Effect.sync(() => agent.destroy())
-    )
-    return { agent: { httpAgent }, refresh: Effect.void } satisfies StorageAgent
-  }
-  const { context, refresh } = yield* TlsContext.make(options.tls)
-  const handshakeMillis = Duration.toMillis(options.tls_handshake_timeout)
-  const settings = { ...common, rejectUnauthorized: !options.tls.insecure_skip_verify }
-  const httpsAgent = yield* Effect.acquireRelease(
-    Effect.sync(() => new TlsAgent(settings, context, handshakeMillis)),
-    (agent) => Effect.sync(() => agent.destroy())
-  )
-  yield* logKeys(httpsAgent, options.tls.insecure_key_log_file)
-  return { agent: { httpsAgent }, refresh } satisfies StorageAgent
+  const { refresh, ...agent } = yield* agentFor(options, target, common)
+  const own: http.Agent = "httpsAgent" in agent ? agent.httpsAgent : agent.httpAgent
+  yield* Effect.addFinalizer(() => Effect.sync(() => own.destroy()))
+  const limitInactivity = inactiveFor(own, timerMillis(options.inactivity_timeout))
+  dialWithin(own, dialMillis, failed, (socket) => {
+    limitInactivity(socket)
+    readBeforeWriteErrors(socket)
+  })
+  return { agent, refresh } satisfies StorageAgent
 })

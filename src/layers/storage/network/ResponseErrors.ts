@@ -34,14 +34,19 @@ export interface Codes {
   readonly denied: string
 }
 
+/** Proxies have limits as well, and lower ones than stores. */
+const tooLarge = "the store, or a proxy in front of it, takes no requests of this size: raise its limit"
+
 /** Undefined where the store's other rules decide. The failure's message is shown as it is. */
 export const byCode = (
   { advices, denied, missing, passing }: Codes,
   { code, message: detail, status }: Failure
 ): StorageReason | undefined => {
   if (code === missing) return new ObjectNotFound()
+  if (status === 507) return new Unavailable({ code, detail: `the store is full: ${detail}` })
   if (passing.has(code) || status >= 500 || status === 408 || status === 429) return new Unavailable({ code, detail })
-  const advice = advices[code] ?? (status === 401 || status === 403 ? denied : undefined)
+  const byStatus = status === 413 ? tooLarge : status === 401 || status === 403 ? denied : undefined
+  const advice = advices[code] ?? byStatus
   return advice === undefined ? undefined : new Refused({ code, detail, advice })
 }
 

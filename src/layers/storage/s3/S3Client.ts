@@ -108,9 +108,8 @@ export const make = Effect.fnUntraced(function* (options: S3Options) {
   const setUp = Effect.all([HttpAgent.make(options, endpoint.target), KeyFiles.make(options)])
   const [agent, configured] = yield* Effect.mapError(setUp, (reason) => fail("open", "", reason))
   yield* ensureHome
-  const connectionTimeout = Duration.toMillis(options.dial_timeout)
-  // Timeouts of whole operations are ours.
-  const handler = new Handler({ ...agent.agent, connectionTimeout, requestTimeout: 0, socketTimeout: 0 })
+  // Timeouts are ours: of connections those of the agent.
+  const handler = new Handler({ ...agent.agent, requestTimeout: 0, socketTimeout: 0 })
   const { client, keys } = yield* clients(() => clientOf(options, endpoint, handler, configured), configured)
   const toReason = (error: unknown) => reasonOf(error, keys.hide)
   const sendWith = SdkClient.sending({
