@@ -23,6 +23,19 @@ layer(NodeServices.layer)("docs/monitoring.md", (it) => {
     })
   )
 
+  it.effect("the alerts use metrics that there are", () =>
+    Effect.gen(function* () {
+      const rules = (yield* readText("contrib/prometheus-alerts.yml")).matchAll(/^ +expr: (.*)$/gm)
+      const used = Array.from(rules, ([, expr]) => expr!.match(/\b(?:lightningstream|lmdb)_\w+/g) ?? []).flat()
+      const names = new Set(Object.values(families).map(({ name }) => name as string))
+      assert.isAtLeast(used.length, 9)
+      assert.deepStrictEqual(
+        used.filter((name) => !names.has(name)),
+        []
+      )
+    })
+  )
+
   it.effect("every metric is used", () =>
     Effect.gen(function* () {
       const code = yield* sources
