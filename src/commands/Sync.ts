@@ -130,8 +130,11 @@ export const runDaemon = Effect.fnUntraced(function* (
   global: GlobalOptions,
   receiveOnly: boolean
 ) {
-  const { giveBackFreed } = yield* Effect.promise(() => import("../layers/process/ProcessMemory.ts"))
-  yield* giveBackFreed
+  // A process that soon ends gains nothing from a second start, which takes a quarter of its time.
+  if (options.onlyOnce !== true) {
+    const { giveBackFreed } = yield* Effect.promise(() => import("../layers/process/ProcessMemory.ts"))
+    yield* giveBackFreed
+  }
   const loaded = yield* load(parts)
   return yield* loaded.Command.withSettings({ global, onlyOnce: options.onlyOnce }, (configuration) =>
     daemon(loaded, configuration, global, options, receiveOnly)
