@@ -51,7 +51,7 @@ const layerOf = (parts: Parts, { settings }: Configuration, receiveOnly: boolean
   })
   return Layer.mergeAll(
     receiveOnly ? parts.StorageConfigured.readOnly : parts.StorageConfigured.layer,
-    Layer.provide(budget, parts.GarbageCollectorV8.layerInSteps),
+    Layer.provide(budget, parts.GarbageCollectorV8.layer),
     parts.SpoolFile.layerWith({ directory: settings.spool_directory, memoryLimit: settings.spool_memory }),
     parts.HealthRegistry.layer,
     Layer.provide(parts.DatabasesWorker.layer, workers)
