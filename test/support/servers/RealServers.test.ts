@@ -7,8 +7,8 @@ import { find, pathOf } from "./RealServers.ts"
 
 const none = { name: "none", npm: "no-such-package@0.0.0" }
 
-const findWith = (env: Record<string, string>) =>
-  Effect.provide(find(none), ConfigProvider.layer(ConfigProvider.fromEnv({ env })))
+const findWith = (env: Record<string, string>, wanted: Parameters<typeof find>[0] = none) =>
+  Effect.provide(find(wanted), ConfigProvider.layer(ConfigProvider.fromEnv({ env })))
 
 /** A test file of one test, run as `npm test` runs them. */
 const suite = `import { describeWith } from ${JSON.stringify(pathOf("./RealServers.ts"))}
@@ -31,6 +31,16 @@ layer(NodeServices.layer, { excludeTestServices: true })("servers that are not t
     })
   )
 
+  it.effect(
+    "are missing where they are made with Go and there is none: that is no failure, not even with CI=true",
+    () =>
+      Effect.gen(function* () {
+        const wanted = { name: "none", go: "no.such/module@v0.0.0" }
+        const found = yield* findWith({ PATH: "/nonexistent", HOME: "/nonexistent", CI: "true" }, wanted)
+        assert.deepStrictEqual(found, { _tag: "Missing", reason: "Go is not installed", isFailure: false })
+      })
+  )
+
   it.effect("are found in the cache, whatever its folder", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
@@ -49,7 +59,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("servers that are not t
       const fs = yield* FileSystem.FileSystem
       const folder = yield* fs.makeTempDirectoryScoped({ prefix: "suite-" })
       yield* fs.writeFileString(`${folder}/one.test.ts`, suite)
-      yield* fs.symlink(pathOf("../../node_modules"), `${folder}/node_modules`)
+      yield* fs.symlink(pathOf("../../../node_modules"), `${folder}/node_modules`)
       const vitest = [
         process.execPath,
         `${folder}/node_modules/vitest/vitest.mjs`,

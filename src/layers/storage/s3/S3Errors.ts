@@ -28,6 +28,8 @@ const token = "the session's credentials have run out or are no good: renew them
 
 const advices: Readonly<Record<string, string>> = {
   InvalidAccessKeyId: "check access_key or access_key_file, and that the key is active",
+  // versitygw's name for it.
+  XAdminUserNotFound: "check access_key or access_key_file, and that the key is active",
   SignatureDoesNotMatch: "check that access_key and secret_key (or their files) are a pair, and region",
   RequestTimeTooSkewed: "check this machine's clock: it differs from the server's by more than the server allows",
   NoSuchBucket: "create the bucket or set create_bucket: true; check bucket and endpoint_url",
@@ -72,6 +74,7 @@ const failureOf = (error: unknown): Failure => {
 
 const staleKeys = new Set([
   "InvalidAccessKeyId",
+  "XAdminUserNotFound",
   "SignatureDoesNotMatch",
   "AccessDenied",
   "Forbidden",

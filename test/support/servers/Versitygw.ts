@@ -1,0 +1,75 @@
+/**
+ * versitygw, an S3 server in Go over a directory: other habits than Swift's. On a free port of 127.0.0.1, with real
+ * signatures, uploads in parts and paged listings.
+ */
+import { Effect, Exit, FileSystem, Layer, Redacted, Schedule, Scope, Stream } from "effect"
+import { ChildProcess } from "effect/process"
+import * as net from "node:net"
+import { ProcessFailed } from "../ProcessFailed.ts"
+import { install } from "./RealServers.ts"
+import { freePort, Swift } from "./Swift.ts"
+
+export const installed = () => install({ name: "versitygw", go: "github.com/versity/versitygw/cmd/versitygw@v1.8.0" })
+
+const [access, secret] = ["AKIAVERSITYGWTEST", "SECRETKEYTEST"]
+
+const connects = (port: number) =>
+  Effect.callback<boolean>((resume) => {
+    const socket = net.connect(port, "127.0.0.1")
+    socket.on("connect", () => resume(Effect.succeed(true))).on("error", () => resume(Effect.succeed(false)))
+    return Effect.sync(() => socket.destroy())
+  })
+
+/** Runs until the scope closes. `state`: a directory with what was stored. */
+const launch = Effect.fnUntraced(function* (folder: string, state: string, port: number) {
+  const fs = yield* FileSystem.FileSystem
+  for (const name of ["data", "meta"]) yield* fs.makeDirectory(`${state}/${name}`, { recursive: true })
+  const args = ["--access", access, "--secret", secret, "--port", `127.0.0.1:${port}`, "--keep-alive", "--quiet"]
+  const backend = ["posix", "--sidecar", `${state}/meta`, `${state}/data`]
+  const handle = yield* ChildProcess.make(`${folder}/bin/versitygw`, [...args, ...backend], {
+    stdin: "ignore",
+    killSignal: "SIGKILL"
+  })
+  let output = ""
+  yield* Effect.forkScoped(
+    Stream.runForEach(Stream.decodeText(handle.all), (text) => Effect.sync(() => void (output += text)))
+  )
+  const isThere = yield* connects(port).pipe(
+    Effect.repeat({ until: (there) => there, schedule: Schedule.spaced("50 millis") }),
+    Effect.timeoutOrElse({ duration: "60 seconds", orElse: () => Effect.succeed(false) })
+  )
+  if (!isThere) return yield* new ProcessFailed({ what: "versitygw did not start", output })
+})
+
+const serverAt = (port: number) =>
+  Swift.of({
+    endpoint_url: `http://127.0.0.1:${port}`,
+    port,
+    access_key: Redacted.make(access),
+    secret_key: Redacted.make(secret)
+  })
+
+const stateFolder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped({ prefix: "versitygw-" }))
+
+const startOnce = Effect.fnUntraced(function* (folder: string) {
+  const port = yield* freePort
+  yield* launch(folder, yield* stateFolder, port)
+  return serverAt(port)
+})
+
+/** As Swift's: what runs over one runs over the other. */
+export const layer = (folder: string) => Layer.effect(Swift, Effect.retry(startOnce(folder), Schedule.recurs(2)))
+
+/** One that can be killed and started again: on the same port, with what was stored. Not running yet. */
+export const makeDurable = Effect.fnUntraced(function* (folder: string) {
+  const [port, state, outer] = [yield* freePort, yield* stateFolder, yield* Scope.Scope]
+  let running: Scope.Closeable | undefined
+  return {
+    swift: serverAt(port),
+    start: Effect.gen(function* () {
+      running = yield* Scope.fork(outer)
+      yield* Scope.provide(launch(folder, state, port), running)
+    }),
+    kill: Effect.suspend(() => (running === undefined ? Effect.void : Scope.close(running, Exit.void)))
+  }
+})
