@@ -2,7 +2,7 @@
  * Reports an outage once when it begins and once when it is over, however many attempts lie between, to the log and to
  * health.
  */
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Schedule } from "effect"
 import { Health } from "../../services/Health.ts"
 
 export interface Outage {
@@ -20,11 +20,8 @@ export const untilItWorks = <A, E extends Error, R>(
 ): Effect.Effect<A, E, R> =>
   use.pipe(
     Effect.tap(outage.over),
-    Effect.catchIf(passes, (error) =>
-      outage
-        .failed(error.message)
-        .pipe(Effect.andThen(Effect.sleep(pause)), Effect.andThen(untilItWorks(outage, pause, passes, use)))
-    )
+    Effect.tapError((error) => (passes(error) ? outage.failed(error.message) : Effect.void)),
+    Effect.retry({ while: passes, schedule: Schedule.spaced(pause) })
   )
 
 /** `check`: its name in /healthz. `what`: what fails, for the log: "list snapshots". */
