@@ -5,7 +5,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Stream } from "effect"
-import * as S3Layer from "../../src/layers/storage/s3/S3Layer.ts"
+import * as StorageS3 from "../../src/layers/storage/s3/StorageS3.ts"
 import { Storage } from "../../src/services/Storage.ts"
 import { s3Options } from "../support/fixtures/S3OptionsTest.ts"
 import { type Exposition, valueIn } from "../support/HttpPages.ts"
@@ -25,7 +25,7 @@ const ofB = { ...main, syncer_instance: "b" }
 
 /** Of a bucket that is there. */
 const bucketAt = (server: Swift.Swift["Service"], bucket: string) =>
-  Effect.provide(Storage, S3Layer.layerWith(s3Options({ ...server, bucket })))
+  Effect.provide(Storage, StorageS3.layerWith(s3Options({ ...server, bucket })))
 
 /** Of one snapshot of `size` bytes with one entry, and nothing received. */
 const afterSend = (size: number): ReadonlyArray<Expected> => [

@@ -4,17 +4,70 @@
  * Guarantees: blobs appear whole, as Azure has it; bodies up and down are streamed; each request ends within
  * `client_timeout`; the account's key and certificates in files may be replaced while it runs. The container is made
  * before the first operation, if `create_container` says so; that failing fails the operation, and the next one tries
- * again. Other commands don't pay for the SDK: it is loaded when the layer is built. Not guaranteed: that blobs in the
- * archive tier, with leases or customers' keys can be read or replaced.
+ * again. Load this module only where Azure is used, for the sake of its SDK. Not guaranteed: that blobs in the archive
+ * tier, with leases or customers' keys can be read or replaced.
  */
-import { Effect, type FileSystem, Layer } from "effect"
+import { Effect, type FileSystem, Layer, Stream } from "effect"
 import type { AzureOptions } from "../../../domain/settings/StorageOptions.ts"
-import type { Storage, StorageError } from "../../../services/Storage.ts"
+import { Storage, type StorageError } from "../../../services/Storage.ts"
+import * as AzureClient from "./AzureClient.ts"
+import * as Container from "./AzureContainer.ts"
+import { store } from "./AzureUpload.ts"
+import * as SdkClient from "../network/SdkClient.ts"
+import * as StorageMeter from "../StorageMeter.ts"
+import * as CreateOnce from "../network/CreateOnce.ts"
 
 export const layerWith = (options: AzureOptions): Layer.Layer<Storage, StorageError, FileSystem.FileSystem> =>
-  Layer.unwrap(
-    Effect.map(
-      Effect.promise(() => import("./AzureLayer.ts")),
-      (loaded) => loaded.layerWith(options)
-    )
+  Layer.effect(
+    Storage,
+    Effect.gen(function* () {
+      const { client_timeout, create_container, init_timeout } = options
+      const azure = yield* AzureClient.make(options)
+
+      const created = create_container
+        ? yield* CreateOnce.before(
+            Container.create(azure).pipe(
+              SdkClient.within("init_timeout", init_timeout),
+              Effect.mapError((reason) => azure.fail("create", "", reason)),
+              StorageMeter.call("azure", "create-container")
+            )
+          )
+        : Effect.void
+      const tooLate = SdkClient.late("client_timeout", client_timeout)
+      return Storage.of({
+        place: azure.place,
+        list: Effect.fn("StorageAzure.list")(
+          function* (prefix) {
+            return yield* Container.list(azure, prefix)
+          },
+          (effect, prefix) =>
+            Effect.andThen(
+              created,
+              Effect.mapError(effect, (reason) => azure.fail("list", prefix, reason))
+            )
+        ),
+        load: (name, listed) =>
+          Stream.unwrap(
+            Effect.as(
+              created,
+              Stream.interruptWhen(
+                Container.load(azure, name, listed),
+                Effect.andThen(Effect.sleep(client_timeout), Effect.fail(azure.fail("load", name, tooLate)))
+              )
+            )
+          ),
+        store: (name, source) =>
+          Effect.withSpan(Effect.andThen(created, store(azure, name, source)), "StorageAzure.store"),
+        delete: Effect.fn("StorageAzure.delete")(
+          function* (name) {
+            return yield* Container.remove(azure, name)
+          },
+          (effect, name) =>
+            Effect.andThen(
+              created,
+              Effect.mapError(effect, (reason) => azure.fail("delete", name, reason))
+            )
+        )
+      })
+    })
   )
