@@ -1,5 +1,23 @@
 import { fileURLToPath } from "node:url"
-import { defineConfig } from "rolldown"
+import { defineConfig, type Plugin } from "rolldown"
+
+// effect/cli makes a segmenter of text when it is loaded, which takes 10 ms of every command's time. None is needed but
+// for prompts and tables.
+const segmenter = /const graphemeSegmenter = .*new Intl\.Segmenter\(undefined, \{\s*granularity: "grapheme"\s*\}\);/
+const lazySegmenter: Plugin = {
+  name: "lazy-segmenter",
+  transform: {
+    filter: { id: /effect\/dist\/cli\/CliOutput\.js$/ },
+    handler: (code) => {
+      if (!segmenter.test(code))
+        throw new Error("effect/cli makes its segmenter in another way: see rolldown.config.ts")
+      return code.replace(
+        segmenter,
+        `const graphemeSegmenter = { segment: (text) => (graphemeSegmenter.made ??= new Intl.Segmenter(undefined, { granularity: "grapheme" })).segment(text) };`
+      )
+    }
+  }
+}
 
 // The worker is an entry of its own: nothing imports it, WorkerPool starts it by URL. Both entries share their common
 // chunks. Packages with native parts stay outside; what is imported dynamically (the AWS SDK, the daemon) becomes
@@ -8,6 +26,7 @@ export default defineConfig({
   input: { main: "src/main.ts", worker: "src/worker.ts" },
   platform: "node",
   external: ["lmdb", /^zstd-napi/],
+  plugins: [lazySegmenter],
   // Of a package's two forms the one with `import`: what is not used is left out of that one only.
   resolve: {
     mainFields: ["module", "main"],
