@@ -7,10 +7,10 @@ export interface DaemonOptions {
   readonly instance: string
   /** The LMDB's data file. */
   readonly lmdb: string
-  /** Folder of the objects, or URL of an S3 server. */
+  /** Directory of the objects, or URL of an S3 server. */
   readonly bucket: string
   /** Where the configuration and large spooled snapshots go. */
-  readonly folder: string
+  readonly directory: string
   /** Of LMDB and of the bucket. */
   readonly poll: string
   /** Variables beside this process's own. */
@@ -48,7 +48,7 @@ const configuration = (options: DaemonOptions): string =>
       instance: options.instance,
       lmdb_poll_interval: options.poll,
       storage_poll_interval: options.poll,
-      spool_directory: options.folder,
+      spool_directory: options.directory,
       lmdbs: { main: { path: options.lmdb, options: { no_subdir: true }, schema_tracks_changes: true } },
       storage: storageOf(options)
     },
@@ -70,7 +70,7 @@ const follow = Effect.fnUntraced(function* (handle: ChildProcessHandle) {
         Effect.suspend(() => {
           lines.push(line)
           if (lines.length > linesKept) lines.shift()
-          return line.includes("Ready: ") ? Deferred.succeed(ready, undefined) : Effect.void
+          return line.includes("Initial sync complete") ? Deferred.succeed(ready, undefined) : Effect.void
         })
       ),
       Effect.ignore
@@ -81,7 +81,7 @@ const follow = Effect.fnUntraced(function* (handle: ChildProcessHandle) {
 
 /** Told to stop (SIGTERM, by its process id) when the scope closes; killed if it has not within 15 s. */
 export const start = Effect.fn("Daemon.start")(function* (command: URL, options: DaemonOptions) {
-  const file = `${options.folder}/${options.instance}.yaml`
+  const file = `${options.directory}/${options.instance}.yaml`
   yield* (yield* FileSystem.FileSystem).writeFileString(file, configuration(options))
   const handle = yield* ChildProcess.make(process.execPath, [command.pathname, "--config", file, "sync"], {
     stdin: "ignore",

@@ -35,12 +35,12 @@ const others = 1000
 
 const bucketProcess = new URL("./bucket.ts", import.meta.url)
 
-/** Where the snapshot is: in a folder, or at an S3 server that is a process of its own. */
-const bucketOf = Effect.fnUntraced(function* (kind: "fs" | "s3", folder: string, snapshot: string) {
+/** Where the snapshot is: in a directory, or at an S3 server that is a process of its own. */
+const bucketOf = Effect.fnUntraced(function* (kind: "fs" | "s3", directory: string, snapshot: string) {
   const fs = yield* FileSystem.FileSystem
   if (kind === "s3")
     return `http://127.0.0.1:${yield* Child.firstLine(bucketProcess, [objectName, snapshot, String(others)])}`
-  const bucket = `${folder}/bucket`
+  const bucket = `${directory}/bucket`
   yield* fs.makeDirectory(bucket)
   yield* fs.copyFile(snapshot, `${bucket}/${objectName}`)
   return bucket
@@ -54,10 +54,10 @@ const titles = {
 export const run = Effect.fn("DaemonAlone.run")(function* (workspace: Workspace.Workspace, kind: "fs" | "s3") {
   const fs = yield* FileSystem.FileSystem
   const { entries, snapshot, target } = workspace
-  const folder = yield* fs.makeTempDirectoryScoped({ directory: workspace.folder, prefix: "alone-" })
-  const bucket = yield* bucketOf(kind, folder, snapshot)
+  const directory = yield* fs.makeTempDirectoryScoped({ directory: workspace.directory, prefix: "alone-" })
+  const bucket = yield* bucketOf(kind, directory, snapshot)
   yield* Workspace.makeEmpty(target)
-  const millis = yield* untilReady({ instance: "a", lmdb: target, bucket, folder, poll: "1s" })
+  const millis = yield* untilReady({ instance: "a", lmdb: target, bucket, directory, poll: "1s" })
   if (millis < heldMillis)
     return yield* new InProcess.WrongOutcome({
       scenario: "a daemon alone",

@@ -44,22 +44,22 @@ const idle = Effect.fnUntraced(function* (daemon: Daemon.Daemon) {
   return { share, memory: yield* rssAnon(daemon.pid) }
 })
 
-const folders = Effect.fnUntraced(function* (parent: string) {
+const directories = Effect.fnUntraced(function* (parent: string) {
   const fs = yield* FileSystem.FileSystem
-  const folder = yield* fs.makeTempDirectoryScoped({ directory: parent, prefix: "pair-" })
-  const bucket = `${folder}/bucket`
+  const directory = yield* fs.makeTempDirectoryScoped({ directory: parent, prefix: "pair-" })
+  const bucket = `${directory}/bucket`
   yield* fs.makeDirectory(bucket)
-  return { folder, bucket }
+  return { directory, bucket }
 })
 
 export const run = Effect.fn("DaemonPair.run")(function* (
   workspace: Workspace.Workspace,
   { changes: count, limit, pollMillis }: Options
 ) {
-  const { bucket, folder } = yield* folders(workspace.folder)
-  const [lmdbA, lmdbB] = [`${folder}/a.mdb`, `${folder}/b.mdb`]
+  const { bucket, directory } = yield* directories(workspace.directory)
+  const [lmdbA, lmdbB] = [`${directory}/a.mdb`, `${directory}/b.mdb`]
   for (const lmdb of [lmdbA, lmdbB]) yield* Workspace.copy(workspace.lmdb, lmdb)
-  const both = { bucket, folder, poll: `${pollMillis}ms` }
+  const both = { bucket, directory, poll: `${pollMillis}ms` }
   const peak: [number] = [0]
   const measure = Effect.fnUntraced(function* (env: Readonly<Record<string, string>>) {
     const a = yield* Daemon.start(Bundle.command, { ...both, instance: "a", lmdb: lmdbA })
@@ -78,7 +78,7 @@ export const run = Effect.fn("DaemonPair.run")(function* (
   const {
     columns,
     value: { rest, times }
-  } = yield* LoopOfDaemon.during(folder, measure)
+  } = yield* LoopOfDaemon.during(directory, measure)
   const row: Row = {
     "two daemons": plain(`polls of ${pollMillis < 1000 ? `${pollMillis} ms` : `${pollMillis / 1000} s`}`),
     entries: plain(workspace.entries.toLocaleString("en")),

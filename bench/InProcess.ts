@@ -87,8 +87,8 @@ const expect = (scenario: string, wrote: number, expected: number) =>
     : new WrongOutcome({ scenario, problem: `${wrote} entries written instead of ${expected}` })
 
 const send = Effect.fnUntraced(function* (workspace: Workspace.Workspace) {
-  const { folder, lmdb, mode, snapshot, target } = workspace
-  const round = yield* probed(lmdb, ["send", mode, lmdb, folder, target])
+  const { directory, lmdb, mode, snapshot, target } = workspace
+  const round = yield* probed(lmdb, ["send", mode, lmdb, directory, target])
   yield* Workspace.remove(target)
   const walk = yield* floorOf(stored(workspace), "walk", lmdb)
   const deflate = yield* floor("deflate", snapshot)
@@ -97,9 +97,9 @@ const send = Effect.fnUntraced(function* (workspace: Workspace.Workspace) {
 
 const firstLoad = (lockMillis: number) =>
   Effect.fnUntraced(function* (workspace: Workspace.Workspace) {
-    const { entries, folder, lmdb, mode, snapshot, target } = workspace
+    const { entries, directory, lmdb, mode, snapshot, target } = workspace
     yield* Workspace.makeEmpty(target)
-    const round = yield* probed(target, ["merge", mode, target, folder, String(lockMillis), snapshot])
+    const round = yield* probed(target, ["merge", mode, target, directory, String(lockMillis), snapshot])
     const { entriesWritten, transactions } = round.scenario
     yield* expect("first load", entriesWritten, entries)
     const gunzip = yield* floor("gunzip", snapshot)
@@ -121,8 +121,8 @@ const firstLoad = (lockMillis: number) =>
   })
 
 const nothingNew = Effect.fnUntraced(function* (workspace: Workspace.Workspace) {
-  const { entries, folder, lmdb, mode, snapshot } = workspace
-  const round = yield* probed(lmdb, ["merge", mode, lmdb, folder, "0", snapshot, snapshot, snapshot])
+  const { entries, directory, lmdb, mode, snapshot } = workspace
+  const round = yield* probed(lmdb, ["merge", mode, lmdb, directory, "0", snapshot, snapshot, snapshot])
   yield* expect("3 merges, nothing new", round.scenario.entriesWritten, 0)
   const gunzip = yield* floor("gunzip", snapshot)
   // Main is compared with its shadow before the first: nobody commits after that.
@@ -132,9 +132,9 @@ const nothingNew = Effect.fnUntraced(function* (workspace: Workspace.Workspace) 
 })
 
 const oneChanged = Effect.fnUntraced(function* (workspace: Workspace.Workspace) {
-  const { changedSnapshot, folder, lmdb, mode, target } = workspace
+  const { changedSnapshot, directory, lmdb, mode, target } = workspace
   yield* Workspace.copy(lmdb, target)
-  const round = yield* probed(target, ["merge", mode, target, folder, "0", changedSnapshot])
+  const round = yield* probed(target, ["merge", mode, target, directory, "0", changedSnapshot])
   yield* expect("1 changed entry", round.scenario.entriesWritten, 1)
   const gunzip = yield* floor("gunzip", changedSnapshot)
   const walk = yield* floorOf(stored(workspace), "walk", target)

@@ -18,10 +18,10 @@ export const isReady = (pid: number) => Effect.sync(() => void process.kill(pid,
 
 /** `use` starts a daemon with this environment, says when it `isReady`, and ends it. */
 export const during = Effect.fn("LoopOfDaemon.during")(function* <A, E, R>(
-  folder: string,
+  directory: string,
   use: (env: Readonly<Record<string, string>>) => Effect.Effect<A, E, R>
 ) {
-  const report = `${folder}/loop.json`
+  const report = `${directory}/loop.json`
   const { loopBlockedMillis: beside, value } = yield* EventLoop.gapsDuring(
     use(LoopMeter.environment(Bundle.loopProbe, report))
   )

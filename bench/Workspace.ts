@@ -1,6 +1,6 @@
 /**
- * The data of one size, in a folder that is removed at the end: an LMDB, a copy with one changed entry as a snapshot,
- * and targets made anew.
+ * The data of one size, in a directory that is removed at the end: an LMDB, a copy with one changed entry as a
+ * snapshot, and targets recreated.
  */
 import { Effect, FileSystem } from "effect"
 import * as Bundle from "./Bundle.ts"
@@ -18,7 +18,7 @@ export interface Workspace {
   readonly domains: number
   /** Entries, PowerDNS's own two settings included. */
   readonly entries: number
-  readonly folder: string
+  readonly directory: string
   readonly lmdb: string
   readonly snapshot: string
   /** Of the LMDB with one record changed; in native mode only. */
@@ -54,16 +54,21 @@ export const makeEmpty = Effect.fn("Workspace.makeEmpty")(function* (target: str
   yield* generate(target, 0)
 })
 
-const dump = (mode: Mode, lmdb: string, folder: string, snapshot: string) =>
-  Child.run(Bundle.scenario, ["send", mode, lmdb, folder, snapshot], ScenarioResult)
+const dump = (mode: Mode, lmdb: string, directory: string, snapshot: string) =>
+  Child.run(Bundle.scenario, ["send", mode, lmdb, directory, snapshot], ScenarioResult)
 
-export const make = Effect.fn("Workspace.make")(function* (folder: string, domains: number, seed: number, mode: Mode) {
-  const at = (name: string) => `${folder}/${domains}-${mode}-${name}`
+export const make = Effect.fn("Workspace.make")(function* (
+  directory: string,
+  domains: number,
+  seed: number,
+  mode: Mode
+) {
+  const at = (name: string) => `${directory}/${domains}-${mode}-${name}`
   const workspace: Workspace = {
     mode,
     domains,
     entries: domains * entriesPerDomain + 2,
-    folder,
+    directory,
     lmdb: at("base.mdb"),
     snapshot: at("base.pb.gz"),
     changedSnapshot: at("changed.pb.gz"),
@@ -71,7 +76,7 @@ export const make = Effect.fn("Workspace.make")(function* (folder: string, domai
   }
   yield* generate(workspace.lmdb, domains, ["--seed", String(seed), ...(mode === "shadow" ? ["--plain"] : [])])
   yield* flush(workspace.lmdb)
-  yield* dump(mode, workspace.lmdb, folder, workspace.snapshot)
+  yield* dump(mode, workspace.lmdb, directory, workspace.snapshot)
   // That made the shadow DBIs.
   if (mode === "shadow") {
     yield* flush(workspace.lmdb)
@@ -79,7 +84,7 @@ export const make = Effect.fn("Workspace.make")(function* (folder: string, domai
   }
   yield* copy(workspace.lmdb, workspace.target)
   yield* generate(workspace.target, domains, ["--change", "1"])
-  yield* dump(mode, workspace.target, folder, workspace.changedSnapshot)
+  yield* dump(mode, workspace.target, directory, workspace.changedSnapshot)
   yield* remove(workspace.target)
   return workspace
 })

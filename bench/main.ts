@@ -6,8 +6,8 @@
  *     npm run bench -- --domains 100000,1000000        and 8 million: several GB of disk, half an hour
  *     npm run bench -- --only send,merge --rounds 1
  *
- * Exit code 1 when a goal was missed. Data is in a temporary folder (`TMPDIR`, or below `--folder`), which is removed
- * at the end.
+ * Exit code 1 when a goal was missed. Data is in a temporary directory (`TMPDIR`, or below `--directory`), which is
+ * removed at the end.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -59,7 +59,7 @@ const flags = {
     Flag.withDefault(3)
   ),
   seed: Flag.Int("seed").pipe(Flag.withDescription("Of the generated entries"), Flag.withDefault(1)),
-  folder: Flag.String("folder").pipe(Flag.withDescription("Where the temporary folder is made"), Flag.optional)
+  directory: Flag.String("directory").pipe(Flag.withDescription("Where the temporary directory is made"), Flag.optional)
 }
 
 const progress = (text: string) => Effect.sync(() => void process.stderr.write(`${text}\n`))
@@ -156,9 +156,9 @@ const pairs = Effect.fnUntraced(function* (workspace: Workspace.Workspace) {
 Command.make(
   "bench",
   flags,
-  Effect.fn(function* ({ domains, folder, only, rounds, seed }) {
+  Effect.fn(function* ({ domains, directory, only, rounds, seed }) {
     const fs = yield* FileSystem.FileSystem
-    const options = Option.isSome(folder) ? { directory: folder.value } : {}
+    const options = Option.isSome(directory) ? { directory: directory.value } : {}
     const temporary = yield* fs.makeTempDirectoryScoped({ ...options, prefix: "lightningstream-bench-" })
     const load = Proc.load()
     yield* progress(`data in ${temporary}`)

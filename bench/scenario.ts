@@ -20,7 +20,7 @@ import { Spool, type Spooled } from "../src/services/Spool.ts"
 import * as EventLoop from "./EventLoop.ts"
 import type { ScenarioResult } from "./Results.ts"
 
-const [kind, mode, path, folder, ...rest] = process.argv.slice(2) as [
+const [kind, mode, path, directory, ...rest] = process.argv.slice(2) as [
   string,
   string,
   string,
@@ -139,7 +139,7 @@ const layer = DatabaseWorker.layerWith({
     WorkerPool.layerWith({ entry: new URL("./worker.js", import.meta.url), size: 1, worker: { workerData } })
   ),
   // As much in memory as the daemon's default.
-  Layer.provideMerge(SpoolFile.layerWith({ directory: folder, memoryLimit: 16 * 2 ** 20 })),
+  Layer.provideMerge(SpoolFile.layerWith({ directory: directory, memoryLimit: 16 * 2 ** 20 })),
   Layer.provideMerge(NodeFileSystem.layer)
 )
 

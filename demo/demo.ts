@@ -1,7 +1,7 @@
 /**
- * `npm run demo`: two servers in sync, on this machine. Two LMDBs in a temporary folder, the real daemon beside each as
- * a process of its own, and a folder as the bucket. Entries are written to one side and then the other by a process
- * that stands for the application, and seen to arrive.
+ * `npm run demo`: two servers in sync, on this machine. Two LMDBs in a temporary directory, the real daemon beside each
+ * as a process of its own, and a directory as the bucket. Entries are written to one side and then the other by a
+ * process that stands for the application, and seen to arrive.
  *
  * Then it shows what you change, until Ctrl-C; with `--once` it ends after the round, with 0, or 1 if something did not
  * arrive.
@@ -83,7 +83,7 @@ const memory = Effect.fnUntraced(function* (daemons: ReadonlyArray<Daemon.Daemon
 const nodeCommand = process.execPath.includes("node_modules") ? "npx node" : "node"
 
 const follow = Effect.fnUntraced(function* ({ a, arrivals, b }: Demo) {
-  yield* Console.log("\nPress Ctrl-C, or change it yourself, from this folder in another terminal:")
+  yield* Console.log("\nPress Ctrl-C, or change it yourself, from this directory in another terminal:")
   for (const { path } of [a, b]) yield* Console.log(`  ${nodeCommand} demo/put.ts ${path} fruit cherry`)
   yield* Console.log("")
   for (;;) {
@@ -95,20 +95,20 @@ const follow = Effect.fnUntraced(function* ({ a, arrivals, b }: Demo) {
 
 const run = Effect.fnUntraced(function* (once: boolean) {
   const fs = yield* FileSystem.FileSystem
-  const folder = yield* fs.makeTempDirectoryScoped({ prefix: "ls-demo-" })
-  const bucket = `${folder}/bucket`
+  const directory = yield* fs.makeTempDirectoryScoped({ prefix: "ls-demo-" })
+  const bucket = `${directory}/bucket`
   yield* fs.makeDirectory(bucket)
   yield* Child.runOnly(at("scripts/build.mjs"), [])
   const [a, b] = [
-    { name: "a", path: `${folder}/a.mdb` },
-    { name: "b", path: `${folder}/b.mdb` }
+    { name: "a", path: `${directory}/a.mdb` },
+    { name: "b", path: `${directory}/b.mdb` }
   ]
   const demo: Demo = { a, b, bucket, arrivals: new Arrivals(a, b) }
   yield* Console.log(
-    `Two servers, a and b, with an LMDB and a daemon each, and one bucket,\nall in ${folder}; the daemons look every ${poll}.`
+    `Two servers, a and b, with an LMDB and a daemon each, and one bucket,\nall in ${directory}; the daemons look every ${poll}.`
   )
   const daemons = yield* Effect.forEach([a, b], ({ name, path }) =>
-    Daemon.start(at("bin/lightningstream.js"), { instance: name, lmdb: path, bucket, folder, poll })
+    Daemon.start(at("bin/lightningstream.js"), { instance: name, lmdb: path, bucket, directory, poll })
   )
   const story = Effect.gen(function* () {
     const ready = Effect.forEach(daemons, (daemon) => daemon.ready)
@@ -126,7 +126,7 @@ const run = Effect.fnUntraced(function* (once: boolean) {
     if (!once) return yield* follow(demo)
   })
   yield* Effect.raceAllFirst([story, ...daemons.map(({ ended }) => ended)])
-  yield* Console.log("\nAll arrived. Ending the daemons and removing the folder.")
+  yield* Console.log("\nAll arrived. Ending the daemons and removing the directory.")
 }, Effect.scoped)
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -2,7 +2,7 @@
  * The program: all commands, and what the parsed command line asks for. Everything else is loaded when a command runs:
  * `version` and the help are what scripts and probes ask for, and take no longer than Node itself.
  *
- * Exit codes: 0 done, 1 error, 2 bad usage or configuration, 75 time-out, 137 killed by itself at the end of its
+ * Exit codes: 0 done, 1 error, 2 bad usage or configuration, 75 timeout, 137 killed by itself at the end of its
  * patience, 128 + N ended by signal N.
  */
 import { Effect } from "effect"

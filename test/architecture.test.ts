@@ -21,7 +21,9 @@ const allowed: Readonly<Record<Part, ReadonlyArray<Part>>> = {
 /** The engine runs inside a layer: this one alone joins layer and program. */
 const exceptions: ReadonlySet<string> = new Set(["layers/database/DatabaseInline.ts"])
 
-/** What a process needs from its first moment on: these import nothing but modules of Node that it has loaded anyway. */
+/**
+ * What a process needs from its first moment on: these import nothing but modules of Node that it has loaded anyway.
+ */
 const alwaysThere: ReadonlySet<string> = new Set(["layers/process/DefaultSignals.ts", "layers/process/EndProcess.ts"])
 
 /** Packages that the domain may use besides itself: data types only. */

@@ -1,6 +1,6 @@
 /**
  * The limits of the house: 120 columns, functions that fit on a screen, directories that fit in one's head, one type
- * per name, no import cycles.
+ * per name, no import cycles, and the words of the glossary. CONTRIBUTING.md has the glossary.
  */
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
@@ -33,6 +33,10 @@ const longFunctions: ReadonlyMap<string, string> = new Map([
 
 /** Two exported types of one name, and why. */
 const sharedNames: ReadonlyMap<string, string> = new Map([])
+
+/** Words that the glossary of CONTRIBUTING.md has another one for. */
+const bannedWords =
+  /\b(folders?|time-outs?|for ever|anew|sets? aside|strangers?|lets? go|mends?|mended|authorities|is not well)\b/i
 
 interface Source {
   readonly file: string
@@ -170,5 +174,18 @@ describe("tidiness", () => {
       for (const file of all.keys()) visit(file, [])
       assert.deepStrictEqual(cycles, [])
     }).pipe(Effect.provide(NodeServices.layer))
+  )
+
+  it.effect("sources and documents use the words of the glossary", () =>
+    Effect.gen(function* () {
+      const texts = [...(yield* sources), ...(yield* filesOf(["docs"], [".md"]))]
+      const wrong = texts.flatMap(({ file, text }) =>
+        text.split("\n").flatMap((line, index) => {
+          const word = bannedWords.exec(line)?.[0]
+          return word === undefined ? [] : [`${file}:${index + 1}: ${word}`]
+        })
+      )
+      assert.deepStrictEqual(wrong, [])
+    })
   )
 })

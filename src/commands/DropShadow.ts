@@ -30,7 +30,7 @@ made. No bucket is used.
   params: {},
   run: Effect.fnUntraced(function* (_, global) {
     const { Command, DropShadow, DropShadowThread } = yield* load(() => ({
-      Command: import("./cli/Command.ts"),
+      Command: import("./cli/ConfiguredCommand.ts"),
       DropShadow: import("../programs/DropShadow.ts"),
       DropShadowThread: import("../layers/database/DropShadowThread.ts")
     }))

@@ -6,7 +6,7 @@ import { about, oneOf, optional, text, toggle } from "./cli/Flags.ts"
 import { load } from "./cli/Load.ts"
 
 const parts = () => ({
-  Command: import("./cli/Command.ts"),
+  Command: import("./cli/ConfiguredCommand.ts"),
   DatabaseOptions: import("../programs/DatabaseOptions.ts"),
   LmdbDump: import("../programs/LmdbDump.ts"),
   LmdbNative: import("../layers/lmdb/native/LmdbNative.ts"),

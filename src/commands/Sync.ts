@@ -5,12 +5,12 @@ import * as Flag from "effect/cli/Flag"
 import type { Loaded as Configuration } from "../layers/settings/SettingsYaml.ts"
 import type { WorkerData } from "../layers/database/WorkerData.ts"
 import { defineCommand } from "./cli/CommandDefinition.ts"
-import type { GlobalOptions } from "./cli/CommandLine.ts"
+import type { GlobalOptions } from "./cli/GlobalFlags.ts"
 import { about, type Given, optional, text, toggle } from "./cli/Flags.ts"
 import { load, type Modules } from "./cli/Load.ts"
 
 const parts = () => ({
-  Command: import("./cli/Command.ts"),
+  Command: import("./cli/ConfiguredCommand.ts"),
   Daemon: import("../programs/Daemon.ts"),
   Database: import("../services/Database.ts"),
   DatabasesWorker: import("../layers/database/DatabasesWorker.ts"),

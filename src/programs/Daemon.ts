@@ -1,7 +1,6 @@
 /**
- * Runs `sync` and `receive`: every database as a child, until one fails, all are done (`--only-once`), or the process
- * is told to stop. Then the loops are interrupted, which aborts the merges that are under way, and what is unsent is
- * sent.
+ * Runs `sync` and `receive`. Every database is a child of this program. When one fails, all are done (`--only-once`) or
+ * the process is told to stop, the loops are interrupted, which aborts merges, and pending changes are sent.
  */
 import { Clock, Effect, Exit, Scope, Stream } from "effect"
 import { instanceText } from "../domain/snapshot/SnapshotName.ts"
@@ -18,7 +17,7 @@ import type { SyncState } from "./sync/SyncState.ts"
 export interface DaemonOptions {
   readonly receiveOnly: boolean
   readonly onlyOnce: boolean
-  /** Names of databases; empty: all. */
+  /** Names of the databases to sync. Empty: all. */
   readonly onlyDb: ReadonlyArray<string>
   readonly markerFile: string | undefined
   readonly acceptStale: boolean
@@ -30,12 +29,12 @@ export interface DaemonOptions {
   readonly serve?: ((state: DaemonState) => Effect.Effect<Effect.Effect<never>, CannotListen, Scope.Scope>) | undefined
 }
 
-/** How long the last sends may take: less than the process waits before it kills itself. */
+/** Time for the last sends: shorter than the time after which the process kills itself. */
 const lastSend = "7 seconds"
 
 /**
- * Whoever makes that object need not know of the update marker, so a listing may not show it for long; only a listing
- * says that folder or bucket is not there.
+ * Whether an object exists. Its writer need not know of the update marker, so a listing may not show it for long; but
+ * only a listing tells that the directory or bucket is missing.
  */
 const exists = Effect.fnUntraced(function* (name: string) {
   const storage = yield* Storage
@@ -49,7 +48,7 @@ const exists = Effect.fnUntraced(function* (name: string) {
   )
 })
 
-/** Waits until that object exists, however long the bucket cannot be asked. */
+/** Waits until an object exists. An outage of the bucket does not end the wait. */
 const waitForMarker = Effect.fnUntraced(function* (name: string) {
   const { storage_poll_interval } = yield* Settings
   const outage = yield* Outage.make("marker_file", "look for the marker file")
@@ -61,9 +60,9 @@ const waitForMarker = Effect.fnUntraced(function* (name: string) {
 const unsent = ({ stale }: SyncState) =>
   stale
     ? "Nothing was sent: the LMDB is stale, see above"
-    : "Changes were left unsent: they are sent after the next start"
+    : "Pending changes were not sent: they are sent after the next start"
 
-/** False when something was left unsent. */
+/** Sends pending changes. Returns false if some were not sent. */
 const sendUnsent = (state: SyncState) =>
   Sender.finish(state).pipe(
     Effect.timeoutOrElse({ duration: lastSend, orElse: () => Effect.succeed(false) }),
@@ -110,7 +109,7 @@ export const run = Effect.fn("Daemon.run")(function* (
           opened: (state) => void (databaseState.sync = state)
         }
       ).pipe(
-        // The other databases go on: each has its own snapshots to merge and to send.
+        // The other databases continue: each has its own snapshots to merge and to send.
         Effect.catchTag("NotAllMerged", (error) =>
           Effect.andThen(
             Effect.sync(() => void (allMerged = false)),
@@ -122,7 +121,7 @@ export const run = Effect.fn("Daemon.run")(function* (
     { concurrency: "unbounded", discard: true }
   )
 
-  // An address that cannot be had ends it before any LMDB is opened.
+  // An address that cannot be listened on ends the daemon before any LMDB is opened.
   const { markerFile, serve } = options
   const scope = yield* Effect.scope
   const served =
@@ -130,10 +129,10 @@ export const run = Effect.fn("Daemon.run")(function* (
       ? sync
       : Effect.flatMap(Scope.provide(serve(state), scope), (loops) => Effect.raceFirst(sync, loops))
   const work = markerFile === undefined ? served : Effect.andThen(waitForMarker(markerFile), served)
-  const stopped = Effect.flatMap(stop, (signal) => Effect.logInfo("Stopping: sending what is unsent", { signal }))
+  const stopped = Effect.flatMap(stop, (signal) => Effect.logInfo("Shutting down, sending pending changes", { signal }))
   const exit = yield* Effect.exit(Effect.raceFirst(work, stopped))
   if (Exit.isFailure(exit)) {
-    yield* Effect.logError("Ending", exit.cause)
+    yield* Effect.logError("Fatal error, shutting down", exit.cause)
     yield* failed(exit)
   }
   const sent = yield* Effect.forEach(

@@ -1,4 +1,4 @@
-/** What the configuration says of one database, as the options of the `Database` service. */
+/** Turns the configuration of one database into the options of the `Database` service. */
 import { Duration } from "effect"
 import type { DatabaseOptions } from "../services/Database.ts"
 import type { SettingsValues } from "../services/Settings.ts"

@@ -1,6 +1,6 @@
 /**
- * `drop-shadow`: drops our own DBIs (`_sync*`) of every configured database, each in one transaction. What goes wrong
- * with one is reported, and the next one follows. Nothing is ever made: neither a file nor a DBI. Source: docs/cli.md.
+ * `drop-shadow`: drops our own DBIs (`_sync*`) of every configured database, each in one transaction. A database that
+ * fails is reported, and the next one follows. Neither files nor DBIs are created. Source: docs/cli.md.
  */
 import { Effect, type Layer } from "effect"
 import * as DbiName from "../domain/lmdb/DbiName.ts"
@@ -11,7 +11,7 @@ import { databaseOptions } from "./DatabaseOptions.ts"
 const privateDbis = (dbis: ReadonlyArray<{ readonly name: DbiName.DbiName }>) =>
   dbis.map(({ name }) => name).filter(DbiName.isPrivate)
 
-/** Names of those that were dropped. Without any the lock is not taken. */
+/** Drops our own DBIs and returns their names. If there are none, the write lock is not taken. */
 export const dropPrivate = Effect.gen(function* () {
   const { read, write } = yield* Lmdb
   const found = yield* Effect.scoped(Effect.map(read, ({ dbis }) => privateDbis(dbis)))
@@ -38,7 +38,7 @@ export const targetsOf = (settings: SettingsValues): ReadonlyArray<DropTarget> =
     lmdb: { ...databaseOptions(settings, database).lmdb, create: false }
   }))
 
-/** The exit code. */
+/** Returns the exit code. */
 export const run = Effect.fn("DropShadow.run")(function* (
   targets: ReadonlyArray<DropTarget>,
   open: (options: LmdbOptions) => Layer.Layer<Lmdb, LmdbError>

@@ -1,19 +1,18 @@
 /**
- * One LMDB environment as the main thread sees it, through operations coarse enough to cross a thread: a call lasts
- * milliseconds to minutes, never one entry.
+ * One LMDB environment as the main thread sees it. Operations are coarse enough to cross a thread: a call takes
+ * milliseconds to minutes, and is never about one entry.
  *
- * Guarantees: interrupting a call stops the engine at its next yield, and the interruption is complete only when the
- * engine's finalizers have run, so whatever the caller releases after it is really unused. Errors are typed in
- * whichever thread they arise. A merge is applied as a whole or not at all (unless `mergeLockMillis` says otherwise),
- * also when it is interrupted. Not guaranteed: when a call that waits for LMDB's write lock is interrupted, it returns
- * when the lock was had.
+ * Guarantees: interrupting a call stops the engine at its next yield, and ends when the engine's finalizers have run,
+ * so that the caller can release what it passed. Errors are typed, whichever thread they come from. A merge is applied
+ * as a whole or not at all (unless `mergeLockMillis` is set), also when it is interrupted. Not guaranteed: a call that
+ * waits for LMDB's write lock can be interrupted only when it has the lock.
  */
 import { Context, type Effect, Schema } from "effect"
 import { CompressionError } from "./Compression.ts"
 import { DbiStatistics, LmdbError, LmdbOptions } from "./Lmdb.ts"
 import { Spooled, SpoolError, SpoolPlace } from "./Spool.ts"
 
-/** A value in the LMDB has no native header: the application's schema is another one. */
+/** A value in the LMDB has no native header: the application has another schema. */
 export class NotNative extends Schema.TaggedError<NotNative>()("NotNative", {
   dbi: Schema.String,
   /** Hexadecimal. */
@@ -38,7 +37,7 @@ export class UnsupportedDbi extends Schema.TaggedError<UnsupportedDbi>()("Unsupp
   }
 }
 
-/** The bytes are no valid snapshot; another download may be. */
+/** The bytes are not a valid snapshot. Another download may be intact. */
 export class CorruptSnapshot extends Schema.TaggedError<CorruptSnapshot>()("CorruptSnapshot", {
   problem: Schema.String
 }) {
@@ -47,7 +46,7 @@ export class CorruptSnapshot extends Schema.TaggedError<CorruptSnapshot>()("Corr
   }
 }
 
-/** Valid, but this version, mode or configuration must not merge it. */
+/** The snapshot is valid, but this version, mode or configuration must not merge it. */
 export class RefusedSnapshot extends Schema.TaggedError<RefusedSnapshot>()("RefusedSnapshot", {
   problem: Schema.String
 }) {
@@ -56,7 +55,7 @@ export class RefusedSnapshot extends Schema.TaggedError<RefusedSnapshot>()("Refu
   }
 }
 
-/** Two databases of the configuration are one file: one handle per path and process, or commits are lost. */
+/** Two databases of the configuration are one file. With two handles in one process commits would be lost. */
 export class OpenedTwice extends Schema.TaggedError<OpenedTwice>()("OpenedTwice", {
   path: Schema.String,
   other: Schema.String
@@ -67,7 +66,7 @@ export class OpenedTwice extends Schema.TaggedError<OpenedTwice>()("OpenedTwice"
 }
 
 /**
- * The thread that ran the engine is gone. Its environments are still open in the process: only a new process may open
+ * The thread that ran the engine has died. Its environments are still open in the process: only a new process may open
  * them again.
  */
 export class WorkerLost extends Schema.TaggedError<WorkerLost>()("WorkerLost", { detail: Schema.String }) {
@@ -95,13 +94,13 @@ export class DatabaseError extends Schema.TaggedError<DatabaseError>()("Database
     return `${this.operation} of database "${this.database}": ${this.reason.message}`
   }
   /** What the caller does about it: design of the reactions in docs/sync.md. */
-  get reaction(): "set aside: corrupt" | "set aside: refused" | "wait: map full" | "wait: missing" | "retry" | "end" {
+  get reaction(): "quarantine: corrupt" | "quarantine: refused" | "wait: map full" | "wait: missing" | "retry" | "end" {
     switch (this.reason._tag) {
       case "CorruptSnapshot":
       case "CompressionError":
-        return "set aside: corrupt"
+        return "quarantine: corrupt"
       case "RefusedSnapshot":
-        return "set aside: refused"
+        return "quarantine: refused"
       case "SpoolError":
         return "retry"
       case "LmdbError":
@@ -117,12 +116,12 @@ export class DatabaseError extends Schema.TaggedError<DatabaseError>()("Database
   }
 }
 
-/** How one environment is opened and synced. Plain data: it crosses to the thread that owns the environment. */
+/** Options of one environment. Plain data, which crosses to the thread that owns the environment. */
 export const DatabaseOptions = Schema.Struct({
-  /** The key under `lmdbs` in the configuration. */
+  /** Name of the database: its key below `lmdbs` in the configuration. */
   name: Schema.String,
   lmdb: LmdbOptions,
-  /** Shadow mode (`schema_tracks_changes: false`); absent: native mode. */
+  /** Options of shadow mode (`schema_tracks_changes: false`). Absent in native mode. */
   shadow: Schema.optionalKey(
     Schema.Struct({
       dupsortHack: Schema.Boolean,
@@ -132,7 +131,7 @@ export const DatabaseOptions = Schema.Struct({
   ),
   /** `header_extra_padding_block`. */
   paddingBlock: Schema.Boolean,
-  /** `merge_lock_duration`; 0: a snapshot is applied in one transaction. */
+  /** `merge_lock_duration`. With 0, a snapshot is applied in one transaction. */
   mergeLockMillis: Schema.Number
 })
 export type DatabaseOptions = typeof DatabaseOptions.Type
@@ -156,13 +155,13 @@ export class Changes extends Schema.Class<Changes>("Changes")({
   /** The last one in the data file: more than `last` while a commit is under way that cannot be read yet. */
   stored: Schema.BigInt,
   /**
-   * An upper bound of the last transaction that was not ours, 0 when there was none: what it wrote is in a snapshot of
-   * this or a later id.
+   * Upper bound of the last transaction that was not ours, 0 if there was none. A snapshot of this id or a later one
+   * contains what that transaction wrote.
    */
   lastForeign: Schema.BigInt,
-  /** The last one when it was opened. */
+  /** Id of the last transaction when the environment was opened. */
   atOpen: Schema.BigInt,
-  /** No DBI that is synced held an entry then, not even a tombstone. */
+  /** Whether no synced DBI had an entry then, not even a tombstone. */
   emptyAtOpen: Schema.Boolean,
   /** In shadow mode. */
   tracking: Schema.optionalKey(Tracking)
@@ -174,10 +173,11 @@ export const DumpRequest = Schema.Struct({
   instanceID: Schema.String,
   hostname: Schema.String,
   /**
-   * Nanoseconds: of the newest snapshot of this instance that is known. The new one is later, whatever the clock says.
+   * Nanoseconds since the UNIX epoch: time of the newest known snapshot of this instance. The new snapshot gets a later
+   * one, whatever the clock says.
    */
   newestKnown: Schema.BigInt,
-  /** The last dump, if its place is still open: what has not changed since need not be compressed again. */
+  /** The last dump, if its place is still open. Members that have not changed since are taken from it. */
   last: Schema.optionalKey(Schema.Struct({ spooled: Spooled, timestampNano: Schema.BigInt }))
 })
 export type DumpRequest = typeof DumpRequest.Type
@@ -185,77 +185,77 @@ export type DumpRequest = typeof DumpRequest.Type
 export class DumpResult extends Schema.Class<DumpResult>("DumpResult")({
   spooled: Spooled,
   /**
-   * What was written up to this transaction is in it: that of the read transaction, in shadow mode that of the copy
+   * The snapshot contains everything up to this transaction: the read transaction, or in shadow mode the copy
    * main → shadow before it.
    */
   transactionId: Schema.BigInt,
   timestampNano: Schema.BigInt,
-  /** The clock was at or before `newestKnown`. */
+  /** Whether the clock was at or before `newestKnown`. */
   clockBehind: Schema.Boolean,
   entries: Schema.Number,
-  /** Names of the DBIs in it, each a `DbiName`. */
+  /** Names of the DBIs in the snapshot, each a `DbiName`. */
   dbis: Schema.Array(Schema.String),
   /** Bytes. */
   uncompressedSize: Schema.Number,
-  /** Of that, taken from the last dump as it was compressed then. */
+  /** Uncompressed bytes that were taken from the last dump. */
   reusedSize: Schema.Number,
-  /** The copy main → shadow; 0 in native mode. */
+  /** Time of the copy main → shadow; 0 in native mode. */
   copyMillis: Schema.Number,
-  /** For how long that held LMDB's write lock; a dump itself takes none. */
+  /** Time for which the copy held LMDB's write lock. The dump itself takes none. */
   lockHeldMillis: Schema.Number,
   acquireMillis: Schema.Number,
-  /** From the first entry to the last member in the spool, with the compression beside it. */
+  /** Time from the first entry to the last member in the spool, compression included. */
   dumpMillis: Schema.Number,
-  /** Of that, waiting for the compression. */
+  /** Part of `dumpMillis` that was spent waiting for compression. */
   compressMillis: Schema.Number
 }) {}
 
 export const MergeRequest = Schema.Struct({
   spooled: Spooled,
   format: SnapshotFormat,
-  /** Nanoseconds: tombstones older than this are not added; absent: all are. */
+  /** Nanoseconds since the UNIX epoch: tombstones older than this are not added. Absent: all are added. */
   cutOffNano: Schema.optionalKey(Schema.BigInt)
 })
 export type MergeRequest = typeof MergeRequest.Type
 
 export class MergeResult extends Schema.Class<MergeResult>("MergeResult")({
-  /** Of the last write transaction, or of the read transaction when nothing was written. */
+  /** Id of the last write transaction, or of the read transaction if nothing was written. */
   transactionId: Schema.BigInt,
-  /** With those that were skipped. */
+  /** Entries of the snapshot, skipped ones included. */
   entriesRead: Schema.Number,
-  /** In members of which was known that they bring nothing. */
+  /** Entries in members that were known to bring nothing. */
   entriesSkipped: Schema.Number,
   entriesWritten: Schema.Number,
-  /** Names of the DBIs in the snapshot that are merged, each a `DbiName`: not the private ones. */
+  /** Names of the DBIs that were merged, each a `DbiName`. Our own DBIs are not among them. */
   dbis: Schema.Array(Schema.String),
-  /** Of these, the ones that were not there: what earlier merges had put into them, the application had dropped. */
+  /** Names of the merged DBIs that did not exist before: the application has dropped what earlier merges put there. */
   made: Schema.Array(Schema.String),
   uncompressedSize: Schema.Number,
-  /** In all; 0 when nothing was written: the lock was not taken. */
+  /** Time for which the write lock was held in all. 0 if nothing was written: then the lock was not taken. */
   lockHeldMillis: Schema.Number,
-  /** The longest of them. */
+  /** Longest time for which the lock was held at once. */
   longestLockMillis: Schema.Number,
   transactions: Schema.Int,
-  /** How often the snapshot was read. */
+  /** Number of times the snapshot was read. */
   passes: Schema.Int
 }) {}
 
 export const SweepRequest = Schema.Struct({
   /** Tombstones older than this, in nanoseconds since the UNIX epoch, are removed. */
   olderThanNano: Schema.BigInt,
-  /** How long the lock is held at a time, about; 0: without limit. */
+  /** About how long the lock is held at a time; 0: without limit. */
   lockMillis: Schema.Number,
-  /** The least pause after that. */
+  /** Minimum pause after that. */
   releaseMillis: Schema.Number
 })
 export type SweepRequest = typeof SweepRequest.Type
 
 export class SweepResult extends Schema.Class<SweepResult>("SweepResult")({
-  /** With tombstones. */
+  /** Entries, tombstones included. */
   totalEntries: Schema.Number,
-  /** Tombstones, those that were removed included. */
+  /** Tombstones, removed ones included. */
   deletedEntries: Schema.Number,
-  /** Tombstones that were removed. */
+  /** Removed tombstones. */
   cleanedEntries: Schema.Number,
   transactions: Schema.Int,
   longestLockMillis: Schema.Number
@@ -280,21 +280,21 @@ export class Database extends Context.Service<
   {
     readonly name: string
     /**
-     * Ends when somebody may have written, before the next poll would tell: a hint, which may come for nothing, or
-     * never.
+     * Ends when the data file may have been written, so that the change is noticed before the next poll. It is a hint:
+     * it may end without a change, or not end at all.
      */
     readonly touched: Effect.Effect<void>
-    /** Cheap: for every poll. */
+    /** Ids of transactions. Cheap enough for every poll. */
     readonly changes: Effect.Effect<Changes, DatabaseError>
-    /** Writes the whole environment as one snapshot into the place. */
+    /** Writes the whole environment as one snapshot into a place of the spool. */
     readonly dump: (request: DumpRequest) => Effect.Effect<DumpResult, DatabaseError>
     readonly merge: (request: MergeRequest) => Effect.Effect<MergeResult, DatabaseError>
-    /** Nanoseconds: the newest time of all entries, tombstones included; 0 when there is none. */
+    /** Newest timestamp of all entries, tombstones included, in nanoseconds; 0 if there are none. */
     readonly newest: Effect.Effect<bigint, DatabaseError>
-    /** Whether it was marked as stale, by an earlier run, too. */
+    /** Whether this run or an earlier one has marked the environment as stale. */
     readonly isMarkedStale: Effect.Effect<boolean, DatabaseError>
     readonly markStale: (stale: boolean) => Effect.Effect<void, DatabaseError>
-    /** Frees the slots of readers whose processes are dead; how many. */
+    /** Frees reader slots of dead processes. Returns their number. */
     readonly clearDeadReaders: Effect.Effect<number, DatabaseError>
     /** Removes old tombstones. */
     readonly sweep: (request: SweepRequest) => Effect.Effect<SweepResult, DatabaseError>

@@ -1,6 +1,6 @@
 /**
- * Collects now, in the calling thread, for when a large block was just let go. Blocks this thread for as long as its
- * heap is large.
+ * Collects garbage at once, in the calling thread, after a large block was released. The time that this blocks the
+ * thread depends on the size of its heap.
  */
 import { Context, type Effect } from "effect"
 

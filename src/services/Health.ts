@@ -1,6 +1,6 @@
 /**
- * What is not well, for people and probes: components report, /healthz and the status page read.
- * A check that is reported as failing keeps the time of its first failure until it is well again.
+ * The state of the daemon's checks. Components report; /healthz and the status page read. A failing check keeps the
+ * time of its first failure until it recovers.
  */
 import { Context, type Effect } from "effect"
 

@@ -1,5 +1,5 @@
 /**
- * Serves pages over HTTP: for people, Prometheus, and probes. A page is made anew for each request.
+ * Serves pages over HTTP to browsers, Prometheus and probes. Each request renders its page.
  *
  * Guarantees: only `GET` and `HEAD`, 404 for other paths, 405 for other methods. A client that sends or reads too
  * slowly, or one too many, loses its connection, and nothing else. A page that fails is a 500 and an error in the log.

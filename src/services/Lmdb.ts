@@ -1,17 +1,17 @@
 /**
- * What the engine needs of one LMDB environment, and nothing more. Every operation runs in the calling thread and
- * blocks it, as LMDB does: the engine decides where to yield, and the `Database` layer decides in which thread that
- * happens.
+ * One LMDB environment, as the engine uses it. Every operation runs in the calling thread and blocks it, as LMDB does:
+ * the engine decides where to yield, and the `Database` layer decides which thread it is.
  *
- * Guarantees: a read transaction is one consistent view. One writer at a time per thread, over all its environments. A
- * write transaction commits as a whole or leaves nothing: a failure or an interruption of its body aborts it. DBIs are
- * looked up in each transaction, so one that another process dropped or made anew is never used through an old handle.
+ * Guarantees: a read transaction is one consistent view. There is one writer at a time per thread, over all its
+ * environments. A write transaction commits as a whole or leaves nothing: a failure or an interruption of its body
+ * aborts it. DBIs are looked up in each transaction, so one that another process has dropped or recreated is never used
+ * through an old handle.
  *
- * Cursors give the entries in the order of the DBI's flags, or fail with KeysNotInOrder: LMDB does not store that an
+ * Cursors give the entries in the order of the DBI's flags, or fail with KeysNotInOrder: LMDB does not store whether an
  * application sorts in another way.
  *
- * Cursors and `get` show entries in place, without a copy: what they show is valid until their next call, or the next
- * `put`. Methods of transactions and cursors are plain functions that throw LmdbError: they are called once per entry.
+ * Cursors and `get` show entries in place, without a copy, until their next call or the next `put`. Methods of
+ * transactions and cursors are plain functions that throw LmdbError, since they are called once per entry.
  */
 import { Context, type Effect, Schema, type Scope } from "effect"
 import type { DbiName } from "../domain/lmdb/DbiName.ts"
@@ -27,8 +27,8 @@ export class NotLmdb extends Schema.TaggedError<NotLmdb>()("NotLmdb", { detail: 
   }
 }
 /**
- * The package `lmdb` is not the one that scripts/build-lmdb.mjs makes: `format` when other applications cannot open
- * what it writes, else it lacks our patches.
+ * The package `lmdb` was not built by scripts/build-lmdb.mjs. `format`: other applications cannot open what it writes;
+ * otherwise our patches are missing.
  */
 export class WrongBuild extends Schema.TaggedError<WrongBuild>()("WrongBuild", {
   version: Schema.String,
@@ -50,7 +50,7 @@ export class PermissionDenied extends Schema.TaggedError<PermissionDenied>()("Pe
     return `${this.detail}: this user must be able to read and write the data file and the lock file: run as the application's user or group`
   }
 }
-/** Sizes in bytes; `needed` is a lower bound of what the map must hold. */
+/** The map is full. Sizes are in bytes; `needed` is a lower bound of the size that the map must have. */
 export class MapFull extends Schema.TaggedError<MapFull>()("MapFull", {
   mapSize: Schema.Number,
   used: Schema.Number,
@@ -128,8 +128,8 @@ export class KeyTooLong extends Schema.TaggedError<KeyTooLong>()("KeyTooLong", {
   }
 }
 /**
- * What changed between two views cannot be told: a page is not what LMDB 0.9 would have written. Reading through LMDB
- * is not affected.
+ * The changes between two views cannot be determined: a page is not as LMDB 0.9 writes it. Reading through LMDB is not
+ * affected.
  */
 export class ChangesUnknown extends Schema.TaggedError<ChangesUnknown>()("ChangesUnknown", { detail: Schema.String }) {
   override get message(): string {
@@ -153,7 +153,7 @@ export class KeysNotInOrder extends Schema.TaggedError<KeysNotInOrder>()("KeysNo
     )
   }
 }
-/** Everything else: I/O errors, a full disk, corruption found by LMDB. `code` as LMDB or the system gives it. */
+/** Any other failure: I/O errors, a full disk, corruption found by LMDB. `code` comes from LMDB or the system. */
 export class LmdbFailure extends Schema.TaggedError<LmdbFailure>()("LmdbFailure", {
   code: Schema.String,
   detail: Schema.String
@@ -197,17 +197,17 @@ export class LmdbError extends Schema.TaggedError<LmdbError>()("LmdbError", {
   }
 }
 
-/** Which environment, and how it is opened. Plain data: it crosses to the thread that owns the environment. */
+/** Path and options of an environment. Plain data, which crosses to the thread that owns the environment. */
 export const LmdbOptions = Schema.Struct({
-  /** The data file if `noSubdir`, else the folder of data.mdb. */
+  /** The data file if `noSubdir`, else the directory of data.mdb. */
   path: Schema.String,
   noSubdir: Schema.Boolean,
-  /** Makes the file, and its folder with parents, when there is none. */
+  /** Whether to create a missing file, with its directory and the parents of that. */
   create: Schema.Boolean,
-  /** Bytes; 0: that of the file, 1 GiB for one that is made. */
+  /** Bytes. 0: the size that the file has, 1 GiB for a new one. */
   mapSize: Schema.Number,
   maxDbs: Schema.Int,
-  /** Of what is made; less the umask. */
+  /** Modes of what is created; the umask is subtracted. */
   dirMask: Schema.Int,
   fileMask: Schema.Int
 })
@@ -221,11 +221,11 @@ export interface Dbi {
 }
 
 /**
- * The current entry: key `key[keyStart..keyEnd)`, value `value[valueStart..valueEnd)`. Before the first `next` there is
- * none.
+ * A cursor and its current entry: key `key[keyStart..keyEnd)`, value `value[valueStart..valueEnd)`. There is none
+ * before the first `next`.
  */
 export interface ForwardCursor {
-  /** To the first entry, then to the one after; false at the end, for ever. */
+  /** Moves to the first entry, then to the next one. Returns false at the end, and in all calls after that. */
   readonly next: () => boolean
   readonly key: Uint8Array
   readonly keyStart: number
@@ -234,11 +234,11 @@ export interface ForwardCursor {
   readonly valueStart: number
   readonly valueEnd: number
   /**
-   * Of two that are walked side by side, the one whose entry is done with: before its next step it shows nothing any
-   * more. Saves a copy of the entry.
+   * The cursor that is walked beside this one. Its entry is not needed any more when this one moves, which saves a
+   * copy.
    */
   readonly forget: () => void
-  /** May be called more than once. Ends with its transaction, too. */
+  /** Closes the cursor. It may be called more than once. The end of the transaction closes it, too. */
   readonly close: () => void
 }
 
@@ -250,7 +250,7 @@ export interface Cursor extends ForwardCursor {
   readonly seek: (bytes: Uint8Array, start: number, end: number) => boolean
 }
 
-/** A value in place: `value[valueStart..valueEnd)`. */
+/** A value in place, `value[valueStart..valueEnd)`. */
 export interface Found {
   readonly value: Uint8Array
   readonly valueStart: number
@@ -258,17 +258,17 @@ export interface Found {
 }
 
 export interface ReadTransaction {
-  /** Id of the last transaction that it sees. */
+  /** Id of the last transaction that this view contains. */
   readonly id: bigint
-  /** In byte order of the names. Root entries that are no DBI are left out. */
+  /** DBIs in byte order of their names. Root entries that are not DBIs are left out. */
   readonly dbis: ReadonlyArray<Dbi>
-  /** In the DBI's order, from the first key, or from the first key at or after `from`. */
+  /** Opens a cursor in the DBI's order, at the first key, or at the first key at or after `from`. */
   readonly cursor: (dbi: DbiName, from?: Uint8Array) => Cursor
 }
 
-/** Takes what differs between two views, DBI by DBI. */
+/** Receives the differences between two views, DBI by DBI. */
 export interface ChangeSink {
-  /** The keys that follow are of this DBI, as the newer view has it. False: it is passed over. */
+  /** Announces the DBI of the keys that follow, as the newer view has it. Returns false to skip it. */
   readonly dbi: (dbi: Dbi) => boolean
   /**
    * The entry `key[start..end)` was put, changed or removed; in a DUPSORT DBI, one of its values. `isPresent`: the
@@ -282,19 +282,19 @@ export interface ChangeWalk {
   readonly run: (deadline: number) => boolean
 }
 
-/** Once it has ended, it does nothing but throw. */
+/** A write transaction. Every method throws after its end. */
 export interface WriteTransaction {
-  /** Its own id: the last one + 1. */
+  /** Id of this transaction: the last one + 1. */
   readonly id: bigint
-  /** The environment as it was when this transaction began: what is put here never shows there. */
+  /** The environment as it was when this transaction began. It never shows what is put here. */
   readonly before: ReadTransaction
-  /** As it is now, with what this transaction did. */
+  /** DBIs as they are now, with the changes of this transaction. */
   readonly dbis: () => ReadonlyArray<Dbi>
-  /** Makes a DBI that is not there yet. */
+  /** Creates a DBI that does not exist. */
   readonly create: (dbi: DbiName, flags: number) => void
-  /** Of the entry `key[start..end)`, as this transaction sees it; undefined when there is none. */
+  /** Returns the value of the entry `key[start..end)` as this transaction sees it, or undefined. */
   readonly get: (dbi: DbiName, key: Uint8Array, start: number, end: number) => Found | undefined
-  /** `append`: the key is known to come after all keys of the DBI. Keys of 1 to 511 bytes. */
+  /** Puts an entry. `append`: the key comes after all keys of the DBI. Keys have 1 to 511 bytes. */
   readonly put: (
     dbi: DbiName,
     key: Uint8Array,
@@ -305,9 +305,9 @@ export interface WriteTransaction {
     valueEnd: number,
     append: boolean
   ) => void
-  /** False when there was none. In a DUPSORT DBI all values of the key go. */
+  /** Removes an entry, in a DUPSORT DBI all values of the key. Returns false if there was none. */
   readonly remove: (dbi: DbiName, key: Uint8Array, start: number, end: number) => boolean
-  /** Of a DUPSORT DBI: removes one pair of key and value. False when there was none. */
+  /** Removes one pair of key and value from a DUPSORT DBI. Returns false if there was none. */
   readonly removePair: (
     dbi: DbiName,
     key: Uint8Array,
@@ -317,9 +317,9 @@ export interface WriteTransaction {
     valueStart: number,
     valueEnd: number
   ) => boolean
-  /** Removes all entries; the DBI stays. */
+  /** Removes all entries of a DBI. The DBI stays. */
   readonly clear: (dbi: DbiName) => void
-  /** Removes the DBI. */
+  /** Removes a DBI. */
   readonly drop: (dbi: DbiName) => void
 }
 
@@ -327,11 +327,11 @@ export interface Written<A> {
   readonly value: A
   readonly id: bigint
   /**
-   * False when nothing was put, removed, created or dropped: LMDB then does not record the transaction, and uses its id
+   * False if nothing was put, removed, created or dropped. LMDB does not record such a transaction, and uses its id
    * again.
    */
   readonly wrote: boolean
-  /** From the return of begin to the return of commit. */
+  /** Time from the return of begin to the return of commit. */
   readonly lockHeldMillis: number
 }
 
@@ -351,7 +351,7 @@ export interface LmdbInfo {
   readonly lastTransactionId: bigint
   readonly mapSize: number
   readonly fileSize: number
-  /** Bytes of pages in use, without free ones. */
+  /** Bytes of pages in use, free pages not included. */
   readonly used: number
   readonly pageSize: number
   readonly readers: number
@@ -365,7 +365,7 @@ export interface LmdbInfo {
 export class Lmdb extends Context.Service<
   Lmdb,
   {
-    /** Of the data file, absolute. */
+    /** Absolute path of the data file. */
     readonly path: string
     /**
      * Id of the last transaction that a view which begins now would see. Cheap. Fails when the data file or the lock
@@ -376,13 +376,15 @@ export class Lmdb extends Context.Service<
      * Id of the last transaction in the data file: one more than `lastTransactionId` while a commit waits for the disk.
      */
     readonly storedTransactionId: Effect.Effect<bigint, LmdbError>
-    /** A consistent view; it ends with the scope. It may live across yields, but never across the network. */
+    /**
+     * Begins a read transaction, which ends with the scope. It may live across yields, but never across the network.
+     */
     readonly read: Effect.Effect<ReadTransaction, LmdbError, Scope.Scope>
     /**
-     * Tells the sink which entries differ between two views, each once, at a cost that depends on what has changed, not
-     * on the size of the environment. Both views must be open until it is done, and `before` since before `after`
-     * began. A DBI that only `before` has is left out. Not guaranteed for a DBI whose application sets a comparison
-     * function of its own: entries that have not changed may be reported, and an entry twice.
+     * Reports the entries that differ between two views, each once, at a cost that depends on the changes, not on the
+     * size of the environment. Both views must be open until it is done, and `before` since before `after` began. A DBI
+     * that only `before` has is left out. Not guaranteed for a DBI whose application sets a comparison function of its
+     * own: unchanged entries may be reported, and an entry twice.
      */
     readonly changes: (
       before: ReadTransaction,
@@ -390,16 +392,17 @@ export class Lmdb extends Context.Service<
       sink: ChangeSink
     ) => Effect.Effect<ChangeWalk, LmdbError, Scope.Scope>
     /**
-     * Runs `body` in a write transaction and commits. The body has no services: it can wait for a turn of the event
-     * loop and what it closes over, for nothing else; it must yield every 10 ms or so. Its failure or interruption
-     * aborts. Begin and commit are uninterruptible.
+     * Runs `body` in a write transaction and commits. The body has no services, so that it can wait for nothing but a
+     * turn of the event loop and what it closes over. It must yield every 10 ms or so. Its failure or interruption
+     * aborts the transaction. Begin and commit are uninterruptible.
      */
     readonly write: <A, E>(
       body: (transaction: WriteTransaction) => Effect.Effect<A, E>
     ) => Effect.Effect<Written<A>, E | LmdbError>
     readonly info: Effect.Effect<LmdbInfo, LmdbError>
     /**
-     * Frees the slots of readers whose processes are dead; how many. LMDB does so itself when an environment is opened.
+     * Frees reader slots of dead processes and returns their number. LMDB does this itself when an environment is
+     * opened.
      */
     readonly clearDeadReaders: Effect.Effect<number, LmdbError>
   }

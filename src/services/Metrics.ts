@@ -1,7 +1,6 @@
 /**
- * Counts what happens, and shows it as Prometheus reads it. What is counted lives in effect's registry of metrics:
- * counting needs no service, so any code can do it, and it costs a look-up by name and labels. Not for each entry: for
- * each call, snapshot or transaction.
+ * Metrics, and their exposition for Prometheus. Values live in effect's metric registry: counting needs no service, and
+ * costs a lookup by name and labels. It is meant for calls, snapshots and transactions, not for entries.
  */
 import { Context, Duration, Effect, Metric } from "effect"
 import type {
@@ -47,8 +46,8 @@ export class Metrics extends Context.Service<
   Metrics,
   {
     /**
-     * Everything that was counted, with what `collect` sets or adds: that is of this exposition alone, so series of
-     * something that is gone are gone with it. No family may be both counted and collected.
+     * Returns all counted values with those that `collect` sets or adds. The latter belong to this exposition alone, so
+     * the series of a database that is gone are gone with it. No family may be both counted and collected.
      */
     readonly expose: <E, R>(collect: Effect.Effect<void, E, R>) => Effect.Effect<string, E, R>
   }

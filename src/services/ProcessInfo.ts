@@ -1,12 +1,12 @@
-/** This process, as the system and the runtime see it: for /metrics, /healthz and the status page. */
+/** Facts about this process from the system and the runtime, for /metrics, /healthz and the status page. */
 import { Context, type Effect } from "effect"
 
 export interface RuntimeFacts {
-  /** Of this program. */
+  /** Version of this program. */
   readonly version: string
-  /** Of Node: `v24.1.0`. */
+  /** Version of Node, such as `v24.1.0`. */
   readonly node: string
-  /** As Go names them, which is how Lightning Stream shows them: `amd64`, `linux`. */
+  /** Names as Go and Lightning Stream have them, such as `amd64` and `linux`. */
   readonly arch: string
   readonly os: string
   readonly hostname: string

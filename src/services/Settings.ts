@@ -4,7 +4,7 @@ import type { SettingsValues } from "../domain/settings/SettingsFile.ts"
 
 export { type LmdbSettings, type SettingsValues, type StorageSettings } from "../domain/settings/SettingsFile.ts"
 
-/** Everything that is wrong with the file at once: one edit, not one per restart. */
+/** All mistakes in the file at once, so that one edit corrects them. */
 export class InvalidSettings extends Schema.TaggedError<InvalidSettings>()("InvalidSettings", {
   file: Schema.String,
   problems: Schema.Array(Schema.String)

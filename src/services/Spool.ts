@@ -1,18 +1,18 @@
 /**
- * A place for one compressed snapshot, written once and read any number of times, by whichever thread: in memory up to
- * `spool_memory`, beyond that in an unlinked temporary file of `spool_directory`, which nobody finds and which is gone
- * with the process.
+ * Places for compressed snapshots. Each is written once and read any number of times, by any thread. It is in memory up
+ * to `spool_memory`, and beyond that in a temporary file of `spool_directory`, which has no name and vanishes with the
+ * process.
  *
  * Guarantees: what was appended is read back byte for byte; the place is freed when its scope closes; readers get
- * buffers of their own. A place belongs to the thread that opened it, which is also the one that frees it. The writer
- * and the readers may be in another thread of the process: `SpoolPlace` and `Spooled` are plain data that survive a
- * structured clone (a file descriptor counts in all threads, a SharedArrayBuffer is shared).
+ * buffers of their own. The thread that opened a place frees it. Writer and readers may be in other threads:
+ * `SpoolPlace` and `Spooled` are plain data that survive a structured clone (a file descriptor is valid in all threads,
+ * and a SharedArrayBuffer is shared).
  */
 import { Context, type Effect, Schema, SchemaGetter, type Scope, type Stream } from "effect"
 
 /**
- * What was done to which folder, the system's error code (ENOSPC, EACCES …) and what to do. All are retryable: space
- * may be freed.
+ * An operation on the spool directory failed with a code of the system (ENOSPC, EACCES …). All are retryable: space may
+ * be freed.
  */
 export class SpoolError extends Schema.TaggedError<SpoolError>()("SpoolError", {
   operation: Schema.Literals(["open", "write", "read"]),
@@ -22,7 +22,7 @@ export class SpoolError extends Schema.TaggedError<SpoolError>()("SpoolError", {
   override get message(): string {
     const advice =
       this.code === "ENOSPC" || this.code === "EDQUOT"
-        ? "the disk is full: free space there, or set spool_directory to a folder on a larger disk"
+        ? "the disk is full: free space there, or set spool_directory to a directory on a larger disk"
         : "check that spool_directory exists and is writable by this user"
     return `spool in ${this.directory}: ${this.operation} failed with ${this.code}: ${advice}`
   }
@@ -31,7 +31,7 @@ export class SpoolError extends Schema.TaggedError<SpoolError>()("SpoolError", {
   }
 }
 
-/** Crosses threads as it is: it is not encoded. */
+/** Data that crosses threads as it is, without encoding. */
 const asItIs = Schema.link<SharedArrayBuffer>()(Schema.Any, {
   decode: SchemaGetter.passthrough(),
   encode: SchemaGetter.passthrough()
@@ -41,18 +41,18 @@ const Shared = Schema.declare((value: unknown): value is SharedArrayBuffer => va
   toCodecJson: () => asItIs
 })
 
-/** An open, still empty place. */
+/** A place that is open and empty. */
 export const SpoolPlace = Schema.Struct({ fd: Schema.Int, directory: Schema.String, memoryLimit: Schema.Int })
 export type SpoolPlace = typeof SpoolPlace.Type
 
-/** Bytes `start` to `end` (exclusive) of what was written, in the order of writing. */
+/** Bytes `start` to `end` (exclusive) of a place, in the order of writing. */
 export const Extent = Schema.Struct({ start: Schema.Int, end: Schema.Int })
 export type Extent = typeof Extent.Type
 
 /**
- * A place that was written: in `memory`, one block after the other, or, if that is empty, in the file from offset 0.
- * What is read are its extents, one after the other, `size` bytes in all: not always in the order of writing, and after
- * a revision not all that was written.
+ * A place that was written: in the blocks of `memory`, or, if there are none, in the file from offset 0. Readers get
+ * its extents one after the other, `size` bytes in all. This need not be the order of writing, and after a revision it
+ * is not all that was written.
  */
 export const Spooled = Schema.Struct({
   place: SpoolPlace,
@@ -62,40 +62,40 @@ export const Spooled = Schema.Struct({
 })
 export type Spooled = typeof Spooled.Type
 
-/** Bytes of the place that have been written, those that nobody reads any more included. */
+/** Returns the number of bytes written to the place, unused ones included. */
 export const writtenBytes = ({ extents }: Spooled): number => extents.reduce((most, { end }) => Math.max(most, end), 0)
 
 export interface SpoolWriter {
-  /** Takes a copy: the chunk may be reused afterwards. */
+  /** Appends a copy of the chunk. */
   readonly append: (chunk: Uint8Array) => Effect.Effect<void, SpoolError>
-  /** Marks this position, for what is not known yet. At most a few: each makes an extent. */
+  /** Marks this position for bytes that are not known yet. Each mark makes an extent, so only a few should be used. */
   readonly mark: () => number
-  /** Puts a chunk at the position of a mark, after what was put there before. Takes a copy. */
+  /** Inserts a copy of the chunk at a mark, after earlier insertions there. */
   readonly insert: (mark: number, chunk: Uint8Array) => Effect.Effect<void, SpoolError>
-  /** Ends the writing. The place was written completely. */
+  /** Ends the writing of the place. */
   readonly finish: Effect.Effect<Spooled, SpoolError>
 }
 
 /**
- * Writes behind what is there. That stays as it is: whether the revision is finished or not, the earlier `Spooled`
- * reads as before.
+ * Writes new content after the earlier one in the same place. The earlier `Spooled` stays readable, whether the
+ * revision is finished or not.
  */
 export interface SpoolReviser extends SpoolWriter {
-  /** Appends bytes `start` to `end` (exclusive) of the earlier one, where they are: nothing is copied. */
+  /** Appends bytes `start` to `end` (exclusive) of the earlier content without copying them. */
   readonly take: (start: number, end: number) => void
 }
 
 export class Spool extends Context.Service<
   Spool,
   {
-    /** Freed when the scope closes. Only then: no reader may be under way. */
+    /** Opens a place, which is freed when the scope closes. No reader may be under way then. */
     readonly open: Effect.Effect<SpoolPlace, SpoolError, Scope.Scope>
     readonly writer: (place: SpoolPlace) => SpoolWriter
-    /** Makes another content of the same place. One at a time. */
+    /** Revises a place. There may be one revision at a time. */
     readonly revise: (spooled: Spooled) => SpoolReviser
     /**
-     * Fills the target from byte `start` on, without allocating. It is the caller's again when this has ended,
-     * interrupted or not.
+     * Fills the target from byte `start` on, without allocating. The target belongs to the caller again when this has
+     * ended, interrupted or not.
      */
     readonly readInto: (
       spooled: Spooled,
@@ -103,8 +103,8 @@ export class Spool extends Context.Service<
       target: Uint8Array<ArrayBuffer>
     ) => Effect.Effect<void, SpoolError>
     /**
-     * Bytes `start` (0) to `end` (the size, exclusive), in chunks of 256 KiB at most, each in an ArrayBuffer of its
-     * own.
+     * Reads bytes `start` (default 0) to `end` (exclusive, default the size) in chunks of 256 KiB at most, each in an
+     * ArrayBuffer of its own.
      */
     readonly read: (
       spooled: Spooled,

@@ -1,9 +1,9 @@
 /**
- * Object storage as Lightning Stream needs it: four verbs over immutable objects.
+ * Object storage: four operations on immutable objects.
  *
- * Guarantees: an object is visible whole or not at all, and nothing holds a whole object in memory. Each call is one
- * attempt (but for what an upload in parts needs): retries are the caller's. A call that hangs ends with `Unavailable`
- * after the configured time-outs. Not guaranteed: that a list shows an object stored a moment ago by another instance.
+ * Guarantees: an object is visible as a whole or not at all, and no whole object is held in memory. Each call is one
+ * attempt (except for the parts of a multipart upload); callers retry. A call that hangs ends with `Unavailable` after
+ * the configured timeouts. Not guaranteed: that a listing shows an object that another instance has just stored.
  */
 import { Context, type Effect, Schema, type Stream } from "effect"
 
@@ -14,8 +14,7 @@ export class ObjectNotFound extends Schema.TaggedError<ObjectNotFound>()("Object
 }
 
 /**
- * A body that ended before, or went on after, the size that was announced: by the server (load) or by the source
- * (store).
+ * A body is shorter or longer than announced by the server (load) or the source (store).
  */
 export class WrongSize extends Schema.TaggedError<WrongSize>()("WrongSize", {
   expected: Schema.Int,
@@ -27,20 +26,20 @@ export class WrongSize extends Schema.TaggedError<WrongSize>()("WrongSize", {
 }
 
 /**
- * Unreachable, reset, timed out, throttled, or an error on the server's side (5xx). `code` is short: ECONNREFUSED,
- * SlowDown, 503 …
+ * The store is unreachable, too slow, throttles, or fails (5xx). `code` is short, such as ECONNREFUSED, SlowDown or
+ * 503.
  */
 export class Unavailable extends Schema.TaggedError<Unavailable>()("Unavailable", {
   code: Schema.String,
   detail: Schema.String
 }) {
   override get message(): string {
-    return `the store cannot be reached or is not well (${this.code}): ${this.detail}`
+    return `storage unavailable (${this.code}): ${this.detail}`
   }
 }
 
 /**
- * The store says no: credentials, permissions, or a bucket or folder that is not there. `advice` says what to check.
+ * The store denies access, or the bucket or directory does not exist. `advice` says what to check.
  */
 export class Refused extends Schema.TaggedError<Refused>()("Refused", {
   code: Schema.String,
@@ -48,20 +47,20 @@ export class Refused extends Schema.TaggedError<Refused>()("Refused", {
   advice: Schema.String
 }) {
   override get message(): string {
-    return `the store refuses (${this.code}): ${this.detail}: ${this.advice}`
+    return `storage refused the request (${this.code}): ${this.detail}: ${this.advice}`
   }
 }
 
 /** Any failed call; `reason` decides recovery. Messages never contain secrets. */
 export class StorageError extends Schema.TaggedError<StorageError>()("StorageError", {
   /**
-   * `open`: keys, certificates and the like, before anything was asked of the store. `create`: the bucket or folder
+   * `open`: keys, certificates and the like, before the first request. `create`: the bucket or directory
    * itself.
    */
   operation: Schema.Literals(["list", "load", "store", "delete", "create", "open"]),
-  /** Where: `s3 bucket "b" at http://…`, `folder /srv/…`. */
+  /** The place of the store, such as `s3 bucket "b" at http://…`. */
   place: Schema.String,
-  /** The object's name, or the prefix of a list. Empty where the place as a whole is meant. */
+  /** Name of the object, or prefix of a listing. Empty if the place as a whole is meant. */
   name: Schema.String,
   reason: Schema.Union([ObjectNotFound, WrongSize, Unavailable, Refused])
 }) {
@@ -70,7 +69,7 @@ export class StorageError extends Schema.TaggedError<StorageError>()("StorageErr
     if (operation === "open" && reason._tag === "Refused") return `open ${place}: ${reason.detail}: ${reason.advice}`
     return `${operation} ${name === "" ? "" : `"${name}" in `}${place}: ${reason.message}`
   }
-  /** The store or the way to it is not well: the same request may succeed in a moment. */
+  /** Whether the failure is transient: the same request may succeed in a moment. */
   get isTransient(): boolean {
     return this.reason._tag === "Unavailable"
   }
@@ -83,17 +82,17 @@ export class StorageError extends Schema.TaggedError<StorageError>()("StorageErr
 }
 
 export interface StoredObject {
-  /** Without the global prefix. */
+  /** Name without the global prefix. */
   readonly name: string
-  /** In bytes. */
+  /** Size in bytes. */
   readonly size: number
-  /** Changes with the content; empty where the store has none. */
+  /** Changes with the content. Empty if the store has none. */
   readonly etag: string
 }
 
 /**
- * Bytes of known size that can be read more than once and in parts, as stores want checksums before the body, and parts
- * side by side.
+ * Bytes of known size that can be read more than once and in parts: stores need checksums before the body, and parts
+ * are uploaded in parallel.
  */
 export interface Source<E, R> {
   readonly size: number
@@ -104,11 +103,11 @@ export interface Source<E, R> {
 export class Storage extends Context.Service<
   Storage,
   {
-    /** Where it is, for people; no secrets. */
+    /** The place of the store, for messages. It has no secrets. */
     readonly place: string
     /**
-     * Objects whose name starts with `prefix`, in byte order of the names. May be the very array of the last listing if
-     * nothing has changed.
+     * Returns the objects whose names start with `prefix`, in byte order of the names. It may be the same array as last
+     * time if nothing has changed.
      */
     readonly list: (prefix: string) => Effect.Effect<ReadonlyArray<StoredObject>, StorageError>
     /**
@@ -122,7 +121,7 @@ export class Storage extends Context.Service<
      * shows it, where the store tells; nothing otherwise.
      */
     readonly store: <E, R>(name: string, source: Source<E, R>) => Effect.Effect<string | void, StorageError | E, R>
-    /** Succeeds when the object is already gone. */
+    /** Deletes an object. Succeeds if there is none. */
     readonly delete: (name: string) => Effect.Effect<void, StorageError>
   }
 >()("lightningstream/services/Storage") {}

@@ -4,9 +4,9 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import { bundle, runBundled, workspace } from "../support/Command.ts"
 
-const usual = (folder: string) => ({
+const usual = (directory: string) => ({
   instance: "a",
-  lmdbs: { main: { path: `${folder}/main.lmdb`, schema_tracks_changes: true } },
+  lmdbs: { main: { path: `${directory}/main.lmdb`, schema_tracks_changes: true } },
   storage: { type: "s3", options: { bucket: "b", access_key: "ACCESS-1", secret_key: "SECRET-2" } }
 })
 
@@ -15,24 +15,24 @@ layer(NodeServices.layer, { excludeTestServices: true })("config", (it) => {
     Effect.gen(function* () {
       yield* bundle
       const fs = yield* FileSystem.FileSystem
-      const { folder } = yield* workspace(usual)
-      const good = yield* runBundled(["config", "check"], { cwd: folder })
+      const { directory } = yield* workspace(usual)
+      const good = yield* runBundled(["config", "check"], { cwd: directory })
       assert.strictEqual(good.code, 0, good.err)
       assert.strictEqual(good.out, "lightningstream.yaml: the configuration can be used\n")
-      yield* fs.writeFileString(`${folder}/bad.yaml`, "lmdbs: { main: { pth: x } }\nstorage: { type: ftp }\n")
-      const bad = yield* runBundled(["config", "check", "-c", "bad.yaml"], { cwd: folder })
+      yield* fs.writeFileString(`${directory}/bad.yaml`, "lmdbs: { main: { pth: x } }\nstorage: { type: ftp }\n")
+      const bad = yield* runBundled(["config", "check", "-c", "bad.yaml"], { cwd: directory })
       assert.strictEqual(bad.code, 2)
       for (const key of ["lmdbs.main.pth: ", "lmdbs.main.path: ", "storage.type: "]) assert.include(bad.err, key)
       assert.strictEqual(bad.out, "")
-      assert.deepStrictEqual((yield* fs.readDirectory(folder)).toSorted(), ["bad.yaml", "lightningstream.yaml"])
+      assert.deepStrictEqual((yield* fs.readDirectory(directory)).toSorted(), ["bad.yaml", "lightningstream.yaml"])
     })
   )
 
   it.effect("show prints what is in effect, defaults and options included, and no secret", () =>
     Effect.gen(function* () {
       yield* bundle
-      const { folder } = yield* workspace(usual)
-      const { code, err, out } = yield* runBundled(["config", "show", "-i", "b"], { cwd: folder })
+      const { directory } = yield* workspace(usual)
+      const { code, err, out } = yield* runBundled(["config", "show", "-i", "b"], { cwd: directory })
       assert.strictEqual(code, 0, err)
       assert.match(out, /^instance: b$/m)
       assert.match(out, /^storage_poll_interval: 1s$/m)

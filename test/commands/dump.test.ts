@@ -9,23 +9,23 @@ import { folderBucket, nativeFile } from "../support/Daemon.ts"
 /** Two databases, of which the second is not there. */
 const databases = Effect.gen(function* () {
   yield* bundle
-  const { folder } = yield* workspace((folder) => ({
-    lmdbs: { main: nativeFile(`${folder}/main.lmdb`), away: nativeFile(`${folder}/away.lmdb`) },
-    storage: folderBucket(`${folder}/bucket`)
+  const { directory } = yield* workspace((directory) => ({
+    lmdbs: { main: nativeFile(`${directory}/main.lmdb`), away: nativeFile(`${directory}/away.lmdb`) },
+    storage: folderBucket(`${directory}/bucket`)
   }))
-  const application = yield* Application.open(`${folder}/main.lmdb`)
+  const application = yield* Application.open(`${directory}/main.lmdb`)
   yield* application.put("alive", "one", 1_700_000_000_000_000_000n)
   yield* application.put("dead", "", 5n, true)
   yield* application.write({ do: "create", dbi: "_sync_old", flags: 0 })
   yield* application.write({ do: "put", dbi: "_sync_old", key: "00", value: "ff" })
-  return { folder, dump: (...args: ReadonlyArray<string>) => runBundled(["dump", ...args], { cwd: folder }) }
+  return { directory, dump: (...args: ReadonlyArray<string>) => runBundled(["dump", ...args], { cwd: directory }) }
 })
 
 layer(NodeServices.layer, { excludeTestServices: true })("dump", (it) => {
   it.effect("prints each DBI as text, and goes on after a database that is not there, which is not made", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const { dump, folder } = yield* databases
+      const { dump, directory } = yield* databases
       const { code, err, out } = yield* dump()
       assert.strictEqual(code, 1)
       assert.match(err, /Cannot dump the database.*there is no such file/)
@@ -35,7 +35,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("dump", (it) => {
       const hidden = yield* dump("-H", "-n", "main")
       assert.strictEqual(hidden.code, 0, hidden.err)
       assert.notInclude(hidden.out, "_sync_old")
-      assert.isFalse(yield* fs.exists(`${folder}/away.lmdb`))
+      assert.isFalse(yield* fs.exists(`${directory}/away.lmdb`))
     })
   )
 

@@ -104,16 +104,16 @@ export const suite = (name: string, layerOf: LayerOf) => {
           const corrupt = yield* failed(mergeObject(object(content).subarray(0, 40)))
           assert.deepStrictEqual(
             [corrupt.reason._tag, corrupt.reaction, corrupt.operation],
-            ["CompressionError", "set aside: corrupt", "merge"]
+            ["CompressionError", "quarantine: corrupt", "merge"]
           )
           const unordered = {
             ...snapshot({}),
             dbis: [{ ...snapshot(content).dbis[0]!, entries: snapshot(content).dbis[0]!.entries.toReversed() }]
           }
           const wrong = yield* failed(mergeObject(objectOf(unordered)))
-          assert.deepStrictEqual([wrong.reason._tag, wrong.reaction], ["CorruptSnapshot", "set aside: corrupt"])
+          assert.deepStrictEqual([wrong.reason._tag, wrong.reaction], ["CorruptSnapshot", "quarantine: corrupt"])
           const refused = yield* failed(mergeObject(objectOf({ ...snapshot(content), compatVersion: 4 })))
-          assert.deepStrictEqual([refused.reason._tag, refused.reaction], ["RefusedSnapshot", "set aside: refused"])
+          assert.deepStrictEqual([refused.reason._tag, refused.reaction], ["RefusedSnapshot", "quarantine: refused"])
           assert.include(refused.message, `merge of database "main": the snapshot is refused`)
           const { changes } = yield* Database
           assert.strictEqual((yield* changes).last, 0n)
@@ -168,7 +168,7 @@ export const suite = (name: string, layerOf: LayerOf) => {
       )
     )
 
-    it.live("a spool that fails is an error with its folder, and nothing is written", () =>
+    it.live("a spool that fails is an error with its directory, and nothing is written", () =>
       withDatabase(
         Effect.fnUntraced(function* () {
           const { changes, dump, merge } = yield* Database

@@ -1,6 +1,6 @@
 /**
- * The contract every Storage layer must pass. Names are flat, as a folder takes no others; each test has names of its
- * own.
+ * The contract every Storage layer must pass. Names are flat, as a directory takes no others; each test has names of
+ * its own.
  */
 import { assert, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, type Layer, Schema, Stream } from "effect"

@@ -15,8 +15,8 @@ const routeOf = (seen: Arrival | typeof nothing) => (seen === nothing ? nothing 
 
 const withSides = <A, E>(use: (a: Side, b: Side) => Effect.Effect<A, E, NodeServices.NodeServices>) =>
   Effect.gen(function* () {
-    const folder = yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped({ prefix: "ls-arrivals-" })
-    return yield* use({ name: "a", path: `${folder}/a.mdb` }, { name: "b", path: `${folder}/b.mdb` })
+    const directory = yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped({ prefix: "ls-arrivals-" })
+    return yield* use({ name: "a", path: `${directory}/a.mdb` }, { name: "b", path: `${directory}/b.mdb` })
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 
 /** An entry of that time, by another process. */

@@ -7,9 +7,9 @@ const root = Effect.map(Path.Path, (path) => path.join(import.meta.dirname, ".."
 export const sources = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const folder = path.join(yield* root, "src")
-  const files = (yield* fs.readDirectory(folder, { recursive: true })).filter((file) => file.endsWith(".ts"))
-  return (yield* Effect.forEach(files, (file) => fs.readFileString(path.join(folder, file)))).join("\n")
+  const directory = path.join(yield* root, "src")
+  const files = (yield* fs.readDirectory(directory, { recursive: true })).filter((file) => file.endsWith(".ts"))
+  return (yield* Effect.forEach(files, (file) => fs.readFileString(path.join(directory, file)))).join("\n")
 })
 
 /** `name`: from the root of the project. */

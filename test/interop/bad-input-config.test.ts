@@ -13,7 +13,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a configuration that c
   it.effect("with five mistakes is refused with 2, and all five are named by key path, value and what is allowed", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const folder = yield* temporaryFolder
+      const directory = yield* temporaryFolder
       const { code, text } = yield* run({
         args: ["sync", "--only-once"],
         config: `
@@ -21,13 +21,13 @@ storage_poll_interval: 1ms
 storage_retry_count: none
 lmdbs:
   main:
-    path: ${folder}/db/main.lmdb
+    path: ${directory}/db/main.lmdb
     schema_tracks_changes: true
     options: { no_subdir: true, create: true, map_size: 10Mb }
   other: { schema_tracks_changes: true }
 storage:
   type: fs
-  options: { root_path: ${folder}/bucket, rootpath: ${folder}/bucket }
+  options: { root_path: ${directory}/bucket, rootpath: ${directory}/bucket }
 `
       })
       assert.strictEqual(code, 2, text)
@@ -39,39 +39,44 @@ storage:
       assert.include(text, "lightningstream.yaml")
       // For people, not for us.
       assert.notMatch(text, /^\s+at /m)
-      assert.deepStrictEqual(yield* fs.readDirectory(folder), [])
+      assert.deepStrictEqual(yield* fs.readDirectory(directory), [])
     })
   )
 
   it.effect("that is not there is refused with 2, and the file is named", () =>
     Effect.gen(function* () {
-      const folder = yield* temporaryFolder
-      const { code, text } = yield* run({ args: ["sync", "-c", `${folder}/nowhere.yaml`], config: "" })
+      const directory = yield* temporaryFolder
+      const { code, text } = yield* run({ args: ["sync", "-c", `${directory}/nowhere.yaml`], config: "" })
       assert.strictEqual(code, 2, text)
-      assert.include(text, `${folder}/nowhere.yaml`)
+      assert.include(text, `${directory}/nowhere.yaml`)
     })
   )
 
   it.effect(
-    "with one LMDB under two names is refused, by path, symbolic link, hard link or folder, and the LMDB stays as it was",
+    "with one LMDB under two names is refused, by path, symbolic link, hard link or directory, and the LMDB stays as it was",
     () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
-        const folder = yield* temporaryFolder
-        const path = `${folder}/main.lmdb`
+        const directory = yield* temporaryFolder
+        const path = `${directory}/main.lmdb`
         const application = yield* Application.open(path)
         yield* application.put("a", "1", 1n)
-        yield* fs.symlink(path, `${folder}/link.lmdb`)
-        yield* fs.link(path, `${folder}/hard.lmdb`)
-        yield* fs.symlink(folder, `${folder}/elsewhere`)
+        yield* fs.symlink(path, `${directory}/link.lmdb`)
+        yield* fs.link(path, `${directory}/hard.lmdb`)
+        yield* fs.symlink(directory, `${directory}/elsewhere`)
         const before = yield* application.send({ do: "list", dbi: "records" })
-        for (const other of [path, `${folder}/link.lmdb`, `${folder}/hard.lmdb`, `${folder}/elsewhere/main.lmdb`]) {
+        for (const other of [
+          path,
+          `${directory}/link.lmdb`,
+          `${directory}/hard.lmdb`,
+          `${directory}/elsewhere/main.lmdb`
+        ]) {
           const { code, text } = yield* run({
             args: ["sync"],
             config: {
               ...quick,
               lmdbs: { one: nativeFile(path), two: nativeFile(other) },
-              storage: folderBucket(`${folder}/bucket`)
+              storage: folderBucket(`${directory}/bucket`)
             }
           })
           assert.oneOf(code, [1, 2], text)

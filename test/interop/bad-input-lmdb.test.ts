@@ -21,20 +21,20 @@ const temporaryFolder = Effect.flatMap(FileSystem.FileSystem, (fs) =>
 
 const snapshot = "main__other__20250101-000000-000000000__GX.pb.gz"
 
-/** A folder with a bucket that holds a snapshot of another instance. */
+/** A directory with a bucket that holds a snapshot of another instance. */
 const withSnapshot = Effect.fnUntraced(function* (golden: string) {
   const fs = yield* FileSystem.FileSystem
-  const folder = yield* temporaryFolder
-  yield* fs.makeDirectory(`${folder}/bucket`)
-  yield* fs.writeFile(`${folder}/bucket/${snapshot}`, yield* read(golden))
-  return folder
+  const directory = yield* temporaryFolder
+  yield* fs.makeDirectory(`${directory}/bucket`)
+  yield* fs.writeFile(`${directory}/bucket/${snapshot}`, yield* read(golden))
+  return directory
 })
 
-const configOf = (folder: string, options: object = {}) => ({
+const configOf = (directory: string, options: object = {}) => ({
   ...quick,
   instance: "ours",
-  lmdbs: { main: nativeFile(`${folder}/main.lmdb`, options) },
-  storage: folderBucket(`${folder}/bucket`)
+  lmdbs: { main: nativeFile(`${directory}/main.lmdb`, options) },
+  storage: folderBucket(`${directory}/bucket`)
 })
 
 layer(NodeServices.layer, { excludeTestServices: true })("an LMDB", (it) => {
@@ -43,8 +43,8 @@ layer(NodeServices.layer, { excludeTestServices: true })("an LMDB", (it) => {
     () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
-        const folder = yield* withSnapshot("ok/native-small.pb.gz")
-        const application = yield* Application.open(`${folder}/main.lmdb`)
+        const directory = yield* withSnapshot("ok/native-small.pb.gz")
+        const application = yield* Application.open(`${directory}/main.lmdb`)
         yield* application.put("fine", "1", 1n)
         // In the DBI, and with the key, of an entry of the snapshot.
         const key = Application.hex("dirty-tombstone")
@@ -54,14 +54,14 @@ layer(NodeServices.layer, { excludeTestServices: true })("an LMDB", (it) => {
         )
         const before = yield* application.send({ do: "list", dbi: "uhcxcw" })
         for (const command of ["sync", "receive"]) {
-          const { code, text } = yield* run({ args: [command], config: configOf(folder) })
+          const { code, text } = yield* run({ args: [command], config: configOf(directory) })
           assert.strictEqual(code, 1, text)
           assert.include(text, "uhcxcw")
           assert.include(text, key)
           assert.include(text, "schema_tracks_changes")
           assert.deepStrictEqual(yield* application.send({ do: "list", dbi: "uhcxcw" }), before)
         }
-        assert.deepStrictEqual(yield* fs.readDirectory(`${folder}/bucket`), [snapshot])
+        assert.deepStrictEqual(yield* fs.readDirectory(`${directory}/bucket`), [snapshot])
       })
   )
 
@@ -71,8 +71,8 @@ layer(NodeServices.layer, { excludeTestServices: true })("an LMDB", (it) => {
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
         for (const schema_tracks_changes of [true, false]) {
-          const folder = yield* withSnapshot("ok/native-small.pb.gz")
-          const path = `${folder}/main.lmdb`
+          const directory = yield* withSnapshot("ok/native-small.pb.gz")
+          const path = `${directory}/main.lmdb`
           const application = yield* Application.open(path)
           const puts = ["a3", "b2", "c1"].map((key) => {
             const value = schema_tracks_changes ? Application.native("mine", 1n) : Application.hex("mine")
@@ -81,13 +81,13 @@ layer(NodeServices.layer, { excludeTestServices: true })("an LMDB", (it) => {
           yield* application.write({ do: "create", dbi: "uhcxcw", flags: DbiFlags.REVERSEKEY }, ...puts)
           hideFlags(path, "uhcxcw")
           const before = yield* fs.readFile(path)
-          const config = { ...configOf(folder), lmdbs: { main: { ...nativeFile(path), schema_tracks_changes } } }
+          const config = { ...configOf(directory), lmdbs: { main: { ...nativeFile(path), schema_tracks_changes } } }
           const { code, text } = yield* run({ args: ["sync"], config })
           assert.strictEqual(code, 1, text)
           assert.include(text, `DBI "uhcxcw", key 0x${Application.hex("b2")}`.replaceAll('"', '\\"'))
           assert.include(text, "mdb_set_compare")
           assert.deepStrictEqual(yield* fs.readFile(path), before)
-          assert.deepStrictEqual(yield* fs.readDirectory(`${folder}/bucket`), [snapshot])
+          assert.deepStrictEqual(yield* fs.readDirectory(`${directory}/bucket`), [snapshot])
         }
       })
   )
@@ -95,50 +95,50 @@ layer(NodeServices.layer, { excludeTestServices: true })("an LMDB", (it) => {
   it.effect("of a build with another data format is refused with 1, not crashed on, and stays as it was", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const folder = yield* withSnapshot("ok/native-small.pb.gz")
+      const directory = yield* withSnapshot("ok/native-small.pb.gz")
       // Made by the prebuilt binary of the package `lmdb`, whose format it is.
       const bytes = gunzipSync(yield* fs.readFile(pathOf("../../interop/data-format-2.mdb.gz")))
-      yield* fs.writeFile(`${folder}/main.lmdb`, bytes)
-      const { code, text } = yield* run({ args: ["sync"], config: configOf(folder) })
+      yield* fs.writeFile(`${directory}/main.lmdb`, bytes)
+      const { code, text } = yield* run({ args: ["sync"], config: configOf(directory) })
       assert.strictEqual(code, 1, text)
-      assert.include(text, `${folder}/main.lmdb`)
+      assert.include(text, `${directory}/main.lmdb`)
       assert.include(text, "data format version 2")
-      assert.isTrue(bytes.equals(yield* fs.readFile(`${folder}/main.lmdb`)))
+      assert.isTrue(bytes.equals(yield* fs.readFile(`${directory}/main.lmdb`)))
     })
   )
 
   it.effect("that is no LMDB at all is refused with 1, and stays as it was", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const folder = yield* withSnapshot("ok/native-small.pb.gz")
+      const directory = yield* withSnapshot("ok/native-small.pb.gz")
       const text = "a text of somebody's\n".repeat(1000)
-      yield* fs.writeFileString(`${folder}/main.lmdb`, text)
-      const ended = yield* run({ args: ["sync"], config: configOf(folder, { create: true }) })
+      yield* fs.writeFileString(`${directory}/main.lmdb`, text)
+      const ended = yield* run({ args: ["sync"], config: configOf(directory, { create: true }) })
       assert.strictEqual(ended.code, 1, ended.text)
-      assert.include(ended.text, `${folder}/main.lmdb`)
-      assert.strictEqual(yield* fs.readFileString(`${folder}/main.lmdb`), text)
+      assert.include(ended.text, `${directory}/main.lmdb`)
+      assert.strictEqual(yield* fs.readFileString(`${directory}/main.lmdb`), text)
     })
   )
 
   it.effect("whose size is another than configured is synced, with a warning that names the database", () =>
     Effect.gen(function* () {
-      const folder = yield* withSnapshot("ok/native-small.pb.gz")
-      yield* Application.open(`${folder}/main.lmdb`)
-      const daemon = yield* start({ args: ["sync"], config: configOf(folder, { map_size: "8MB" }) })
-      const warning = yield* daemon.logged(`LMDB ${folder}/main.lmdb: options.map_size`)
+      const directory = yield* withSnapshot("ok/native-small.pb.gz")
+      yield* Application.open(`${directory}/main.lmdb`)
+      const daemon = yield* start({ args: ["sync"], config: configOf(directory, { map_size: "8MB" }) })
+      const warning = yield* daemon.logged(`LMDB ${directory}/main.lmdb: options.map_size`)
       assert.deepInclude(warning, { level: "warning", db: "main", instance: "ours" })
     })
   )
 
   it.effect("that is not there yet is waited for with a warning, and synced when the application has made it", () =>
     Effect.gen(function* () {
-      const folder = yield* withSnapshot("ok/native-small.pb.gz")
-      const daemon = yield* start({ args: ["sync"], config: configOf(folder) })
+      const directory = yield* withSnapshot("ok/native-small.pb.gz")
+      const daemon = yield* start({ args: ["sync"], config: configOf(directory) })
       const warning = yield* daemon.logged("Cannot open the LMDB")
       assert.strictEqual(warning.level, "warning")
-      assert.include(warning.error!, `${folder}/main.lmdb`)
+      assert.include(warning.error!, `${directory}/main.lmdb`)
       assert.include(warning.error!, "options.create")
-      const application = yield* Application.open(`${folder}/main.lmdb`)
+      const application = yield* Application.open(`${directory}/main.lmdb`)
       yield* application.put("ours", "1", 1n)
       yield* daemon.logged("Loaded remote update")
       yield* application.put("ours", "2", 2n)
@@ -150,10 +150,10 @@ layer(NodeServices.layer, { excludeTestServices: true })("an LMDB", (it) => {
     "that is full is waited for: used and needed bytes are logged once, sending goes on, the merge follows when there is room",
     () =>
       Effect.gen(function* () {
-        const folder = yield* withSnapshot("ok/native-pdns.pb.gz")
-        const application = yield* Application.open(`${folder}/main.lmdb`)
+        const directory = yield* withSnapshot("ok/native-pdns.pb.gz")
+        const application = yield* Application.open(`${directory}/main.lmdb`)
         yield* application.put("large", new Uint8Array(900_000), 1n)
-        const daemon = yield* start({ args: ["sync"], config: configOf(folder) })
+        const daemon = yield* start({ args: ["sync"], config: configOf(directory) })
         const full = yield* daemon.logged("Cannot merge a snapshot")
         assert.strictEqual(full.level, "error")
         const [, used, size, needed] = /(\d+) of (\d+) bytes used, at least (\d+) needed/
@@ -177,7 +177,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("an LMDB", (it) => {
           ),
           daemon.text
         )
-        yield* daemon.logged("Can merge a snapshot again")
+        yield* daemon.logged("Recovered: can merge a snapshot again")
         assert.lengthOf(
           daemon.log.filter(({ msg }) => msg.startsWith("Cannot merge a snapshot")),
           1
@@ -190,12 +190,12 @@ layer(NodeServices.layer, { excludeTestServices: true })("an LMDB", (it) => {
   it.effect("that is too full for our own old snapshot: nothing is sent over it before it is merged", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const folder = yield* withSnapshot("ok/native-pdns.pb.gz")
-      const application = yield* Application.open(`${folder}/main.lmdb`)
+      const directory = yield* withSnapshot("ok/native-pdns.pb.gz")
+      const application = yield* Application.open(`${directory}/main.lmdb`)
       yield* application.put("large", new Uint8Array(900_000), 1n)
-      const daemon = yield* start({ args: ["sync"], config: { ...configOf(folder), instance: "other" } })
+      const daemon = yield* start({ args: ["sync"], config: { ...configOf(directory), instance: "other" } })
       yield* daemon.logged("Cannot merge a snapshot")
-      assert.deepStrictEqual(yield* fs.readDirectory(`${folder}/bucket`), [snapshot])
+      assert.deepStrictEqual(yield* fs.readDirectory(`${directory}/bucket`), [snapshot])
       yield* application.put("large", "", 2n, true)
       yield* eventually(
         "both are in a new snapshot",
@@ -215,12 +215,12 @@ layer(NodeServices.layer, { excludeTestServices: true })("an LMDB", (it) => {
     "whose map the application enlarges: ends with 1 and says so, and the next start goes on with the new size",
     () =>
       Effect.gen(function* () {
-        const folder = yield* withSnapshot("ok/native-small.pb.gz")
-        const path = `${folder}/main.lmdb`
+        const directory = yield* withSnapshot("ok/native-small.pb.gz")
+        const path = `${directory}/main.lmdb`
         yield* Effect.scoped(Effect.flatMap(Application.open(path), (application) => application.put("ours", "1", 1n)))
-        const config = configOf(folder)
+        const config = configOf(directory)
         const daemon = yield* start({ args: ["sync"], config })
-        yield* daemon.logged("Ready")
+        yield* daemon.logged("Initial sync complete")
         const larger = yield* Application.open(path, 32 * 2 ** 20)
         for (let i = 0; i < 40; i++) yield* larger.put(`large-${i}`, "v".repeat(100_000), 2n)
         assert.strictEqual(yield* daemon.ended, 1)
@@ -234,13 +234,13 @@ layer(NodeServices.layer, { excludeTestServices: true })("an LMDB", (it) => {
   it.effect("whose file is replaced while it is open: ends with 1 and says so", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const folder = yield* withSnapshot("ok/native-small.pb.gz")
-      const application = yield* Application.open(`${folder}/main.lmdb`)
+      const directory = yield* withSnapshot("ok/native-small.pb.gz")
+      const application = yield* Application.open(`${directory}/main.lmdb`)
       yield* application.put("ours", "1", 1n)
-      const daemon = yield* start({ args: ["sync"], config: configOf(folder) })
-      yield* daemon.logged("Ready")
-      yield* fs.copyFile(`${folder}/main.lmdb`, `${folder}/copy.lmdb`)
-      yield* fs.rename(`${folder}/copy.lmdb`, `${folder}/main.lmdb`)
+      const daemon = yield* start({ args: ["sync"], config: configOf(directory) })
+      yield* daemon.logged("Initial sync complete")
+      yield* fs.copyFile(`${directory}/main.lmdb`, `${directory}/copy.lmdb`)
+      yield* fs.rename(`${directory}/copy.lmdb`, `${directory}/main.lmdb`)
       assert.strictEqual(yield* daemon.ended, 1)
       assert.include(daemon.text(), "replaced")
     })
@@ -252,44 +252,44 @@ describeWith("for an ordinary user", await ordinaryUser(), () => {
     it.effect("an LMDB of another user is refused with 1: the message names the file and what it takes", () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
-        const folder = yield* withSnapshot("ok/native-small.pb.gz")
-        const path = `${folder}/main.lmdb`
+        const directory = yield* withSnapshot("ok/native-small.pb.gz")
+        const path = `${directory}/main.lmdb`
         const application = yield* Application.open(path)
         yield* application.put("ours", "1", 1n)
         for (const file of [path, `${path}-lock`]) yield* takeAway(file)
-        const { code, text } = yield* run({ under: asOrdinaryUser, args: ["sync"], config: configOf(folder) })
+        const { code, text } = yield* run({ under: asOrdinaryUser, args: ["sync"], config: configOf(directory) })
         assert.strictEqual(code, 1, text)
         assert.include(text, path)
         assert.match(text, /user|permission/i)
         assert.deepStrictEqual(yield* application.records, { ours: "1" })
-        assert.deepStrictEqual(yield* fs.readDirectory(`${folder}/bucket`), [snapshot])
+        assert.deepStrictEqual(yield* fs.readDirectory(`${directory}/bucket`), [snapshot])
       })
     )
 
     it.effect(
-      "a bucket folder that cannot be written: the error names it, the daemon goes on, and sends when it may",
+      "a bucket directory that cannot be written: the error names it, the daemon goes on, and sends when it may",
       () =>
         Effect.gen(function* () {
           const fs = yield* FileSystem.FileSystem
-          const folder = yield* withSnapshot("ok/native-small.pb.gz")
-          const application = yield* Application.open(`${folder}/main.lmdb`)
+          const directory = yield* withSnapshot("ok/native-small.pb.gz")
+          const application = yield* Application.open(`${directory}/main.lmdb`)
           yield* application.put("ours", "1", 1n)
-          yield* fs.chmod(`${folder}/bucket`, 0o555)
-          const daemon = yield* start({ under: asOrdinaryUser, args: ["sync"], config: configOf(folder) })
+          yield* fs.chmod(`${directory}/bucket`, 0o555)
+          const daemon = yield* start({ under: asOrdinaryUser, args: ["sync"], config: configOf(directory) })
           const problem = yield* daemon.logged("Cannot store a snapshot")
           assert.strictEqual(problem.level, "error")
-          assert.include(problem.error!, `${folder}/bucket`)
+          assert.include(problem.error!, `${directory}/bucket`)
           // Merges go on meanwhile.
           yield* daemon.logged("Loaded remote update")
           yield* application.put("ours", "2", 2n)
-          yield* fs.chmod(`${folder}/bucket`, 0o755)
-          yield* daemon.logged("Can store a snapshot again")
+          yield* fs.chmod(`${directory}/bucket`, 0o755)
+          yield* daemon.logged("Recovered: can store a snapshot again")
           assert.lengthOf(
             daemon.log.filter(({ msg }) => msg.startsWith("Cannot store a snapshot")),
             1
           )
           assert.isDefined(
-            (yield* fs.readDirectory(`${folder}/bucket`)).find((name) => name.startsWith("main__ours__"))
+            (yield* fs.readDirectory(`${directory}/bucket`)).find((name) => name.startsWith("main__ours__"))
           )
         })
     )

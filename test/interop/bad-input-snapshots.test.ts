@@ -27,7 +27,7 @@ const drop = Effect.fnUntraced(function* (bucket: string, name: string, bytes: U
 })
 
 const asides = (daemon: Daemon) =>
-  daemon.log.filter(({ msg }) => msg.startsWith("Set a snapshot aside")).map(({ snapshot_name }) => snapshot_name)
+  daemon.log.filter(({ msg }) => msg.startsWith("Snapshot quarantined")).map(({ snapshot_name }) => snapshot_name)
 
 const merged = (daemon: Daemon, instance: string, second: number) =>
   daemon.logged(
@@ -39,12 +39,12 @@ const merged = (daemon: Daemon, instance: string, second: number) =>
 
 layer(NodeServices.layer, { excludeTestServices: true })("a bucket", (it) => {
   it.effect(
-    "with truncated, bit-flipped, over-long and unknown snapshots: each is set aside once, the next-newest of its instance is used",
+    "with truncated, bit-flipped, over-long and unknown snapshots: each is quarantined once, the next-newest of its instance is used",
     () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
-        const folder = yield* temporaryFolder
-        const bucket = `${folder}/bucket`
+        const directory = yield* temporaryFolder
+        const bucket = `${directory}/bucket`
         yield* fs.makeDirectory(bucket)
         const big = yield* read("ok/native-pdns.pb.gz")
         const spoilt = {
@@ -59,7 +59,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a bucket", (it) => {
           yield* drop(bucket, nameOf(instance, 2), bytes)
         }
         yield* drop(bucket, nameOf("good", 1), yield* read("ok/native-empty-dbis.pb.gz"))
-        const path = `${folder}/db/main.lmdb`
+        const path = `${directory}/db/main.lmdb`
         const daemon = yield* start({
           args: ["receive"],
           config: {
@@ -68,7 +68,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a bucket", (it) => {
             storage: folderBucket(bucket)
           }
         })
-        yield* daemon.logged("Ready")
+        yield* daemon.logged("Initial sync complete")
         for (const instance of [...Object.keys(spoilt), "good"]) yield* merged(daemon, instance, 1)
         const application = yield* Application.open(path, 8 * Application.megabyte)
         for (const [dbi, entries] of [
@@ -80,7 +80,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a bucket", (it) => {
         }
         for (const instance of Object.keys(spoilt)) {
           const { error, level } = yield* daemon.logged(
-            "Set a snapshot aside",
+            "Snapshot quarantined",
             (line) => line["snapshot_name"] === nameOf(instance, 2)
           )
           assert.strictEqual(level, "error")
@@ -104,18 +104,18 @@ layer(NodeServices.layer, { excludeTestServices: true })("a bucket", (it) => {
   it.effect("whose only snapshot is no good: --only-once ends with 1 and names it", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const folder = yield* temporaryFolder
-      yield* fs.makeDirectory(`${folder}/bucket`)
-      yield* drop(`${folder}/bucket`, nameOf("other", 1), truncated(yield* read("ok/native-small.pb.gz")))
-      const application = yield* Application.open(`${folder}/main.lmdb`)
+      const directory = yield* temporaryFolder
+      yield* fs.makeDirectory(`${directory}/bucket`)
+      yield* drop(`${directory}/bucket`, nameOf("other", 1), truncated(yield* read("ok/native-small.pb.gz")))
+      const application = yield* Application.open(`${directory}/main.lmdb`)
       yield* application.put("ours", "1", 1n)
       const daemon = yield* start({
         args: ["sync", "--only-once"],
         config: {
           ...quick,
           instance: "ours",
-          lmdbs: { main: nativeFile(`${folder}/main.lmdb`) },
-          storage: folderBucket(`${folder}/bucket`)
+          lmdbs: { main: nativeFile(`${directory}/main.lmdb`) },
+          storage: folderBucket(`${directory}/bucket`)
         }
       })
       assert.strictEqual(yield* daemon.ended, 1)
@@ -132,41 +132,41 @@ layer(NodeServices.layer, { excludeTestServices: true })("a bucket", (it) => {
   it.effect("in which our own newest snapshot is of a newer version: ends with 1 and stores nothing over it", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const folder = yield* temporaryFolder
-      yield* fs.makeDirectory(`${folder}/bucket`)
-      yield* drop(`${folder}/bucket`, nameOf("ours", 1), yield* read("bad/format-4-compat-4.pb.gz"))
-      const application = yield* Application.open(`${folder}/main.lmdb`)
+      const directory = yield* temporaryFolder
+      yield* fs.makeDirectory(`${directory}/bucket`)
+      yield* drop(`${directory}/bucket`, nameOf("ours", 1), yield* read("bad/format-4-compat-4.pb.gz"))
+      const application = yield* Application.open(`${directory}/main.lmdb`)
       yield* application.put("ours", "1", 1n)
       const daemon = yield* start({
         args: ["sync"],
         config: {
           ...quick,
           instance: "ours",
-          lmdbs: { main: nativeFile(`${folder}/main.lmdb`) },
-          storage: folderBucket(`${folder}/bucket`)
+          lmdbs: { main: nativeFile(`${directory}/main.lmdb`) },
+          storage: folderBucket(`${directory}/bucket`)
         }
       })
       assert.strictEqual(yield* daemon.ended, 1)
       assert.include(daemon.text(), nameOf("ours", 1))
-      assert.deepStrictEqual(yield* fs.readDirectory(`${folder}/bucket`), [nameOf("ours", 1)])
+      assert.deepStrictEqual(yield* fs.readDirectory(`${directory}/bucket`), [nameOf("ours", 1)])
     })
   )
 
   it.effect("that two instances of one name share: each is warned, and both hold the changes of both", () =>
     Effect.gen(function* () {
-      const folder = yield* temporaryFolder
+      const directory = yield* temporaryFolder
       const startOne = Effect.fnUntraced(function* (name: string) {
-        const path = `${folder}/${name}.lmdb`
+        const path = `${directory}/${name}.lmdb`
         const application = yield* Application.open(path)
         yield* application.put(name, "before", 1n)
         const config = {
           ...quick,
           instance: "same",
           lmdbs: { main: nativeFile(path) },
-          storage: folderBucket(`${folder}/bucket`)
+          storage: folderBucket(`${directory}/bucket`)
         }
         const daemon = yield* start({ args: ["sync"], config })
-        yield* daemon.logged("Ready")
+        yield* daemon.logged("Initial sync complete")
         return { application, daemon }
       })
       const a = yield* startOne("a")

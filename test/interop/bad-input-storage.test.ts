@@ -28,15 +28,15 @@ const installed = await Swift.installed()
 
 /** An application, and the daemon beside it, named alike. */
 const startSide = Effect.fnUntraced(function* (instance: string, storage: object) {
-  const folder = yield* temporaryFolder
-  const path = `${folder}/main.lmdb`
+  const directory = yield* temporaryFolder
+  const path = `${directory}/main.lmdb`
   const application = yield* Application.open(path)
   yield* application.put(instance, "first", 1n)
   const daemon = yield* Daemon.start({
     args: ["sync"],
     config: { ...Daemon.quick, instance, lmdbs: { main: Daemon.nativeFile(path) }, storage }
   })
-  return { application, daemon, folder }
+  return { application, daemon, directory }
 })
 
 type Side = Effect.Success<ReturnType<typeof startSide>>
@@ -77,7 +77,7 @@ describeWith("an S3 bucket", installed, (folderOfSwift) => {
               )
               yield* proxy.set("none")
               yield* arrives(b, "a", `during ${fault}`)
-              yield* a.daemon.logged("Can store a snapshot again", undefined, from)
+              yield* a.daemon.logged("Recovered: can store a snapshot again", undefined, from)
               assert.strictEqual(count(a.daemon, "Cannot store a snapshot"), i + 1, a.daemon.text())
               assert.isAtMost(count(a.daemon, "Cannot list snapshots"), i + 1, a.daemon.text())
             }
@@ -91,15 +91,15 @@ describeWith("an S3 bucket", installed, (folderOfSwift) => {
         Effect.gen(function* () {
           const proxy = yield* FaultyProxy.make((yield* Swift.Swift).port)
           const a = yield* startSide("a", yield* bucketOf("cut"))
-          yield* a.daemon.logged("Ready")
+          yield* a.daemon.logged("Initial sync complete")
           yield* proxy.set("cut")
           const b = yield* startSide("b", yield* bucketOf("cut", { endpoint_url: proxy.endpoint_url }))
           const problem = yield* b.daemon.logged("Cannot load a snapshot")
           assert.match(problem.error!, /main__a__/)
           yield* proxy.set("none")
           yield* arrives(b, "a", "first")
-          yield* b.daemon.logged("Can load a snapshot again")
-          assert.strictEqual(count(b.daemon, "Set a snapshot aside"), 0)
+          yield* b.daemon.logged("Recovered: can load a snapshot again")
+          assert.strictEqual(count(b.daemon, "Snapshot quarantined"), 0)
         })
       )
 
@@ -116,8 +116,8 @@ describeWith("an S3 bucket", installed, (folderOfSwift) => {
               yield* before.daemon.ended
               // The LMDB was lost, and the application has begun a new one: the old data is in the bucket alone.
               yield* proxy.set(fault)
-              const folder = yield* temporaryFolder
-              const path = `${folder}/main.lmdb`
+              const directory = yield* temporaryFolder
+              const path = `${directory}/main.lmdb`
               const application = yield* Application.open(path)
               yield* application.put("new", "data", 2n)
               const daemon = yield* Daemon.start({
@@ -132,11 +132,11 @@ describeWith("an S3 bucket", installed, (folderOfSwift) => {
                 "there were more attempts",
                 Effect.sync(() => (proxy.faults() > faults + 4 ? true : undefined))
               )
-              for (const msg of ["Ready", "Stored snapshot", "Set a snapshot aside"])
+              for (const msg of ["Initial sync complete", "Stored snapshot", "Snapshot quarantined"])
                 assert.strictEqual(count(daemon, msg), 0, daemon.text())
               yield* proxy.set("none")
-              yield* daemon.logged(`Can ${what} again`)
-              yield* daemon.logged("Ready")
+              yield* daemon.logged(`Recovered: can ${what} again`)
+              yield* daemon.logged("Initial sync complete")
               assert.deepStrictEqual(yield* application.records, { a: "first", new: "data" })
               const other = yield* startSide("b", storage)
               yield* arrives(other, "a", "first")
@@ -193,29 +193,29 @@ describeWith("an S3 bucket", installed, (folderOfSwift) => {
         () =>
           Effect.gen(function* () {
             const fs = yield* FileSystem.FileSystem
-            const folder = yield* temporaryFolder
+            const directory = yield* temporaryFolder
             const { access_key, secret_key, ...options } = (yield* bucketOf("profile")).options
             const write = (secret: string) =>
               fs.writeFileString(
-                `${folder}/credentials`,
+                `${directory}/credentials`,
                 `[default]\naws_access_key_id = ${access_key}\naws_secret_access_key = ${secret}\n`
               )
-            const application = yield* Application.open(`${folder}/main.lmdb`)
+            const application = yield* Application.open(`${directory}/main.lmdb`)
             yield* application.put("a", "first", 1n)
             yield* write("not-the-secret")
             const daemon = yield* Daemon.start({
               args: ["sync"],
-              env: { AWS_SHARED_CREDENTIALS_FILE: `${folder}/credentials`, AWS_EC2_METADATA_DISABLED: "true" },
+              env: { AWS_SHARED_CREDENTIALS_FILE: `${directory}/credentials`, AWS_EC2_METADATA_DISABLED: "true" },
               config: {
                 ...Daemon.quick,
                 instance: "a",
-                lmdbs: { main: Daemon.nativeFile(`${folder}/main.lmdb`) },
+                lmdbs: { main: Daemon.nativeFile(`${directory}/main.lmdb`) },
                 storage: { type: "s3", options }
               }
             })
             yield* daemon.logged("Cannot list snapshots")
             yield* write(secret_key)
-            yield* daemon.logged("Can list snapshots again")
+            yield* daemon.logged("Recovered: can list snapshots again")
             yield* daemon.logged("Stored snapshot")
           }),
         180_000
@@ -229,32 +229,32 @@ describeWith("a spool", await fullDisk(), () => {
     it.effect("on a full disk: sending and loading wait, each says so once, and both are done when there is room", () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
-        const folder = yield* temporaryFolder
-        for (const name of ["spool", "bucket"]) yield* fs.makeDirectory(`${folder}/${name}`)
+        const directory = yield* temporaryFolder
+        for (const name of ["spool", "bucket"]) yield* fs.makeDirectory(`${directory}/${name}`)
         const snapshot = yield* read("ok/native-pdns.pb.gz")
         assert.isAbove(snapshot.length, leftBytes)
-        yield* fs.writeFile(`${folder}/bucket/main__other__20250101-000000-000000000__GX.pb.gz`, snapshot)
+        yield* fs.writeFile(`${directory}/bucket/main__other__20250101-000000-000000000__GX.pb.gz`, snapshot)
         const size = 8 * Application.megabyte
-        const application = yield* Application.open(`${folder}/main.lmdb`, size)
+        const application = yield* Application.open(`${directory}/main.lmdb`, size)
         yield* application.put("random", randomBytes(4 * leftBytes), 1n)
         const daemon = yield* Daemon.start({
-          under: onFullDisk(`${folder}/spool`),
+          under: onFullDisk(`${directory}/spool`),
           args: ["sync"],
           config: {
             ...Daemon.quick,
             instance: "ours",
-            spool_directory: `${folder}/spool`,
+            spool_directory: `${directory}/spool`,
             spool_memory: "1KB",
-            lmdbs: { main: Daemon.nativeFile(`${folder}/main.lmdb`) },
-            storage: Daemon.folderBucket(`${folder}/bucket`)
+            lmdbs: { main: Daemon.nativeFile(`${directory}/main.lmdb`) },
+            storage: Daemon.folderBucket(`${directory}/bucket`)
           }
         })
         for (const what of ["Cannot make a snapshot", "Cannot load a snapshot"]) {
           const { error } = yield* daemon.logged(what)
           assert.match(error!, /ENOSPC/)
-          assert.include(error!, `${folder}/spool`)
+          assert.include(error!, `${directory}/spool`)
         }
-        yield* makeRoom(daemon.pid, `${folder}/spool`)
+        yield* makeRoom(daemon.pid, `${directory}/spool`)
         yield* daemon.logged("Stored snapshot")
         yield* daemon.logged("Loaded remote update")
         for (const what of ["Cannot make a snapshot", "Cannot load a snapshot"])
@@ -266,7 +266,7 @@ describeWith("a spool", await fullDisk(), () => {
         yield* application.put("random", randomBytes(600_000), 2n)
         yield* daemon.logged("Stored snapshot", undefined, from)
         const large = object({ records: [["large", 3n, randomBytes(600_000).toString("base64")]] })
-        const name = `${folder}/bucket/main__other__20250102-000000-000000000__GX.pb.gz`
+        const name = `${directory}/bucket/main__other__20250102-000000-000000000__GX.pb.gz`
         yield* fs.writeFile(`${name}.tmp`, large)
         yield* fs.rename(`${name}.tmp`, name)
         yield* daemon.logged("Cannot load a snapshot", undefined, from)

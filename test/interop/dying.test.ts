@@ -18,15 +18,15 @@ import { fullDisk, leftBytes, onFullDisk } from "../support/Confinement.ts"
 
 const makeFolder = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
-  const folder = yield* fs.makeTempDirectoryScoped({ prefix: "dying-" })
-  yield* fs.makeDirectory(`${folder}/bucket`)
-  return folder
+  const directory = yield* fs.makeTempDirectoryScoped({ prefix: "dying-" })
+  yield* fs.makeDirectory(`${directory}/bucket`)
+  return directory
 })
 
 /** Puts a snapshot of `main` there whole, as another instance's daemon does. */
-const deliver = Effect.fnUntraced(function* (folder: string, bytes: Uint8Array) {
+const deliver = Effect.fnUntraced(function* (directory: string, bytes: Uint8Array) {
   const fs = yield* FileSystem.FileSystem
-  const name = `${folder}/bucket/main__other__20250101-000000-000000000__GX.pb.gz`
+  const name = `${directory}/bucket/main__other__20250101-000000-000000000__GX.pb.gz`
   yield* fs.writeFile(`${name}.tmp`, bytes)
   yield* fs.rename(`${name}.tmp`, name)
 })
@@ -38,11 +38,11 @@ const entriesOf = (path: string) =>
     Effect.provide(LmdbNative.layerWith(optionsOf(path, { create: false })), { local: true })
   )
 
-const configOf = (folder: string, lmdbs: object, settings: object = {}) => ({
+const configOf = (directory: string, lmdbs: object, settings: object = {}) => ({
   ...Daemon.quick,
   instance: "ours",
   lmdbs,
-  storage: Daemon.folderBucket(`${folder}/bucket`),
+  storage: Daemon.folderBucket(`${directory}/bucket`),
   ...settings
 })
 
@@ -60,21 +60,21 @@ layer(NodeServices.layer, { excludeTestServices: true })("a daemon", (it) => {
     () =>
       Effect.gen(function* () {
         const entries = 500_000
-        const folder = yield* makeFolder
-        const path = `${folder}/main.lmdb`
+        const directory = yield* makeFolder
+        const path = `${directory}/main.lmdb`
         const application = yield* Application.open(path, 2 ** 28)
         yield* application.put("ours", "1", 1n)
         const config = configOf(
-          folder,
+          directory,
           { main: Daemon.nativeFile(path) },
           { log: { ...Daemon.quick.log, level: "debug" } }
         )
         const daemon = yield* Daemon.start({ args: ["sync"], config })
-        yield* daemon.logged("Ready")
+        yield* daemon.logged("Initial sync complete")
         const from = daemon.log.length
         // It waits for the lock, is let in, and has that many entries to put, which takes a second.
         yield* application.send({ do: "hold" })
-        yield* deliver(folder, largeObject(entries))
+        yield* deliver(directory, largeObject(entries))
         yield* daemon.logged("asking for the write lock", undefined, from)
         yield* application.send({ do: "letGo" })
         yield* Effect.sleep(100)
@@ -96,20 +96,20 @@ layer(NodeServices.layer, { excludeTestServices: true })("a daemon", (it) => {
     () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
-        const folder = yield* makeFolder
-        const path = `${folder}/main.lmdb`
+        const directory = yield* makeFolder
+        const path = `${directory}/main.lmdb`
         const application = yield* Application.open(path)
         yield* application.put("ours", "1", 1n)
-        const env = { NODE_OPTIONS: endThreadsAt(`${folder}/end`) }
+        const env = { NODE_OPTIONS: endThreadsAt(`${directory}/end`) }
         const daemon = yield* Daemon.start({
           args: ["sync"],
-          config: configOf(folder, { main: Daemon.nativeFile(path) }),
+          config: configOf(directory, { main: Daemon.nativeFile(path) }),
           env
         })
-        yield* daemon.logged("Ready")
-        yield* fs.writeFileString(`${folder}/end`, "")
+        yield* daemon.logged("Initial sync complete")
+        yield* fs.writeFileString(`${directory}/end`, "")
         assert.strictEqual(yield* daemon.ended, 137)
-        yield* daemon.logged("Ending", ({ error }) => error?.includes("the worker thread ended") === true)
+        yield* daemon.logged("Fatal error", ({ error }) => error?.includes("the worker thread ended") === true)
         yield* daemon.logged("Killing the process: a worker thread is lost")
         yield* application.put("after", "1", 2n)
         assert.deepStrictEqual(yield* application.records, { ours: "1", after: "1" })
@@ -124,29 +124,31 @@ describeWith("a full disk", await fullDisk(), () => {
       () =>
         Effect.gen(function* () {
           const fs = yield* FileSystem.FileSystem
-          const folder = yield* makeFolder
-          yield* fs.makeDirectory(`${folder}/disk`)
-          const application = yield* Application.open(`${folder}/other.lmdb`)
+          const directory = yield* makeFolder
+          yield* fs.makeDirectory(`${directory}/disk`)
+          const application = yield* Application.open(`${directory}/other.lmdb`)
           yield* application.put("first", "1", 1n)
           const lmdbs = {
-            main: Daemon.nativeFile(`${folder}/disk/main.lmdb`, { create: true }),
-            other: Daemon.nativeFile(`${folder}/other.lmdb`)
+            main: Daemon.nativeFile(`${directory}/disk/main.lmdb`, { create: true }),
+            other: Daemon.nativeFile(`${directory}/other.lmdb`)
           }
           // The second change is not sent before the end.
-          const config = configOf(folder, lmdbs, { lmdb_poll_interval: "10m" })
-          const daemon = yield* Daemon.start({ under: onFullDisk(`${folder}/disk`), args: ["sync"], config })
+          const config = configOf(directory, lmdbs, { lmdb_poll_interval: "10m" })
+          const daemon = yield* Daemon.start({ under: onFullDisk(`${directory}/disk`), args: ["sync"], config })
           yield* daemon.logged("Stored snapshot", ({ db, entries }) => db === "other" && entries === 1)
           yield* eventually(
             "both are ready",
-            Effect.sync(() => (daemon.log.filter(({ msg }) => msg.startsWith("Ready")).length === 2 ? true : undefined))
+            Effect.sync(() =>
+              daemon.log.filter(({ msg }) => msg.startsWith("Initial sync complete")).length === 2 ? true : undefined
+            )
           )
           yield* application.put("second", "1", 2n)
           const snapshot = yield* read("ok/native-pdns.pb.gz")
           assert.isAbove(snapshot.length, leftBytes)
-          yield* deliver(folder, snapshot)
+          yield* deliver(directory, snapshot)
           assert.strictEqual(yield* daemon.ended, 1, daemon.text())
-          const { error } = yield* daemon.logged("Ending")
-          assert.include(error!, `merge of database "main": LMDB ${folder}/disk/main.lmdb: LMDB failed with E`)
+          const { error } = yield* daemon.logged("Fatal error")
+          assert.include(error!, `merge of database "main": LMDB ${directory}/disk/main.lmdb: LMDB failed with E`)
           assert.include(error!, "If the disk is full, free space there and start again")
           yield* daemon.logged("Stored snapshot", ({ db, entries }) => db === "other" && entries === 2)
         })

@@ -13,7 +13,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a daemon that is told 
       Effect.gen(function* () {
         // No poll comes in between.
         const { application, daemon } = yield* startSide({ lmdb_poll_interval: "10m" })
-        yield* daemon.logged("Ready")
+        yield* daemon.logged("Initial sync complete")
         yield* application.put("unsent", "1", 2n)
         yield* daemon.signal(signal)
         assert.strictEqual(yield* daemon.ended, 0)
@@ -31,14 +31,14 @@ layer(NodeServices.layer, { excludeTestServices: true })("a daemon that is told 
       assert.match(problem.error!, /127\.0\.0\.1:1.*ECONNREFUSED/)
       yield* daemon.signal("SIGTERM")
       assert.strictEqual(yield* daemon.ended, 1)
-      yield* daemon.logged("unsent")
+      yield* daemon.logged("Pending changes were not sent")
     })
   )
 
   it.effect("while another process holds the write lock that nothing of ours waits for: ends with 0", () =>
     Effect.gen(function* () {
       const { application, daemon } = yield* startSide()
-      yield* daemon.logged("Ready")
+      yield* daemon.logged("Initial sync complete")
       yield* application.send({ do: "hold" })
       yield* daemon.signal("SIGTERM")
       assert.strictEqual(yield* daemon.ended, 0)
@@ -61,7 +61,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a daemon that is told 
         assert.deepStrictEqual(yield* application.records, { ours: "1", after: "1" })
         const next = yield* start
         yield* next.logged("Loaded remote update")
-        yield* next.logged("Ready")
+        yield* next.logged("Initial sync complete")
         assert.lengthOf((yield* application.send({ do: "list", dbi: "uhcxcw" })).entries, 10)
       })
   )
@@ -72,7 +72,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a daemon that is told 
       yield* daemon.signal("SIGTERM")
       yield* Effect.sleep("20 millis")
       yield* daemon.signal("SIGTERM")
-      yield* daemon.logged("Stopping")
+      yield* daemon.logged("Shutting down")
       yield* application.send({ do: "letGo" })
       assert.strictEqual(yield* daemon.ended, 0)
     })
@@ -82,7 +82,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a daemon that is told 
     Effect.gen(function* () {
       const { application, daemon } = yield* startWaiting()
       yield* daemon.signal("SIGTERM")
-      yield* daemon.logged("Stopping")
+      yield* daemon.logged("Shutting down")
       yield* Effect.sleep("600 millis")
       yield* daemon.signal("SIGTERM")
       assert.strictEqual(yield* daemon.ended, 137)

@@ -41,7 +41,7 @@ describeWith("a namespace of process ids", await firstProcess(), () => {
     it.effect("ends in order with 0 at SIGTERM", () =>
       Effect.gen(function* () {
         const { application, daemon } = yield* startSide({ lmdb_poll_interval: "10m" }, { under })
-        yield* daemon.logged("Ready")
+        yield* daemon.logged("Initial sync complete")
         yield* application.put("unsent", "1", 2n)
         yield* signal(daemon, "SIGTERM")
         assert.strictEqual(yield* daemon.ended, 0)
@@ -53,7 +53,7 @@ describeWith("a namespace of process ids", await firstProcess(), () => {
       Effect.gen(function* () {
         const { application, daemon, start } = yield* startWaiting({ under })
         yield* signal(daemon, "SIGTERM")
-        yield* daemon.logged("Stopping")
+        yield* daemon.logged("Shutting down")
         assert.strictEqual(yield* daemon.ended, 137)
         yield* daemon.logged("Killing the process: it did not end within 10 s")
         yield* application.send({ do: "letGo" })
@@ -67,18 +67,18 @@ describeWith("a namespace of process ids", await firstProcess(), () => {
     it.effect("ends at once with 137 at a second signal while a worker thread is in a system call", () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
-        const folder = yield* temporary
+        const directory = yield* temporary
         // Opening a pipe waits until something writes to it.
-        yield* execute(["mkfifo", `${folder}/pipe`])
-        const blocked = `fs.writeFileSync("${folder}/blocked", ""); fs.openSync("${folder}/pipe", "r")`
-        const env = atFile(`${folder}/block`, "worker", blocked)
+        yield* execute(["mkfifo", `${directory}/pipe`])
+        const blocked = `fs.writeFileSync("${directory}/blocked", ""); fs.openSync("${directory}/pipe", "r")`
+        const env = atFile(`${directory}/block`, "worker", blocked)
         const { application, daemon } = yield* startSide({}, { under, env })
-        yield* daemon.logged("Ready")
-        yield* fs.writeFileString(`${folder}/block`, "")
-        while (!(yield* fs.exists(`${folder}/blocked`))) yield* Effect.sleep("20 millis")
+        yield* daemon.logged("Initial sync complete")
+        yield* fs.writeFileString(`${directory}/block`, "")
+        while (!(yield* fs.exists(`${directory}/blocked`))) yield* Effect.sleep("20 millis")
         yield* application.put("unsent", "1", 2n)
         yield* signal(daemon, "SIGTERM")
-        yield* daemon.logged("Stopping")
+        yield* daemon.logged("Shutting down")
         yield* Effect.sleep("600 millis")
         yield* signal(daemon, "SIGTERM")
         assert.strictEqual(yield* daemon.ended, 137)
@@ -89,13 +89,13 @@ describeWith("a namespace of process ids", await firstProcess(), () => {
     it.effect("ends with 137 when a worker thread is lost", () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
-        const folder = yield* temporary
+        const directory = yield* temporary
         const { application, daemon } = yield* startSide(
           {},
-          { under, env: atFile(`${folder}/end`, "worker", "process.exit(1)") }
+          { under, env: atFile(`${directory}/end`, "worker", "process.exit(1)") }
         )
-        yield* daemon.logged("Ready")
-        yield* fs.writeFileString(`${folder}/end`, "")
+        yield* daemon.logged("Initial sync complete")
+        yield* fs.writeFileString(`${directory}/end`, "")
         assert.strictEqual(yield* daemon.ended, 137)
         yield* daemon.logged("Killing the process: a worker thread is lost")
         yield* application.put("after", "1", 2n)
@@ -105,10 +105,10 @@ describeWith("a namespace of process ids", await firstProcess(), () => {
     it.effect("ends with 1 at an exception that nothing catches, while a worker thread waits for the write lock", () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
-        const folder = yield* temporary
-        const env = atFile(`${folder}/throw`, "main", "throw new Error('thrown by the test')")
+        const directory = yield* temporary
+        const env = atFile(`${directory}/throw`, "main", "throw new Error('thrown by the test')")
         const { application, daemon } = yield* startWaiting({ under, env })
-        yield* fs.writeFileString(`${folder}/throw`, "")
+        yield* fs.writeFileString(`${directory}/throw`, "")
         assert.strictEqual(yield* daemon.ended, 1)
         yield* daemon.logged("uncaught exception, please report it: Error: thrown by the test")
         yield* application.send({ do: "letGo" })

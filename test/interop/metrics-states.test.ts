@@ -1,4 +1,6 @@
-/** What /metrics shows of states that a daemon in a process gets into: with a real LMDB, and a directory as the bucket. */
+/**
+ * What /metrics shows of states that a daemon in a process gets into: with a real LMDB, and a directory as the bucket.
+ */
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, FileSystem, Redacted } from "effect"
@@ -62,13 +64,13 @@ describe("metrics of", () => {
       Effect.gen(function* () {
         const storage = Daemon.folderBucket(yield* makeBucket)
         const fs = yield* FileSystem.FileSystem
-        const folder = yield* fs.makeTempDirectoryScoped({ prefix: "metrics-" })
-        const application = yield* Application.open(`${folder}/main.lmdb`)
+        const directory = yield* fs.makeTempDirectoryScoped({ prefix: "metrics-" })
+        const application = yield* Application.open(`${directory}/main.lmdb`)
         yield* application.put("old", "old", 2n)
         const config = {
           ...Daemon.quick,
           instance: "a",
-          lmdbs: { main: Daemon.nativeFile(`${folder}/main.lmdb`) },
+          lmdbs: { main: Daemon.nativeFile(`${directory}/main.lmdb`) },
           storage,
           sweeper: { ...sweeper, retention_days: 30 },
           http: { address: "127.0.0.1:0" }
@@ -84,13 +86,16 @@ describe("metrics of", () => {
       Effect.gen(function* () {
         const storage = Daemon.folderBucket(yield* makeBucket)
         const fs = yield* FileSystem.FileSystem
-        const folder = yield* fs.makeTempDirectoryScoped({ prefix: "metrics-" })
-        const application = yield* LmdbApplication.make({ path: `${folder}/main.lmdb`, mapSize: Application.megabyte })
+        const directory = yield* fs.makeTempDirectoryScoped({ prefix: "metrics-" })
+        const application = yield* LmdbApplication.make({
+          path: `${directory}/main.lmdb`,
+          mapSize: Application.megabyte
+        })
         yield* application.write({ do: "create", dbi: "d", flags: 0 }, { do: "put", dbi: "d", key: "00", value: "00" })
         const config = {
           ...Daemon.quick,
           instance: "a",
-          lmdbs: { main: { path: `${folder}/main.lmdb`, options: { no_subdir: true } } },
+          lmdbs: { main: { path: `${directory}/main.lmdb`, options: { no_subdir: true } } },
           storage,
           http: { address: "127.0.0.1:0" }
         }
@@ -106,10 +111,10 @@ describe("metrics of", () => {
 
     it.effect("a clock that is behind our own newest snapshot, and a snapshot that is refused", () =>
       Effect.gen(function* () {
-        const folder = yield* makeBucket
+        const directory = yield* makeBucket
         const fs = yield* FileSystem.FileSystem
-        yield* fs.writeFileString(`${folder}/main__a__20991231-000000-000000000__GX.pb.gz`, "no snapshot")
-        const a = yield* startSide("a", Daemon.folderBucket(folder))
+        yield* fs.writeFileString(`${directory}/main__a__20991231-000000-000000000__GX.pb.gz`, "no snapshot")
+        const a = yield* startSide("a", Daemon.folderBucket(directory))
         const { exposition } = yield* a.until("lightningstream_clock_behind_total", main, above(0))
         assert.isAbove(valueIn(exposition, "lightningstream_quarantines_total", { reason: "corrupt" })!, 0)
         assert.isUndefined(valueIn(exposition, "storage_s3_call_total"), "the bucket is a directory")

@@ -50,7 +50,7 @@ const makeFile = Effect.fnUntraced(function* (path: string) {
 
 const assertEnded = Effect.fnUntraced(function* (daemon: Daemon.Daemon, ...words: ReadonlyArray<string>) {
   assert.strictEqual(yield* daemon.ended, 1, daemon.text())
-  const { error } = yield* daemon.logged("Ending")
+  const { error } = yield* daemon.logged("Fatal error")
   for (const word of words) assert.include(error!, word)
 })
 
@@ -97,7 +97,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("two locks", (it) => {
         yield* application.put("first", "1", 1n)
         yield* fs.symlink(`${top}/real`, `${top}/link`)
         const daemon = yield* Daemon.start({ args: ["sync"], config: configOf(`${top}/link/db`, bucket) })
-        yield* daemon.logged("Ready")
+        yield* daemon.logged("Initial sync complete")
         yield* deliver(bucket)
         yield* daemon.logged("Loaded remote update")
         yield* application.put("second", "2", 2n)
@@ -121,7 +121,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("two locks", (it) => {
         yield* fs.symlink(real, other)
         const daemon = yield* Daemon.start({ args: ["sync"], config: configOf(other, bucket) })
         yield* daemon.logged("it is a symbolic link to", ({ level }) => level === "warning")
-        yield* daemon.logged("Ready")
+        yield* daemon.logged("Initial sync complete")
         const application = yield* Application.open(real)
         // While snapshots are to be merged, too.
         yield* deliver(bucket)
@@ -140,7 +140,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("two locks", (it) => {
         yield* makeFile(real)
         yield* fs.symlink(real, other)
         const daemon = yield* Daemon.start({ args: ["sync"], config: configOf(other, bucket) })
-        yield* daemon.logged("Ready")
+        yield* daemon.logged("Initial sync complete")
         // Its DBI is there: only the put is a commit.
         const application = yield* Application.open(real)
         yield* application.put("second", "1", 2n)
@@ -151,7 +151,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("two locks", (it) => {
       })
   )
 
-  it.effect("since the lock file was removed: ended, and refused again until the application is started anew", () =>
+  it.effect("since the lock file was removed: ended, and refused again until the application is started again", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const { bucket, real } = yield* layout
@@ -161,7 +161,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("two locks", (it) => {
           const application = yield* Application.open(real)
           yield* application.put("first", "1", 1n)
           const daemon = yield* Daemon.start({ args: ["sync"], config })
-          yield* daemon.logged("Ready")
+          yield* daemon.logged("Initial sync complete")
           yield* fs.remove(`${real}-lock`)
           yield* assertEnded(daemon, `the lock file ${real}-lock was removed or replaced`)
           yield* deliver(bucket)
@@ -198,7 +198,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a backup that is resto
               yield* application.put("first", "1", 1n)
               yield* fs.copyFile(real, `${real}.backup`)
               const daemon = yield* Daemon.start({ args: ["sync"], config })
-              yield* daemon.logged("Ready")
+              yield* daemon.logged("Initial sync complete")
               for (let i = 0; i < 200; i++) yield* application.put(`k${i}`, "v".repeat(500), 2n)
               yield* daemon.logged("Stored snapshot", ({ entries }) => entries === 201)
               const backup = yield* fs.readFile(`${real}.backup`)
@@ -211,7 +211,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a backup that is resto
             })
           )
           const daemon = yield* Daemon.start({ args: ["sync"], config })
-          yield* daemon.logged("Ready")
+          yield* daemon.logged("Initial sync complete")
           yield* daemon.signal("SIGTERM")
           assert.strictEqual(yield* daemon.ended, 0, daemon.text())
         })

@@ -72,17 +72,17 @@ const mergeAlone = Effect.fnUntraced(function* (
   snapshot: GoldenSnapshot & { readonly objectName?: string }
 ) {
   const fs = yield* FileSystem.FileSystem
-  const folder = yield* fs.makeTempDirectoryScoped({ prefix: "original-" })
-  yield* fs.makeDirectory(`${folder}/bucket`)
-  yield* fs.writeFile(`${folder}/bucket/${snapshot.objectName!}`, yield* read(snapshot.path))
-  const file = `${folder}/db/main.lmdb`
+  const directory = yield* fs.makeTempDirectoryScoped({ prefix: "original-" })
+  yield* fs.makeDirectory(`${directory}/bucket`)
+  yield* fs.writeFile(`${directory}/bucket/${snapshot.objectName!}`, yield* read(snapshot.path))
+  const file = `${directory}/db/main.lmdb`
   const { code, log, text } = yield* run({
     args: [command, "--only-once"],
     config: {
       ...quick,
       instance: "ours",
       lmdbs: { main: nativeFile(file, { create: true, map_size: "16MB" }) },
-      storage: folderBucket(`${folder}/bucket`)
+      storage: folderBucket(`${directory}/bucket`)
     }
   })
   assert.strictEqual(code, 0, text)
@@ -92,7 +92,7 @@ const mergeAlone = Effect.fnUntraced(function* (
   )
   return {
     dump: contentOf(yield* Pdns.mdbDump(tools, file)),
-    bucket: yield* fs.readDirectory(`${folder}/bucket`)
+    bucket: yield* fs.readDirectory(`${directory}/bucket`)
   }
 })
 

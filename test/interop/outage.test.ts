@@ -22,8 +22,8 @@ const count = (daemon: Daemon.Daemon, msg: string) => daemon.log.filter((line) =
 /** An application, and the daemon beside it, named alike. `settings` win. */
 const startSide = Effect.fnUntraced(function* (instance: string, storage: object, settings: object = {}) {
   const fs = yield* FileSystem.FileSystem
-  const folder = yield* fs.makeTempDirectoryScoped({ prefix: "outage-" })
-  const path = `${folder}/main.lmdb`
+  const directory = yield* fs.makeTempDirectoryScoped({ prefix: "outage-" })
+  const path = `${directory}/main.lmdb`
   const application = yield* Application.open(path)
   yield* application.put(instance, "first", 1n)
   const config = { ...Daemon.quick, instance, lmdbs: { main: Daemon.nativeFile(path) }, storage, ...settings }
@@ -85,7 +85,7 @@ for (const { found, makeDurable, name } of servers)
               )
               for (const { daemon } of [a, b]) {
                 for (const what of ["list snapshots", "store a snapshot"]) {
-                  yield* daemon.logged(`Can ${what} again`, undefined, daemon === a.daemon ? from.a : from.b)
+                  yield* daemon.logged(`Recovered: can ${what} again`, undefined, daemon === a.daemon ? from.a : from.b)
                   assert.strictEqual(count(daemon, `Cannot ${what}`), round, daemon.text())
                 }
               }
@@ -121,14 +121,14 @@ for (const { found, makeDurable, name } of servers)
               storage_retry_count: 3
             }
             const daemon = yield* Daemon.start({ args: ["sync"], config, patience })
-            yield* daemon.logged("Ready")
+            yield* daemon.logged("Initial sync complete")
             yield* server.kill
             yield* application.put("a", "unsent", 2n)
             yield* daemon.logged("Cannot store a snapshot")
-            const ending = yield* daemon.logged("Ending")
+            const ending = yield* daemon.logged("Fatal error")
             assert.strictEqual(yield* daemon.ended, 1)
             assert.match(ending.error!, /failed 3 times in a row \(storage_retry_count\).*ECONNREFUSED/)
-            yield* daemon.logged("Changes were left unsent")
+            yield* daemon.logged("Pending changes were not sent")
             yield* server.start
             const b = yield* startSide("b", storage)
             yield* arrives(b, "a", "first")
@@ -150,7 +150,7 @@ for (const { found, makeDurable, name } of servers)
               const storage = yield* bucketOf("idle", options).pipe(Effect.provideService(Swift.Swift, server.swift))
               const { daemon } = yield* startSide("a", storage, { storage_poll_interval: "200ms" })
               yield* daemon.logged("Stored snapshot")
-              yield* daemon.logged("Ready")
+              yield* daemon.logged("Initial sync complete")
               const poll = use_update_marker ? "GET /idle/pre-update-marker" : "LIST /idle/pre-main__"
               // After its own store it lists once more, maybe right after a look at the marker: so one poll alone does
               // not show that it is idle.

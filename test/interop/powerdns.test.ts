@@ -18,7 +18,7 @@ const pdns = await Pdns.installed()
 const swift = await Swift.installed()
 /** Both, or the reason why not. */
 const installed: Installed = swift._tag === "Missing" ? swift : pdns
-const tools = pdns._tag === "Installed" ? pdns.folder : ""
+const tools = pdns._tag === "Installed" ? pdns.directory : ""
 
 /** The databases as the README has them: the shard is made by whoever comes first. */
 const startDaemon = Effect.fnUntraced(function* (instance: string, bucket: string, server: Pdns.Pdns) {
@@ -74,7 +74,7 @@ const becomesEqual = (a: Side, b: Side) =>
   )
 
 describeWith("two PowerDNS servers on Swift", installed, () => {
-  const services = Swift.layer(swift._tag === "Installed" ? swift.folder : "").pipe(
+  const services = Swift.layer(swift._tag === "Installed" ? swift.directory : "").pipe(
     Layer.provideMerge(NodeServices.layer)
   )
 

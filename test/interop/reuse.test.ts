@@ -10,9 +10,9 @@ const value = Application.native("v".repeat(3_000), 1n)
 /** An application with two DBIs, of which one never changes, and a daemon whose spools are in files. `settings` win. */
 const startSide = Effect.fnUntraced(function* (settings: object = {}) {
   const fs = yield* FileSystem.FileSystem
-  const folder = yield* fs.makeTempDirectoryScoped({ prefix: "reuse-" })
-  yield* fs.makeDirectory(`${folder}/bucket`)
-  const application = yield* Application.open(`${folder}/main.lmdb`)
+  const directory = yield* fs.makeTempDirectoryScoped({ prefix: "reuse-" })
+  yield* fs.makeDirectory(`${directory}/bucket`)
+  const application = yield* Application.open(`${directory}/main.lmdb`)
   yield* application.write({ do: "create", dbi: "still", flags: 0 })
   yield* application.write({ do: "put", dbi: "still", key: Application.hex("key"), value })
   const config = (instance: string, path: string) => ({
@@ -20,21 +20,24 @@ const startSide = Effect.fnUntraced(function* (settings: object = {}) {
     instance,
     spool_memory: "1B",
     lmdbs: { main: Daemon.nativeFile(path) },
-    storage: Daemon.folderBucket(`${folder}/bucket`),
+    storage: Daemon.folderBucket(`${directory}/bucket`),
     ...settings
   })
-  const daemon = yield* Daemon.start({ args: ["sync"], config: config("ours", `${folder}/main.lmdb`) })
-  return { application, daemon, config, folder }
+  const daemon = yield* Daemon.start({ args: ["sync"], config: config("ours", `${directory}/main.lmdb`) })
+  return { application, daemon, config, directory }
 })
 
 layer(NodeServices.layer, { excludeTestServices: true })("a snapshot after a small change", (it) => {
   it.effect("takes what has not changed from the last one, and the other side skips it", () =>
     Effect.gen(function* () {
-      const { application, config, daemon, folder } = yield* startSide()
-      yield* daemon.logged("Ready")
+      const { application, config, daemon, directory } = yield* startSide()
+      yield* daemon.logged("Initial sync complete")
       const other = yield* Daemon.start({
         args: ["sync"],
-        config: { ...config("other", ""), lmdbs: { main: Daemon.nativeFile(`${folder}/other.lmdb`, { create: true }) } }
+        config: {
+          ...config("other", ""),
+          lmdbs: { main: Daemon.nativeFile(`${directory}/other.lmdb`, { create: true }) }
+        }
       })
       yield* other.logged("Loaded remote update")
       yield* application.put("changed", "1", 2n)
@@ -49,7 +52,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a snapshot after a sma
   it.effect("with spool_keep_last: false, compresses all of it", () =>
     Effect.gen(function* () {
       const { application, daemon } = yield* startSide({ spool_keep_last: false })
-      yield* daemon.logged("Ready")
+      yield* daemon.logged("Initial sync complete")
       yield* application.put("changed", "1", 2n)
       const stored = yield* daemon.logged("Stored snapshot", (line) => line["entries"] === 2)
       assert.strictEqual(stored["reused_size"], 0)

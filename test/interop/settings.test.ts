@@ -13,25 +13,25 @@ import { hex, megabyte, native } from "../support/Application.ts"
 import { folderBucket, nativeFile, quick, run, start } from "../support/Daemon.ts"
 import { eventually } from "../support/Eventually.ts"
 
-/** A folder with a bucket that holds a snapshot of another instance. */
+/** A directory with a bucket that holds a snapshot of another instance. */
 const withSnapshot = Effect.fnUntraced(function* (golden: string) {
   const fs = yield* FileSystem.FileSystem
-  const folder = yield* fs.makeTempDirectoryScoped({ prefix: "settings-" })
-  yield* fs.makeDirectory(`${folder}/bucket`)
-  yield* fs.writeFile(`${folder}/bucket/main__other__20250101-000000-000000000__GX.pb.gz`, yield* read(golden))
-  return folder
+  const directory = yield* fs.makeTempDirectoryScoped({ prefix: "settings-" })
+  yield* fs.makeDirectory(`${directory}/bucket`)
+  yield* fs.writeFile(`${directory}/bucket/main__other__20250101-000000-000000000__GX.pb.gz`, yield* read(golden))
+  return directory
 })
 
-const configOf = (folder: string, lmdb: object, more: object = {}) => ({
+const configOf = (directory: string, lmdb: object, more: object = {}) => ({
   ...quick,
   instance: "ours",
   lmdbs: { main: lmdb },
-  storage: folderBucket(`${folder}/bucket`),
+  storage: folderBucket(`${directory}/bucket`),
   ...more
 })
 
-const receiveOnce = (folder: string, lmdb: object) =>
-  run({ args: ["receive", "--only-once"], config: configOf(folder, lmdb) })
+const receiveOnce = (directory: string, lmdb: object) =>
+  run({ args: ["receive", "--only-once"], config: configOf(directory, lmdb) })
 
 const threadsOf = Effect.fnUntraced(function* (pid: number) {
   const fs = yield* FileSystem.FileSystem
@@ -46,18 +46,18 @@ layer(NodeServices.layer, { excludeTestServices: true })("a setting of the file"
     () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
-        const folder = yield* withSnapshot("ok/native-small.pb.gz")
+        const directory = yield* withSnapshot("ok/native-small.pb.gz")
         const modeOf = (path: string) => Effect.map(fs.stat(path), ({ mode }) => mode & 0o777)
         // Narrower than any usual umask.
         const options = { create: true, map_size: "3MB", dir_mask: 0o710, file_mask: 0o600 }
-        const path = `${folder}/made/main.lmdb`
-        const { code, text } = yield* receiveOnce(folder, {
+        const path = `${directory}/made/main.lmdb`
+        const { code, text } = yield* receiveOnce(directory, {
           ...nativeFile(path, options),
           header_extra_padding_block: true
         })
         assert.strictEqual(code, 0, text)
         assert.deepStrictEqual(
-          [yield* modeOf(`${folder}/made`), yield* modeOf(path), yield* modeOf(`${path}-lock`)],
+          [yield* modeOf(`${directory}/made`), yield* modeOf(path), yield* modeOf(`${path}-lock`)],
           [0o710, 0o600, 0o600]
         )
         assert.strictEqual(readMeta(path)?.mapSize, 3 * megabyte)
@@ -72,28 +72,28 @@ layer(NodeServices.layer, { excludeTestServices: true })("a setting of the file"
 
   it.effect("max_dbs: one DBI more than that ends the daemon, which says what to raise", () =>
     Effect.gen(function* () {
-      const folder = yield* withSnapshot("ok/native-small.pb.gz")
-      const lmdb = (max_dbs: number) => nativeFile(`${folder}/${max_dbs}.lmdb`, { create: true, max_dbs })
-      const few = yield* receiveOnce(folder, lmdb(2))
+      const directory = yield* withSnapshot("ok/native-small.pb.gz")
+      const lmdb = (max_dbs: number) => nativeFile(`${directory}/${max_dbs}.lmdb`, { create: true, max_dbs })
+      const few = yield* receiveOnce(directory, lmdb(2))
       assert.strictEqual(few.code, 1, few.text)
       assert.include(few.text, "more than 2 DBIs: raise options.max_dbs")
-      assert.strictEqual((yield* receiveOnce(folder, lmdb(3))).code, 0)
+      assert.strictEqual((yield* receiveOnce(directory, lmdb(3))).code, 0)
     })
   )
 
   it.effect("override_create_flags: a snapshot that does not tell the flags of its DBIs is merged with those", () =>
     Effect.gen(function* () {
-      const folder = yield* withSnapshot("ok/v1-shadow.pb.gz")
+      const directory = yield* withSnapshot("ok/v1-shadow.pb.gz")
       const lmdb = (dbi_options: object) => ({
-        ...nativeFile(`${folder}/main.lmdb`, { create: true }),
+        ...nativeFile(`${directory}/main.lmdb`, { create: true }),
         schema_tracks_changes: false,
         dbi_options
       })
-      const without = yield* receiveOnce(folder, lmdb({ u32: { override_create_flags: "MDB_INTEGERKEY" } }))
+      const without = yield* receiveOnce(directory, lmdb({ u32: { override_create_flags: "MDB_INTEGERKEY" } }))
       assert.strictEqual(without.code, 1, without.text)
       assert.match(without.text, /refused: .*plain.*override_create_flags/)
       const { code, text } = yield* receiveOnce(
-        folder,
+        directory,
         lmdb({ u32: { override_create_flags: "MDB_INTEGERKEY" }, plain: { override_create_flags: 0 } })
       )
       assert.strictEqual(code, 0, text)
@@ -103,24 +103,24 @@ layer(NodeServices.layer, { excludeTestServices: true })("a setting of the file"
   it.effect("snapshot_compression: zstd is what is stored, and read by those who store gzip", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const folder = yield* fs.makeTempDirectoryScoped({ prefix: "settings-" })
-      const application = yield* LmdbApplication.make({ path: `${folder}/main.lmdb`, mapSize: megabyte })
+      const directory = yield* fs.makeTempDirectoryScoped({ prefix: "settings-" })
+      const application = yield* LmdbApplication.make({ path: `${directory}/main.lmdb`, mapSize: megabyte })
       yield* application.write(
         { do: "create", dbi: "records", flags: 0 },
         { do: "put", dbi: "records", key: hex("k"), value: native("v", 5n) }
       )
       const sent = yield* run({
         args: ["sync", "--only-once"],
-        config: configOf(folder, nativeFile(`${folder}/main.lmdb`), { snapshot_compression: "zstd" })
+        config: configOf(directory, nativeFile(`${directory}/main.lmdb`), { snapshot_compression: "zstd" })
       })
       assert.strictEqual(sent.code, 0, sent.text)
       assert.deepInclude(
         sent.log.find(({ msg }) => msg === "Stored snapshot")!,
         { snapshot_kind: "snapshot" }
       )
-      const names = yield* fs.readDirectory(`${folder}/bucket`)
+      const names = yield* fs.readDirectory(`${directory}/bucket`)
       assert.match(names.join(" "), /^main__ours__\S+__GX\.pb\.zst$/)
-      const config = configOf(folder, nativeFile(`${folder}/other.lmdb`, { create: true }), { instance: "other" })
+      const config = configOf(directory, nativeFile(`${directory}/other.lmdb`, { create: true }), { instance: "other" })
       const { code, log, text } = yield* run({ args: ["receive", "--only-once"], config })
       assert.strictEqual(code, 0, text)
       assert.deepInclude(
@@ -134,18 +134,18 @@ layer(NodeServices.layer, { excludeTestServices: true })("a setting of the file"
     it.effect(`database_workers: as many threads own the databases: ${database_workers}`, () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
-        const folder = yield* fs.makeTempDirectoryScoped({ prefix: "settings-" })
+        const directory = yield* fs.makeTempDirectoryScoped({ prefix: "settings-" })
         const names = ["a", "b", "c"]
         const daemon = yield* start({
           args: ["sync"],
           config: {
-            ...configOf(folder, {}, { database_workers }),
+            ...configOf(directory, {}, { database_workers }),
             lmdbs: Object.fromEntries(
-              names.map((name) => [name, nativeFile(`${folder}/${name}.lmdb`, { create: true })])
+              names.map((name) => [name, nativeFile(`${directory}/${name}.lmdb`, { create: true })])
             )
           }
         })
-        for (const name of names) yield* daemon.logged("Ready", ({ db }) => db === name)
+        for (const name of names) yield* daemon.logged("Initial sync complete", ({ db }) => db === name)
         assert.strictEqual(yield* threadsOf(daemon.pid), database_workers)
       })
     )
@@ -154,7 +154,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a setting of the file"
   it.effect("memory_downloaded_snapshots: no more are loaded at once, of each database", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const folder = yield* fs.makeTempDirectoryScoped({ prefix: "settings-" })
+      const directory = yield* fs.makeTempDirectoryScoped({ prefix: "settings-" })
       const loading = new Set<string>()
       const names = ["a", "b", "c", "d", "e", "f"].map((name) => `main__${name}__20250101-000000-000000000__GX.pb.gz`)
       const server = yield* serve((request, response) => {
@@ -167,7 +167,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a setting of the file"
       const storage = { type: "s3", options }
       yield* start({
         args: ["receive"],
-        config: configOf(folder, nativeFile(`${folder}/main.lmdb`, { create: true }), {
+        config: configOf(directory, nativeFile(`${directory}/main.lmdb`, { create: true }), {
           storage,
           memory_downloaded_snapshots: 4,
           memory_decompressed_snapshots: 1

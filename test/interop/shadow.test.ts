@@ -1,6 +1,6 @@
 /**
- * Two real daemons in shadow mode over a folder, each beside an application in a process of its own that knows nothing
- * of headers.
+ * Two real daemons in shadow mode over a directory, each beside an application in a process of its own that knows
+ * nothing of headers.
  */
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
@@ -155,7 +155,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("shadow mode, two real 
       let expected: Content = { plain: [], pairs: [] }
       for (let round = 0; round < 3; round++) {
         const daemon = yield* here.start
-        yield* daemon.logged("Ready")
+        yield* daemon.logged("Initial sync complete")
         yield* here.application.write(
           ...put("plain", [
             ["round", `${round}`],

@@ -10,13 +10,15 @@ import { run, workspace } from "../support/Command.ts"
 
 /** A minimal file with an empty bucket. */
 const usual = (extra: object = {}) =>
-  workspace((folder) => ({
+  workspace((directory) => ({
     instance: "of-the-file",
-    lmdbs: { main: nativeFile(`${folder}/main.lmdb`, { create: true }) },
-    storage: folderBucket(`${folder}/bucket`),
+    lmdbs: { main: nativeFile(`${directory}/main.lmdb`, { create: true }) },
+    storage: folderBucket(`${directory}/bucket`),
     ...extra
   })).pipe(
-    Effect.tap(({ folder }) => Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeDirectory(`${folder}/bucket`)))
+    Effect.tap(({ directory }) =>
+      Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeDirectory(`${directory}/bucket`))
+    )
   )
 
 const linesOf = (text: string) => text.trimEnd().split("\n")
@@ -26,7 +28,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("the configuration", (i
     "with mistakes is refused with 2: all of them at once, with key paths, on standard error, whatever the log's format",
     () =>
       Effect.gen(function* () {
-        const { file, folder } = yield* workspace(
+        const { file, directory } = yield* workspace(
           () => "lmdb_poll_interval: 1\nlmdbs: { main: { pth: x } }\nstorage: { type: ftp }\nlog: { format: json }\n"
         )
         for (const args of [["sync"], ["receive"], ["snapshots", "list"], ["snapshots", "dump", "x"]]) {
@@ -37,17 +39,17 @@ layer(NodeServices.layer, { excludeTestServices: true })("the configuration", (i
           assert.match(err, /^lightningstream: /)
           assert.strictEqual(out, "")
         }
-        const missing = yield* run(["sync"], { cwd: `${folder}` })
+        const missing = yield* run(["sync"], { cwd: `${directory}` })
         assert.strictEqual(missing.code, 2, "lightningstream.yaml of the working directory")
         assert.include(missing.err, "lightningstream.yaml")
-        const unreadable = yield* run(["sync", "-c", folder])
+        const unreadable = yield* run(["sync", "-c", directory])
         assert.strictEqual(unreadable.code, 2)
         assert.match(unreadable.err, /^lightningstream: \S+ is not usable:\n {2}it cannot be read: /)
-        const nowhere = yield* run(["snapshots", "list", "-c", `${folder}/nowhere`])
+        const nowhere = yield* run(["snapshots", "list", "-c", `${directory}/nowhere`])
         assert.strictEqual(nowhere.code, 2)
         assert.strictEqual(
           nowhere.err,
-          `lightningstream: ${folder}/nowhere is not usable:\n  there is no such file: name it with --config\n`
+          `lightningstream: ${directory}/nowhere is not usable:\n  there is no such file: name it with --config\n`
         )
       })
   )
@@ -55,9 +57,9 @@ layer(NodeServices.layer, { excludeTestServices: true })("the configuration", (i
   it.effect("lightningstream.yaml of the working directory is the default", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const { folder } = yield* usual()
-      yield* fs.writeFileString(`${folder}/bucket/an-object`, "x")
-      assert.deepStrictEqual(yield* run(["snapshots", "list"], { cwd: folder }), {
+      const { directory } = yield* usual()
+      yield* fs.writeFileString(`${directory}/bucket/an-object`, "x")
+      assert.deepStrictEqual(yield* run(["snapshots", "list"], { cwd: directory }), {
         code: 0,
         out: "an-object\n",
         err: ""
@@ -117,7 +119,8 @@ layer(NodeServices.layer, { excludeTestServices: true })("the configuration", (i
       assert.deepStrictEqual(yield* run(once), { code: 0, out: "", err: "" })
       const info = yield* run([...once, "--log-level=info"])
       assert.isTrue(
-        linesOf(info.err).every((line) => JSON.parse(line).level !== "debug") && info.err.includes("Ready"),
+        linesOf(info.err).every((line) => JSON.parse(line).level !== "debug") &&
+          info.err.includes("Initial sync complete"),
         info.err
       )
       const logfmt = yield* run([...once, "--log-level=info", "--log-format=logfmt"])
@@ -130,23 +133,23 @@ layer(NodeServices.layer, { excludeTestServices: true })("the configuration", (i
     () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
-        const { file, folder } = yield* workspace((folder) => ({
+        const { file, directory } = yield* workspace((directory) => ({
           lmdbs: {
-            main: nativeFile(`${folder}/main.lmdb`, { create: true }),
-            other: nativeFile(`${folder}/other.lmdb`, { create: true })
+            main: nativeFile(`${directory}/main.lmdb`, { create: true }),
+            other: nativeFile(`${directory}/other.lmdb`, { create: true })
           },
-          storage: folderBucket(`${folder}/bucket`)
+          storage: folderBucket(`${directory}/bucket`)
         }))
         for (const command of ["sync", "receive"]) {
           const { code, err } = yield* run([command, "-c", file, "--only-db", "main", "--only-db=Main"])
           assert.strictEqual(code, 2, err)
           assert.include(err, "--only-db Main: no such database in lmdbs: there are main, other")
         }
-        assert.deepStrictEqual(yield* fs.readDirectory(folder), ["lightningstream.yaml"])
+        assert.deepStrictEqual(yield* fs.readDirectory(directory), ["lightningstream.yaml"])
         const { code, err } = yield* run(["sync", "-c", file, "--only-once", "--only-db=other"])
         assert.strictEqual(code, 0, err)
         assert.match(err, /level=warning msg="Skipped: it is not among those of --only-db" db=main/)
-        const names = yield* fs.readDirectory(folder)
+        const names = yield* fs.readDirectory(directory)
         assert.include(names, "other.lmdb")
         assert.notInclude(names, "main.lmdb")
       })

@@ -18,22 +18,22 @@ layer(NodeServices.layer, { excludeTestServices: true })("the event loop of a ru
   it.effect("has its turns while a merge waits three seconds for the write lock of another process", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const folder = yield* fs.makeTempDirectoryScoped({ prefix: "event-loop-" })
-      yield* fs.makeDirectory(`${folder}/bucket`)
+      const directory = yield* fs.makeTempDirectoryScoped({ prefix: "event-loop-" })
+      yield* fs.makeDirectory(`${directory}/bucket`)
       const config = {
         ...Daemon.quick,
-        lmdbs: { main: Daemon.nativeFile(`${folder}/main.lmdb`, { create: true }) },
-        storage: Daemon.folderBucket(`${folder}/bucket`)
+        lmdbs: { main: Daemon.nativeFile(`${directory}/main.lmdb`, { create: true }) },
+        storage: Daemon.folderBucket(`${directory}/bucket`)
       }
-      const report = `${folder}/loop.json`
+      const report = `${directory}/loop.json`
       const daemon = yield* Daemon.start({ args: ["sync"], config, env: LoopMeter.environment(loopProbe, report) })
-      yield* daemon.logged("Ready")
-      const application = yield* LmdbApplication.make({ path: `${folder}/main.lmdb`, mapSize: 2 ** 30 })
+      yield* daemon.logged("Initial sync complete")
+      const application = yield* LmdbApplication.make({ path: `${directory}/main.lmdb`, mapSize: 2 ** 30 })
       yield* daemon.signal(LoopMeter.resetSignal)
       yield* application.send({ do: "holdFor", millis: heldMillis })
       const began = performance.now()
-      yield* fs.writeFile(`${folder}/half`, yield* read("ok/native-small.pb.gz"))
-      yield* fs.rename(`${folder}/half`, `${folder}/bucket/${snapshot}`)
+      yield* fs.writeFile(`${directory}/half`, yield* read("ok/native-small.pb.gz"))
+      yield* fs.rename(`${directory}/half`, `${directory}/bucket/${snapshot}`)
       yield* daemon.logged("Loaded remote update")
       assert.isAtLeast(performance.now() - began, 0.9 * heldMillis)
       yield* daemon.signal("SIGTERM")

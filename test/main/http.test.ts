@@ -7,16 +7,16 @@ import { addressOf, get, healthOf, untilMetric } from "../support/HttpPages.ts"
 
 const makeConfig = Effect.fnUntraced(function* (address: string) {
   const fs = yield* FileSystem.FileSystem
-  const folder = yield* fs.makeTempDirectoryScoped({ prefix: "http-" })
-  yield* fs.makeDirectory(`${folder}/bucket`)
+  const directory = yield* fs.makeTempDirectoryScoped({ prefix: "http-" })
+  yield* fs.makeDirectory(`${directory}/bucket`)
   const config = {
     ...Daemon.quick,
     instance: "a",
-    lmdbs: { main: Daemon.nativeFile(`${folder}/main.lmdb`, { create: true }) },
-    storage: Daemon.folderBucket(`${folder}/bucket`),
+    lmdbs: { main: Daemon.nativeFile(`${directory}/main.lmdb`, { create: true }) },
+    storage: Daemon.folderBucket(`${directory}/bucket`),
     http: { address }
   }
-  return { config, folder }
+  return { config, directory }
 })
 
 layer(NodeServices.layer, { excludeTestServices: true })("the HTTP server of a daemon", (it) => {
@@ -25,7 +25,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("the HTTP server of a d
       const { config } = yield* makeConfig("127.0.0.1:0")
       const daemon = yield* Daemon.start({ config, args: ["sync"] })
       const address = yield* addressOf(daemon)
-      yield* daemon.logged("Ready:")
+      yield* daemon.logged("Initial sync complete")
       assert.deepInclude(yield* healthOf(address), { code: 200, ok: true, status: "OK", failures: {}, warnings: {} })
       yield* untilMetric(address, "lightningstream_ready", { lmdb: "main" }, (value) => value === 1)
       assert.strictEqual((yield* get(address, "/nothing")).status, 404)
@@ -38,20 +38,20 @@ layer(NodeServices.layer, { excludeTestServices: true })("the HTTP server of a d
     Effect.gen(function* () {
       const { config: first } = yield* makeConfig("127.0.0.1:0")
       const address = yield* addressOf(yield* Daemon.start({ config: first, args: ["sync"] }))
-      const { config, folder } = yield* makeConfig(address)
+      const { config, directory } = yield* makeConfig(address)
       const { code, log } = yield* Daemon.run({ config, args: ["sync"] })
       assert.strictEqual(code, 1)
       assert.deepStrictEqual(
         log.map(({ error, level }) => [level, error]),
         [["error", `http.address: cannot listen on ${address} (EADDRINUSE): another process listens there`]]
       )
-      assert.isFalse(yield* Effect.flatMap(FileSystem.FileSystem, (fs) => fs.exists(`${folder}/main.lmdb`)))
+      assert.isFalse(yield* Effect.flatMap(FileSystem.FileSystem, (fs) => fs.exists(`${directory}/main.lmdb`)))
     })
   )
 
   it.effect("with --only-once there is none, and none before the object of --wait-for-marker-file is there", () =>
     Effect.gen(function* () {
-      const { config, folder } = yield* makeConfig("192.0.2.1:1")
+      const { config, directory } = yield* makeConfig("192.0.2.1:1")
       assert.strictEqual((yield* Daemon.run({ config, args: ["sync", "--only-once"] })).code, 0)
       const waiting = yield* Daemon.start({
         config: { ...config, http: { address: "127.0.0.1:0" } },
@@ -60,7 +60,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("the HTTP server of a d
       yield* waiting.logged("Waiting for the marker file")
       yield* Effect.sleep("300 millis")
       assert.notInclude(waiting.text(), "Serving")
-      yield* (yield* FileSystem.FileSystem).writeFileString(`${folder}/bucket/go`, "")
+      yield* (yield* FileSystem.FileSystem).writeFileString(`${directory}/bucket/go`, "")
       yield* addressOf(waiting)
     })
   )

@@ -40,24 +40,24 @@ const contentOf = (file: string): Effect.Effect<Content, LmdbError> =>
 /** One round of `receive`, of another instance's snapshot, into an LMDB that it makes. `section` and `settings` win. */
 const receive = Effect.fnUntraced(function* (snapshot: Uint8Array, section: object, settings: object = {}) {
   const fs = yield* FileSystem.FileSystem
-  const { file, folder } = yield* workspace((folder) => ({
+  const { file, directory } = yield* workspace((directory) => ({
     ...Daemon.quick,
     lmdbs: {
-      main: { path: `${folder}/lmdb/main`, schema_tracks_changes: true, options: { create: true }, ...section }
+      main: { path: `${directory}/lmdb/main`, schema_tracks_changes: true, options: { create: true }, ...section }
     },
-    storage: Daemon.folderBucket(`${folder}/bucket`),
+    storage: Daemon.folderBucket(`${directory}/bucket`),
     ...settings
   }))
-  yield* fs.makeDirectory(`${folder}/bucket`)
-  yield* fs.writeFile(`${folder}/bucket/main__other__20250101-000000-000000000__GX.pb.gz`, snapshot)
+  yield* fs.makeDirectory(`${directory}/bucket`)
+  yield* fs.writeFile(`${directory}/bucket/main__other__20250101-000000-000000000__GX.pb.gz`, snapshot)
   const result = yield* run(["receive", "--only-once", "-c", file])
-  return { ...result, folder }
+  return { ...result, directory }
 })
 
 const small = object({ d: [["k", 5n, "v"]] })
 
 layer(NodeServices.layer, { excludeTestServices: true })("settings of an LMDB", (it) => {
-  it.effect("options: what is made has the map size and the modes, in a folder or as a file", () =>
+  it.effect("options: what is made has the map size and the modes, in a directory or as a file", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const options = { create: true, map_size: "3MB", dir_mask: 0o710, file_mask: 0o640 }
@@ -65,16 +65,16 @@ layer(NodeServices.layer, { excludeTestServices: true })("settings of an LMDB", 
       const inFolder = yield* receive(small, { options })
       assert.strictEqual(inFolder.code, 0, inFolder.err)
       const made = ["lmdb", "lmdb/main", "lmdb/main/data.mdb", "lmdb/main/lock.mdb"]
-      assert.deepStrictEqual(yield* Effect.forEach(made, (name) => modeOf(`${inFolder.folder}/${name}`)), [
+      assert.deepStrictEqual(yield* Effect.forEach(made, (name) => modeOf(`${inFolder.directory}/${name}`)), [
         "710",
         "710",
         "640",
         "640"
       ])
-      assert.strictEqual(readMeta(`${inFolder.folder}/lmdb/main/data.mdb`)!.mapSize, 3 * 2 ** 20)
+      assert.strictEqual(readMeta(`${inFolder.directory}/lmdb/main/data.mdb`)!.mapSize, 3 * 2 ** 20)
       const asFile = yield* receive(small, { options: { ...options, no_subdir: true } })
       assert.strictEqual(asFile.code, 0, asFile.err)
-      assert.deepStrictEqual((yield* fs.readDirectory(`${asFile.folder}/lmdb`)).toSorted(), ["main", "main-lock"])
+      assert.deepStrictEqual((yield* fs.readDirectory(`${asFile.directory}/lmdb`)).toSorted(), ["main", "main-lock"])
     })
   )
 
@@ -92,10 +92,10 @@ layer(NodeServices.layer, { excludeTestServices: true })("settings of an LMDB", 
   it.effect("options.create: without it a file that is not there is not made, and --only-once ends with 1", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const { code, err, folder } = yield* receive(small, { options: {} })
+      const { code, err, directory } = yield* receive(small, { options: {} })
       assert.strictEqual(code, 1, err)
       assert.include(err, "options.create: true")
-      assert.isFalse(yield* fs.exists(`${folder}/lmdb`))
+      assert.isFalse(yield* fs.exists(`${directory}/lmdb`))
     })
   )
 
@@ -103,9 +103,9 @@ layer(NodeServices.layer, { excludeTestServices: true })("settings of an LMDB", 
     Effect.gen(function* () {
       const sizes: Array<number> = []
       for (const header_extra_padding_block of [false, true]) {
-        const { code, err, folder } = yield* receive(small, { header_extra_padding_block })
+        const { code, err, directory } = yield* receive(small, { header_extra_padding_block })
         assert.strictEqual(code, 0, err)
-        sizes.push((yield* contentOf(`${folder}/lmdb/main/data.mdb`)).values["d"]!.length)
+        sizes.push((yield* contentOf(`${directory}/lmdb/main/data.mdb`)).values["d"]!.length)
       }
       assert.deepStrictEqual(sizes, [24 + 1, 24 + 8 + 1])
     })
@@ -117,7 +117,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("settings of an LMDB", 
       const section = { schema_tracks_changes: false, dbi_options: { e: { override_create_flags: "MDB_INTEGERKEY" } } }
       const other = yield* receive(lines, section)
       assert.strictEqual(other.code, 0, other.err)
-      assert.deepStrictEqual((yield* contentOf(`${other.folder}/lmdb/main/data.mdb`)).flags, {
+      assert.deepStrictEqual((yield* contentOf(`${other.directory}/lmdb/main/data.mdb`)).flags, {
         _sync_shadow_d: 0,
         d: 0
       })
@@ -132,9 +132,9 @@ layer(NodeServices.layer, { excludeTestServices: true })("settings of an LMDB", 
       const large = largeObject(100_000)
       const lastIds: Array<bigint> = []
       for (const merge_lock_duration of ["0s", "10ms"]) {
-        const { code, err, folder } = yield* receive(large, {}, { merge_lock_duration })
+        const { code, err, directory } = yield* receive(large, {}, { merge_lock_duration })
         assert.strictEqual(code, 0, err)
-        lastIds.push((yield* contentOf(`${folder}/lmdb/main/data.mdb`)).lastId)
+        lastIds.push((yield* contentOf(`${directory}/lmdb/main/data.mdb`)).lastId)
       }
       assert.strictEqual(lastIds[0], 1n)
       assert.isAbove(Number(lastIds[1]), 1)
@@ -152,15 +152,15 @@ layer(NodeServices.layer, { excludeTestServices: true })("settings of an LMDB", 
         [{ database_workers: 1 }, 1],
         [{}, undefined]
       ] as const) {
-        const { file, folder } = yield* workspace((folder) => ({
+        const { file, directory } = yield* workspace((directory) => ({
           ...Daemon.quick,
           lmdbs: Object.fromEntries(
-            ["a", "b", "c"].map((name) => [name, Daemon.nativeFile(`${folder}/${name}.lmdb`, { create: true })])
+            ["a", "b", "c"].map((name) => [name, Daemon.nativeFile(`${directory}/${name}.lmdb`, { create: true })])
           ),
-          storage: Daemon.folderBucket(`${folder}/bucket`),
+          storage: Daemon.folderBucket(`${directory}/bucket`),
           ...settings
         }))
-        yield* fs.makeDirectory(`${folder}/bucket`)
+        yield* fs.makeDirectory(`${directory}/bucket`)
         const { code, err } = yield* run(["sync", "--only-once", "-c", file], { env })
         assert.strictEqual(code, 0, err)
         const count = err.match(/^a thread$/gm)?.length ?? 0

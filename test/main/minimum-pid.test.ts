@@ -33,9 +33,9 @@ const pidsOf = (text: string) => Array.from(text.matchAll(/^pid (\d+)$/gm), ([, 
 
 const usual = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
-  const { file, folder } = yield* nativeWorkspace
-  yield* fs.writeFileString(`${folder}/bucket/object`, "x")
-  return { file, folder, config: yield* fs.readFileString(file) }
+  const { file, directory } = yield* nativeWorkspace
+  yield* fs.writeFileString(`${directory}/bucket/object`, "x")
+  return { file, directory, config: yield* fs.readFileString(file) }
 })
 
 const list = (file: string, minimum: number, under: ReadonlyArray<string>, env = {}) =>
@@ -154,7 +154,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("--minimum-pid", (it) =
     const startDaemon = Effect.gen(function* () {
       const { config } = yield* usual
       const daemon = yield* Daemon.start({ args: ["sync", "--minimum-pid", "9"], config, under: namespace })
-      yield* daemon.logged("Ready")
+      yield* daemon.logged("Initial sync complete")
       const [first, second] = yield* eventually(
         "there are two processes",
         Effect.map(descendants(daemon.pid), (pids) => (pids.length === 2 ? pids : undefined))
@@ -167,7 +167,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("--minimum-pid", (it) =
         Effect.gen(function* () {
           const { daemon, first } = yield* startDaemon
           process.kill(first, signal)
-          yield* daemon.logged("Stopping", (line) => line["signal"] === signal)
+          yield* daemon.logged("Shutting down", (line) => line["signal"] === signal)
           assert.strictEqual(yield* daemon.ended, 0, daemon.text())
         })
       )
@@ -181,9 +181,9 @@ layer(NodeServices.layer, { excludeTestServices: true })("--minimum-pid", (it) =
         // The group of unshare and of what it starts.
         process.kill(-daemon.pid, "SIGINT")
         yield* Effect.sleep("1 second")
-        assert.notInclude(daemon.text(), "Stopping")
+        assert.notInclude(daemon.text(), "Shutting down")
         process.kill(first, "SIGCONT")
-        yield* daemon.logged("Stopping")
+        yield* daemon.logged("Shutting down")
         assert.strictEqual(yield* daemon.ended, 0, daemon.text())
       })
     )
@@ -200,10 +200,10 @@ layer(NodeServices.layer, { excludeTestServices: true })("--minimum-pid", (it) =
       "a container that was killed while it read, and starts again with the same numbers, frees its old slots",
       () =>
         Effect.gen(function* () {
-          const { file, folder } = yield* usual
-          const application = yield* Application.open(`${folder}/main.lmdb`)
+          const { file, directory } = yield* usual
+          const application = yield* Application.open(`${directory}/main.lmdb`)
           yield* application.put("k", "1", 1n)
-          const killed = yield* readAsFirst(`${folder}/main.lmdb`)
+          const killed = yield* readAsFirst(`${directory}/main.lmdb`)
           yield* killed.kill
           const first = yield* onlyOnce(file)
           assert.strictEqual(first.code, 0, first.err)
@@ -219,10 +219,10 @@ layer(NodeServices.layer, { excludeTestServices: true })("--minimum-pid", (it) =
       "a reader in another container keeps its slot; one with our own number is an error that names --minimum-pid, which helps",
       () =>
         Effect.gen(function* () {
-          const { file, folder } = yield* usual
-          const application = yield* Application.open(`${folder}/main.lmdb`)
+          const { file, directory } = yield* usual
+          const application = yield* Application.open(`${directory}/main.lmdb`)
           yield* application.put("k", "1", 1n)
-          const living = yield* readAsFirst(`${folder}/main.lmdb`)
+          const living = yield* readAsFirst(`${directory}/main.lmdb`)
           for (let i = 0; i < 2; i++) {
             const met = yield* onlyOnce(file)
             assert.strictEqual(met.code, 1, met.err)

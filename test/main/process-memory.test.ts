@@ -21,16 +21,16 @@ const settingsOf = (text: string) =>
   Array.from(text.matchAll(/^setting (\d+) (\w+ \w+) (\S+)$/gm), ([, pid, setting, flags]) => ({ pid, setting, flags }))
 
 /** A daemon that ends by its configuration: of the command line it does not know that. */
-const daemon = (folder: string) => ({
+const daemon = (directory: string) => ({
   ...Daemon.quick,
   only_once: true,
-  lmdbs: { main: Daemon.nativeFile(`${folder}/main.lmdb`, { create: true }) },
-  storage: Daemon.folderBucket(`${folder}/bucket`)
+  lmdbs: { main: Daemon.nativeFile(`${directory}/main.lmdb`, { create: true }) },
+  storage: Daemon.folderBucket(`${directory}/bucket`)
 })
 
 const started = Effect.fnUntraced(function* (args: ReadonlyArray<string>, env = {}) {
-  const { file, folder } = yield* workspace(daemon)
-  yield* (yield* FileSystem.FileSystem).makeDirectory(`${folder}/bucket`)
+  const { file, directory } = yield* workspace(daemon)
+  yield* (yield* FileSystem.FileSystem).makeDirectory(`${directory}/bucket`)
   return yield* run([...args, "-c", file], { env, node: ["--import", saySettings] })
 })
 

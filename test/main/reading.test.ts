@@ -1,5 +1,5 @@
 /**
- * Commands that only read make nothing: no bucket, no marker, no folder. What the programs do,
+ * Commands that only read make nothing: no bucket, no marker, no directory. What the programs do,
  * test/programs/daemon/receive-only.test.ts shows.
  */
 import { NodeServices } from "@effect/platform-node"
@@ -21,9 +21,9 @@ layer(NodeServices.layer, { excludeTestServices: true })("commands that only rea
           response.writeHead(request.method === "GET" && !isList ? 404 : 200).end(isList ? listing() : "")
         })
       })
-      const { file, folder } = yield* workspace((folder) => ({
+      const { file, directory } = yield* workspace((directory) => ({
         ...quick,
-        lmdbs: { main: nativeFile(`${folder}/main.lmdb`) },
+        lmdbs: { main: nativeFile(`${directory}/main.lmdb`) },
         storage: {
           type: "s3",
           cleanup: { enabled: true },
@@ -37,7 +37,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("commands that only rea
           }
         }
       }))
-      const application = yield* Application.open(`${folder}/main.lmdb`)
+      const application = yield* Application.open(`${directory}/main.lmdb`)
       yield* application.put("ours", "1", 1n)
       for (const [args, allowed] of [
         [["snapshots", "list"], ["GET"]],
@@ -55,25 +55,25 @@ layer(NodeServices.layer, { excludeTestServices: true })("commands that only rea
     })
   )
 
-  it.effect("make no folder that is not there: receive waits for it, and says so", () =>
+  it.effect("make no directory that is not there: receive waits for it, and says so", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const folder = yield* fs.makeTempDirectoryScoped({ prefix: "reading-" })
-      const bucket = `${folder}/bucket`
+      const directory = yield* fs.makeTempDirectoryScoped({ prefix: "reading-" })
+      const bucket = `${directory}/bucket`
       const daemon = yield* start({
         args: ["receive"],
         config: {
           ...quick,
-          lmdbs: { main: nativeFile(`${folder}/main.lmdb`, { create: true }) },
+          lmdbs: { main: nativeFile(`${directory}/main.lmdb`, { create: true }) },
           storage: folderBucket(bucket)
         }
       })
       const { error } = yield* daemon.logged("Cannot list snapshots")
-      assert.match(error!, /folder is gone.*Check root_path/)
+      assert.match(error!, /directory is gone.*Check root_path/)
       assert.isFalse(yield* fs.exists(bucket))
       // As soon as somebody mounts it, it goes on.
       yield* fs.makeDirectory(bucket)
-      yield* daemon.logged("Ready")
+      yield* daemon.logged("Initial sync complete")
       yield* daemon.signal("SIGTERM")
       assert.strictEqual(yield* daemon.ended, 0, daemon.text())
     })

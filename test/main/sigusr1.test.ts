@@ -10,7 +10,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a daemon that gets SIG
     it.effect(`opens no debugger, and goes on (${Object.keys(env).join("") || "as it is started"})`, () =>
       Effect.gen(function* () {
         const { application, daemon } = yield* startSide({}, { env })
-        yield* daemon.logged("Ready")
+        yield* daemon.logged("Initial sync complete")
         yield* Effect.sync(() => process.kill(daemon.pid, "SIGUSR1"))
         yield* application.put("after", "1", 2n)
         yield* daemon.logged("Stored snapshot", (line) => line["entries"] === 2)

@@ -9,23 +9,23 @@ import { piped, run, workspace } from "../support/Command.ts"
 
 const older = "main__b__20250101-000000-000000000__GX.pb.gz"
 const newer = "main__a__20250202-000000-000000000__GX.pb.gz"
-const stranger = "readme.txt"
+const foreign = "readme.txt"
 
 /** A bucket with two snapshots and something else. */
 const bucket = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
-  const { file, folder } = yield* workspace((folder) => ({
-    lmdbs: { main: nativeFile(`${folder}/main.lmdb`) },
-    storage: folderBucket(`${folder}/bucket`)
+  const { file, directory } = yield* workspace((directory) => ({
+    lmdbs: { main: nativeFile(`${directory}/main.lmdb`) },
+    storage: folderBucket(`${directory}/bucket`)
   }))
-  yield* fs.makeDirectory(`${folder}/bucket`)
-  yield* fs.writeFile(`${folder}/bucket/${older}`, object({ users: [["k", 5, "v"]], other: [["k", 6, null]] }))
-  yield* fs.writeFile(`${folder}/bucket/${newer}`, object({ users: many(5_000, 7, 200) }))
-  yield* fs.writeFileString(`${folder}/bucket/${stranger}`, "read me")
-  const sizes = yield* Effect.forEach([newer, older, stranger], (name) =>
-    Effect.map(fs.stat(`${folder}/bucket/${name}`), ({ size }) => String(size))
+  yield* fs.makeDirectory(`${directory}/bucket`)
+  yield* fs.writeFile(`${directory}/bucket/${older}`, object({ users: [["k", 5, "v"]], other: [["k", 6, null]] }))
+  yield* fs.writeFile(`${directory}/bucket/${newer}`, object({ users: many(5_000, 7, 200) }))
+  yield* fs.writeFileString(`${directory}/bucket/${foreign}`, "read me")
+  const sizes = yield* Effect.forEach([newer, older, foreign], (name) =>
+    Effect.map(fs.stat(`${directory}/bucket/${name}`), ({ size }) => String(size))
   )
-  return { file, folder, sizes }
+  return { file, directory, sizes }
 })
 
 /** Each part of the line is one argument. */
@@ -43,8 +43,8 @@ layer(NodeServices.layer, { excludeTestServices: true })("snapshots", (it) => {
       const { file, sizes } = yield* bucket
       const long = (name: string, index: number) => `${sizes[index]!.padStart(12)}\t${name}`
       const cases = [
-        [`--config ${file} snapshots list`, [newer, older, stranger]],
-        [`snapshots list -lt --config=${file}`, [long(stranger, 2), long(older, 1), long(newer, 0)]],
+        [`--config ${file} snapshots list`, [newer, older, foreign]],
+        [`snapshots list -lt --config=${file}`, [long(foreign, 2), long(older, 1), long(newer, 0)]],
         [`snapshots -c${file} list -p main__b`, [older]],
         [`snapshots list --long --long=false -pmain__b -c=${file}`, [older]],
         [`snapshots list --prefix=nothing -c ${file}`, []]
@@ -55,16 +55,16 @@ layer(NodeServices.layer, { excludeTestServices: true })("snapshots", (it) => {
 
   it.effect("dump: of an object, of a file without a configuration, of one DBI, as JSON", () =>
     Effect.gen(function* () {
-      const { file, folder } = yield* bucket
+      const { file, directory } = yield* bucket
       const whole = yield* run(["snapshots", "dump", older, "-c", file])
       assert.strictEqual(whole.code, 0, whole.err)
       assert.match(whole.out, /"FormatVersion": 3/)
       assert.match(whole.out, /\n### users \(transform="", flags=""\)\n[\s\S]*k .*= {2}v .*flags=00\)/)
       assert.match(whole.out, /\n### other /)
       // Without a configuration: there is none where it runs.
-      const path = `${folder}/bucket/${older}`
+      const path = `${directory}/bucket/${older}`
       for (const line of [`snapshots dump -ld users ${path}`, `snapshots dump --local --dbi users -- ${path}`]) {
-        const { code, err, out } = yield* run(words(line), { cwd: `${folder}/bucket` })
+        const { code, err, out } = yield* run(words(line), { cwd: `${directory}/bucket` })
         assert.strictEqual(code, 0, err)
         assert.match(out, /\n### users /)
         assert.notMatch(out, /### other/)
@@ -88,11 +88,11 @@ layer(NodeServices.layer, { excludeTestServices: true })("snapshots", (it) => {
     () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
-        const { file, folder } = yield* bucket
-        const corrupt = `${folder}/corrupt.pb.gz`
+        const { file, directory } = yield* bucket
+        const corrupt = `${directory}/corrupt.pb.gz`
         yield* fs.writeFile(corrupt, yield* read("bad/entry-empty.pb.gz"))
-        const cut = `${folder}/cut.pb.gz`
-        yield* fs.writeFile(cut, (yield* fs.readFile(`${folder}/bucket/${newer}`)).subarray(0, 2_000))
+        const cut = `${directory}/cut.pb.gz`
+        yield* fs.writeFile(cut, (yield* fs.readFile(`${directory}/bucket/${newer}`)).subarray(0, 2_000))
         for (const [name, problem] of [
           [corrupt, /byte \d+/],
           [cut, /corrupt|ends|end/]
@@ -107,7 +107,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("snapshots", (it) => {
         for (const [args, problem] of [
           [["-d", "nothing", older], /there is no DBI .*nothing.*users, other/],
           [["nothing"], /nothing.*no such object/],
-          [["-l", `${folder}/nothing`], /cannot be read/]
+          [["-l", `${directory}/nothing`], /cannot be read/]
         ] as const) {
           const { code, err, out } = yield* run(["snapshots", "dump", "-c", file, ...args])
           assert.strictEqual(code, 1, args.join(" "))
@@ -135,12 +135,12 @@ layer(NodeServices.layer, { excludeTestServices: true })("snapshots", (it) => {
   it.effect("makes no bucket that is not there, and says so", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const { file, folder } = yield* bucket
-      yield* fs.remove(`${folder}/bucket`, { recursive: true })
+      const { file, directory } = yield* bucket
+      yield* fs.remove(`${directory}/bucket`, { recursive: true })
       const { code, err } = yield* run(["snapshots", "list", "-c", file])
       assert.strictEqual(code, 1)
-      assert.match(err, /folder is gone.*Check root_path/)
-      assert.isFalse(yield* fs.exists(`${folder}/bucket`))
+      assert.match(err, /directory is gone.*Check root_path/)
+      assert.isFalse(yield* fs.exists(`${directory}/bucket`))
     })
   )
 })

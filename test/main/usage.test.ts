@@ -59,13 +59,13 @@ layer(NodeServices.layer, { excludeTestServices: true })("the command", (it) => 
   it.effect("says what to run where the native package lmdb is missing, or was built with another data format", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const folder = yield* fs.makeTempDirectoryScoped({ prefix: "installation-" })
+      const directory = yield* fs.makeTempDirectoryScoped({ prefix: "installation-" })
       yield* bundle
       yield* fs.writeFileString(
-        `${folder}/c.yaml`,
+        `${directory}/c.yaml`,
         JSON.stringify({
-          lmdbs: { main: { path: `${folder}/db`, schema_tracks_changes: true, options: { create: true } } },
-          storage: { type: "fs", options: { root_path: `${folder}/bucket` } }
+          lmdbs: { main: { path: `${directory}/db`, schema_tracks_changes: true, options: { create: true } } },
+          storage: { type: "fs", options: { root_path: `${directory}/bucket` } }
         })
       )
       const cases = [
@@ -77,19 +77,19 @@ layer(NodeServices.layer, { excludeTestServices: true })("the command", (it) => 
       ] as const
       for (const [source, expected] of cases) {
         const hook = `import { registerHooks } from "node:module"
-          const url = "file://${folder}/load.cjs"
+          const url = "file://${directory}/load.cjs"
           registerHooks({ resolve: (name, context, next) => name === "node-gyp-build-optional-packages" ? { url, format: "commonjs", shortCircuit: true } : next(name, context) })`
-        yield* fs.writeFileString(`${folder}/load.cjs`, `module.exports = ${source}`)
-        yield* fs.writeFileString(`${folder}/hook.mjs`, hook)
+        yield* fs.writeFileString(`${directory}/load.cjs`, `module.exports = ${source}`)
+        yield* fs.writeFileString(`${directory}/hook.mjs`, hook)
         for (const script of [pathOf("../../../src/main.ts"), bundled]) {
           const { code, err, out } = yield* execute([
             process.execPath,
             "--import",
-            `${folder}/hook.mjs`,
+            `${directory}/hook.mjs`,
             script,
             "sync",
             "-c",
-            `${folder}/c.yaml`
+            `${directory}/c.yaml`
           ])
           assert.strictEqual(code, 1, err)
           assert.match(err, expected)
@@ -98,17 +98,17 @@ layer(NodeServices.layer, { excludeTestServices: true })("the command", (it) => 
           assert.strictEqual(out, "")
         }
       }
-      assert.deepStrictEqual((yield* fs.readDirectory(folder)).toSorted(), ["c.yaml", "hook.mjs", "load.cjs"])
+      assert.deepStrictEqual((yield* fs.readDirectory(directory)).toSorted(), ["c.yaml", "hook.mjs", "load.cjs"])
     })
   )
 
   it.effect("runs bundled as well, with the compile cache of Node, and loads little for what a script asks for", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const folder = yield* fs.makeTempDirectoryScoped({ prefix: "bundled-" })
+      const directory = yield* fs.makeTempDirectoryScoped({ prefix: "bundled-" })
       yield* bundle
       yield* fs.writeFileString(
-        `${folder}/hook.mjs`,
+        `${directory}/hook.mjs`,
         `import { appendFileSync } from "node:fs"
         import { registerHooks } from "node:module"
         import { fileURLToPath } from "node:url"
@@ -124,10 +124,10 @@ layer(NodeServices.layer, { excludeTestServices: true })("the command", (it) => 
         [["sync", "--help"], /USAGE\n {2}lightningstream sync/, 400_000]
       ] as const
       for (const [args, expected, most] of cases) {
-        const LOADED = `${folder}/${args.join(" ")}`
-        const hook = ["--import", `${folder}/hook.mjs`]
+        const LOADED = `${directory}/${args.join(" ")}`
+        const hook = ["--import", `${directory}/hook.mjs`]
         const { code, err, out } = yield* execute([process.execPath, ...hook, bundled, ...args], {
-          env: { LOADED, TMPDIR: folder }
+          env: { LOADED, TMPDIR: directory }
         })
         assert.strictEqual(code, 0, err)
         assert.match(out, expected)
@@ -140,7 +140,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("the command", (it) => 
           files.join("\n")
         )
       }
-      assert.isNotEmpty(yield* fs.readDirectory(`${folder}/node-compile-cache`))
+      assert.isNotEmpty(yield* fs.readDirectory(`${directory}/node-compile-cache`))
     })
   )
 })

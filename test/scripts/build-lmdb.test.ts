@@ -21,15 +21,15 @@ const patch = `A patch of the stand-in.
 /** A new project that has both packages, in which no install script has run. */
 const project = Effect.fnUntraced(function* (installScript: string) {
   const fs = yield* FileSystem.FileSystem
-  const folder = yield* fs.makeTempDirectoryScoped({ prefix: "project-" })
-  const [ours, lmdb] = [`${folder}/node_modules/lightningstream`, `${folder}/node_modules/lmdb`]
+  const directory = yield* fs.makeTempDirectoryScoped({ prefix: "project-" })
+  const [ours, lmdb] = [`${directory}/node_modules/lightningstream`, `${directory}/node_modules/lmdb`]
   yield* Effect.forEach([`${ours}/scripts`, `${ours}/patches`, `${lmdb}/src`], (path) =>
     fs.makeDirectory(path, { recursive: true })
   )
   for (const name of ["build-lmdb.mjs", "lmdb"]) {
     yield* fs.copy(pathOf(`../../../scripts/${name}`), `${ours}/scripts/${name}`)
   }
-  yield* fs.symlink(pathOf("../../../node_modules/diff"), `${folder}/node_modules/diff`)
+  yield* fs.symlink(pathOf("../../../node_modules/diff"), `${directory}/node_modules/diff`)
   const files = {
     "package.json": JSON.stringify({ name: "project", dependencies: { lmdb: "1.0.0" } }),
     "node_modules/lightningstream/patches/version.patch": patch,
@@ -47,15 +47,15 @@ const project = Effect.fnUntraced(function* (installScript: string) {
     "node_modules/lmdb/install.js": installScript,
     "node_modules/lmdb/src/version.h": `/* the stand-in */\n#define MDB_VERSION_DATE "2021"\n`
   }
-  yield* Effect.forEach(Object.entries(files), ([name, text]) => fs.writeFileString(`${folder}/${name}`, text))
-  return folder
+  yield* Effect.forEach(Object.entries(files), ([name, text]) => fs.writeFileString(`${directory}/${name}`, text))
+  return directory
 })
 
 const script = "node_modules/lightningstream/scripts/build-lmdb.mjs"
 
 /** With nothing in its environment of the npm that runs these tests. */
 const build = Effect.fnUntraced(function* (
-  folder: string,
+  directory: string,
   {
     args = [],
     env = {}
@@ -63,12 +63,12 @@ const build = Effect.fnUntraced(function* (
 ) {
   const all = { PATH: yield* Config.String("PATH"), HOME: yield* Config.String("HOME"), ...env }
   const assignments = Object.entries(all).map(([name, value]) => `${name}=${value}`)
-  return yield* execute(["env", "-i", ...assignments, process.execPath, script, ...args], { cwd: folder })
+  return yield* execute(["env", "-i", ...assignments, process.execPath, script, ...args], { cwd: directory })
 })
 
-const runHere = (folder: string) =>
+const runHere = (directory: string) =>
   Effect.map(
-    Effect.flatMap(FileSystem.FileSystem, (fs) => fs.realPath(folder)),
+    Effect.flatMap(FileSystem.FileSystem, (fs) => fs.realPath(directory)),
     (path) => `run: node ${path}/${script}`
   )
 
@@ -83,32 +83,32 @@ layer(NodeServices.layer, { excludeTestServices: true })("the command that build
   it.effect("builds it from source with the v1 data format and our patches, once, and says so in one line", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const folder = yield* project(building)
-      const { code, err, out } = yield* build(folder)
+      const directory = yield* project(building)
+      const { code, err, out } = yield* build(directory)
       assert.deepStrictEqual([code, err], [0, ""], out)
       assert.match(out, /^lightningstream: building lmdb 1\.0\.0 from source .*\n$/)
-      assert.include(yield* fs.readFileString(`${folder}/node_modules/lmdb/build/Release/version.h`), "patched 1")
-      assert.deepStrictEqual(yield* build(folder), { code: 0, out: "", err: "" })
+      assert.include(yield* fs.readFileString(`${directory}/node_modules/lmdb/build/Release/version.h`), "patched 1")
+      assert.deepStrictEqual(yield* build(directory), { code: 0, out: "", err: "" })
     })
   )
 
   it.effect("builds again what has other patches, or none", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const folder = yield* project(building)
-      const built = `${folder}/node_modules/lmdb/build/Release/version.h`
-      yield* fs.makeDirectory(`${folder}/node_modules/lmdb/build/Release`, { recursive: true })
-      yield* fs.copyFile(`${folder}/node_modules/lmdb/src/version.h`, built)
+      const directory = yield* project(building)
+      const built = `${directory}/node_modules/lmdb/build/Release/version.h`
+      yield* fs.makeDirectory(`${directory}/node_modules/lmdb/build/Release`, { recursive: true })
+      yield* fs.copyFile(`${directory}/node_modules/lmdb/src/version.h`, built)
       for (const number of ["1", "12"]) {
         const next = patch.replace("patched 1", `patched ${number}`)
-        yield* fs.writeFileString(`${folder}/node_modules/lightningstream/patches/version.patch`, next)
-        const { code, err, out } = yield* build(folder)
+        yield* fs.writeFileString(`${directory}/node_modules/lightningstream/patches/version.patch`, next)
+        const { code, err, out } = yield* build(directory)
         assert.deepStrictEqual([code, err], [0, ""], out)
         assert.include(yield* fs.readFileString(built), `patched ${number}"`)
       }
       // 1 is not 12.
-      yield* fs.writeFileString(`${folder}/node_modules/lightningstream/patches/version.patch`, patch)
-      const { code, err, out } = yield* build(folder)
+      yield* fs.writeFileString(`${directory}/node_modules/lightningstream/patches/version.patch`, patch)
+      const { code, err, out } = yield* build(directory)
       assert.deepStrictEqual([code, err], [0, ""], out)
       assert.include(yield* fs.readFileString(built), `patched 1"`)
     })
@@ -117,13 +117,13 @@ layer(NodeServices.layer, { excludeTestServices: true })("the command that build
   it.effect("refuses a source that the patches are not for, and leaves it as it is", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const folder = yield* project(building)
-      const source = `${folder}/node_modules/lmdb/src/version.h`
+      const directory = yield* project(building)
+      const source = `${directory}/node_modules/lmdb/src/version.h`
       yield* fs.writeFileString(source, `#define MDB_VERSION_DATE "2026"\n`)
-      const { code, err } = yield* build(folder)
+      const { code, err } = yield* build(directory)
       assert.strictEqual(code, 1)
       assert.include(err, "version.patch does not fit")
-      assert.include(err, yield* runHere(folder))
+      assert.include(err, yield* runHere(directory))
       assert.strictEqual(yield* fs.readFileString(source), `#define MDB_VERSION_DATE "2026"\n`)
     })
   )
@@ -132,9 +132,9 @@ layer(NodeServices.layer, { excludeTestServices: true })("the command that build
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       for (const setting of ["ignore-scripts=true", "strict-allow-scripts=true"]) {
-        const folder = yield* project(building)
-        yield* fs.writeFileString(`${folder}/.npmrc`, `${setting}\n`)
-        const { code, err, out } = yield* build(folder)
+        const directory = yield* project(building)
+        yield* fs.writeFileString(`${directory}/.npmrc`, `${setting}\n`)
+        const { code, err, out } = yield* build(directory)
         assert.strictEqual(code, 0, `${setting}: ${out}${err}`)
       }
       const { code, err, out } = yield* build(yield* project(building), { env: { npm_config_ignore_scripts: "true" } })
@@ -150,21 +150,24 @@ layer(NodeServices.layer, { excludeTestServices: true })("the command that build
           "console.log('says the compiler'); process.exit(1)",
           "console.log('says the compiler')"
         ]) {
-          const folder = yield* project(install)
-          const { code, err } = yield* build(folder)
+          const directory = yield* project(install)
+          const { code, err } = yield* build(directory)
           assert.strictEqual(code, 1)
           assert.include(err, "says the compiler")
           assert.include(err, "apt-get install g++ make python3")
-          assert.include(err, yield* runHere(folder))
+          assert.include(err, yield* runHere(directory))
         }
       })
   )
 
   it.effect("names in one sentence what is missing of compilers, make and Python, before it begins", () =>
     Effect.gen(function* () {
-      const folder = yield* project(building)
+      const directory = yield* project(building)
       for (const args of [[], ["--check-tools"]]) {
-        const { code, err, out } = yield* build(folder, { args, env: { CXX: "/nowhere/g++", MAKE: "/nowhere/make" } })
+        const { code, err, out } = yield* build(directory, {
+          args,
+          env: { CXX: "/nowhere/g++", MAKE: "/nowhere/make" }
+        })
         assert.deepStrictEqual([code, out], [1, ""])
         assert.isTrue(
           err.startsWith(
@@ -175,21 +178,21 @@ layer(NodeServices.layer, { excludeTestServices: true })("the command that build
         )
         assert.lengthOf(err.split("\n"), 2)
         assert.include(err, "apt-get install g++ make python3")
-        assert.include(err, yield* runHere(folder))
+        assert.include(err, yield* runHere(directory))
       }
-      const python = yield* build(folder, { env: { PYTHON: "/nowhere/python" } })
+      const python = yield* build(directory, { env: { PYTHON: "/nowhere/python" } })
       assert.include(python.err, "missing Python 3 (/nowhere/python). Install")
-      assert.deepStrictEqual(yield* build(folder, { args: ["--check-tools"] }), { code: 0, out: "", err: "" })
+      assert.deepStrictEqual(yield* build(directory, { args: ["--check-tools"] }), { code: 0, out: "", err: "" })
     })
   )
 
   it.effect("needs none of them when the right build is there", () =>
     Effect.gen(function* () {
-      const folder = yield* project(building)
-      assert.strictEqual((yield* build(folder)).code, 0)
+      const directory = yield* project(building)
+      assert.strictEqual((yield* build(directory)).code, 0)
       for (const args of [[], ["--check-tools"]]) {
         const env = { PATH: "/nowhere" }
-        assert.deepStrictEqual(yield* build(folder, { args, env }), { code: 0, out: "", err: "" })
+        assert.deepStrictEqual(yield* build(directory, { args, env }), { code: 0, out: "", err: "" })
       }
     })
   )

@@ -209,7 +209,7 @@ export const run = Effect.fn("Simulation.run")(function* (seed: number, applicat
       ({ name, reasonsToSend }) => new Set(stored.filter((each) => each.includes(`__${name}__`))).size > reasonsToSend
     ).length,
     ended: ended.filter((exit) => exit !== undefined),
-    setAside: instances.flatMap(({ daemon }) => daemon!.logged("Set a snapshot aside")).length
+    quarantine: instances.flatMap(({ daemon }) => daemon!.logged("Snapshot quarantined")).length
   }
   for (const { daemon } of instances) yield* daemon!.kill
   return result

@@ -11,10 +11,10 @@ const seeds = Array.from({ length: 24 }, (_, index) => 1_000 + index)
 const check = (make: () => Applications, seed: number, bug?: Bug) =>
   Effect.map(
     Effect.suspend(() => run(seed, make(), bug)),
-    ({ chatty, contents, ended, expected, setAside }) => {
+    ({ chatty, contents, ended, expected, quarantine }) => {
       for (const [index, content] of contents.entries())
         assert.deepStrictEqual(content, expected, `seed ${seed}, instance ${index}`)
-      assert.deepStrictEqual({ chatty, ended, setAside }, { chatty: 0, ended: [], setAside: 0 }, `seed ${seed}`)
+      assert.deepStrictEqual({ chatty, ended, quarantine }, { chatty: 0, ended: [], quarantine: 0 }, `seed ${seed}`)
     }
   )
 

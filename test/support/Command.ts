@@ -44,7 +44,7 @@ export const execute = Effect.fnUntraced(
 /** The command as it is published. */
 export const bundled = pathOf("../../../bin/lightningstream.js")
 
-/** Makes it anew if the sources have changed since. */
+/** Makes it again if the sources have changed since. */
 export const bundle = Effect.flatMap(
   execute([process.execPath, pathOf("../../../scripts/build.mjs")]),
   ({ code, err }) => (code === 0 ? Effect.void : new ProcessFailed({ what: `ended with ${code}`, output: err }))
@@ -65,23 +65,23 @@ export const runBundled = (args: ReadonlyArray<string>, options: CommandOptions 
 export const piped = (redirection: string, ...args: ReadonlyArray<string>) =>
   execute(["bash", "-c", `set -o pipefail; "$0" --no-warnings "$@" ${redirection}`, process.execPath, script, ...args])
 
-/** A folder of its own with a configuration in it, written as JSON, which YAML includes. */
-export const workspace = Effect.fnUntraced(function* (config: (folder: string) => object | string) {
+/** A directory of its own with a configuration in it, written as JSON, which YAML includes. */
+export const workspace = Effect.fnUntraced(function* (config: (directory: string) => object | string) {
   const fs = yield* FileSystem.FileSystem
-  const folder = yield* fs.makeTempDirectoryScoped({ prefix: "command-" })
-  const file = `${folder}/lightningstream.yaml`
-  const content = config(folder)
+  const directory = yield* fs.makeTempDirectoryScoped({ prefix: "command-" })
+  const file = `${directory}/lightningstream.yaml`
+  const content = config(directory)
   yield* fs.writeFileString(file, typeof content === "string" ? content : JSON.stringify(content))
-  return { folder, file }
+  return { directory, file }
 })
 
-/** One native LMDB, not there yet, and an empty folder as the bucket. */
+/** One native LMDB, not there yet, and an empty directory as the bucket. */
 export const nativeWorkspace = Effect.gen(function* () {
-  const made = yield* workspace((folder) => ({
+  const made = yield* workspace((directory) => ({
     ...Daemon.quick,
-    lmdbs: { main: Daemon.nativeFile(`${folder}/main.lmdb`, { create: true }) },
-    storage: Daemon.folderBucket(`${folder}/bucket`)
+    lmdbs: { main: Daemon.nativeFile(`${directory}/main.lmdb`, { create: true }) },
+    storage: Daemon.folderBucket(`${directory}/bucket`)
   }))
-  yield* (yield* FileSystem.FileSystem).makeDirectory(`${made.folder}/bucket`)
+  yield* (yield* FileSystem.FileSystem).makeDirectory(`${made.directory}/bucket`)
   return made
 })

@@ -1,6 +1,7 @@
 /**
- * Starts commands with less than the tests have: without the almightiness of root, or with a folder on a disk that is
- * full. Where the machine does not allow that, the tests are skipped with the reason, as for servers (RealServers.ts).
+ * Starts commands with less than the tests have: without the almightiness of root, or with a directory on a disk that
+ * is full. Where the machine does not allow that, the tests are skipped with the reason, as for servers
+ * (RealServers.ts).
  */
 import { NodeServices } from "@effect/platform-node"
 import { Config, Effect, FileSystem } from "effect"
@@ -19,7 +20,7 @@ export const tried = (reason: string, [program, ...args]: ReadonlyArray<string>)
       Effect.orElseSucceed(() => false),
       Effect.scoped
     )
-    return works ? ({ _tag: "Installed", folder: "" } as const) : ({ _tag: "Missing", reason, isFailure } as const)
+    return works ? ({ _tag: "Installed", directory: "" } as const) : ({ _tag: "Missing", reason, isFailure } as const)
   }).pipe(Effect.provide(NodeServices.layer), Effect.runPromise)
 
 /**
@@ -51,18 +52,18 @@ const mountAndFill =
   `head -c ${diskKibibytes * 1024 - leftBytes} /dev/zero > "$0/filler" && exec "$@"`
 
 /**
- * To be put before a command: the folder is a full disk, for this command alone. It is mounted in a namespace that ends
- * with the command.
+ * To be put before a command: the directory is a full disk, for this command alone. It is mounted in a namespace that
+ * ends with the command.
  */
-export const onFullDisk = (folder: string): ReadonlyArray<string> => [...unshare, mountAndFill, folder]
+export const onFullDisk = (directory: string): ReadonlyArray<string> => [...unshare, mountAndFill, directory]
 
 export const fullDisk = () =>
   tried("this user may not mount anything, not even in a namespace", [...unshare, mountAndFill, "/mnt", "true"])
 
-/** Takes away what fills the folder, as the command of this process id sees it. */
-export const makeRoom = Effect.fnUntraced(function* (pid: number, folder: string) {
+/** Takes away what fills the directory, as the command of this process id sees it. */
+export const makeRoom = Effect.fnUntraced(function* (pid: number, directory: string) {
   const fs = yield* FileSystem.FileSystem
-  yield* fs.remove(`/proc/${pid}/root${folder}/filler`)
+  yield* fs.remove(`/proc/${pid}/root${directory}/filler`)
 })
 
 const mountFile = `mount --bind "$0" "$1" && shift && exec "$@"`

@@ -1,5 +1,5 @@
 /**
- * The real command as a process: its configuration in a temporary folder, its log read line by line, its signals and
+ * The real command as a process: its configuration in a temporary directory, its log read line by line, its signals and
  * its exit code. It is killed when the scope closes. The log format is json, since that is the one that can be read
  * back without loss.
  */
@@ -64,7 +64,7 @@ export const nativeFile = (path: string, options: object = {}) => ({
   options: { no_subdir: true, ...options }
 })
 
-/** Settings of a folder as the bucket. */
+/** Settings of a directory as the bucket. */
 export const folderBucket = (root_path: string) => ({ type: "fs", options: { root_path } })
 
 const Fields = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown))
@@ -84,8 +84,8 @@ const codeOfSignal = (error: Error & { readonly cause?: unknown }) => {
 
 export const start = Effect.fnUntraced(function* ({ patience = "45 seconds", ...options }: DaemonOptions) {
   const fs = yield* FileSystem.FileSystem
-  const folder = yield* fs.makeTempDirectoryScoped({ prefix: "daemon-" })
-  const file = `${folder}/lightningstream.yaml`
+  const directory = yield* fs.makeTempDirectoryScoped({ prefix: "daemon-" })
+  const file = `${directory}/lightningstream.yaml`
   yield* fs.writeFileString(
     file,
     typeof options.config === "string" ? options.config : JSON.stringify(options.config, undefined, 2)

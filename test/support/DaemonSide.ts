@@ -11,10 +11,10 @@ const snapshot = "main__other__20250101-000000-000000000__GX.pb.gz"
 /** An application with one entry, and a daemon beside it. `settings` win. */
 export const startSide = Effect.fnUntraced(function* (settings: object = {}, options: StartOptions = {}) {
   const fs = yield* FileSystem.FileSystem
-  const folder = yield* fs.makeTempDirectoryScoped({ prefix: "ending-" })
-  const bucket = `${folder}/bucket`
+  const directory = yield* fs.makeTempDirectoryScoped({ prefix: "ending-" })
+  const bucket = `${directory}/bucket`
   yield* fs.makeDirectory(bucket)
-  const path = `${folder}/main.lmdb`
+  const path = `${directory}/main.lmdb`
   const application = yield* Application.open(path)
   yield* application.put("ours", "1", 1n)
   const config = {
@@ -41,7 +41,7 @@ const deliver = Effect.fnUntraced(function* (bucket: string) {
 export const startWaiting = Effect.fnUntraced(function* (options: StartOptions = {}) {
   const side = yield* startSide(debugging, options)
   const { application, bucket, daemon } = side
-  yield* daemon.logged("Ready")
+  yield* daemon.logged("Initial sync complete")
   yield* application.send({ do: "hold" })
   yield* deliver(bucket)
   const downloaded = yield* daemon.logged("Snapshot downloaded")

@@ -12,8 +12,8 @@ export const startSide = Effect.fnUntraced(function* (
   args: ReadonlyArray<string> = ["sync"]
 ) {
   const fs = yield* FileSystem.FileSystem
-  const folder = yield* fs.makeTempDirectoryScoped({ prefix: "metrics-" })
-  const path = `${folder}/main.lmdb`
+  const directory = yield* fs.makeTempDirectoryScoped({ prefix: "metrics-" })
+  const path = `${directory}/main.lmdb`
   const application = yield* Application.open(path)
   yield* application.put(instance, "first", 1n)
   const config = {

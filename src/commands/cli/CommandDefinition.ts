@@ -7,7 +7,7 @@
  * its handler loads them (Load.ts).
  */
 import { Context, type Effect } from "effect"
-import type { GlobalOptions } from "./CommandLine.ts"
+import type { GlobalOptions } from "./GlobalFlags.ts"
 import type { Given, Params } from "./Flags.ts"
 import type { NotInstalled } from "./Load.ts"
 import type { UsageError } from "./UsageError.ts"

@@ -21,7 +21,7 @@ key path.
   params: {},
   run: Effect.fnUntraced(function* (_, global) {
     const { Command, StandardOutput } = yield* load(() => ({
-      Command: import("../cli/Command.ts"),
+      Command: import("../cli/ConfiguredCommand.ts"),
       StandardOutput: import("../../layers/process/StandardOutput.ts")
     }))
     return yield* Command.withSettings(

@@ -17,7 +17,7 @@ command line says instead of the file.
   params: {},
   run: Effect.fnUntraced(function* (_, global) {
     const { Command, SettingsYaml, StandardOutput } = yield* load(() => ({
-      Command: import("../cli/Command.ts"),
+      Command: import("../cli/ConfiguredCommand.ts"),
       SettingsYaml: import("../../layers/settings/SettingsYaml.ts"),
       StandardOutput: import("../../layers/process/StandardOutput.ts")
     }))

@@ -7,7 +7,7 @@ import { about, oneOf, optional, text, toggle } from "../cli/Flags.ts"
 import { load } from "../cli/Load.ts"
 
 const parts = () => ({
-  Command: import("../cli/Command.ts"),
+  Command: import("../cli/ConfiguredCommand.ts"),
   Compressions: import("../../layers/compression/Compressions.ts"),
   LocalFile: import("../../layers/process/LocalFile.ts"),
   SnapshotsDump: import("../../programs/snapshots/SnapshotsDump.ts"),

@@ -7,7 +7,7 @@ import { about, optional, text } from "../cli/Flags.ts"
 import { load } from "../cli/Load.ts"
 
 const parts = () => ({
-  Command: import("../cli/Command.ts"),
+  Command: import("../cli/ConfiguredCommand.ts"),
   LocalFile: import("../../layers/process/LocalFile.ts"),
   Progress: import("../../services/Progress.ts"),
   Storage: import("../../services/Storage.ts"),

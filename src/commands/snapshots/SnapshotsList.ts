@@ -36,7 +36,7 @@ belong to, except the update marker. The bucket is only read.
   },
   run: Effect.fnUntraced(function* (options, global) {
     const { Command, SnapshotsList, StandardOutput, StorageConfigured } = yield* load(() => ({
-      Command: import("../cli/Command.ts"),
+      Command: import("../cli/ConfiguredCommand.ts"),
       SnapshotsList: import("../../programs/snapshots/SnapshotsList.ts"),
       StandardOutput: import("../../layers/process/StandardOutput.ts"),
       StorageConfigured: import("../../layers/storage/StorageConfigured.ts")

@@ -10,7 +10,7 @@ import { load } from "../cli/Load.ts"
 import { UsageError } from "../cli/UsageError.ts"
 
 const parts = () => ({
-  Command: import("../cli/Command.ts"),
+  Command: import("../cli/ConfiguredCommand.ts"),
   LocalFile: import("../../layers/process/LocalFile.ts"),
   Progress: import("../../services/Progress.ts"),
   SnapshotName: import("../../domain/snapshot/SnapshotName.ts"),

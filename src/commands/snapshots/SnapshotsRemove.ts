@@ -28,7 +28,7 @@ newest snapshot of an instance may be the only copy of its data.
   },
   run: Effect.fnUntraced(function* ({ name }, global) {
     const { Command, Storage, StorageConfigured } = yield* load(() => ({
-      Command: import("../cli/Command.ts"),
+      Command: import("../cli/ConfiguredCommand.ts"),
       Storage: import("../../services/Storage.ts"),
       StorageConfigured: import("../../layers/storage/StorageConfigured.ts")
     }))

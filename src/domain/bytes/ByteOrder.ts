@@ -1,23 +1,22 @@
 /**
- * Lexicographic order of unsigned bytes, a prefix first: what LMDB calls the order of plain keys, and what decides a
- * tie between values.
+ * Compares bytes in lexicographic order, a prefix before what it is a prefix of. This is LMDB's order of plain keys,
+ * and decides ties between values.
  *
- * A plain loop, since most keys and values are short and a call into C++ costs as much as comparing 100 bytes; from
- * `loopLimit` equal bytes on memcmp takes over. Who compares once for each entry has `Sides`: what is equal is then
- * passed over four bytes at a time, which takes half of the time for the keys and values of an entry, and memcmp takes
- * over later.
+ * Most keys and values are short, and a call into C++ costs as much as comparing 100 bytes in a loop, so memcmp is used
+ * only after `loopLimit` equal bytes. Callers that compare once per entry pass `Sides`: equal bytes are then skipped
+ * four at a time, which halves the time per entry, and memcmp is used later.
  */
 import { equalWords, loopLimit as wordsLimit, Words } from "./Words.ts"
 
 const loopLimit = 96
 
-/** Views of the two arrays that were compared last. */
+/** Views of the two arrays that were compared last, to be used again. */
 export class Sides {
   readonly a = new Words()
   readonly b = new Words()
 }
 
-/** Negative, 0 or positive. Offsets are within the arrays. */
+/** Returns a negative number, 0 or a positive number. The offsets must lie within the arrays. */
 export const compareBytes = (
   a: Uint8Array,
   aStart: number,
@@ -41,6 +40,6 @@ export const compareBytes = (
     if (difference !== 0) return difference
   }
   if (looped === common) return aLength - bLength
-  // A method of Buffer that needs nothing but a Uint8Array as `this`.
+  // This method of Buffer works on any Uint8Array.
   return Buffer.prototype.compare.call(a, b, bStart + looped, bEnd, aStart + looped, aEnd)
 }

@@ -1,21 +1,21 @@
 /**
- * Bytes gathered from several chunks. It grows with what arrives, never with what is announced: a length in a broken
- * snapshot costs nothing.
+ * Gathers bytes from several chunks. The buffer grows with the bytes that arrive, not with an announced length: a wrong
+ * length in a corrupt snapshot costs no memory.
  */
 
 const firstSize = 4_096
-/** What a rare large value left behind is not kept for the small ones after it. */
+/** Bytes. A larger buffer, grown for a rare large value, is not kept for the small values after it. */
 const largestKept = 1 << 20
 
 export class GrowingBuffer {
   bytes: Uint8Array<ArrayBuffer> = new Uint8Array(firstSize)
 
-  /** For new content. */
+  /** Prepares the buffer for new content. */
   reset(): void {
     if (this.bytes.length > largestKept) this.bytes = new Uint8Array(firstSize)
   }
 
-  /** Copies `source[start..end)` to offset `at`; what lies before stays. */
+  /** Copies `source[start..end)` to offset `at`. Bytes before `at` stay. */
   put(source: Uint8Array, start: number, end: number, at: number): void {
     const stop = at + end - start
     if (stop > this.bytes.length) {

@@ -1,9 +1,9 @@
 /**
- * Gives the memory of a buffer back at once, not when the collector finds out: what is collected seldom, since little
- * is made, would hold as much as many buffers. Nobody may read the buffer, or another view of the same memory, any
- * more: both have no bytes after that.
+ * Returns the memory of a buffer to the system at once, not at the next garbage collection: a program that allocates
+ * little is collected rarely, and would hold the memory of many buffers meanwhile. The buffer, and every other view of
+ * the same memory, has no bytes afterwards.
  */
 export const releaseBuffer = ({ buffer }: Uint8Array<ArrayBuffer>): void => {
-  // Up to that size Node may have cut it from a pool, which others have parts of.
+  // Smaller buffers may be part of Node's pool, which they share with others.
   if (buffer.byteLength > Buffer.poolSize) buffer.transfer(0)
 }

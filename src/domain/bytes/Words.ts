@@ -1,19 +1,19 @@
 /**
- * Copies and compares short runs of bytes, four at a time, wherever they begin: twice as fast as one by one, and
- * without the view that a call into C++ wants. For what is done once for each entry.
+ * Copies and compares short runs of bytes four at a time, at any alignment. This is twice as fast as a loop over bytes,
+ * and allocates no view as a call into C++ would. It is for work that is done once per entry.
  */
 
-/** Up to this many bytes a loop is faster than a call into C++. */
+/** Bytes. Up to this length a loop is faster than a call into C++. */
 export const loopLimit = 256
 
-/** Bytes behind the copy that may be written besides: the target has room for them. */
+/** Bytes after the copy that may be overwritten. The target must have room for them. */
 export const overrun = 3
 
 const noBytes = new Uint8Array(0)
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
-/** The array that was used last, and a view of its bytes: the same arrays come again and again. */
+/** The array that was used last, with a view of its bytes. The same arrays come again and again. */
 export class Words {
   bytes: Uint8Array
   view: DataView
@@ -33,8 +33,7 @@ export class Words {
 }
 
 /**
- * Copies `source[start..end)` to `target[at..)`. Up to `overrun` bytes more are written, which what comes next
- * overwrites.
+ * Copies `source[start..end)` to `target[at..)`. Writes up to `overrun` bytes more, which the next copy overwrites.
  */
 export const copyWords = (
   target: Uint8Array,
@@ -50,7 +49,7 @@ export const copyWords = (
   for (let to = at; from < end; from += 4, to += 4) targetView.setUint32(to, sourceView.getUint32(from, true), true)
 }
 
-/** How many of the first `length` bytes of both are passed over because they are equal: a multiple of 4. */
+/** Returns how many of the first `length` bytes can be skipped because they are equal, a multiple of 4. */
 export const equalWords = (a: DataView, aStart: number, b: DataView, bStart: number, length: number): number => {
   let i = 0
   while (i + 4 <= length && a.getUint32(aStart + i, true) === b.getUint32(bStart + i, true)) i += 4

@@ -7,7 +7,7 @@ export const DUPFIXED = 0x10
 export const INTEGERDUP = 0x20
 export const REVERSEDUP = 0x40
 
-/** All that there are. */
+/** All persistent flags, or-ed. */
 export const persistent = REVERSEKEY | DUPSORT | INTEGERKEY | DUPFIXED | INTEGERDUP | REVERSEDUP
 
 const names: ReadonlyArray<readonly [number, string]> = [
@@ -21,7 +21,7 @@ const names: ReadonlyArray<readonly [number, string]> = [
 
 export const isDupsort = (flags: number): boolean => (flags & DUPSORT) !== 0
 
-/** For people: `MDB_DUPSORT|MDB_DUPFIXED`; `none`; bits without a name in hexadecimal. */
+/** Flags as a readable text, such as `MDB_DUPSORT|MDB_DUPFIXED` or `none`. Bits without a name are hexadecimal. */
 export const display = (flags: number | bigint): string => {
   const bits = BigInt(flags)
   const parts = names.filter(([bit]) => (bits & BigInt(bit)) !== 0n).map(([, name]) => name)
@@ -30,6 +30,6 @@ export const display = (flags: number | bigint): string => {
   return parts.length === 0 ? "none" : parts.join("|")
 }
 
-/** As a number, when it holds nothing but persistent flags. */
+/** Returns the flags as a number, or undefined if any bit is not a persistent flag. */
 export const toNumber = (flags: bigint): number | undefined =>
   (flags & ~BigInt(persistent)) === 0n ? Number(flags) : undefined

@@ -1,6 +1,6 @@
 /**
- * Names of DBIs are bytes, not always UTF-8. In memory a name is a string with one character (U+0000 to U+00FF) per
- * byte, so that it can be compared, sorted in byte order and used as a key of a map, and nothing is lost. Source:
+ * The name of a DBI. Names are bytes, and not always UTF-8. In memory a name is a string with one character (U+0000 to
+ * U+00FF) per byte, so that it can be compared, sorted in byte order and used as a map key without loss. Source:
  * docs/format.md.
  */
 import { Brand } from "effect"
@@ -17,10 +17,10 @@ export const fromBytes = (bytes: Uint8Array): DbiName =>
 export const toBytes = (name: DbiName): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(name, (character) => character.charCodeAt(0))
 
-/** From text as a person writes it: its UTF-8 bytes. */
+/** Returns the name that has the UTF-8 bytes of a text. */
 export const fromText = (text: string): DbiName => make(Buffer.from(text, "utf8").toString("latin1"))
 
-/** As text where the bytes are UTF-8, else undefined. */
+/** Returns the name as text, or undefined if its bytes are not UTF-8. */
 export const toText = (name: DbiName): string | undefined => {
   try {
     return utf8.decode(toBytes(name))
@@ -29,8 +29,8 @@ export const toText = (name: DbiName): string | undefined => {
   }
 }
 
-/** For people: text where the bytes are UTF-8, else hexadecimal. */
+/** The name for messages: text if its bytes are UTF-8, else hexadecimal. */
 export const display = (name: DbiName): string => toText(name) ?? `0x${Buffer.from(name, "latin1").toString("hex")}`
 
-/** The tool's own DBIs: never put in a snapshot, never taken from one. */
+/** Whether the DBI is one of our own. These are never written to a snapshot or taken from one. */
 export const isPrivate = (name: DbiName): boolean => name.startsWith("_sync")

@@ -1,19 +1,19 @@
 /**
- * Keys of the shadow of a MDB_DUPSORT DBI (`dupsort_hack_v1`): an entry for each pair of key and value.
+ * Keys in the shadow of a MDB_DUPSORT DBI (`dupsort_hack_v1`), which has one entry per pair of key and value.
  *
  *     key ‖ 00 00 00 00 ‖ as much of the value as fits in 511 bytes with the last byte left ‖ length of the key, one byte
  *
- * Source: docs/sync.md. Called once per entry: nothing here allocates.
+ * Source: docs/sync.md. These functions run once per entry and do not allocate.
  */
 import { maxKeyBytes } from "./Limits.ts"
 
 const separator = 4
-/** Bytes of the application's key: its length is told in one byte. */
+/** Bytes of the application's key. Its length is stored in one byte. */
 export const maxPairKeyBytes = 255
 
 /**
- * Writes the shadow key of a pair to the start of `target` (511 bytes) and returns its length; 0 when the key is empty
- * or too long.
+ * Writes the shadow key of a pair to the start of `target` (511 bytes). Returns its length, or 0 if the key is empty or
+ * too long.
  */
 export const write = (
   target: Uint8Array,
@@ -36,7 +36,7 @@ export const write = (
   return at
 }
 
-/** Whether `bytes[start..end)` is such a key. */
+/** Whether `bytes[start..end)` has the layout of a shadow key. */
 export const isLayout = (bytes: Uint8Array, start: number, end: number): boolean => {
   const length = bytes[end - 1]!
   const at = start + length
@@ -50,5 +50,5 @@ export const isLayout = (bytes: Uint8Array, start: number, end: number): boolean
   )
 }
 
-/** Where the key of the pair ends, in a shadow key `bytes[start..end)` of the right layout. */
+/** Returns the offset at which the key of the pair ends, in a shadow key `bytes[start..end)` of the right layout. */
 export const keyEnd = (bytes: Uint8Array, start: number, end: number): number => start + bytes[end - 1]!

@@ -1,6 +1,6 @@
 /**
- * What keys must look like in a DBI, beyond their order: 4 or 8 bytes with MDB_INTEGERKEY, all the same, and the layout
- * of `dupsort_hack_v1`. Native mode has neither. Source: docs/format.md.
+ * Checks the layout of the keys of a DBI: with MDB_INTEGERKEY all have 4 or all have 8 bytes, and with a transform they
+ * are keys of `dupsort_hack_v1`. Native mode has neither. Source: docs/format.md.
  */
 import * as DbiFlags from "./DbiFlags.ts"
 import * as DupsortKey from "./DupsortKey.ts"
@@ -8,26 +8,26 @@ import type { EntryBatch } from "../snapshot/EntryBatch.ts"
 import { type DbiHead, dupsortTransform, SnapshotRefused } from "../snapshot/SnapshotRules.ts"
 import { hexOf } from "../bytes/Hex.ts"
 
-/** Of one DBI message: batch after batch. */
+/** Checks one DBI message, batch after batch. */
 export class KeyLayout {
   readonly #integer: boolean
   readonly #dupsort: boolean
   #integerLength: number
 
-  /** `integerLength`: of the keys that the DBI has already; 0: none. */
+  /** `integerLength`: bytes of the keys that the DBI already has, or 0 if it has none. */
   constructor(dbi: DbiHead, integerLength = 0) {
     this.#integerLength = integerLength
     this.#dupsort = dbi.transform === dupsortTransform
-    // The keys of a DUPSORT DBI are byte strings in the shadow.
+    // In the shadow, the keys of a DUPSORT DBI are byte strings.
     this.#integer = !this.#dupsort && (dbi.flags & BigInt(DbiFlags.INTEGERKEY)) !== 0n
   }
 
-  /** Of the keys so far, with MDB_INTEGERKEY. */
+  /** Bytes of each key so far, with MDB_INTEGERKEY. */
   get integerLength(): number {
     return this.#integerLength
   }
 
-  /** Throws SnapshotRefused, with the key. */
+  /** Checks a batch. Throws SnapshotRefused with the first key that has another layout. */
   checkBatch(batch: EntryBatch): void {
     if (this.#integer) for (let i = 0; i < batch.count; i++) this.#checkInteger(batch, i)
     if (this.#dupsort) {

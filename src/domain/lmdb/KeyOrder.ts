@@ -1,7 +1,7 @@
 /**
- * The orders in which LMDB keeps the keys of a DBI: plain byte order; with MDB_INTEGERKEY, as unsigned little-endian
- * integers; with MDB_REVERSEKEY, byte order from the last byte to the first. Numbers, not objects: comparisons run once
- * per entry.
+ * The order of the keys of a DBI: byte order; with MDB_INTEGERKEY, the order of unsigned little-endian integers; with
+ * MDB_REVERSEKEY, byte order from the last byte to the first. An order is a number and not an object, since comparisons
+ * run once per entry.
  */
 import { compareBytes, type Sides } from "../bytes/ByteOrder.ts"
 import * as DbiFlags from "./DbiFlags.ts"
@@ -12,11 +12,11 @@ export const reverse = 2
 
 export type KeyOrder = typeof plain | typeof integer | typeof reverse
 
-/** Of a DBI with these persistent flags. */
+/** Returns the order of a DBI with these persistent flags. */
 export const orderOf = (flags: number): KeyOrder =>
   (flags & DbiFlags.REVERSEKEY) !== 0 ? reverse : (flags & DbiFlags.INTEGERKEY) !== 0 ? integer : plain
 
-/** For people. */
+/** The order for messages. */
 export const display = (order: KeyOrder): string =>
   order === plain
     ? "byte order"
@@ -24,7 +24,7 @@ export const display = (order: KeyOrder): string =>
       ? "order of unsigned little-endian integers"
       : "byte order of the reversed keys"
 
-/** Bytes that one has and the other has not count as zero, so that keys of different lengths have an order, too. */
+/** Compares integers. Missing bytes count as zero, so that keys of different lengths have an order, too. */
 const compareIntegers = (
   a: Uint8Array,
   aStart: number,
@@ -59,7 +59,10 @@ const compareReversed = (
   return i - aStart - (j - bStart)
 }
 
-/** Negative, 0 or positive, for `a[aStart..aEnd)` and `b[bStart..bEnd)`. `sides`: as in ByteOrder. */
+/**
+ * Compares `a[aStart..aEnd)` with `b[bStart..bEnd)`. Returns a negative number, 0 or a positive number. `sides`: see
+ * ByteOrder.
+ */
 export const compareKeys = (
   order: KeyOrder,
   a: Uint8Array,

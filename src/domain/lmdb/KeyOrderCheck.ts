@@ -1,9 +1,9 @@
 /**
- * Checks that the keys of one DBI message rise strictly: a key twice, or out of order, is a corrupt snapshot. (A merge
- * that walks two sorted sequences side by side would skip or overwrite entries without it.) With MDB_REVERSEKEY plain
- * byte order is as good, since that is what a shadow DBI has. Source: docs/format.md.
+ * Checks that the keys of one DBI message rise strictly. A repeated key, or one out of order, makes the snapshot
+ * corrupt: a merge, which walks two sorted sequences side by side, would skip or overwrite entries. With MDB_REVERSEKEY
+ * plain byte order is accepted as well, since a shadow DBI has it. Source: docs/format.md.
  *
- * Entry by entry, so that a consumer that knows for another reason that a key has risen need not ask.
+ * Entries are checked one by one, so that a caller that already knows that a key has risen can leave it out.
  */
 import type { EntryBatch } from "../snapshot/EntryBatch.ts"
 import * as KeyOrder from "./KeyOrder.ts"
@@ -13,10 +13,10 @@ import { hexOf } from "../bytes/Hex.ts"
 
 export class RisingKeys {
   readonly order: KeyOrder.KeyOrder
-  /** The last key of the batch before. */
+  /** The last key of the previous batch. */
   readonly #last = new Uint8Array(maxKeyBytes)
   #length = 0
-  /** Which of the two orders of a DBI with MDB_REVERSEKEY it may be. */
+  /** With MDB_REVERSEKEY: the orders that the keys so far may be in. */
   #plainHolds = true
   #reverseHolds = true
 
@@ -24,7 +24,7 @@ export class RisingKeys {
     this.order = order
   }
 
-  /** Entry `i` comes after the one before it, which may be in the batch before. Throws SnapshotCorrupt. */
+  /** Checks that entry `i` comes after the entry before it, or after the previous batch. Throws SnapshotCorrupt. */
   check(batch: EntryBatch, i: number): void {
     if (i === 0 && this.#length === 0) return
     const rises = this.#rises(this.order, batch, i)
@@ -43,7 +43,7 @@ export class RisingKeys {
       : KeyOrder.compareKeys(order, bytes, keyStart[i - 1]!, keyEnd[i - 1]!, bytes, keyStart[i]!, keyEnd[i]!) < 0
   }
 
-  /** After the last `check` in a batch: keeps its last key. */
+  /** Keeps the last key of a batch, after the last `check` in it. */
   endBatch(batch: EntryBatch): void {
     if (batch.count === 0) return
     const start = batch.keyStart[batch.count - 1]!
@@ -53,7 +53,7 @@ export class RisingKeys {
   }
 
   /**
-   * Entries that are known to rise, from the key `first` to the key `last`, instead of batches. Not with
+   * Accepts entries that are known to rise from the key `first` to the key `last`, in place of batches. Not with
    * MDB_REVERSEKEY. Throws SnapshotCorrupt.
    */
   skip(first: Uint8Array, last: Uint8Array): void {
@@ -63,7 +63,7 @@ export class RisingKeys {
     this.#length = last.length
   }
 
-  /** All of a batch. Throws SnapshotCorrupt. */
+  /** Checks all entries of a batch. Throws SnapshotCorrupt. */
   checkBatch(batch: EntryBatch): void {
     for (let i = 0; i < batch.count; i++) this.check(batch, i)
     this.endBatch(batch)

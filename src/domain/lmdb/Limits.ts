@@ -1,4 +1,6 @@
-/** Limits of stock LMDB, which every application that shares an environment relies on. Source: lmdb.h, MDB_MAXKEYSIZE. */
+/**
+ * Limits of stock LMDB, which every application that shares an environment relies on. Source: lmdb.h, MDB_MAXKEYSIZE.
+ */
 
 /** Bytes of a key, of a DBI's name, and of a value with MDB_DUPSORT. The package lmdb would accept more. */
 export const maxKeyBytes = 511

@@ -1,35 +1,36 @@
 /**
- * Which of two versions of an entry wins: the larger timestamp; else the smaller application value; else the tombstone.
- * A tombstone's value counts as empty, whatever bytes it carries. In format 1 an empty value is a tombstone. A total
- * order, so without a cut-off merging is commutative, associative and idempotent. Source: docs/sync.md.
+ * Decides which of two versions of an entry wins: the one with the larger timestamp; else the one with the smaller
+ * application value; else the tombstone. The value of a tombstone counts as empty. In format 1 an empty value is a
+ * tombstone. This is a total order: without a cut-off, merging is commutative, associative and idempotent. Source:
+ * docs/sync.md.
  *
- * Decided once per entry: plain numbers in, a number out, nothing is allocated. Mostly both sides are equal, so that is
- * the path without a detour.
+ * It runs once per entry: numbers in, a number out, no allocation. Usually both sides are equal, which is the shortest
+ * path.
  */
 import { compareBytes, type Sides } from "../bytes/ByteOrder.ts"
 import type { EntryBatch } from "../snapshot/EntryBatch.ts"
 import * as NativeHeader from "./NativeHeader.ts"
 
-/** What `decide` gives: the local entry stays as it is, nothing is written. */
+/** Result of `decide`: the local entry stays, nothing is written. */
 export const KeepLocal = 0
-/** What `decide` gives: the remote entry is to be written. */
+/** Result of `decide`: the remote entry is to be written. */
 export const TakeRemote = 1
 // A negative decision is a code of `NativeHeader.readHeader`: the local value has no native header, and must not be
 // overwritten.
 
-/** What `decideAbsent` gives: a tombstone that is too old to be added. */
+/** Result of `decideAbsent`: a tombstone that is too old to be added. */
 export const Drop = 0
-/** What `decideAbsent` gives: the remote entry is to be written. */
+/** Result of `decideAbsent`: the remote entry is to be written. */
 export const Add = 1
 
-/** Whether entry `i` is a deletion. */
+/** Whether entry `i` is a tombstone. */
 export const isTombstone = (batch: EntryBatch, i: number, formatVersion: number): boolean =>
   (batch.flags[i]! & NativeHeader.deletedFlag) !== 0 ||
   (formatVersion === 1 && batch.valueStart[i] === batch.valueEnd[i])
 
 /**
- * The key is there locally, with the raw value `local[start..end)`, header included: `KeepLocal`, `TakeRemote`, or a
- * negative code of `NativeHeader.readHeader`. `sides`: as in ByteOrder.
+ * Decides for a key that exists locally, with the raw value `local[start..end)`, header included. Returns `KeepLocal`,
+ * `TakeRemote`, or a negative code of `NativeHeader.readHeader`. `sides`: see ByteOrder.
  */
 export const decide = (
   local: Uint8Array,
@@ -48,7 +49,7 @@ export const decide = (
   if (low !== batch.timestampLow[i]!) return low < batch.timestampLow[i]! ? TakeRemote : KeepLocal
   const localDeleted = NativeHeader.isDeleted(local, start)
   const remoteDeleted = isTombstone(batch, i, formatVersion)
-  // An empty value is the smallest, and a tombstone goes before that: nothing beats it.
+  // An empty value is the smallest, and a tombstone comes before it: nothing wins over a tombstone.
   if (localDeleted) return KeepLocal
   if (remoteDeleted) return TakeRemote
   return compareBytes(batch.bytes, batch.valueStart[i]!, batch.valueEnd[i]!, local, value, end, sides) < 0
@@ -57,8 +58,8 @@ export const decide = (
 }
 
 /**
- * The key is not there locally: `Add`, or `Drop` for a tombstone older than the load cut-off, which is not added. The
- * cut-off is in nanoseconds, as two halves; 0 is none.
+ * Decides for a key that does not exist locally. Returns `Add`, or `Drop` for a tombstone older than the load cut-off.
+ * The cut-off is in nanoseconds, as two 32-bit halves; 0 means none.
  */
 export const decideAbsent = (
   batch: EntryBatch,

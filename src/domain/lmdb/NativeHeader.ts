@@ -1,27 +1,29 @@
 /**
- * The header of every value in a native DBI, read and written in place: 24 bytes, big-endian, then n extension blocks
- * of 8 bytes.
+ * Reads and writes the header of a value in a native DBI, in place: 24 bytes, big-endian, then n extension blocks of 8
+ * bytes.
  *
  *     0 timestamp u64 | 8 LMDB transaction id u64 | 16 version u8 = 0 | 17 flags u8 | 18 reserved, 4 bytes | 22 n u16 | 24 blocks
  *
- * Called once per entry: nothing here allocates, and 64-bit numbers are two 32-bit halves. Source: docs/format.md.
+ * These functions run once per entry: they do not allocate, and 64-bit numbers are two 32-bit halves. Source:
+ * docs/format.md.
  */
 
-/** Bytes, without extension blocks. */
+/** Bytes of the header, without extension blocks. */
 export const size = 24
 
-/** Of one extension block, in bytes. */
+/** Bytes of one extension block. */
 export const blockSize = 8
 
-/** The only flag that is copied to and from snapshots. */
+/** The deleted flag, the only one that snapshots carry. */
 export const deletedFlag = 0x01
 
-/** What `readHeader` gives in place of an offset. */
+/** Results of `readHeader` in place of an offset. */
 export const tooShort = -1
 export const wrongVersion = -2
 
 /**
- * Offset of the application value of `bytes[start..end)`, or `tooShort` or `wrongVersion`: then it is no native value.
+ * Returns the offset of the application value of `bytes[start..end)`. Returns `tooShort` or `wrongVersion` if the value
+ * is not native.
  */
 export const readHeader = (bytes: Uint8Array, start: number, end: number): number => {
   if (end - start < size) return tooShort
@@ -30,7 +32,7 @@ export const readHeader = (bytes: Uint8Array, start: number, end: number): numbe
   return value > end ? tooShort : value
 }
 
-/** What is wrong with a value, for people, from the negative code that `readHeader` gave. */
+/** The problem of a value, for messages, from a negative result of `readHeader`. */
 export const problemOf = (code: number): string =>
   code === tooShort ? "the value is shorter than its header" : "the header has a version other than 0"
 
@@ -42,7 +44,7 @@ export const timestampLow = (bytes: Uint8Array, start: number): number => uint32
 export const transactionHigh = (bytes: Uint8Array, start: number): number => uint32(bytes, start + 8)
 export const transactionLow = (bytes: Uint8Array, start: number): number => uint32(bytes, start + 12)
 
-/** As stored, not masked. */
+/** Returns the flags as stored, not masked. */
 export const flags = (bytes: Uint8Array, start: number): number => bytes[start + 17]!
 
 export const isDeleted = (bytes: Uint8Array, start: number): boolean => (bytes[start + 17]! & deletedFlag) !== 0
@@ -54,7 +56,7 @@ const writeUint32 = (target: Uint8Array, at: number, value: number): void => {
   target[at + 3] = value
 }
 
-/** Writes a header with `paddingBlocks` zero blocks and returns the offset behind it. `target` has room for it. */
+/** Writes a header with `paddingBlocks` zero blocks. Returns the offset after it. `target` must have room for it. */
 export const writeHeader = (
   target: Uint8Array,
   at: number,

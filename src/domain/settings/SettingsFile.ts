@@ -25,7 +25,7 @@ const off = Switch.pipe(defaultsTo(false))
 export const LmdbSection = Schema.Struct({
   path: TextNotEmpty,
   options: Schema.Struct({
-    /** `path` is the data file, else the folder of `data.mdb` and `lock.mdb`. */
+    /** `path` is the data file, else the directory of `data.mdb` and `lock.mdb`. */
     no_subdir: off,
     create: off,
     /** Bytes. 0: that of the file; `defaultMapSize` for one that is made. */

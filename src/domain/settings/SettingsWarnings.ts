@@ -1,6 +1,6 @@
 /**
- * Values that load, as in the reference, but make no sense or count as something else. Of settings as written, before
- * they are made effective. Source: docs/configuration.md.
+ * Values that load, as in Lightning Stream, but make no sense or count as something else. Of settings as written,
+ * before they are made effective. Source: docs/configuration.md.
  */
 import { Duration } from "effect"
 import { format as formatMode } from "./values/FileMode.ts"
@@ -54,7 +54,7 @@ const cleanup = ({ storage: { cleanup } }: SettingsValues): ReadonlyArray<string
     Duration.isNegative(cleanup[key]) ? [`storage.cleanup.${key}: ${format(cleanup[key])} counts as 0`] : []
   )
 
-/** The reference takes the number as well: 420 is 0644. */
+/** Lightning Stream takes the number as well: 420 is 0644. */
 const modes = (tree: TreeMap): ReadonlyArray<string> =>
   ["dir_mask", "file_mask"]
     .flatMap((key) => matching(tree, `lmdbs.*.options.${key}`))
@@ -85,7 +85,7 @@ const storage = (settings: SettingsValues, tree: TreeMap): ReadonlyArray<string>
   }
   if (settings.storage.type !== "s3") return warnings
   if (settings.storage.options.prefix_folders)
-    warnings.push("storage.options.prefix_folders: deprecated: snapshots in folders are not listed then")
+    warnings.push("storage.options.prefix_folders: deprecated: snapshots in directories are not listed then")
   if (given("access_key") !== given("secret_key") && !given("access_key_file")) {
     const [present, absent] = given("access_key") ? ["access_key", "secret_key"] : ["secret_key", "access_key"]
     warnings.push(`storage.options.${present}: without ${absent} it is not used: the default credential chain is`)

@@ -1,8 +1,8 @@
 /**
- * Entries that lie in one chunk as a whole, read in place into a batch: offsets only, no copy, no allocation.
+ * Reads entries that lie in one chunk as a whole into a batch, in place: offsets only, no copy, no allocation.
  *
- * `scanEntries` knows the layouts that writers use, and stops before everything else without an error; `readEntry`
- * reads one entry of any legal layout, and says what is wrong with one that is not. Source: docs/format.md.
+ * `scanEntries` knows the layouts that writers use, and stops at anything else without an error. `readEntry` reads one
+ * entry of any legal layout, and reports what is wrong with an illegal one. Source: docs/format.md.
  */
 import type { EntryBatch } from "./EntryBatch.ts"
 import { Bad, Done, type FieldReader, Fixed64, Length, Varint } from "./ProtobufWire.ts"
@@ -16,12 +16,11 @@ const timestampTag = 0x19
 const flagsTag = 0x20
 
 /**
- * Adds the entries from `bytes[from]` on that end by `limit`, until the batch is full or a field is not the plainest
- * form of an entry: key, value, flags, timestamp (or these two swapped, as 0.3 wrote them), lengths in as few bytes as
- * they need. Returns where it stopped.
+ * Adds entries from `bytes[from]` on that end by `limit`, until the batch is full or an entry has another layout than
+ * key, value, flags, timestamp (the last two swapped in snapshots of 0.3), with lengths in as few bytes as possible.
+ * Returns the offset where it stopped.
  *
- * This loop runs for every entry of every snapshot: one pass over the few bytes of structure, nothing called, every
- * bound checked before the byte is read. 80-byte entries in chunks of 256 KiB: 20 million a second.
+ * This loop runs for every entry of every snapshot, so it calls nothing. Every bound is checked before a byte is read.
  */
 export const scanEntries = (bytes: Uint8Array, from: number, limit: number, batch: EntryBatch): number => {
   const { flags, keyEnd, keyStart, timestampHigh, timestampLow, valueEnd, valueStart } = batch
@@ -91,7 +90,7 @@ export const scanEntries = (bytes: Uint8Array, from: number, limit: number, batc
     keyEnd[count] = keyStop
     valueStart[count] = value
     valueEnd[count] = valueStop
-    // A typed array takes the number modulo 2^32: unsigned.
+    // The typed array stores the number modulo 2^32, unsigned.
     timestampHigh[count] = high
     timestampLow[count] = low
     flags[count] = flag
@@ -104,7 +103,7 @@ export const scanEntries = (bytes: Uint8Array, from: number, limit: number, batc
 
 /**
  * Adds the entry `bytes[start..end)`, without its tag and length. Returns what is wrong with it, or undefined. The
- * batch has room for it.
+ * batch must have room for it.
  */
 export const readEntry = (
   fields: FieldReader,
@@ -158,7 +157,7 @@ export const emptyKey = "an entry without a key"
 
 const wireOf: ReadonlyArray<number> = [Bad, Length, Length, Fixed64, Varint]
 
-/** What is wrong with the head of a field of an entry that has `rest` more bytes, or undefined. */
+/** Returns what is wrong with the head of a field, in an entry that has `rest` more bytes, or undefined. */
 export const entryFieldProblem = (fields: FieldReader, rest: number): string | undefined => {
   const { field, wire } = fields
   if (field <= 4 && wire !== wireOf[field]) return `field ${field} of an entry has wire type ${wire}`

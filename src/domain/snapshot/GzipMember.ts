@@ -1,16 +1,16 @@
 /**
- * Gzip members (RFC 1952) that say how long they are: in an extra field, which every reader skips that does not know
- * it. So a reader finds the next member without decompressing this one. Source: docs/format.md.
+ * Gzip members (RFC 1952) with their length in an extra field, which other readers skip. With it, the next member is
+ * found without decompressing this one. Source: docs/format.md.
  *
  *     1f 8b 08 04  00 00 00 00  04 03  08 00  'L' 'S' 04 00  length (uint32, little-endian; of the whole member)
  *     deflated content
  *     CRC-32, uncompressed length (uint32 each, little-endian)
  */
 
-/** Bytes. Of a header without fields, as zlib writes it. */
+/** Bytes of a header without fields, as zlib writes it. */
 const plainHeader = 10
 
-/** Bytes that must be seen of a member to know its length. */
+/** Bytes of a member that must be read to know its length. */
 export const headerBytes = 20
 
 const trailerBytes = 8
@@ -20,7 +20,7 @@ const header = Uint8Array.of(0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 4, 3, 8, 0, 0x4c, 0x5
 const uint32 = (bytes: Uint8Array, at: number): number =>
   (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
 
-/** The member that zlib made, with a header that says its length; one of 4 GiB or more stays as it is. */
+/** Adds the length to the header of a member that zlib made. One of 4 GiB or more stays as it is. */
 export const withLength = (member: Uint8Array<ArrayBuffer>): ReadonlyArray<Uint8Array<ArrayBuffer>> => {
   const length = member.length - plainHeader + headerBytes
   if (length >= 2 ** 32) return [member]
@@ -29,7 +29,7 @@ export const withLength = (member: Uint8Array<ArrayBuffer>): ReadonlyArray<Uint8
   return [own, member.subarray(plainHeader)]
 }
 
-/** Of the member that begins with these bytes; undefined: it does not say. */
+/** Returns the length of the member that begins with these bytes, or undefined if its header has none. */
 export const lengthOf = (start: Uint8Array): number | undefined => {
   if (start.length < headerBytes) return undefined
   for (let i = 0; i < headerBytes - 4; i++) if (start[i] !== header[i]) return undefined
@@ -37,5 +37,5 @@ export const lengthOf = (start: Uint8Array): number | undefined => {
   return length < headerBytes + trailerBytes ? undefined : length
 }
 
-/** Of the content of a whole member, as its end says, which nobody has checked. */
+/** Returns the uncompressed length from the trailer of a whole member. It is not checked. */
 export const contentLength = (member: Uint8Array): number => uint32(member, member.length - 4)

@@ -1,17 +1,18 @@
 /**
- * Where the compressed members of a snapshot are cut: by content, so that equal entries give equal members on whichever
- * instance, and a change touches only the members between its two neighbouring boundaries. Hash and rate are part of
- * the format (docs/format.md): other values would still be read everywhere, but would share no members with these.
+ * Decides where the compressed members of a snapshot are cut. Boundaries depend on content, so that equal entries give
+ * equal members on every instance, and a change touches only the members between its two neighbouring boundaries. Hash
+ * and rate are part of the format (docs/format.md): with other values snapshots could still be read, but would share no
+ * members with these.
  *
- * A cut comes after an entry of n encoded bytes with probability n / 512 KiB, decided by a hash of its key alone: so
- * members have 512 KiB uncompressed on average, whatever the size of the entries.
+ * A boundary follows an entry of n encoded bytes with probability n / 512 KiB, by a hash of its key alone. So members
+ * have 512 KiB uncompressed on average, whatever the size of the entries.
  */
 
-/** 2^32 / 512 KiB: how much of the hash's range an encoded byte is worth. */
+/** 2^32 / 512 KiB: the share of the hash's range that one encoded byte counts for. */
 const rangePerByte = 2 ** 32 / 2 ** 19
 
 /**
- * FNV-1a (32 bits) over the key, finished with murmur3's fmix32, since FNV alone mixes the last bytes badly. Unsigned.
+ * FNV-1a (32 bits, unsigned) over the key, finished with murmur3's fmix32, since FNV alone mixes the last bytes badly.
  */
 export const hashKey = (key: Uint8Array, start: number, end: number): number => {
   let hash = 0x811c9dc5

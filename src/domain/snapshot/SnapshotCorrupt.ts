@@ -1,10 +1,10 @@
-/** The bytes are not a valid snapshot: reading them again gives the same, another download may not. */
+/** The bytes are not a valid snapshot. Reading them again gives the same result; another download may be intact. */
 import { Schema } from "effect"
 
 export class SnapshotCorrupt extends Schema.TaggedError<SnapshotCorrupt>()("SnapshotCorrupt", {
-  /** What is wrong, for people. */
+  /** The problem, for messages. */
   problem: Schema.String,
-  /** Uncompressed bytes before the place where it was noticed; absent where only the entry is known. */
+  /** Uncompressed bytes before the place of the problem. Absent where only the entry is known. */
   offset: Schema.optionalKey(Schema.Finite)
 }) {
   override get message(): string {

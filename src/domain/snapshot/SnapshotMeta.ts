@@ -1,6 +1,5 @@
 /**
- * What a snapshot says about itself. Fields that are absent are empty or 0, as everywhere in proto3. Source:
- * docs/format.md.
+ * The metadata of a snapshot. Absent fields are empty or 0, as in all of proto3. Source: docs/format.md.
  */
 
 export interface SnapshotMeta {
@@ -8,11 +7,11 @@ export interface SnapshotMeta {
   readonly instanceID: string
   readonly hostname: string
   readonly databaseName: string
-  /** Id of the transaction that everything comes from. Signed, 64 bits. */
+  /** Id of the LMDB transaction that the snapshot was read in. Signed, 64 bits. */
   readonly lmdbTxnID: bigint
-  /** Nanoseconds since the UNIX epoch, unsigned: the same instant as in the object's name. */
+  /** Nanoseconds since the UNIX epoch, unsigned. The object's name has the same instant. */
   readonly timestampNano: bigint
-  /** Exclusive; 0 in full snapshots. Signed, 64 bits. */
+  /** Id of the transaction that the changes begin after; 0 in full snapshots. Signed, 64 bits. */
   readonly fromLmdbTxnID: bigint
 }
 

@@ -1,9 +1,8 @@
 /**
  * Names of snapshot objects: `<database>__<instance>__<timestamp>__<generation>[__<extra>…].<extension>`.
  *
- * `parse` gives undefined for everything that is no snapshot: such an object belongs to somebody else and is left
- * alone. What it gives may still belong to another database whose name begins alike: compare `database`. Source:
- * docs/format.md.
+ * `parse` returns undefined for every other name: such an object is not ours and is left alone. A parsed name may still
+ * belong to another database whose name begins alike: compare `database`. Source: docs/format.md.
  */
 import * as NanoTimestamp from "./NanoTimestamp.ts"
 
@@ -15,25 +14,25 @@ export const loggedKind = "snapshot"
 export interface SnapshotName {
   readonly database: string
   readonly instance: string
-  /** As in the name. */
+  /** Timestamp as it is in the name. */
   readonly timestampText: string
   /** Nanoseconds since the UNIX epoch; negative before 1970, more than 64 bits after 2554. */
   readonly timestampNano: bigint
   readonly generation: string
-  /** In the order of the name, unchecked. */
+  /** Extra parts in the order of the name, not checked. */
   readonly extras: ReadonlyArray<string>
-  /** All after the first dot of the name. */
+  /** Everything after the first dot of the name. */
   readonly extension: string
   readonly kind: SnapshotKind
   /** The whole name. */
   readonly text: string
 }
 
-/** The container that an extension stands for; undefined when the object is not a snapshot that we know. */
+/** Returns the container format of an extension, or undefined if it is not a known one. */
 export const kind = (extension: string): SnapshotKind | undefined =>
   extension === "pb.gz" ? "gzip" : extension === "pb.zst" ? "zstd" : undefined
 
-/** The extension of what we write. */
+/** Returns the extension of snapshots in a container format. */
 export const extensionOf = (kind: SnapshotKind): string => (kind === "gzip" ? "pb.gz" : "pb.zst")
 
 export const parse = (name: string): SnapshotName | undefined => {
@@ -50,7 +49,7 @@ export const parse = (name: string): SnapshotName | undefined => {
   return { database, instance, timestampText, timestampNano, generation, extras, extension, kind: known, text: name }
 }
 
-/** `instance` as `instanceText` gives it. */
+/** Formats a name. `instance` must come from `instanceText`. */
 export const format = (parts: {
   readonly database: string
   readonly instance: string
@@ -60,19 +59,19 @@ export const format = (parts: {
 }): string =>
   `${parts.database}__${parts.instance}__${NanoTimestamp.format(parts.timestampNano)}__${parts.generation ?? "GX"}.${parts.extension}`
 
-/** What names that belong to the database start with; names of other databases may, too. */
+/** Returns the prefix of all names of a database. Names of other databases may have it, too. */
 export const listingPrefix = (database: string): string => `${database}__`
 
-/** The instance's name as it stands in object names: each character outside of `[A-Za-z0-9-]` is replaced. */
+/** Returns an instance's name as it is in object names: each character outside of `[A-Za-z0-9-]` is replaced. */
 export const instanceText = (configured: string): string => configured.replace(/[^A-Za-z0-9-]/gu, "-")
 
-/** Oldest first; by the whole name where the time is the same, so that all instances agree. */
+/** Orders names by time, oldest first, then by the whole name, so that all instances agree. */
 export const compare = (a: SnapshotName, b: SnapshotName): number => {
   if (a.timestampText !== b.timestampText) return a.timestampText < b.timestampText ? -1 : 1
   return a.text === b.text ? 0 : a.text < b.text ? -1 : 1
 }
 
-/** Undefined when there is none. */
+/** Returns the newest name, or undefined if there is none. */
 export const newest = (names: ReadonlyArray<SnapshotName>): SnapshotName | undefined =>
   names.reduce<SnapshotName | undefined>(
     (last, name) => (last === undefined || compare(last, name) < 0 ? name : last),

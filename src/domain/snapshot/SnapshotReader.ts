@@ -137,7 +137,7 @@ export class SnapshotReader {
 
   /**
    * Only when `next` said NeedChunk, or before its first call. The chunk must not change until `next` says so again:
-   * then it is let go of. Less than 4 GiB.
+   * then it is released. Less than 4 GiB.
    */
   push(chunk: Uint8Array): void {
     if (this.#at !== this.#chunk.length || this.#finished)

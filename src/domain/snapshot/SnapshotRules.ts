@@ -1,9 +1,8 @@
 /**
- * What a valid snapshot must be like to be merged: versions, and per DBI its name, flags and transform. Each check
- * gives the reason of the refusal, with what to do about it, or undefined. Source: docs/format.md.
+ * Decides whether a valid snapshot can be merged here, by its versions, and by the name, flags and transform of each
+ * DBI. Each check returns the reason for a refusal with what to do about it, or undefined. Source: docs/format.md.
  *
- * The reader knows these values for certain only at the end of the snapshot, or of the DBI. Key layouts are in
- * KeyLayout.
+ * A reader knows these values for certain only at the end of the snapshot or of the DBI. KeyLayout checks the keys.
  */
 import { Schema } from "effect"
 import * as DbiFlags from "../lmdb/DbiFlags.ts"
@@ -21,19 +20,19 @@ export class SnapshotRefused extends Schema.TaggedError<SnapshotRefused>()("Snap
   }
 }
 
-/** What a DBI message says of itself. */
+/** The fields of a DBI message that describe the DBI. */
 export interface DbiHead {
   readonly name: DbiName.DbiName
   readonly flags: bigint
   readonly transform: string
 }
 
-/** The newest `compatVersion` that is understood. */
+/** The newest `compatVersion` that this version understands. */
 export const newestCompatVersion = 3
 
 export const dupsortTransform = "dupsort_hack_v1"
 
-/** Of the snapshot as a whole, also one without DBIs. */
+/** Checks the versions of the snapshot. */
 export const versionRefusal = (formatVersion: number, compatVersion: number): string | undefined => {
   if (formatVersion === 0) return "it has no format version: whatever wrote it is no Lightning Stream"
   if (compatVersion > newestCompatVersion) {
@@ -48,7 +47,7 @@ const nameRefusal = (name: DbiName.DbiName): string | undefined => {
   return name.length > maxKeyBytes ? `its name has ${name.length} bytes, LMDB allows ${maxKeyBytes}` : undefined
 }
 
-/** In native mode, which knows plain DBIs only. The tool's own DBIs are never merged, so there is nothing to refuse. */
+/** Checks a DBI in native mode, which supports plain DBIs only. Our own DBIs are never merged, and so never refused. */
 export const nativeDbiRefusal = (dbi: DbiHead): string | undefined => {
   if (DbiName.isPrivate(dbi.name)) return undefined
   const name = nameRefusal(dbi.name)
@@ -59,13 +58,13 @@ export const nativeDbiRefusal = (dbi: DbiHead): string | undefined => {
     : `it has the flags ${DbiFlags.display(dbi.flags)}, which native mode does not support`
 }
 
-/** What shadow mode knows about a DBI besides the snapshot. */
+/** Local facts about a DBI in shadow mode. */
 export interface ShadowSettings {
-  /** The DBI is there: its flags need not be told by the snapshot. */
+  /** Whether the DBI exists here: then the snapshot need not have its flags. */
   readonly exists: boolean
-  /** `override_create_flags` of the DBI. */
+  /** Value of `override_create_flags` for the DBI. */
   readonly overrideCreateFlags: number | undefined
-  /** `dupsort_hack` of the database. */
+  /** Value of `dupsort_hack` for the database. */
   readonly dupsortHack: boolean
 }
 
@@ -78,7 +77,7 @@ const transformRefusal = (dbi: DbiHead, flags: number, dupsortHack: boolean): st
   return dupsort && !dupsortHack ? "it has MDB_DUPSORT: set dupsort_hack: true for this database" : undefined
 }
 
-/** In shadow mode. The tool's own DBIs are never merged, so there is nothing to refuse. */
+/** Checks a DBI in shadow mode. Our own DBIs are never merged, and so never refused. */
 export const shadowDbiRefusal = (dbi: DbiHead, formatVersion: number, settings: ShadowSettings): string | undefined => {
   if (DbiName.isPrivate(dbi.name)) return undefined
   const name = nameRefusal(dbi.name) ?? ShadowName.problemOf(dbi.name)
@@ -87,7 +86,7 @@ export const shadowDbiRefusal = (dbi: DbiHead, formatVersion: number, settings: 
   if (flags === undefined) return `it has the unknown flags ${DbiFlags.display(dbi.flags)}: update this instance`
   if ((flags & DbiFlags.REVERSEKEY) !== 0) return "it has MDB_REVERSEKEY, which is not supported"
   if (formatVersion >= 3) return transformRefusal(dbi, flags, settings.dupsortHack)
-  // Flags are those of the shadow DBI there, and a transform does not exist yet.
+  // Format 1 has the flags of the shadow DBI, and no transform.
   if (dbi.transform !== "")
     return `it has the transform "${dbi.transform}", which format ${formatVersion} does not have`
   if (settings.exists || settings.overrideCreateFlags !== undefined) return undefined

@@ -1,7 +1,7 @@
 /**
- * Writes snapshots, byte for byte as the reference does since 0.4: head (versions, meta), then each DBI: its head, then
- * its entries. The caller counts the entries' bytes first (`entrySize`), since protobuf wants lengths before contents,
- * and then encodes them (`EntryEncoder`).
+ * Writes the parts of a snapshot, byte for byte as Lightning Stream does since 0.4: its head (versions, meta), then for
+ * each DBI its head and its entries. The head of a DBI has the size of its entries, so it is written last and put
+ * before them (`MemberCompressor.place`).
  *
  * Zero and empty fields are left out. Sizes are exact up to 2^53. Source: docs/format.md.
  */
@@ -9,7 +9,7 @@ import * as DbiName from "../lmdb/DbiName.ts"
 import type { SnapshotMeta } from "./SnapshotMeta.ts"
 import { copyWords, overrun, Words } from "../bytes/Words.ts"
 
-/** Of numbers up to 2^53. */
+/** Bytes of a varint, for numbers up to 2^53. */
 const varintSize = (value: number): number => {
   if (value < 0x80) return 1
   if (value < 0x4000) return 2
@@ -41,10 +41,10 @@ const fixed64Field = (field: number, value: bigint): ReadonlyArray<number> => {
   return [(field << 3) | 1, ...bytes]
 }
 
-/** A negative id is no id. */
+/** A negative id counts as absent. */
 const idField = (field: number, value: bigint): ReadonlyArray<number> => (value < 0n ? [] : varintField(field, value))
 
-/** Everything before the first DBI. */
+/** Returns everything before the first DBI. */
 export const snapshotHead = (
   versions: { readonly formatVersion: number; readonly compatVersion: number },
   meta: SnapshotMeta
@@ -66,7 +66,8 @@ export const snapshotHead = (
 }
 
 /**
- * Everything of a DBI before its entries, which have `entriesBytes` bytes in all. Empty for a DBI that says nothing.
+ * Returns everything of a DBI before its entries, which have `entriesBytes` bytes in all. Empty for a DBI without name,
+ * flags, transform and entries.
  */
 export const dbiHead = (
   name: DbiName.DbiName,
@@ -95,7 +96,7 @@ export const entrySize = (keyLength: number, valueLength: number, flags: number,
   return content === 0 ? 0 : 1 + varintSize(content) + content
 }
 
-/** Encodes entries, one after the other, into a buffer that is reused and grows. */
+/** Encodes entries, one after the other, into a buffer that is used again and grows. */
 export class EntryEncoder {
   /** The encoded entries are `bytes[0..length)`. */
   bytes: Uint8Array<ArrayBuffer>
@@ -109,23 +110,23 @@ export class EntryEncoder {
     this.bytes = buffer
   }
 
-  /** Empty again, in this buffer or another one. */
+  /** Starts with an empty buffer: this one, or another. */
   reset(buffer: Uint8Array<ArrayBuffer> = this.bytes): void {
     this.bytes = buffer
     this.length = 0
   }
 
-  /** A copy of the first key. Only with entries in the buffer, whose keys are not empty. */
+  /** Returns a copy of the first key. The buffer must have entries, with keys that are not empty. */
   firstKey(): Uint8Array {
     return keyOf(this.bytes, 0)
   }
 
-  /** A copy of the last key; as above. */
+  /** Returns a copy of the last key, on the same conditions. */
   lastKey(): Uint8Array {
     return keyOf(this.bytes, this.#lastStart)
   }
 
-  /** Returns the encoded bytes of this entry, 0 when there is nothing in it. */
+  /** Encodes an entry. Returns its encoded bytes, 0 if all its fields are empty. */
   add(
     key: Uint8Array,
     keyStart: number,
@@ -140,7 +141,7 @@ export class EntryEncoder {
     const content = contentSize(keyEnd - keyStart, valueEnd - valueStart, flags, tsHigh | tsLow)
     if (content === 0) return 0
     const start = this.length
-    // The tag, the longest length, and what copyWords writes too much.
+    // The tag, the longest length, and the bytes that copyWords may write after the end.
     const needed = start + 11 + content + overrun
     if (needed > this.bytes.length) this.#grow(needed)
     const { bytes } = this
@@ -199,7 +200,7 @@ const writeVarint = (target: Uint8Array, from: number, value: number): number =>
   let rest = value
   while (rest >= 0x80) {
     target[at++] = (rest & 0x7f) | 0x80
-    // Division, because a shift would cut the number to 32 bits.
+    // A shift would cut the number to 32 bits.
     rest = rest > 0x7fff_ffff ? Math.floor(rest / 0x80) : rest >> 7
   }
   target[at++] = rest

@@ -1,6 +1,6 @@
 /**
- * The one entry that does not lie in a chunk as a whole: its key and value are copied together as they arrive, what is
- * skipped is not, and it is shown as a batch of one.
+ * Gathers the one entry that lies across chunks. Its key and value are copied as they arrive, and it becomes a batch of
+ * one entry.
  */
 import type { EntryBatch } from "./EntryBatch.ts"
 import { emptyKey } from "./EntryScan.ts"
@@ -8,7 +8,7 @@ import { GrowingBuffer } from "../bytes/GrowingBuffer.ts"
 import type { FieldReader } from "./ProtobufWire.ts"
 import { maxKeyBytes } from "../lmdb/Limits.ts"
 
-/** The key is at 0 in the buffer, the value here. */
+/** Offset of the value in the buffer; the key is at 0. */
 const valueOffset = maxKeyBytes
 
 export class EntryAcrossChunks {
@@ -19,13 +19,13 @@ export class EntryAcrossChunks {
   #timestampLow = 0
   #flags = 0
 
-  /** For the next entry. */
+  /** Prepares for the next entry. */
   reset(): void {
     this.#buffer.reset()
     this.#keyLength = this.#valueLength = this.#timestampHigh = this.#timestampLow = this.#flags = 0
   }
 
-  /** Its timestamp or its flags. */
+  /** Takes the entry's timestamp or flags. */
   number(fields: FieldReader): void {
     if (fields.field === 4) this.#flags = fields.low
     else {
@@ -34,14 +34,14 @@ export class EntryAcrossChunks {
     }
   }
 
-  /** The next part, possibly empty, of its key (field 1) or value (field 2), of which there were `before` bytes. */
+  /** Takes the next part, possibly empty, of the key (field 1) or value (field 2), after `before` bytes of it. */
   put(field: number, chunk: Uint8Array, start: number, end: number, before: number): void {
     this.#buffer.put(chunk, start, end, before + (field === 1 ? 0 : valueOffset))
     if (field === 1) this.#keyLength = before + end - start
     else this.#valueLength = before + end - start
   }
 
-  /** Makes it the only entry of the batch. Returns what is wrong with it, or undefined. */
+  /** Makes it the only entry of the batch. Returns what is wrong with the entry, or undefined. */
   show(batch: EntryBatch): string | undefined {
     if (this.#keyLength === 0) return emptyKey
     batch.bytes = this.#buffer.bytes

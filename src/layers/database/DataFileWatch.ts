@@ -3,7 +3,7 @@
  * may come too often, and where the system has no watches left, or the file is on a network, it never comes. The watch
  * goes by the path: it opens nothing.
  */
-// @effect-diagnostics-next-line nodeBuiltinImport:off -- FileSystem.watch of effect reads the file's folder anew for each event
+// @effect-diagnostics-next-line nodeBuiltinImport:off -- FileSystem.watch of effect reads the file's directory again for each event
 import * as fs from "node:fs"
 import { Effect, Latch } from "effect"
 

@@ -70,7 +70,7 @@ const handle = (pages: Pages) =>
         Effect.interruptible,
         Effect.catchCauseIf(
           (cause) => !Cause.hasInterruptsOnly(cause),
-          (cause) => Effect.as(Effect.logError("A page could not be made", { path }, cause), failed)
+          (cause) => Effect.as(Effect.logError("Cannot render a page", { path }, cause), failed)
         )
       )
     )

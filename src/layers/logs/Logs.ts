@@ -2,12 +2,12 @@
  * The log on standard error, in one of the formats of LogsFormat. A line is written before the effect that logs it goes
  * on, by a plain system call that works in worker threads, too: there is nothing to flush, and a process that is killed
  * the next moment has said what it had to say. The price: whoever reads our standard error and stops reading stops us,
- * as with the reference. A reader that went away stops nothing.
+ * as with Lightning Stream. A reader that went away stops nothing.
  *
  * Convention: `Effect.logInfo("Stored snapshot", { snapshot_name, time_total })`: the message, then fields in a plain
  * object; an error or a cause anywhere among the arguments becomes the field `error`. Annotations (`db`, `instance`,
  * `component`) are fields as well. Durations, bigints and dates are passed as they are. Secrets stay Redacted. A line
- * with `snapshot_instance` and `timestamp` gets the reference's `shorthash` of both.
+ * with `snapshot_instance` and `timestamp` gets Lightning Stream's `shorthash` of both.
  */
 import { Array as Arr, Cause, Layer, Logger, type LogLevel, References } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- in one plain call: a logger runs no effects
@@ -37,7 +37,7 @@ export type Format = "human" | "logfmt" | "json"
 const isPlainObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && [Object.prototype, null].includes(Object.getPrototypeOf(value))
 
-/** One snapshot's lines, in queries of those who came from the reference. */
+/** One snapshot's lines, in queries of those who came from Lightning Stream. */
 const shortHash = ({ snapshot_instance: instance, timestamp }: Readonly<Record<string, unknown>>) =>
   typeof instance === "string" && typeof timestamp === "string"
     ? hash("sha256", `${instance}-${timestamp}`).slice(0, 7)

@@ -1,6 +1,6 @@
 /**
- * How a line of the log looks, in the three formats of the reference whose look is that of Go's logrus: operators have
- * queries and eyes trained on it. Pure functions; a line comes without its end of line, and control characters of
+ * How a line of the log looks, in the three formats of Lightning Stream whose look is that of Go's logrus: operators
+ * have queries and eyes trained on it. Pure functions; a line comes without its end of line, and control characters of
  * foreign origin (names of objects, texts of servers) are escaped, so that nobody writes to the terminal but us.
  */
 import { Cause, DateTime, Duration, Formatter, type LogLevel } from "effect"

@@ -18,7 +18,9 @@
  */
 import { Effect } from "effect"
 
-/** With a value all is left alone. Empty it is 0 to glibc, which then maps each buffer, and makes all four times slower. */
+/**
+ * With a value all is left alone. Empty it is 0 to glibc, which then maps each buffer, and makes all four times slower.
+ */
 const variable = "MALLOC_MMAP_THRESHOLD_"
 
 /** 128 KiB: the allocator's own, which it keeps once it was told; and one heap. */
@@ -27,7 +29,7 @@ export const environment = { [variable]: "131072", MALLOC_ARENA_MAX: "1" }
 /** MB of one of the three parts of the young generation. */
 const semiSpace = 4
 
-/** Of node. The second is no matter of memory, but this is where the process starts anew: see DefaultSignals. */
+/** Of node. The second is no matter of memory, but this is where the process starts again: see DefaultSignals. */
 export const flags: ReadonlyArray<string> = [`--max-semi-space-size=${semiSpace}`, "--disable-sigusr1"]
 
 /** The same for a worker thread. */

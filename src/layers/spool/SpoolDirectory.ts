@@ -1,6 +1,6 @@
 /**
- * Looks at the folder for spooled snapshots before anything is written there: it must exist and be writable, and should
- * not be in memory.
+ * Looks at the directory for spooled snapshots before anything is written there: it must exist and be writable, and
+ * should not be in memory.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- statfs is not in effect's FileSystem
 import * as NodeFs from "node:fs/promises"
@@ -24,10 +24,10 @@ export const problemOf = Effect.fnUntraced(function* (directory: string) {
     Effect.map(({ type }) => type === "Directory"),
     Effect.orElseSucceed(() => false)
   )
-  if (!isFolder) return `expected a folder that exists, not ${JSON.stringify(directory)}`
+  if (!isFolder) return `expected a directory that exists, not ${JSON.stringify(directory)}`
   const isWritable = yield* fs.access(directory, { writable: true }).pipe(
     Effect.as(true),
     Effect.orElseSucceed(() => false)
   )
-  return isWritable ? undefined : `expected a folder that this user can write to, not ${JSON.stringify(directory)}`
+  return isWritable ? undefined : `expected a directory that this user can write to, not ${JSON.stringify(directory)}`
 })

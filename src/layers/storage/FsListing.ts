@@ -124,7 +124,7 @@ const read = Effect.fnUntraced(function* (directory: Directory, due: Set<string>
   return mtime
 })
 
-/** Looks at `due`, and reads the directory before if `isReading`. Without an earlier scan all is put together anew. */
+/** Looks at `due`, and reads the directory before if `isReading`. Without an earlier scan all is put together again. */
 const scan = Effect.fnUntraced(function* (
   directory: Directory,
   due: Set<string>,
@@ -133,7 +133,7 @@ const scan = Effect.fnUntraced(function* (
   const { last, looks, unsettled } = directory
   const now = yield* Clock.monotonicTimeNanos
   const { began, mtime } = last !== undefined && !isReading ? last : { began: now, mtime: yield* read(directory, due) }
-  // What is found out before a failure is not lost: the next scan puts all together anew.
+  // What is found out before a failure is not lost: the next scan puts all together again.
   directory.last = undefined
   const found = yield* Effect.forEach(due, (name) => look(directory, name), { concurrency: looksAtOnce })
   if (last === undefined) {

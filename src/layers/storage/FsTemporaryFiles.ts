@@ -45,7 +45,7 @@ const removeAll = Effect.fn("FsTemporaryFiles.remove")(function* (
   const names = (yield* fs.readDirectory(root)).filter(isTemporary)
   const removed = yield* Effect.filter(names, (name) => removeOne(fs, `${root}/${name}`, now))
   if (removed.length > 0)
-    yield* Effect.logInfo("Removed temporary files of stores that were cut off", {
+    yield* Effect.logInfo("Removed temporary files of interrupted stores", {
       removed: removed.length,
       directory: root
     })
@@ -64,7 +64,7 @@ export const makeSweep = (fs: FileSystem.FileSystem, root: string) => {
     yield* current.stat.pipe(
       Effect.flatMap((info) => removeAll(fs, root, timeOf(info))),
       Effect.catch((error) =>
-        Effect.logWarning("Cannot remove temporary files of stores that were cut off", {
+        Effect.logWarning("Cannot remove temporary files of interrupted stores", {
           directory: root,
           error: error.message
         })

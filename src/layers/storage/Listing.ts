@@ -4,7 +4,9 @@
  */
 import type { StoredObject } from "../../services/Storage.ts"
 
-/** Each name is encoded once. Lists that are in order already, as those of most stores, cost one pass of comparisons. */
+/**
+ * Each name is encoded once. Lists that are in order already, as those of most stores, cost one pass of comparisons.
+ */
 export const sortByName = (objects: ReadonlyArray<StoredObject>): ReadonlyArray<StoredObject> =>
   objects
     .map((object) => ({ bytes: Buffer.from(object.name), object }))

@@ -1,7 +1,7 @@
 /**
  * The `Storage` that the configuration asks for. The clients of S3 and Azure are loaded only where they are used.
- * `layer` makes bucket or folder as configured, `readOnly` never makes anything: for `receive`, and for commands that
- * only read.
+ * `layer` makes bucket or directory as configured, `readOnly` never makes anything: for `receive`, and for commands
+ * that only read.
  */
 import { Effect, Layer } from "effect"
 import type { AzureOptions, S3Options } from "../../domain/settings/StorageOptions.ts"

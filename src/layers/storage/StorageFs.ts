@@ -1,12 +1,12 @@
 /**
- * `Storage` in a flat folder, which may be shared between hosts.
+ * `Storage` in a flat directory, which may be shared between hosts.
  *
  * Guarantees: what `store` reported survives a power cut: a temporary file `.<random>.tmp` beside the object is
- * written, synced and renamed, then the folder is synced. Readers see the old object or the new one whole. The folder
- * is made when the layer is built, unless told not to, and never later, so an unmounted file system is an error and not
- * an empty store. Not ours, so neither listed nor read: names with `/`, a leading `.` or ending in `.tmp`, and what is
- * no regular file (links too). What a listing shows of objects that other processes replace: FsListing. What a process
- * that is killed in the middle leaves behind: FsTemporaryFiles.
+ * written, synced and renamed, then the directory is synced. Readers see the old object or the new one whole. The
+ * directory is made when the layer is built, unless told not to, and never later, so an unmounted file system is an
+ * error and not an empty store. Not ours, so neither listed nor read: names with `/`, a leading `.` or ending in
+ * `.tmp`, and what is no regular file (links too). What a listing shows of objects that other processes replace:
+ * FsListing. What a process that is killed in the middle leaves behind: FsTemporaryFiles.
  *
  * File operations are uninterruptible one by one: an abandoned write would go on in the thread pool after its
  * descriptor was closed, and could hit another file that got the same number.
@@ -32,11 +32,11 @@ const advices: Readonly<Record<string, string>> = {
   EACCES: "give this user the permission to read and write there",
   EPERM: "give this user the permission to read and write there",
   EROFS: "the file system is mounted read-only: remount it, or check root_path",
-  ENOENT: "the folder is gone: is the file system mounted? Check root_path",
-  ENOTDIR: "a part of the path is no folder: check root_path",
-  EEXIST: "there is something that is no folder: check root_path",
-  EISDIR: "a folder has this object's name: remove it",
-  ERR_FS_EISDIR: "a folder has this object's name: remove it",
+  ENOENT: "the directory is gone: is the file system mounted? Check root_path",
+  ENOTDIR: "a part of the path is no directory: check root_path",
+  EEXIST: "there is something that is no directory: check root_path",
+  EISDIR: "a directory has this object's name: remove it",
+  ERR_FS_EISDIR: "a directory has this object's name: remove it",
   ELOOP: "a symbolic link has this object's name, or links go in circles: check root_path",
   ENAMETOOLONG: "the name is too long for this file system: use a shorter instance or database name"
 }
@@ -51,7 +51,7 @@ const reasonOf = (error: PlatformError): StorageError["reason"] => {
   return new Unavailable({ code, detail: full ? `the disk or the quota is full: free space there: ${detail}` : detail })
 }
 
-interface Folder {
+interface Directory {
   readonly fs: FileSystem.FileSystem
   readonly root: string
   readonly listing: FsListing.FsListing
@@ -61,27 +61,27 @@ interface Folder {
 }
 
 const list = Effect.fn("StorageFs.list")(
-  (folder: Folder, prefix: string) => folder.listing.list(prefix),
-  (effect, folder, prefix) => Effect.mapError(effect, (error) => folder.fail("list", prefix, reasonOf(error)))
+  (directory: Directory, prefix: string) => directory.listing.list(prefix),
+  (effect, directory, prefix) => Effect.mapError(effect, (error) => directory.fail("list", prefix, reasonOf(error)))
 )
 
 /** Reads to the end of the file and not to its size, so that a file somebody still appends to is noticed. */
-const load = (folder: Folder, name: string) =>
+const load = (directory: Directory, name: string) =>
   Stream.unwrap(
     Effect.gen(function* () {
-      const failed = (error: PlatformError) => folder.fail("load", name, reasonOf(error))
+      const failed = (error: PlatformError) => directory.fail("load", name, reasonOf(error))
       const object = FsListing.isObjectName(name)
-        ? yield* Effect.mapError(FsListing.lookAt(folder.fs, folder.root, name), failed)
+        ? yield* Effect.mapError(FsListing.lookAt(directory.fs, directory.root, name), failed)
         : undefined
-      folder.listing.seen(name, object)
-      // An object that vanished is passed over; all of them, with the folder, are an outage.
+      directory.listing.seen(name, object)
+      // An object that vanished is passed over; all of them, with the directory, are an outage.
       const vanished = Effect.andThen(
-        Effect.mapError(folder.fs.stat(folder.root), failed),
-        folder.fail("load", name, new ObjectNotFound())
+        Effect.mapError(directory.fs.stat(directory.root), failed),
+        directory.fail("load", name, new ObjectNotFound())
       )
       if (object === undefined) return yield* vanished
-      const file = yield* folder.fs
-        .open(`${folder.root}/${name}`, { flag: "r", noFollow: true })
+      const file = yield* directory.fs
+        .open(`${directory.root}/${name}`, { flag: "r", noFollow: true })
         .pipe(Effect.catch((error) => (codeOf(error) === "ENOENT" ? vanished : failed(error))))
       const size = ByteSize.toNumberUnsafe((yield* Effect.mapError(file.stat, failed)).size)
       const chunks = Stream.unfold(0, (start) => {
@@ -91,12 +91,12 @@ const load = (folder: Folder, name: string) =>
           Effect.map((count) => (count === 0 ? undefined : ([buffer.subarray(0, count), start + count] as const)))
         )
       })
-      return sized(size, (reason) => folder.fail("load", name, reason))(chunks)
+      return sized(size, (reason) => directory.fail("load", name, reason))(chunks)
     })
   )
 
-/** Some network file systems can't sync a folder; the rename is then as durable as they make it. */
-const syncFolder = ({ fs, root }: Folder) =>
+/** Some network file systems can't sync a directory; the rename is then as durable as they make it. */
+const syncFolder = ({ fs, root }: Directory) =>
   Effect.scoped(Effect.flatMap(fs.open(root, { flag: "r" }), (file) => Effect.uninterruptible(file.sync))).pipe(
     Effect.catchIf(
       (error) => codeOf(error) === "EINVAL" || codeOf(error) === "ENOTSUP",
@@ -104,12 +104,12 @@ const syncFolder = ({ fs, root }: Folder) =>
     )
   )
 
-const store = Effect.fn("StorageFs.store")(function* <E, R>(folder: Folder, name: string, source: Source<E, R>) {
-  const { fs, listing, root, sweep } = folder
-  const failed = (error: PlatformError) => folder.fail("store", name, reasonOf(error))
+const store = Effect.fn("StorageFs.store")(function* <E, R>(directory: Directory, name: string, source: Source<E, R>) {
+  const { fs, listing, root, sweep } = directory
+  const failed = (error: PlatformError) => directory.fail("store", name, reasonOf(error))
   if (!FsListing.isObjectName(name)) {
-    const detail = "names with /, a leading . or ending in .tmp are not objects of a folder"
-    return yield* folder.fail(
+    const detail = "names with /, a leading . or ending in .tmp are not objects of a directory"
+    return yield* directory.fail(
       "store",
       name,
       new Refused({ code: "InvalidName", detail, advice: "check instance and database names" })
@@ -123,7 +123,7 @@ const store = Effect.fn("StorageFs.store")(function* <E, R>(folder: Folder, name
         (_, exit) => (Exit.isSuccess(exit) ? Effect.void : Effect.ignore(fs.remove(temporary, { force: true })))
       )
       yield* sweep(file)
-      const bytes = sized(source.size, (reason) => folder.fail("store", name, reason))(source.read(0, source.size))
+      const bytes = sized(source.size, (reason) => directory.fail("store", name, reason))(source.read(0, source.size))
       yield* Stream.runForEach(bytes, (chunk) =>
         Effect.andThen(
           Effect.mapError(Effect.uninterruptible(file.writeAll(chunk)), failed),
@@ -135,22 +135,22 @@ const store = Effect.fn("StorageFs.store")(function* <E, R>(folder: Folder, name
     })
   ).pipe(Effect.ensuring(Effect.sync(() => listing.recheck(name))))
   // A failure here leaves the new object in place, but not yet safe from a power cut: the caller stores it again.
-  yield* Effect.mapError(syncFolder(folder), failed)
+  yield* Effect.mapError(syncFolder(directory), failed)
 })
 
 const remove = Effect.fn("StorageFs.delete")(
-  function* (folder: Folder, name: string) {
+  function* (directory: Directory, name: string) {
     if (!FsListing.isObjectName(name)) return
-    yield* Effect.uninterruptible(folder.fs.remove(`${folder.root}/${name}`, { force: true })).pipe(
-      Effect.ensuring(Effect.sync(() => folder.listing.recheck(name)))
+    yield* Effect.uninterruptible(directory.fs.remove(`${directory.root}/${name}`, { force: true })).pipe(
+      Effect.ensuring(Effect.sync(() => directory.listing.recheck(name)))
     )
   },
-  (effect, folder, name) => Effect.mapError(effect, (error) => folder.fail("delete", name, reasonOf(error)))
+  (effect, directory, name) => Effect.mapError(effect, (error) => directory.fail("delete", name, reasonOf(error)))
 )
 
 export interface StorageFsOptions {
   readonly root_path: string
-  /** Makes the folder with its parents; default true. */
+  /** Makes the directory with its parents; default true. */
   readonly create?: boolean
 }
 
@@ -162,8 +162,8 @@ export const layerWith = ({
     Storage,
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const place = `folder ${root}`
-      const folder: Folder = {
+      const place = `directory ${root}`
+      const directory: Directory = {
         fs,
         root,
         listing: yield* FsListing.make(fs, root),
@@ -171,13 +171,15 @@ export const layerWith = ({
         fail: (operation, name, reason) => new StorageError({ operation, place, name, reason })
       }
       if (create)
-        yield* Effect.mapError(Directories.make(fs, root, 0o755), (error) => folder.fail("create", "", reasonOf(error)))
+        yield* Effect.mapError(Directories.make(fs, root, 0o755), (error) =>
+          directory.fail("create", "", reasonOf(error))
+        )
       return Storage.of({
         place,
-        list: (prefix) => list(folder, prefix),
-        load: (name) => load(folder, name),
-        store: (name, source) => store(folder, name, source),
-        delete: (name) => remove(folder, name)
+        list: (prefix) => list(directory, prefix),
+        load: (name) => load(directory, name),
+        store: (name, source) => store(directory, name, source),
+        delete: (name) => remove(directory, name)
       })
     })
   )

@@ -1,13 +1,13 @@
 /**
- * Tells the application's commits from ours, by transaction ids alone.
+ * Distinguishes the application's commits from ours, by transaction ids alone.
  *
- * LMDB numbers its write transactions without gaps, and one writer runs at a time. So when a transaction of ours has id
- * `n`, and `n - 1` was accounted for already, nobody has committed in between; else somebody has, and `n - 1` is a
- * bound of what he wrote. A transaction of ours that wrote nothing is not recorded and must not be told. While one of
- * ours is under way the last id may be ours or not: then nothing is concluded.
+ * LMDB numbers its write transactions without gaps, and one writer runs at a time. If a transaction of ours has id `n`,
+ * and `n - 1` was accounted for, the application has not committed in between. Otherwise it has, and `n - 1` is an
+ * upper bound of its last id. A transaction of ours that wrote nothing is not recorded by LMDB, and must not be
+ * reported here. While one of ours is under way the last id may be ours or not, so nothing is concluded.
  */
 export class ChangeTracker {
-  /** The highest id that is accounted for. */
+  /** Highest id that is accounted for. */
   private seen: bigint
   private foreign: bigint
   private writing = 0
@@ -19,12 +19,12 @@ export class ChangeTracker {
     this.foreign = last
   }
 
-  /** The upper bound of the last transaction that was not ours. */
+  /** Upper bound of the last transaction that was not ours. */
   get lastForeign(): bigint {
     return this.foreign
   }
 
-  /** The last id of the environment, as a poll found it. */
+  /** Takes the last id of the environment, as a poll found it. */
   observe(last: bigint): void {
     if (this.writing > 0 || last <= this.seen) return
     this.foreign = last
@@ -35,7 +35,7 @@ export class ChangeTracker {
     this.writing++
   }
 
-  /** `id`: of the transaction if it wrote and was committed, else undefined. */
+  /** Ends a write of ours. `id`: id of the transaction if it wrote and was committed, else undefined. */
   endWrite(id: bigint | undefined): void {
     this.writing--
     if (id === undefined) return

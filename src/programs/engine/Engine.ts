@@ -1,8 +1,8 @@
 /**
- * What the engine's programs have in common: their errors, and slices.
+ * Errors and slices of the engine's programs.
  *
- * The hot loops are plain functions that work for about `sliceMillis` and return; between two slices the fiber yields,
- * so that the thread sees messages, timers and interruptions, and the other databases of the thread get their turn.
+ * Hot loops are plain functions that work for about `sliceMillis` and return. Between two slices the fiber yields, so
+ * that the thread sees messages, timers and interruptions, and its other databases get their turn.
  */
 import { Effect } from "effect"
 import { SnapshotCorrupt } from "../../domain/snapshot/SnapshotCorrupt.ts"
@@ -15,10 +15,10 @@ import type { SpoolError } from "../../services/Spool.ts"
 export type EngineError =
   LmdbError | NotNative | UnsupportedDbi | CorruptSnapshot | RefusedSnapshot | CompressionError | SpoolError
 
-/** How long a slice works before it yields. */
+/** Time for which a slice works before it yields. */
 export const sliceMillis = 10
 
-/** How many steps of a loop pass between two looks at the clock: 512 are some 0.2 ms, the look is 0.03 µs. */
+/** Steps of a loop between two looks at the clock. 512 steps take about 0.2 ms, a look takes 0.03 µs. */
 export const stepsPerLook = 512
 
 export const engineErrorOf = (thrown: unknown): EngineError | undefined => {
@@ -35,7 +35,7 @@ export const engineErrorOf = (thrown: unknown): EngineError | undefined => {
   return undefined
 }
 
-/** Runs a plain function; what `errorOf` knows becomes a failure, anything else thrown is a defect. */
+/** Runs a plain function. Errors that `errorOf` recognises become failures; anything else thrown is a defect. */
 export const attemptWith = <A, E>(errorOf: (thrown: unknown) => E | undefined, run: () => A): Effect.Effect<A, E> =>
   Effect.suspend(() => {
     try {
@@ -51,8 +51,7 @@ export const attemptWith = <A, E>(errorOf: (thrown: unknown) => E | undefined, r
 export const attempt = <A>(run: () => A): Effect.Effect<A, EngineError> => attemptWith(engineErrorOf, run)
 
 /**
- * Calls `slice` with the time (of performance.now) at which it should return, until it returns true, with a yield
- * between.
+ * Calls `slice` with the time (of performance.now) at which it should return, until it returns true. Yields between.
  */
 export const inSlices = (slice: (deadline: number) => boolean): Effect.Effect<void, EngineError> =>
   Effect.suspend(() => {

@@ -1,4 +1,4 @@
-/** What the engine keeps of one open database, in the worker that owns it. */
+/** State of one open database, in the worker that owns it. */
 import type { Effect } from "effect"
 import type { DatabaseOptions } from "../../services/Database.ts"
 import type { ChangeTracker } from "./ChangeTracker.ts"
@@ -15,9 +15,9 @@ export interface EngineDatabase {
   readonly shadow: ShadowState
   readonly known: KnownMembers
   readonly walked: WalkedDbis
-  /** What was compressed for the last dump. */
+  /** Compressed members of the last dump. */
   last: CompressedMembers | undefined
 }
 
-/** Runs an effect while no other one that this runs is under way; in native mode they don't mind each other. */
+/** Runs an effect while no other one runs that way. In native mode several may run. */
 export type Exclusively = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>

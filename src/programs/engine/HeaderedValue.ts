@@ -7,7 +7,7 @@ import { blockSize, size, writeHeader } from "../../domain/lmdb/NativeHeader.ts"
 import { copyWords, overrun, Words } from "../../domain/bytes/Words.ts"
 
 export class HeaderedValue {
-  /** The value built last is `bytes[0..length)`; its application value begins at `header`. Reused. */
+  /** The last built value is `bytes[0..length)`. Its application value begins at `header`. The buffer is used again. */
   bytes = new Uint8Array(4096)
   length = 0
   readonly header: number
@@ -22,7 +22,7 @@ export class HeaderedValue {
     this.header = size + blockSize * paddingBlocks
   }
 
-  /** The id of the transaction that values are built for. */
+  /** Id of the transaction that values are built for. */
   begin(id: bigint): void {
     this.idHigh = Number(id >> 32n)
     this.idLow = Number(id & 0xffffffffn)

@@ -1,4 +1,4 @@
-/** The newest time of all entries with a header, tombstones included: how old what an environment says is. */
+/** Finds the newest timestamp in an environment, tombstones included: it tells how old the data are. */
 import { Effect } from "effect"
 import * as NativeHeader from "../../domain/lmdb/NativeHeader.ts"
 import { Lmdb } from "../../services/Lmdb.ts"
@@ -7,7 +7,7 @@ import { notNative } from "./NotNative.ts"
 import { syncedDbis } from "./SyncedDbis.ts"
 import type { EngineDatabase } from "./EngineDatabase.ts"
 
-/** Nanoseconds; 0 when there is no entry. */
+/** Returns nanoseconds since the UNIX epoch, 0 if there are no entries. */
 export const newest = Effect.fn("Newest.newest")(function* ({ mode }: EngineDatabase) {
   const transaction = yield* (yield* Lmdb).read
   const dbis = yield* attempt(() => syncedDbis(transaction.dbis, mode.check))

@@ -1,11 +1,11 @@
-/** The error for a local value without a native header: it names the DBI and the key. */
+/** The error of a local value without a native header. It names the DBI and the key. */
 import * as DbiName from "../../domain/lmdb/DbiName.ts"
 import { problemOf } from "../../domain/lmdb/NativeHeader.ts"
 import { NotNative } from "../../services/Database.ts"
 import type { Cursor } from "../../services/Lmdb.ts"
 import { hexOf } from "../../domain/bytes/Hex.ts"
 
-/** `code`: what readHeader returned. */
+/** `code`: the result of `NativeHeader.readHeader`. */
 export const notNative = (
   dbi: DbiName.DbiName,
   at: Pick<Cursor, "key" | "keyStart" | "keyEnd">,

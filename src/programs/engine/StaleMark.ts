@@ -1,6 +1,6 @@
 /**
- * The mark of an LMDB that is stale (docs/sync.md, Long absence): an empty DBI of our own. It is made before the first
- * merge, after which nothing else would tell: what was merged is young.
+ * Marks an LMDB as stale (docs/sync.md, Long absence) with an empty DBI of our own. The mark is made before the first
+ * merge, since merged entries are young and would hide the fact.
  */
 import { Effect } from "effect"
 import * as DbiName from "../../domain/lmdb/DbiName.ts"
@@ -17,7 +17,7 @@ export const isMarked = Effect.scoped(
   })
 )
 
-/** Makes the mark, or takes it away. */
+/** Makes or removes the mark. */
 export const set = Effect.fn("StaleMark.set")(function* ({ tracker }: EngineDatabase, marked: boolean) {
   if ((yield* isMarked) === marked) return
   const lmdb = yield* Lmdb

@@ -1,4 +1,4 @@
-/** Which DBIs of an environment are synced, and what they must be like. Source: docs/sync.md. */
+/** Decides which DBIs of an environment are synced, and checks that they can be. Source: docs/sync.md. */
 import * as DbiFlags from "../../domain/lmdb/DbiFlags.ts"
 import * as DbiName from "../../domain/lmdb/DbiName.ts"
 import * as ShadowName from "../../domain/lmdb/ShadowName.ts"
@@ -7,15 +7,15 @@ import type { Dbi } from "../../services/Lmdb.ts"
 
 const unsupported = (dbi: Dbi, problem: string) => new UnsupportedDbi({ dbi: DbiName.display(dbi.name), problem })
 
-/** Native mode knows plain DBIs only. */
+/** Native mode supports plain DBIs only. */
 export const checkNative = (dbi: Dbi): void => {
   if (dbi.flags !== 0)
     throw unsupported(dbi, `it has the flags ${DbiFlags.display(dbi.flags)}, and native mode supports plain DBIs only`)
 }
 
 /**
- * Why a DBI with these flags does not go into a shadow exactly. What does: MDB_INTEGERKEY, and MDB_DUPSORT with
- * `dupsort_hack`.
+ * Returns why a DBI with these flags cannot be represented in a shadow, or undefined. Supported are MDB_INTEGERKEY, and
+ * MDB_DUPSORT with `dupsort_hack`.
  */
 export const shadowProblem = (flags: number, dupsortHack: boolean): string | undefined => {
   if ((flags & DbiFlags.REVERSEKEY) !== 0) return "it has MDB_REVERSEKEY, which is not supported"
@@ -35,28 +35,28 @@ export const checkShadow = (dbi: Dbi, dupsortHack: boolean): void => {
   if (problem !== undefined) throw unsupported(dbi, problem)
 }
 
-/** Flags that a shadow has of its main DBI. */
+/** Returns the flags of the shadow of a DBI with these flags. */
 export const shadowFlags = (mainFlags: number): number =>
   (mainFlags & DbiFlags.DUPSORT) !== 0 ? 0 : mainFlags & DbiFlags.INTEGERKEY
 
-/** `dbi` was made anew, and is not what its shadow is of. */
+/** `dbi` was recreated, and is not what its shadow is of. */
 export const otherShadow = (dbi: Dbi, difference: string): UnsupportedDbi =>
   unsupported(
     dbi,
-    `its shadow has ${difference}: the application has made it anew, in another way. Run drop-shadow, and start again`
+    `its shadow has ${difference}: the application has recreated it, in another way. Run drop-shadow, and start again`
   )
 
-/** The same, where the shadow is of one without MDB_DUPSORT. */
+/** The same error for a shadow of a DBI without MDB_DUPSORT. */
 export const otherKeys = (dbi: Dbi): UnsupportedDbi => otherShadow(dbi, "keys that are not those of a MDB_DUPSORT DBI")
 
-/** Throws when `dbi` was made anew with other flags than its shadow is for. */
+/** Throws when `dbi` was recreated with other flags than its shadow is for. */
 export const checkShadowFlags = (dbi: Dbi, shadow: Dbi): void => {
   const wanted = shadowFlags(dbi.flags)
   if (shadow.flags !== wanted)
     throw otherShadow(dbi, `the flags ${DbiFlags.display(shadow.flags)}, not ${DbiFlags.display(wanted)}`)
 }
 
-/** The application's DBIs; fails for one that the mode cannot sync. */
+/** Returns the application's DBIs. Throws for one that the mode cannot sync. */
 export const syncedDbis = (dbis: ReadonlyArray<Dbi>, check: (dbi: Dbi) => void): ReadonlyArray<Dbi> => {
   const synced = dbis.filter((dbi) => !DbiName.isPrivate(dbi.name))
   for (const dbi of synced) check(dbi)

@@ -1,9 +1,9 @@
 /**
  * Removes old tombstones from the DBIs that have headers. Source: docs/sync.md, Sweeper.
  *
- * They are found in read transactions, a batch at a time, and removed in write transactions that look at each again:
- * one that the application has revived meanwhile stays. The lock is held for about `lockMillis` at a time, with a pause
- * after that, and never for the search.
+ * Tombstones are found in read transactions, a batch at a time, and removed in write transactions that check each
+ * again: an entry that the application has put meanwhile stays. The lock is held for about `lockMillis` at a time, with
+ * a pause after that, and never for the search.
  */
 import { Duration, Effect } from "effect"
 import * as DbiName from "../../domain/lmdb/DbiName.ts"
@@ -20,7 +20,7 @@ import type { EngineDatabase, Exclusively } from "./EngineDatabase.ts"
 import { type WriteJob, State } from "./WriteJob.ts"
 import { maxKeyBytes } from "../../domain/lmdb/Limits.ts"
 
-/** Tombstones found before they are removed. */
+/** Tombstones that are found before they are removed. */
 const batchEntries = 4096
 
 interface Counts {
@@ -40,8 +40,8 @@ const isStale = (value: Uint8Array, start: number, limit: Limit): boolean => {
 }
 
 /**
- * Of one DBI, from `from` on: fills the batch with keys of stale tombstones. The last key seen, undefined at the end of
- * the DBI.
+ * Fills the batch with keys of stale tombstones of one DBI, from `from` on. Returns the last key seen, or undefined at
+ * the end of the DBI.
  */
 const find = Effect.fnUntraced(function* (
   dbi: DbiName.DbiName,
@@ -67,7 +67,7 @@ const find = Effect.fnUntraced(function* (
           return true
         }
         const { key, keyEnd, keyStart, value, valueStart } = cursor
-        // The batch before ended here: it is counted already.
+        // The previous batch ended here, so this entry is counted already.
         if (from !== undefined && last === undefined && Buffer.compare(from, key.subarray(keyStart, keyEnd)) === 0)
           continue
         last ??= from
@@ -92,10 +92,10 @@ const find = Effect.fnUntraced(function* (
   return batch.count === batchEntries ? last : undefined
 }, Effect.scoped)
 
-/** Removes the entries of a batch that are stale tombstones still. */
+/** Removes the entries of a batch that are still stale tombstones. */
 class RemoveJob implements WriteJob {
   written = 0
-  /** Nobody else has committed since the copy main → shadow. */
+  /** Whether nobody else has committed since the copy main → shadow. */
   contiguous = true
   readonly divisible = true
   private readonly dbi: DbiName.DbiName
@@ -113,7 +113,7 @@ class RemoveJob implements WriteJob {
   attach(transaction: WriteTransaction, contiguous: boolean): void {
     this.contiguous &&= contiguous
     this.transaction = transaction
-    // Dropped meanwhile: then nothing is left to remove.
+    // If the DBI was dropped meanwhile, nothing is left to remove.
     if (!transaction.dbis().some(({ name }) => name === this.dbi)) this.index = this.batch.count
   }
 
@@ -134,7 +134,7 @@ class RemoveJob implements WriteJob {
         transaction.remove(dbi, batch.bytes, keyStart, keyEnd)
         this.written++
       }
-      // At the end the lock is not taken once more.
+      // After the last entry the lock is not taken once more.
       if (this.index < batch.count && performance.now() >= deadline) return State.Paused
     }
     return State.End
@@ -148,7 +148,7 @@ interface Sweeping {
   readonly counts: Counts
 }
 
-/** What is removed lives neither in a shadow nor in main: what was copied stays so. */
+/** Removes tombstones. Main has none of them, so the copy main → shadow stays valid. */
 const remove = Effect.fnUntraced(function* (
   { database: { shadow }, limit, writing }: Sweeping,
   dbi: DbiName.DbiName,

@@ -1,4 +1,4 @@
-/** Runs the work of a merge, or of a copy main → shadow, in one write transaction or in several, and keeps count. */
+/** Runs a write job in one write transaction, or in several that each hold the lock for a limited time, and counts. */
 import { Duration, Effect } from "effect"
 import { Lmdb } from "../../services/Lmdb.ts"
 import type { ChangeTracker } from "./ChangeTracker.ts"
@@ -7,15 +7,15 @@ import { BeginAgain, type WriteJob, State } from "./WriteJob.ts"
 
 export interface Writing {
   readonly tracker: ChangeTracker
-  /** How long the lock may be held, about, with the commit; 0: one transaction. */
+  /** About how long the lock may be held, commit included. 0: one transaction. */
   readonly lockMillis: number
-  /** The least pause between two transactions. */
+  /** Minimum pause between two transactions. */
   readonly releaseMillis: number
   transactions: number
   written: number
   lockHeldMillis: number
   longestLockMillis: number
-  /** What the last transaction held the lock for beyond its work: mostly the commit, which waits for the disk. */
+  /** Time that the last transaction held the lock after its work: mostly the commit, which waits for the disk. */
   commitMillis: number
 }
 
@@ -31,8 +31,8 @@ export const begin = (tracker: ChangeTracker, lockMillis: number, releaseMillis 
 })
 
 /**
- * How long to work, so that the lock is given up in time if the commit takes as long as the last one. Half of the time
- * at least, however slow the disk.
+ * Returns how long to work, so that the lock is released in time if the commit takes as long as the last one: at least
+ * half of the limit, however slow the disk is.
  */
 const workMillis = ({ commitMillis, lockMillis }: Writing): number =>
   lockMillis === 0 ? Infinity : Math.max(lockMillis - commitMillis, lockMillis / 2)
@@ -40,7 +40,7 @@ const workMillis = ({ commitMillis, lockMillis }: Writing): number =>
 const attemptJob = <A>(run: () => A) =>
   attemptWith((thrown) => (thrown instanceof BeginAgain ? thrown : engineErrorOf(thrown)), run)
 
-/** Works on `job` in one transaction: until it is `done`, or, with a limit, until the time is up. */
+/** Works on `job` in one transaction until it is done, or until the time is up. */
 const part = Effect.fnUntraced(function* (
   writing: Writing,
   job: WriteJob,

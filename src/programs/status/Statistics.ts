@@ -20,7 +20,10 @@ export interface Statistics {
   readonly known: Known | undefined
   /** Why the last attempt failed. */
   readonly problem: string | undefined
-  /** Bytes by which the used part of the map has grown in a millisecond, lately; undefined when it has not, or not long enough. */
+  /**
+   * Bytes by which the used part of the map has grown in a millisecond, lately; undefined when it has not, or not long
+   * enough.
+   */
   readonly growth: number | undefined
 }
 

@@ -1,7 +1,7 @@
 /**
- * Deletes old snapshots from the bucket: at once, then every `interval`, more or less, so that several instances do not
- * do it at the same moment. What may be deleted, `CleanerPlan` says. An outage ends nothing: what could not be deleted
- * is tried again the next time. Source: docs/sync.md, Cleaner.
+ * Deletes old snapshots from the bucket at the start and about every `interval`, with some jitter, so that instances do
+ * not do it at the same moment. `CleanerPlan` decides what may be deleted. An outage does not end the cleaner: it tries
+ * again in the next round. Source: docs/sync.md, Cleaner.
  */
 import { Clock, Duration, Effect, Random } from "effect"
 import { families } from "../../domain/metrics/MetricFamilies.ts"
@@ -14,18 +14,17 @@ import { learnInTurns } from "./ListedSnapshots.ts"
 import type { DatabaseSyncOptions } from "./SyncState.ts"
 
 /**
- * A store that is not well is left alone after so many deletes that it failed in one round: each may take until its
- * time-out.
+ * Failed deletes after which a round ends: each may take until its timeout.
  */
 const mostUnavailable = 3
 
 interface Cleaner {
   readonly plan: CleanerPlan
-  /** Since the last round that went well; logged already. */
+  /** Whether a failure was logged since the last successful round. */
   failing: boolean
 }
 
-/** Undefined when nothing is to be cleaned: it is off, or nothing may be written to the bucket. */
+/** Returns the plan, or undefined if the cleaner is off or nothing may be written to the bucket. */
 export const planOf = Effect.fnUntraced(function* ({ database, instance, receiveOnly }: DatabaseSyncOptions) {
   const { cleanup } = (yield* Settings).storage
   if (!cleanup.enabled || receiveOnly) return undefined
@@ -40,12 +39,12 @@ export const planOf = Effect.fnUntraced(function* ({ database, instance, receive
 const logFailure = Effect.fnUntraced(function* (cleaner: Cleaner, error: StorageError) {
   if (cleaner.failing) return
   cleaner.failing = true
-  yield* Effect.logWarning("Cannot clean old snapshots, trying again every storage.cleanup.interval until it works", {
+  yield* Effect.logWarning("Cannot clean old snapshots, retrying every storage.cleanup.interval", {
     error: error.message
   })
 })
 
-/** What it failed with. */
+/** Deletes one object. Returns the error, if any. */
 const deleteOne = Effect.fnUntraced(function* (database: string, { name, reason }: Deletion) {
   const storage = yield* Storage
   yield* Metrics.add(families.cleanerDeletes, { lmdb: database, reason }, 1)
@@ -60,7 +59,7 @@ const deleteOne = Effect.fnUntraced(function* (database: string, { name, reason 
   return error
 })
 
-/** One round, after a listing of its own. */
+/** Runs one round, with a listing of its own. */
 const round = Effect.fn("Clean.round")(function* (database: string, cleaner: Cleaner) {
   const storage = yield* Storage
   yield* Metrics.add(families.cleanerLists, {}, 1)
@@ -84,7 +83,7 @@ const round = Effect.fn("Clean.round")(function* (database: string, cleaner: Cle
   cleaner.failing = false
 })
 
-/** Never ends, and never fails. */
+/** Runs forever and never fails. */
 export const run = Effect.fn("Clean.run")(
   function* (database: string, plan: CleanerPlan) {
     const interval = Duration.toMillis((yield* Settings).storage.cleanup.interval)

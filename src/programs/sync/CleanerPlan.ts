@@ -1,15 +1,14 @@
 /**
- * Which snapshots of one database may be deleted from the bucket. Plain state, told what this process has listed,
- * merged and stored. Source: docs/sync.md, Cleaner.
+ * Decides which snapshots of one database may be deleted from the bucket. It is plain state, which learns what this
+ * process has listed, merged and stored. Source: docs/sync.md, Cleaner.
  *
- * Whatever is not proven by this process itself is kept: an older snapshot goes only when a newer one of its instance
- * is in the same listing and was read to its end or stored by this process; the last one of an instance only when the
- * newest snapshot of our own, in the same listing, contains it. What is no snapshot of this database is never among
- * them.
+ * A snapshot is kept unless this process itself has proved that it is not needed. An older snapshot is deleted only if
+ * a newer one of its instance is in the same listing and this process has read it to its end or stored it. The last one
+ * of an instance is deleted only if our own newest snapshot, in the same listing, contains it. Objects that are not
+ * snapshots of this database are never deleted.
  *
- * Not guaranteed: that what the application has thrown away since is in our own snapshot. A DBI that it has dropped is
- * noticed (it is missing in our snapshot, or a merge had to make it), one that it has emptied, or dropped and made
- * again, is not.
+ * Not guaranteed: that our own snapshot contains entries that the application has removed since. A dropped DBI is
+ * noticed (our snapshot lacks it, or a merge had to create it), but a DBI that was emptied or recreated is not.
  */
 import * as SnapshotName from "../../domain/snapshot/SnapshotName.ts"
 import type { MergeResult } from "../../services/Database.ts"
@@ -25,7 +24,7 @@ export interface Deletion {
 
 export interface CleanerRules {
   readonly database: string
-  /** As it stands in object names. */
+  /** Instance name as it is in object names. */
   readonly ownInstance: string
   /** Nanoseconds. */
   readonly mustKeep: bigint
@@ -33,7 +32,7 @@ export interface CleanerRules {
   readonly removeOldInstances: bigint
 }
 
-/** Nanoseconds: intervals are measured with the first, which no one sets; names are compared with the second. */
+/** Nanoseconds. Intervals are measured with the monotonic clock; names are compared with the wall clock. */
 export interface Now {
   readonly monotonic: bigint
   readonly wall: bigint
@@ -41,25 +40,25 @@ export interface Now {
 
 interface Seen {
   readonly snapshot: Snapshot
-  /** Of the monotonic clock: since when every listing has had it, with this content. */
+  /** Monotonic time since which every listing has had the object with this content. */
   readonly since: bigint
 }
 
-/** It was read to its end, and all of it was merged. */
+/** A snapshot that was read to its end and merged completely. */
 interface Merged {
   readonly snapshot: Snapshot
   readonly dbis: ReadonlyArray<string>
   /** Of the monotonic clock. */
   readonly ended: bigint
-  /** None of its DBIs is known to have been dropped since. */
+  /** Whether no DBI of it is known to have been dropped since. */
   readonly isWhole: boolean
 }
 
-/** The newest that this process has stored. */
+/** The newest snapshot that this process has stored. */
 interface Stored {
   readonly name: SnapshotName.SnapshotName
   readonly dbis: ReadonlySet<string>
-  /** Of the monotonic clock: before its read transaction. */
+  /** Monotonic time before its read transaction. */
   readonly began: bigint
 }
 
@@ -68,9 +67,9 @@ const isSameObject = (a: StoredObject, b: StoredObject): boolean =>
 
 export class CleanerPlan {
   private readonly rules: CleanerRules
-  /** To be told of a long listing before `deletions` is. */
+  /** Parses names; a long listing is given to it before `deletions`. */
   readonly names: ListedSnapshots
-  /** Of the last listing, by name. */
+  /** Objects of the last listing, by name. */
   private seen: ReadonlyMap<string, Seen> = new Map()
   /** By name, the last one last. */
   private readonly merged = new Map<string, Merged>()
@@ -82,16 +81,16 @@ export class CleanerPlan {
     this.names = new ListedSnapshots(rules.database)
   }
 
-  /** It was read to its end without an error, and all of it was merged. `ended`: of the monotonic clock. */
+  /** Records that a snapshot was read to its end and merged completely. `ended`: monotonic time. */
   markMerged(snapshot: Snapshot, { dbis, made }: Pick<MergeResult, "dbis" | "made">, ended: bigint): void {
-    // What came from other snapshots into a DBI that has been dropped since did not come back with it.
+    // If a DBI was dropped, this snapshot does not bring back what other snapshots had put into it.
     for (const [name, earlier] of this.merged)
       if (made.some((dbi) => earlier.dbis.includes(dbi))) this.merged.set(name, { ...earlier, isWhole: false })
     this.merged.delete(snapshot.name.text)
     this.merged.set(snapshot.name.text, { snapshot, dbis, ended, isWhole: true })
   }
 
-  /** It was stored, and the store has confirmed it. `began`: of the monotonic clock, before it was made. */
+  /** Records that our snapshot was stored and confirmed. `began`: monotonic time before it was made. */
   markStored(name: SnapshotName.SnapshotName, dbis: ReadonlyArray<string>, began: bigint): void {
     this.written.add(name.text)
     if (this.stored === undefined || SnapshotName.compare(this.stored.name, name) < 0)
@@ -99,15 +98,15 @@ export class CleanerPlan {
   }
 
   /**
-   * What to delete, the older ones of an instance first. `objects`: all of a listing with the database's prefix; `now`:
-   * after it.
+   * Returns the objects to delete, older ones of an instance first. `objects`: a listing with the database's prefix.
+   * `now`: the time after it.
    */
   deletions(objects: ReadonlyArray<StoredObject>, now: Now): ReadonlyArray<Deletion> {
     const instances = this.see(objects, now)
     return Array.from(instances.values()).flatMap((list) => this.ofInstance(list, instances, now))
   }
 
-  /** By instance, oldest first. */
+  /** Snapshots by instance, oldest first. */
   private see(objects: ReadonlyArray<StoredObject>, now: Now): ReadonlyMap<string, ReadonlyArray<Seen>> {
     const seen = new Map<string, Seen>()
     const instances = new Map<string, ReadonlyArray<Seen>>()
@@ -146,7 +145,7 @@ export class CleanerPlan {
     return deletions
   }
 
-  /** This process knows that others can read it. */
+  /** Whether this process knows that others can read the snapshot. */
   private isProven(snapshot: Snapshot): boolean {
     return this.written.has(snapshot.name.text) || this.mergeOf(snapshot) !== undefined
   }
@@ -161,8 +160,8 @@ export class CleanerPlan {
   }
 
   /**
-   * It is in the newest snapshot of our own. That a newer one was merged, which is gone from the bucket, proves
-   * nothing: the names of an instance rise with what it holds only as long as nobody removes the newest one by hand
+   * Whether our own newest snapshot contains it. A newer one that was merged, and is gone from the bucket, proves
+   * nothing: names of an instance rise with its content only as long as nobody removes the newest one by hand
    * (`SnapshotIndex.next`).
    */
   private isContained(snapshot: Snapshot, instances: ReadonlyMap<string, ReadonlyArray<Seen>>): boolean {
@@ -174,7 +173,7 @@ export class CleanerPlan {
     return stored.began > merged.ended && merged.dbis.every((dbi) => stored.dbis.has(dbi))
   }
 
-  /** The last one of each instance is remembered: a listing that lags behind may not have it yet. */
+  /** Forgets merges of snapshots that are gone, except the last one of each instance: a listing may lag behind. */
   private forgetVanished(): void {
     const last = new Map(Array.from(this.merged.values(), ({ snapshot: { name } }) => [name.instance, name.text]))
     const kept = new Set(last.values())

@@ -1,6 +1,6 @@
 /**
- * Syncs one database with the bucket: loops (list, receive, send, clean and others) that are children of this program.
- * The first to end ends it, with its cause.
+ * Syncs one database with the bucket. Its loops (list, receive, send, clean and others) are children of this program.
+ * The first loop that ends ends the program with its cause.
  */
 import { Data, Effect } from "effect"
 import { Databases } from "../../services/Databases.ts"
@@ -17,7 +17,7 @@ import * as StatisticsLog from "./StatisticsLog.ts"
 import * as Sweeper from "./Sweeper.ts"
 import { type DatabaseSyncOptions, SyncState } from "./SyncState.ts"
 
-/** `--only-once` has done what it could, but not all. */
+/** `--only-once` could not merge everything. */
 export class NotAllMerged extends Data.TaggedError("NotAllMerged")<{
   readonly database: string
   readonly problems: number
@@ -35,7 +35,7 @@ export interface Opening {
   readonly opened: (state: SyncState) => void
 }
 
-/** Waits for a file that is not there yet, unless `--only-once`. */
+/** Opens the database. Waits for a missing file, except with `--only-once`. */
 const open = Effect.fnUntraced(function* (options: DatabaseSyncOptions, database: DatabaseOptions, told: Opening) {
   const databases = yield* Databases
   const { lmdb_poll_interval } = yield* Settings
@@ -48,19 +48,17 @@ const open = Effect.fnUntraced(function* (options: DatabaseSyncOptions, database
   return yield* Outage.untilItWorks(missing, lmdb_poll_interval, passes, attempt)
 })
 
-/** Ends when everything there was has been merged and sent. */
+/** Ends when everything that was in the bucket at the start is merged, and ours is sent. */
 const untilReady = Effect.fnUntraced(function* (state: SyncState) {
-  const rung = state.bell()
-  while (!state.isReady) yield* rung
+  const notified = state.wakeups()
+  while (!state.isReady) yield* notified
   if (state.problems > 0) return yield* new NotAllMerged({ database: state.options.database, problems: state.problems })
 })
 
 const logReady = Effect.fnUntraced(function* (state: SyncState) {
-  const rung = state.bell()
-  while (!state.isReady) yield* rung
-  yield* Effect.logInfo(
-    "Ready: what was in the bucket at the start has been merged, and what is to be sent of ours is stored"
-  )
+  const notified = state.wakeups()
+  while (!state.isReady) yield* notified
+  yield* Effect.logInfo("Initial sync complete")
 })
 
 /** Ends by itself with `--only-once` only. */

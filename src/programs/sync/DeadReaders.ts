@@ -1,7 +1,6 @@
 /**
- * Frees the slots that dead processes hold in LMDB's table of readers, now and then: an application that was killed
- * while it read keeps its slot, and LMDB from using the pages again that it saw. LMDB itself does so when an
- * environment is opened.
+ * Frees reader slots of dead processes, once a minute. An application that was killed while it read keeps its slot, and
+ * with it LMDB from reusing the pages that it saw. LMDB itself frees slots only when an environment is opened.
  */
 import { Effect } from "effect"
 import type { SyncState } from "./SyncState.ts"
@@ -15,7 +14,7 @@ const clear = Effect.fnUntraced(function* ({ database }: SyncState) {
   yield* Effect.logInfo("Cleared readers of dead processes", { cleared, num_readers: readers, max_readers: maxReaders })
 })
 
-/** Never ends. What is wrong with the environment, the other loops find out. */
+/** Runs forever. The other loops report what is wrong with the environment. */
 export const run = Effect.fn("Readers.run")(function* (state: SyncState) {
   for (;;) {
     yield* Effect.sleep(interval)

@@ -1,7 +1,7 @@
 /**
- * The place of the last dump, kept until there is a newer one: what has not changed stays there, and need not be
- * compressed or written again. Only one that is in a file: one that fits in memory is made again quickly. It is given
- * up when the disk is full: whatever failed for that needs the room more.
+ * Keeps the spool place of the last dump until there is a newer one, so that members that have not changed are neither
+ * compressed nor written again. Only places in a file are kept: a dump that fits in memory is made again quickly. A
+ * full disk releases the place, since the operation that failed needs the room.
  */
 import { Effect, Exit, Scope, Semaphore } from "effect"
 import type { DumpResult } from "../../services/Database.ts"
@@ -9,28 +9,28 @@ import type { DumpResult } from "../../services/Database.ts"
 export type Dumped = Pick<DumpResult, "spooled" | "timestampNano">
 
 interface Kept {
-  /** Closes the place. */
+  /** Scope of the place. */
   readonly scope: Scope.Closeable
   readonly dumped: Dumped
 }
 
-/** The new dump is a revision of the place of the one before. */
+/** Whether the new dump is a revision of the kept place. */
 const isSamePlace = ({ dumped }: Kept, { spooled }: DumpResult): boolean => dumped.spooled.place.fd === spooled.place.fd
 
 export class KeptDump {
   readonly #isOn: boolean
-  /** Nobody closes the place while a dump reads from it. */
+  /** Keeps the place open while a dump reads from it. */
   readonly #turns = Semaphore.makeUnsafe(1)
   #kept: Kept | undefined
 
-  /** `isOn`: false keeps nothing. */
+  /** `isOn`: whether places are kept at all. */
   constructor(isOn: boolean) {
     this.#isOn = isOn
   }
 
   /**
-   * `make` opens a place in its scope and dumps into it, or into that of what is kept and given to it. Then `use`, for
-   * as long as which the place of the dump stays open; then it is what is kept.
+   * Runs `make`, which opens a place in its scope and dumps into it, or revises the kept place. Then runs `use` with
+   * the dump, and keeps its place afterwards.
    */
   dump<A extends { readonly result: DumpResult }, E, R, B, E2, R2>(
     make: (last: Dumped | undefined) => Effect.Effect<A, E, R>,
@@ -43,7 +43,7 @@ export class KeptDump {
     )
   }
 
-  /** Lets go of the place that is not needed any more: the old one or the new one, or both. */
+  /** Dumps, and closes the places that are not needed any more: the old one, the new one, or both. */
   #make<A extends { readonly result: DumpResult }, E, R>(make: (last: Dumped | undefined) => Effect.Effect<A, E, R>) {
     return Effect.gen({ self: this }, function* () {
       const kept = this.#kept

@@ -1,6 +1,6 @@
 /**
- * The snapshots of one database in its listings. A name is parsed once, for as long as it is listed: a bucket that
- * nobody cleans has thousands, which would take the event loop for 20 ms at each poll. Plain state of whoever lists.
+ * Parses the names of one database's snapshots in listings, each name once for as long as it is listed. A bucket that
+ * is not cleaned has thousands, and parsing them at each poll would block the event loop. Plain state.
  */
 import { Array as Arr, Effect } from "effect"
 import * as SnapshotName from "../../domain/snapshot/SnapshotName.ts"
@@ -11,7 +11,7 @@ export interface Snapshot {
   readonly object: StoredObject
 }
 
-/** Names that are parsed in one go. */
+/** Names that are parsed without a turn of the event loop between. */
 const atOnce = 500
 
 export class ListedSnapshots {
@@ -26,7 +26,7 @@ export class ListedSnapshots {
   private parse(text: string): SnapshotName.SnapshotName | undefined {
     if (this.names.has(text)) return this.names.get(text)
     const name = SnapshotName.parse(text)
-    // Those of other databases, whose names begin alike, are theirs.
+    // Names of other databases may begin alike.
     return name?.database === this.database ? name : undefined
   }
 

@@ -1,4 +1,4 @@
-/** Lists the bucket for one database, every `storage_poll_interval`, for ever: an outage never ends the daemon. */
+/** Lists the bucket for one database every `storage_poll_interval`. An outage never ends the daemon. */
 import { Clock, Effect } from "effect"
 import { listingPrefix } from "../../domain/snapshot/SnapshotName.ts"
 import { Health } from "../../services/Health.ts"
@@ -20,7 +20,7 @@ const warnOfFuture = Effect.fnUntraced(function* (state: SyncState, warned: Set<
     if (next === undefined || next.name.timestampNano - now <= tolerated || warned.has(instance)) continue
     warned.add(instance)
     yield* Effect.logWarning(
-      "A snapshot is ahead of our clock: its entries win until time catches up. Check the clocks of both machines",
+      "A snapshot is ahead of our clock: its entries win until then, check the clocks of both machines",
       {
         snapshot_instance: instance,
         snapshot_name: next.name.text,
@@ -42,7 +42,7 @@ const reportUnsurpassable = Effect.fnUntraced(function* ({ index, options }: Syn
   if (yield* health.failing(check, problem)) yield* Effect.logError(problem)
 })
 
-/** Never ends. The first listing is tried every second until it works. */
+/** Runs forever. The first listing is tried every second until it works. */
 export const run = Effect.fn("List.run")(
   function* (state: SyncState) {
     const storage = yield* Storage
@@ -59,7 +59,7 @@ export const run = Effect.fn("List.run")(
         }),
         Effect.as(true),
         Effect.tapError(() => ReceiveMeter.listFailed(state)),
-        // A refusal is an operator's to mend: an error at once, with what to check.
+        // An operator has to act on a refusal, so it is logged as an error, with what to check.
         Effect.catchTag("StorageError", (error) =>
           Effect.as(outage.failed(error.message, error.reason._tag === "Refused" ? "error" : "warning"), false)
         )
@@ -68,7 +68,7 @@ export const run = Effect.fn("List.run")(
         yield* outage.over
         yield* warnOfFuture(state, warned)
         yield* reportUnsurpassable(state)
-        yield* state.ring
+        yield* state.notify
       }
       yield* Effect.sleep(state.index.listed ? settings.storage_poll_interval : "1 second")
     }

@@ -4,7 +4,7 @@ import * as SendMeter from "./facts/SendMeter.ts"
 import * as TrackerMeter from "./facts/TrackerMeter.ts"
 import type { SyncState } from "./SyncState.ts"
 
-/** Looks at LMDB's last transaction id. */
+/** Reads LMDB's last transaction id, and notifies the loops if it has changed. */
 export const observe = Effect.fnUntraced(function* (state: SyncState) {
   const changes = yield* state.database.changes
   state.lastForeign = changes.lastForeign
@@ -14,7 +14,7 @@ export const observe = Effect.fnUntraced(function* (state: SyncState) {
   yield* SendMeter.observed(state)
   if (changes.last !== state.lastTransactionId) {
     state.lastTransactionId = changes.last
-    yield* state.ring
+    yield* state.notify
   }
   return changes
 })

@@ -1,17 +1,17 @@
 /**
- * Reports an outage once when it begins and once when it is over, however many attempts lie between, to the log and to
- * health.
+ * Reports an outage to the log and to health: once when it begins and once when it is over, however many attempts fail
+ * between.
  */
 import { Duration, Effect, Schedule } from "effect"
 import { Health } from "../../services/Health.ts"
 
 export interface Outage {
-  /** `level`: of the log line when it begins. */
+  /** Reports a failed attempt. `level`: level of the log line, if this begins the outage. */
   readonly failed: (message: string, level?: "warning" | "error") => Effect.Effect<void>
   readonly over: Effect.Effect<void>
 }
 
-/** Tries again, after the pause, what `passes` says may mend itself. */
+/** Tries again, after the pause, what `passes` says may recover by itself. */
 export const untilItWorks = <A, E extends Error, R>(
   outage: Outage,
   pause: Duration.Duration,
@@ -24,19 +24,20 @@ export const untilItWorks = <A, E extends Error, R>(
     Effect.retry({ while: passes, schedule: Schedule.spaced(pause) })
   )
 
-/** `check`: its name in /healthz. `what`: what fails, for the log: "list snapshots". */
+/** `check`: name of the check in /healthz. `what`: the operation, for the log, such as "list snapshots". */
 export const make = Effect.fnUntraced(function* (check: string, what: string): Effect.fn.Return<Outage, never, Health> {
   const health = yield* Health
   return {
     failed: Effect.fnUntraced(function* (message, level = "warning") {
       if (!(yield* health.failing(check, message))) return
-      yield* (level === "error" ? Effect.logError : Effect.logWarning)(`Cannot ${what}, trying until it works`, {
+      yield* (level === "error" ? Effect.logError : Effect.logWarning)(`Cannot ${what}, retrying`, {
         error: message
       })
     }),
     over: Effect.gen(function* () {
       const millis = yield* health.well(check)
-      if (millis !== undefined) yield* Effect.logInfo(`Can ${what} again`, { after: Duration.millis(millis) })
+      if (millis !== undefined)
+        yield* Effect.logInfo(`Recovered: can ${what} again`, { after: Duration.millis(millis) })
     })
   }
 })

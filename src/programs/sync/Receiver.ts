@@ -1,10 +1,10 @@
 /**
- * Merges the newest snapshot of each instance as it appears. Every instance's is received by a child of its own; how
- * many are in memory at once, and how many are merged at once, the budgets decide. While one waits for a permit a newer
- * one may appear: then that one is taken.
+ * Merges the newest snapshot of each instance as it appears. Each instance has a child of its own. Memory budgets limit
+ * how many snapshots are in memory, and how many are merged at once. If a newer snapshot appears while a child waits
+ * for a permit, that one is merged.
  *
- * Nothing in the bucket can end the daemon, but for our own newest snapshot at start when it is refused: nothing may be
- * sent over it.
+ * No object in the bucket can end the daemon, except our own newest snapshot if it is refused at the start: nothing may
+ * be sent over it.
  */
 import { Clock, Data, Duration, Effect, FiberSet, Stream } from "effect"
 import { releaseBuffer } from "../../domain/bytes/ReleaseBuffer.ts"
@@ -20,7 +20,7 @@ import * as Outage from "./Outage.ts"
 import { observe } from "./LocalChanges.ts"
 import * as ReceiveMeter from "./facts/ReceiveMeter.ts"
 import * as Staleness from "./Staleness.ts"
-import * as Retention from "./Retention.ts"
+import * as TombstoneRetention from "./TombstoneRetention.ts"
 import type { SyncState } from "./SyncState.ts"
 import { millisSince } from "../Elapsed.ts"
 
@@ -38,7 +38,7 @@ export class OwnSnapshotRefused extends Data.TaggedError("OwnSnapshotRefused")<{
 }
 
 interface WaitingForRoom {
-  /** The application's last transaction before the merge began: each later one may have made room. */
+  /** The application's last transaction before the merge: any later one may have made room. */
   readonly lastForeign: bigint
   /**
    * Of the monotonic clock: when it is tried again all the same, since a reader that is gone now may have kept pages.
@@ -46,32 +46,32 @@ interface WaitingForRoom {
   readonly until: bigint
 }
 
-/** Between two attempts to merge into a full map that nobody has changed. */
+/** Time between two attempts to merge into a full map that the application has not changed. */
 const patience = 60_000_000_000n
 
-/** One outage of all instances: it is over when none is left that fails. */
+/** One outage for all instances. It is over when no instance fails any more. */
 interface Failing {
   readonly outage: Outage.Outage
-  /** Whose last attempt failed. */
+  /** Instances whose last attempt failed. */
   readonly instances: Set<string>
 }
 
 interface Receiver {
   readonly state: SyncState
   readonly load: Failing
-  /** Merges that failed for what may mend itself. A load that works says nothing about them. */
+  /** Merges that failed for what may recover by itself. A load that works says nothing about them. */
   readonly merge: Failing
   readonly full: Outage.Outage
-  /** Instances with a child under way. */
+  /** Instances with a running child. */
   readonly busy: Set<string>
   /** Names that were corrupt once: the second time, from another download, sets them aside. */
   readonly suspects: Set<string>
   /** Instances whose merge found the map full. */
   readonly waitingForRoom: Map<string, WaitingForRoom>
-  /** Names that were warned about. */
-  readonly strangers: Set<string>
-  /** Those whose merge has failed: parts of it may have been committed. */
-  readonly strangersInPart: Set<string>
+  /** Names of foreign snapshots that were warned about. */
+  readonly foreignSnapshots: Set<string>
+  /** Names of foreign snapshots whose merge has failed: parts of it may have been committed. */
+  readonly foreignInPart: Set<string>
 }
 
 const ageOf = (snapshot: Snapshot) =>
@@ -126,7 +126,7 @@ const logMerged = Effect.fnUntraced(function* (snapshot: Snapshot, size: number,
 })
 
 /** It will not be loaded again while it is in the bucket as it is now. */
-const setAside = Effect.fnUntraced(function* (
+const quarantine = Effect.fnUntraced(function* (
   receiver: Receiver,
   snapshot: Snapshot,
   problem: string,
@@ -135,13 +135,13 @@ const setAside = Effect.fnUntraced(function* (
   const { state } = receiver
   const own = snapshot.name.instance === state.options.instance && !state.index.ownIsMerged
   if (own && reason === "refused") return yield* new OwnSnapshotRefused({ name: snapshot.name.text, problem })
-  state.index.setAside(snapshot, reason === "stale")
+  state.index.quarantine(snapshot, reason === "stale")
   state.problems++
   yield* ReceiveMeter.quarantined(state, snapshot, problem, reason)
   const health = yield* Health
   yield* health.failing(`${state.options.database}_snapshots_set_aside`, `${snapshot.name.text}: ${problem}`)
   yield* Effect.logError(
-    "Set a snapshot aside: it is not loaded again while it is in the bucket; the next-newest of its instance is used",
+    "Snapshot quarantined: it is not loaded again while it is listed, the next-newest of its instance is used",
     {
       snapshot_name: snapshot.name.text,
       snapshot_instance: snapshot.name.instance,
@@ -150,11 +150,11 @@ const setAside = Effect.fnUntraced(function* (
   )
 })
 
-/** Those that were set aside by their age under a clock that was wrong are to be merged when it is right. */
-const takeBack = Effect.fnUntraced(function* ({ state, strangers }: Receiver) {
+/** Those that were quarantined by their age under a clock that was wrong are to be merged when it is right. */
+const takeBack = Effect.fnUntraced(function* ({ state, foreignSnapshots }: Receiver) {
   for (const name of state.index.takeBack(yield* Staleness.isTooOld(state))) {
-    strangers.add(name)
-    yield* Effect.logInfo("A snapshot that was set aside as too old is not, by the clock as it is now", {
+    foreignSnapshots.add(name)
+    yield* Effect.logInfo("A snapshot that was quarantined as too old is not, by the clock as it is now", {
       snapshot_name: name
     })
   }
@@ -172,7 +172,7 @@ const failedFor = Effect.fnUntraced(function* (
   yield* Effect.sleep(storage_retry_interval)
 })
 
-/** Ends the outages that no instance is left of. */
+/** Ends outages that have no failing instance left. */
 const recover = Effect.fnUntraced(function* ({ full, load, merge, state, waitingForRoom }: Receiver) {
   for (const instances of [load.instances, merge.instances, waitingForRoom]) {
     for (const instance of instances.keys()) if (state.index.next(instance) === undefined) instances.delete(instance)
@@ -188,20 +188,20 @@ interface FailedMerge {
   readonly lastForeign: bigint
 }
 
-/** What a failed merge means for the snapshot. Fails when the daemon must end. */
+/** Reacts to a failed merge. Fails if the daemon must end. */
 const afterFailure = Effect.fnUntraced(function* (receiver: Receiver, { error, lastForeign, snapshot }: FailedMerge) {
   switch (error.reaction) {
-    case "set aside: corrupt":
+    case "quarantine: corrupt":
       yield* ReceiveMeter.loadFailed(receiver.state, snapshot.name.instance)
       if (receiver.suspects.delete(snapshot.name.text))
-        return yield* setAside(receiver, snapshot, error.message, "corrupt")
+        return yield* quarantine(receiver, snapshot, error.message, "corrupt")
       receiver.suspects.add(snapshot.name.text)
       return yield* Effect.logDebug("A snapshot is corrupt, loading it once more", {
         snapshot_name: snapshot.name.text,
         error: error.message
       })
-    case "set aside: refused":
-      return yield* setAside(receiver, snapshot, error.message, "refused")
+    case "quarantine: refused":
+      return yield* quarantine(receiver, snapshot, error.message, "refused")
     case "wait: map full":
       receiver.waitingForRoom.set(snapshot.name.instance, {
         lastForeign,
@@ -216,15 +216,12 @@ const afterFailure = Effect.fnUntraced(function* (receiver: Receiver, { error, l
   }
 })
 
-const warnOfStranger = Effect.fnUntraced(function* ({ state, strangers }: Receiver, snapshot: Snapshot) {
-  if (!state.index.isStranger(snapshot) || strangers.has(snapshot.name.text)) return
-  strangers.add(snapshot.name.text)
-  yield* Effect.logWarning(
-    "A snapshot of our own name was not written by this process: is the instance name used twice?",
-    {
-      snapshot_name: snapshot.name.text
-    }
-  )
+const warnOfForeign = Effect.fnUntraced(function* ({ state, foreignSnapshots }: Receiver, snapshot: Snapshot) {
+  if (!state.index.isForeign(snapshot) || foreignSnapshots.has(snapshot.name.text)) return
+  foreignSnapshots.add(snapshot.name.text)
+  yield* Effect.logWarning("Foreign snapshot under our instance name: is the name used twice?", {
+    snapshot_name: snapshot.name.text
+  })
 })
 
 /**
@@ -235,12 +232,12 @@ const receive = Effect.fnUntraced(function* (receiver: Receiver, instance: strin
   const { state } = receiver
   const { database } = state.options
   const budget = yield* MemoryBudget
-  // Not the one that was the newest when the waiting for the permit began.
+  // A newer one may have appeared while this waited for the permit.
   const snapshot = state.index.next(instance)
   if (snapshot === undefined) return undefined
-  yield* warnOfStranger(receiver, snapshot)
+  yield* warnOfForeign(receiver, snapshot)
   const stale = yield* Staleness.problemOf(state, snapshot)
-  if (stale !== undefined) return yield* setAside(receiver, snapshot, stale, "stale")
+  if (stale !== undefined) return yield* quarantine(receiver, snapshot, stale, "stale")
   yield* ReceiveMeter.downloading(state, instance)
   const spooled = yield* download(snapshot)
   yield* ReceiveMeter.downloaded(state, instance, spooled.size)
@@ -254,23 +251,23 @@ const receive = Effect.fnUntraced(function* (receiver: Receiver, instance: strin
       Effect.gen(function* () {
         if (state.index.next(instance)?.name.text !== snapshot.name.text) return undefined
         const began = yield* Clock.monotonicTimeNanos
-        const cutOffNano = yield* Retention.cutOff
-        const isStranger = state.index.isStranger(snapshot)
+        const cutOffNano = yield* TombstoneRetention.cutOff
+        const isForeign = state.index.isForeign(snapshot)
         const result = yield* state.database
           .merge({ spooled, format: snapshot.name.kind, ...(cutOffNano === undefined ? {} : { cutOffNano }) })
           .pipe(
             ReceiveMeter.merging(state, instance),
             Effect.tapError(() =>
               Effect.sync(() => {
-                if (isStranger) receiver.strangersInPart.add(snapshot.name.text)
+                if (isForeign) receiver.foreignInPart.add(snapshot.name.text)
               })
             )
           )
         state.index.markMerged(snapshot)
         yield* ReceiveMeter.merged(state, snapshot, result)
-        const inPart = receiver.strangersInPart.delete(snapshot.name.text)
-        // Our own newer one hides it from the others: only we can tell them what it held.
-        if (isStranger && (inPart || result.entriesWritten > 0)) state.strangersMerged++
+        const inPart = receiver.foreignInPart.delete(snapshot.name.text)
+        // Our own newer snapshot hides it from the others: only we can send them what it held.
+        if (isForeign && (inPart || result.entriesWritten > 0)) state.foreignMerged++
         state.cleaner?.markMerged(snapshot, result, yield* Clock.monotonicTimeNanos)
         receiver.suspects.delete(snapshot.name.text)
         receiver.waitingForRoom.delete(instance)
@@ -294,7 +291,7 @@ const notFound = Effect.fnUntraced(function* (state: SyncState, instance: string
   if (snapshot?.object.name === name) state.index.vanished(snapshot)
 })
 
-/** One snapshot of the instance, from the bucket to the database. What the bucket does wrong is waited out. */
+/** Receives one snapshot of the instance, from the bucket to the database. Outages of the bucket are waited out. */
 const receiveOne = Effect.fn("Receive.one")(function* (receiver: Receiver, instance: string) {
   const { state } = receiver
   const budget = yield* MemoryBudget
@@ -319,7 +316,7 @@ const receiveOne = Effect.fn("Receive.one")(function* (receiver: Receiver, insta
   yield* recover(receiver)
 })
 
-/** Whether the instance has something to merge, and nothing it waits for. */
+/** Whether the instance has a snapshot to merge, and does not wait for room. */
 const isDue = (receiver: Receiver, instance: string, now: bigint): boolean => {
   const { busy, state, waitingForRoom } = receiver
   if (busy.has(instance) || state.index.next(instance) === undefined) return false
@@ -339,14 +336,14 @@ export const run = Effect.fn("Receive.run")(function* (state: SyncState) {
     busy: new Set(),
     suspects: new Set(),
     waitingForRoom: new Map(),
-    strangers: new Set(),
-    strangersInPart: new Set()
+    foreignSnapshots: new Set(),
+    foreignInPart: new Set()
   }
   const children = yield* FiberSet.make<void, Effect.Error<ReturnType<typeof receiveOne>>>()
-  const rung = state.bell()
+  const notified = state.wakeups()
   const loop = Effect.gen(function* () {
     for (;;) {
-      yield* rung
+      yield* notified
       yield* takeBack(receiver)
       if (state.index.setAsideNames.length === 0) yield* health.well(`${database}_snapshots_set_aside`)
       yield* recover(receiver)
@@ -360,13 +357,13 @@ export const run = Effect.fn("Receive.run")(function* (state: SyncState) {
             receiveOne(receiver, instance).pipe(ReceiveMeter.receiving(state, instance)),
             Effect.andThen(
               Effect.sync(() => receiver.busy.delete(instance)),
-              state.ring
+              state.notify
             )
           )
         )
       }
     }
   })
-  // A child that fails ends the loop, and with it the daemon.
+  // A failing child ends the loop, and with it the daemon.
   return yield* Effect.raceFirst(loop, Effect.andThen(FiberSet.join(children), Effect.never))
 }, Effect.scoped)

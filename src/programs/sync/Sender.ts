@@ -1,6 +1,6 @@
 /**
- * Sends a snapshot when the application has changed something, and now and then without a change, so that nobody takes
- * this instance for dead. Source: docs/sync.md, Sending and Starting.
+ * Sends a snapshot when the application has changed something, and once per `storage_force_snapshot_interval` without a
+ * change, so that other instances see that this one is alive. Source: docs/sync.md, Sending and Starting.
  *
  * Nothing is sent before the first listing, nor before our own old snapshot is merged: a fresh, empty LMDB could
  * replace the only copy of old data. The dump ends before the store begins. A store that fails is tried again with the
@@ -19,7 +19,7 @@ import * as SendMeter from "./facts/SendMeter.ts"
 import * as Staleness from "./Staleness.ts"
 import type { SyncState } from "./SyncState.ts"
 
-/** The daemon ends: the operator wants to know rather than to lose what is not sent. */
+/** Stores have failed too often. The daemon ends, so that an operator notices. */
 export class StoreGivenUp extends Data.TaggedError("StoreGivenUp")<{
   readonly attempts: number
   readonly error: StorageError
@@ -33,9 +33,9 @@ interface Sender {
   readonly state: SyncState
   readonly store: Outage.Outage
   readonly dump: Outage.Outage
-  /** Stores in a row that failed. */
+  /** Failed stores in a row. */
   attempts: number
-  /** Milliseconds of the monotonic clock: of the last store, or of the start. */
+  /** Monotonic time in milliseconds of the last store, or of the start. */
   lastStore: number
 }
 
@@ -44,8 +44,8 @@ const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(n
 const longestPause = 60_000
 
 /**
- * From `storage_retry_interval` on, doubled up to a minute, less up to a quarter at random, so that a fleet does not
- * come back all at once.
+ * Returns the pause after a failed store: `storage_retry_interval`, doubled each time up to a minute, less a random
+ * part of up to a quarter, so that the instances of a fleet do not all come back at once.
  */
 const pauseAfter = Effect.fnUntraced(function* (attempts: number) {
   const { storage_retry_interval } = yield* Settings
@@ -73,14 +73,14 @@ const logStored = (name: SnapshotName.SnapshotName, result: DumpResult, storeMil
     time_store: Duration.millis(storeMillis)
   })
 
-/** The whole environment, into a place of the scope. `last`: the dump before, if it was kept. */
+/** Dumps the whole environment into a place of the scope. `last`: the previous dump, if it was kept. */
 const dump = Effect.fnUntraced(function* (sender: Sender, last: Dumped | undefined) {
   const { database, index, options } = sender.state
   const { snapshot_compression } = yield* Settings
   yield* SendMeter.entering(sender.state, "dumping")
   const place = yield* (yield* Spool).open
   const began = yield* Clock.monotonicTimeNanos
-  const strangers = sender.state.strangersMerged
+  const foreignSnapshots = sender.state.foreignMerged
   const result = yield* database.dump({
     place,
     format: snapshot_compression,
@@ -103,13 +103,13 @@ const dump = Effect.fnUntraced(function* (sender: Sender, last: Dumped | undefin
       extension: SnapshotName.extensionOf(snapshot_compression)
     })
   )!
-  return { name, result, began, strangers }
+  return { name, result, began, foreignSnapshots }
 })
 
-/** One attempt: false when it failed. */
+/** Tries to store a dump once. Returns false if that failed. */
 const store = Effect.fnUntraced(function* (
   sender: Sender,
-  { began: dumpBegan, name, result, strangers }: Effect.Success<ReturnType<typeof dump>>
+  { began: dumpBegan, name, result, foreignSnapshots }: Effect.Success<ReturnType<typeof dump>>
 ) {
   const { state } = sender
   const storage = yield* Storage
@@ -127,13 +127,13 @@ const store = Effect.fnUntraced(function* (
           sender.attempts = 0
           sender.lastStore = yield* monotonicMillis
           if (result.transactionId > state.sentThrough) state.sentThrough = result.transactionId
-          state.strangersSent = strangers
+          state.foreignSent = foreignSnapshots
           state.firstStoreDone = true
           state.cleaner?.markStored(name, result.dbis, dumpBegan)
           yield* sender.store.over
           yield* SendMeter.stored(state, name, result)
           yield* logStored(name, result, Number((yield* Clock.monotonicTimeNanos) - began) / 1e6)
-          yield* state.ring
+          yield* state.notify
           return true
         })
       ),
@@ -153,7 +153,7 @@ const store = Effect.fnUntraced(function* (
 })
 
 /**
- * Stores what was dumped until it works, or until the application has changed something since: then false, and a new
+ * Tries to store a dump until it works. Returns false if the application has changed something meanwhile: then a new
  * dump is better.
  */
 const storeDumped = Effect.fnUntraced(function* (sender: Sender, dumped: Effect.Success<ReturnType<typeof dump>>) {
@@ -169,7 +169,7 @@ const storeDumped = Effect.fnUntraced(function* (sender: Sender, dumped: Effect.
   }
 })
 
-/** A full map: in shadow mode what has changed has no room in the shadow, so there is nothing to send yet. */
+/** With a full map in shadow mode changes have no room in the shadow, so there is nothing to send yet. */
 const isWaitedOut = ({ reaction }: DatabaseError) => reaction === "retry" || reaction === "wait: map full"
 
 /** Sends the newest state, however long it takes. */
@@ -199,14 +199,14 @@ const send = Effect.fn("Send.send")(function* (sender: Sender) {
   }
 })
 
-/** What is to be done at start: an LMDB with data is sent, one without is not before the application changes it. */
+/** Starts sending: an LMDB with data is sent at once, an empty one when the application has changed it. */
 const start = Effect.fnUntraced(function* (sender: Sender) {
   const { state } = sender
   const changes = yield* observe(state)
   if (changes.last === 0n) yield* Effect.logWarning("The LMDB is new: nothing is sent before it has data")
   if (changes.emptyAtOpen) {
     state.firstStoreDone = true
-    yield* state.ring
+    yield* state.notify
   } else yield* send(sender)
 })
 
@@ -228,31 +228,31 @@ const make = Effect.fnUntraced(function* (state: SyncState) {
 })
 
 /**
- * Between a hint that the file is written to and a look at it: by then a small commit is done, and a busy application
- * is looked at seldom.
+ * Time between a hint that the data file was written and a look at it: a small commit is done by then, and a busy
+ * application is not polled too often.
  */
 const settling = "20 millis"
 
-/** `lmdb_poll_interval` is the shortest time between two snapshots, too. */
+/** Waits until the next snapshot may be sent: `lmdb_poll_interval` is the minimum time between two. */
 const untilNextIsDue = Effect.fnUntraced(function* ({ lastStore }: Sender) {
   const { lmdb_poll_interval } = yield* Settings
   const since = (yield* monotonicMillis) - lastStore
   yield* Effect.sleep(Duration.millis(Math.max(0, Duration.toMillis(lmdb_poll_interval) - since)))
 })
 
-/** Never ends. In receive-only mode it looks at the LMDB, for the others, and sends nothing. */
+/** Runs forever. In receive-only mode it polls the LMDB for the other loops, and sends nothing. */
 export const run = Effect.fn("Send.run")(function* (state: SyncState) {
   const sender = yield* make(state)
   const { lmdb_poll_interval } = yield* Settings
-  const rung = state.bell()
+  const notified = state.wakeups()
   while (!state.index.ownIsMerged) {
     yield* observe(state)
-    yield* Effect.raceFirst(rung, Effect.sleep(lmdb_poll_interval))
+    yield* Effect.raceFirst(notified, Effect.sleep(lmdb_poll_interval))
   }
   yield* Staleness.check(state)
   if (state.stale) {
     state.firstStoreDone = true
-    yield* state.ring
+    yield* state.notify
   } else if (!state.options.receiveOnly) yield* start(sender)
   for (;;) {
     yield* Effect.raceFirst(

@@ -1,7 +1,7 @@
 /**
  * What is known of the snapshots of one database in the bucket: which one of each instance is to be merged next, and
- * which ones are set aside. Plain state of one database, changed by its loops on the main thread. Source: docs/sync.md,
- * Receiving and Starting.
+ * which ones are quarantined. Plain state of one database, changed by its loops on the main thread. Source:
+ * docs/sync.md, Receiving and Starting.
  */
 import * as NanoTimestamp from "../../domain/snapshot/NanoTimestamp.ts"
 import * as SnapshotName from "../../domain/snapshot/SnapshotName.ts"
@@ -29,16 +29,16 @@ const canBeFollowed = ({ name }: Snapshot): boolean => name.timestampNano < endO
 const lateness = 3_600_000_000_000n
 
 export class SnapshotIndex {
-  /** Of the last listing, by instance, oldest first. */
+  /** Snapshots of the last listing, by instance, oldest first. */
   private snapshots = new Map<string, Array<Snapshot>>()
   /** The last listing, while nothing has changed here since. */
   private objects: ReadonlyArray<StoredObject> | undefined
   private readonly setAsides = new Map<string, SetAside>()
-  /** The newest that was merged, by instance. */
+  /** The newest merged snapshot of each instance. */
   private readonly merged = new Map<string, SnapshotName.SnapshotName>()
-  /** Names of all that were merged and are listed, and of the newest ones. */
+  /** Names of merged snapshots that are listed, and of the newest ones. */
   private readonly mergedNames = new Set<string>()
-  /** Names that this process writes or wrote, with their times. */
+  /** Names that this process has written or is writing, with their times. */
   private readonly written = new Map<string, bigint>()
   /** To be told of a long listing before `update` is. */
   readonly names: ListedSnapshots
@@ -52,7 +52,7 @@ export class SnapshotIndex {
     this.ownInstance = ownInstance
   }
 
-  /** A new listing of the database's prefix. Everything that is not a snapshot of this database is left out. */
+  /** Takes a new listing of the database's prefix. Objects that are not snapshots of this database are ignored. */
   update(objects: ReadonlyArray<StoredObject>): void {
     if (objects === this.objects) return
     const snapshots = this.names.by(objects)
@@ -69,7 +69,7 @@ export class SnapshotIndex {
     return this.listings > 0
   }
 
-  /** The instances of the last listing. */
+  /** Instances of the last listing. */
   get instances(): ReadonlyArray<string> {
     return Array.from(this.snapshots.keys())
   }
@@ -79,7 +79,7 @@ export class SnapshotIndex {
     return this.snapshots.get(instance)?.at(-1)
   }
 
-  /** The snapshot of the instance to merge next: the newest that is not set aside, if it was not merged. */
+  /** The snapshot of the instance to merge next: the newest that is not quarantined, if it was not merged. */
   next(instance: string): Snapshot | undefined {
     const snapshot = this.snapshots
       .get(instance)
@@ -99,12 +99,12 @@ export class SnapshotIndex {
   }
 
   /** Its name was used by another process, too: one of our name that appeared after the start. */
-  isStranger(snapshot: Snapshot): boolean {
+  isForeign(snapshot: Snapshot): boolean {
     return snapshot.name.instance === this.ownInstance && this.ownIsMerged
   }
 
   /** `isTooOld`: that is all that is wrong with it, by our clock. */
-  setAside({ name, object }: Snapshot, isTooOld = false): void {
+  quarantine({ name, object }: Snapshot, isTooOld = false): void {
     const tooOld = isTooOld ? name.timestampNano : undefined
     this.setAsides.set(object.name, { size: object.size, etag: object.etag, tooOld })
     this.settle()
@@ -130,7 +130,7 @@ export class SnapshotIndex {
     return Array.from(this.setAsides.keys())
   }
 
-  /** It is no longer in the bucket, as a load found out. */
+  /** Records that a load did not find the snapshot. */
   vanished({ name }: Snapshot): void {
     const left = this.snapshots.get(name.instance)?.filter((other) => other.name.text !== name.text) ?? []
     if (left.length === 0) this.snapshots.delete(name.instance)
@@ -147,25 +147,25 @@ export class SnapshotIndex {
     this.settle()
   }
 
-  /** Before it is stored: a listing may show it before the store has returned. */
+  /** Records a name before it is stored: a listing may show it before the store has returned. */
   markWritten(name: string, timestampNano: bigint): void {
     this.objects = undefined
     this.written.set(name, timestampNano)
     if (timestampNano > this.newestOwnNano) this.newestOwnNano = timestampNano
   }
 
-  /** Of the newest snapshot of this instance that is known, 0 when there is none. */
+  /** Time of the newest known snapshot of this instance, 0 if there is none. */
   get newestOwn(): bigint {
     return this.newestOwnNano
   }
 
-  /** Our own old snapshot was merged, or there is none (left). */
+  /** Whether our own old snapshot was merged, or there is none left. */
   get ownIsMerged(): boolean {
     return this.listed && !this.waitedFor.has(this.ownInstance)
   }
 
   /**
-   * Instances of the first listing that have not come to an end: merged, vanished, or all set aside. Once at an end,
+   * Instances of the first listing that have not come to an end: merged, vanished, or all quarantined. Once at an end,
    * always.
    */
   get waiting(): ReadonlyArray<string> {

@@ -10,7 +10,7 @@ import { Health } from "../../services/Health.ts"
 import { Settings } from "../../services/Settings.ts"
 import type { Snapshot } from "./ListedSnapshots.ts"
 import * as Outage from "./Outage.ts"
-import { retentionNanos } from "./Retention.ts"
+import { retentionNanos } from "./TombstoneRetention.ts"
 import type { SyncState } from "./SyncState.ts"
 
 /** What is older than this, in nanoseconds, is stale; undefined when nothing is. */

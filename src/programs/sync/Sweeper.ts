@@ -7,7 +7,7 @@ import { families } from "../../domain/metrics/MetricFamilies.ts"
 import type { SweepResult } from "../../services/Database.ts"
 import * as Metrics from "../../services/Metrics.ts"
 import { Settings } from "../../services/Settings.ts"
-import { retentionNanos } from "./Retention.ts"
+import { retentionNanos } from "./TombstoneRetention.ts"
 import type { SyncState } from "./SyncState.ts"
 
 const count = Effect.fnUntraced(function* (
@@ -57,7 +57,7 @@ export const run = Effect.fn("Sweep.run")(
         Effect.catchTag("DatabaseError", (error) =>
           Effect.andThen(
             Metrics.add(families.sweeperFailed, { lmdb: state.options.database }, 1),
-            Effect.logError("The sweep ended with an error, the next one comes after sweeper.interval", error)
+            Effect.logError("Sweep failed, the next one starts after sweeper.interval", error)
           )
         )
       )

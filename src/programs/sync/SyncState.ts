@@ -1,5 +1,5 @@
 /**
- * What the loops of one database share: the index of the bucket, what was sent, and a bell that is rung when a loop
+ * What the loops of one database share: the index of the bucket, what was sent, and a wakeup that is sent when a loop
  * should look again. Plain state on the main thread: between two yields nobody else changes it.
  */
 import { Effect, Latch } from "effect"
@@ -36,9 +36,9 @@ export class SyncState {
   /** Transactions of others up to this one are in a snapshot of ours that was stored. */
   sentThrough = 0n
   /** Snapshots of our own name that another process wrote, as far as their merge has changed something. */
-  strangersMerged = 0
+  foreignMerged = 0
   /** How many of them are in a snapshot of ours that was stored. */
-  strangersSent = 0
+  foreignSent = 0
   /** Of the last poll. */
   lastTransactionId = 0n
   lastForeign = 0n
@@ -54,7 +54,7 @@ export class SyncState {
   maybeStale = false
   /** A refused or corrupt snapshot was met: `--only-once` then ends with 1. */
   problems = 0
-  private readonly bells: Array<Latch.Latch> = []
+  private readonly latches: Array<Latch.Latch> = []
 
   constructor(options: DatabaseSyncOptions, database: Database["Service"], cleaner?: CleanerPlan) {
     this.options = options
@@ -64,16 +64,16 @@ export class SyncState {
     this.index = new SnapshotIndex(options.database, options.instance)
   }
 
-  /** Wakes everybody who waits for a bell: something has changed. */
-  readonly ring = Effect.sync(() => {
-    for (const bell of this.bells) bell.openUnsafe()
+  /** Wakes all loops that wait: something has changed. */
+  readonly notify = Effect.sync(() => {
+    for (const latch of this.latches) latch.openUnsafe()
   })
 
-  /** A bell of one's own: waits until it was rung since the last time. It has been rung once already. */
-  bell(): Effect.Effect<void> {
-    const bell = Latch.makeUnsafe(true)
-    this.bells.push(bell)
-    return Effect.andThen(bell.await, bell.close)
+  /** Returns an effect that waits for the next `notify` since it last ended. The first time it does not wait. */
+  wakeups(): Effect.Effect<void> {
+    const latch = Latch.makeUnsafe(true)
+    this.latches.push(latch)
+    return Effect.andThen(latch.await, latch.close)
   }
 
   /** First listing done, first store done or nothing to store, every instance waited for has come to an end. */
@@ -83,8 +83,6 @@ export class SyncState {
 
   /** Something of the application's, or of another process under our name, is in no snapshot of ours. */
   get hasUnsent(): boolean {
-    return (
-      !this.options.receiveOnly && (this.lastForeign > this.sentThrough || this.strangersMerged > this.strangersSent)
-    )
+    return !this.options.receiveOnly && (this.lastForeign > this.sentThrough || this.foreignMerged > this.foreignSent)
   }
 }

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import { CommandTree } from "../../../src/commands/cli/CommandDefinition.ts"
-import { overridesOf } from "../../../src/commands/cli/CommandLine.ts"
+import { overridesOf } from "../../../src/commands/cli/GlobalFlags.ts"
 import { byWords, spellingsOf } from "../../../src/commands/cli/Grammar.ts"
 import { parse } from "../../../src/commands/cli/Parse.ts"
 import { receive } from "../../../src/commands/Receive.ts"

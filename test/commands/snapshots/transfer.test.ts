@@ -13,16 +13,16 @@ import { bucketOf } from "../../support/servers/SwiftBucket.ts"
 
 const name = "main__a__20250101-000000-000000000__GX.pb.gz"
 
-/** A configuration with this storage, and commands that run in its folder. */
-const withStorage = (storage: (folder: string) => object) =>
+/** A configuration with this storage, and commands that run in its directory. */
+const withStorage = (storage: (directory: string) => object) =>
   Effect.map(
     Effect.andThen(
       bundle,
-      workspace((folder) => ({ lmdbs: { main: nativeFile(`${folder}/main.lmdb`) }, storage: storage(folder) }))
+      workspace((directory) => ({ lmdbs: { main: nativeFile(`${directory}/main.lmdb`) }, storage: storage(directory) }))
     ),
-    ({ folder }) => ({
-      folder,
-      snapshots: (...args: ReadonlyArray<string>) => runBundled(["snapshots", ...args], { cwd: folder })
+    ({ directory }) => ({
+      directory,
+      snapshots: (...args: ReadonlyArray<string>) => runBundled(["snapshots", ...args], { cwd: directory })
     })
   )
 
@@ -38,23 +38,23 @@ describeWith("snapshots get, put and remove on S3", await Swift.installed(), (in
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const storage = yield* bucketOf("transfer", { use_update_marker: true })
-      const { folder, snapshots } = yield* withStorage(() => storage)
+      const { directory, snapshots } = yield* withStorage(() => storage)
       const content = new Uint8Array(12_000_000).map((_, index) => (index * 31) >> 3)
-      yield* fs.writeFile(`${folder}/${name}`, content)
+      yield* fs.writeFile(`${directory}/${name}`, content)
       const done = { code: 0, out: "", err: "" }
       assert.deepStrictEqual(yield* snapshots("put", name), done)
       assert.deepStrictEqual(yield* snapshots("put", name, "-n", name.replace("__a__", "__b__")), done)
       const marker = yield* snapshots("get", "update-marker", "-o", "marker-1")
       assert.strictEqual(marker.code, 0, marker.err)
-      assert.match(yield* fs.readFileString(`${folder}/marker-1`), /__b__.*:false$/)
+      assert.match(yield* fs.readFileString(`${directory}/marker-1`), /__b__.*:false$/)
       assert.deepStrictEqual(listed((yield* snapshots("list")).out), [name, name.replace("__a__", "__b__")])
-      yield* fs.writeFileString(`${folder}/copy`, "is replaced")
+      yield* fs.writeFileString(`${directory}/copy`, "is replaced")
       assert.deepStrictEqual(yield* snapshots("get", name, "--output=copy"), done)
-      assert.deepStrictEqual(yield* fs.readFile(`${folder}/copy`), content)
+      assert.deepStrictEqual(yield* fs.readFile(`${directory}/copy`), content)
       for (let i = 0; i < 2; i++) assert.deepStrictEqual(yield* snapshots("remove", name), done)
       assert.deepStrictEqual(listed((yield* snapshots("list")).out), [name.replace("__a__", "__b__")])
       yield* snapshots("get", "update-marker", "-o", "marker-2")
-      assert.match(yield* fs.readFileString(`${folder}/marker-2`), /__a__.*:true$/)
+      assert.match(yield* fs.readFileString(`${directory}/marker-2`), /__a__.*:true$/)
     }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(Swift.layer(installed), NodeServices.layer)))
   )
 })
@@ -63,15 +63,15 @@ layer(NodeServices.layer, { excludeTestServices: true })("snapshots get and put"
   it.effect("put takes a snapshot's name, or any with --force, and makes the bucket that the file says", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const { folder, snapshots } = yield* withStorage((folder) => folderBucket(`${folder}/bucket`))
-      yield* fs.writeFileString(`${folder}/start`, "")
+      const { directory, snapshots } = yield* withStorage((directory) => folderBucket(`${directory}/bucket`))
+      yield* fs.writeFileString(`${directory}/start`, "")
       const refused = yield* snapshots("put", "start")
       assert.strictEqual(refused.code, 2)
       assert.match(refused.err, /"start" is not a snapshot's name: .*--name.*--force/)
-      assert.isFalse(yield* fs.exists(`${folder}/bucket`))
+      assert.isFalse(yield* fs.exists(`${directory}/bucket`))
       assert.strictEqual((yield* snapshots("put", "--force", "start")).code, 0)
       assert.strictEqual((yield* snapshots("put", "--name", name, "start")).code, 0)
-      assert.deepStrictEqual((yield* fs.readDirectory(`${folder}/bucket`)).toSorted(), [name, "start"])
+      assert.deepStrictEqual((yield* fs.readDirectory(`${directory}/bucket`)).toSorted(), [name, "start"])
       for (const file of ["nothing", "bucket"]) {
         const failed = yield* snapshots("put", "-n", name, file)
         assert.strictEqual(failed.code, 1, file)
@@ -83,21 +83,21 @@ layer(NodeServices.layer, { excludeTestServices: true })("snapshots get and put"
   it.effect("get leaves the file that is there when the object is not, and writes to a pipe as to a file", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const { folder, snapshots } = yield* withStorage((folder) => folderBucket(`${folder}/bucket`))
-      yield* fs.makeDirectory(`${folder}/bucket`)
-      yield* fs.writeFileString(`${folder}/bucket/object`, "of the bucket")
-      yield* fs.writeFileString(`${folder}/nothing`, "of before")
+      const { directory, snapshots } = yield* withStorage((directory) => folderBucket(`${directory}/bucket`))
+      yield* fs.makeDirectory(`${directory}/bucket`)
+      yield* fs.writeFileString(`${directory}/bucket/object`, "of the bucket")
+      yield* fs.writeFileString(`${directory}/nothing`, "of before")
       const missing = yield* snapshots("get", "nothing")
       assert.strictEqual(missing.code, 1)
       assert.match(missing.err, /no such object/)
-      assert.strictEqual(yield* fs.readFileString(`${folder}/nothing`), "of before")
-      const config = `${folder}/lightningstream.yaml`
+      assert.strictEqual(yield* fs.readFileString(`${directory}/nothing`), "of before")
+      const config = `${directory}/lightningstream.yaml`
       const pipe = yield* piped("| cat", "-c", config, "snapshots", "get", "object", "-o", "/dev/stdout")
       assert.deepStrictEqual(pipe, { code: 0, out: "of the bucket", err: "" })
-      const nowhere = yield* snapshots("get", "object", "-o", `${folder}/no/such/object`)
+      const nowhere = yield* snapshots("get", "object", "-o", `${directory}/no/such/object`)
       assert.strictEqual(nowhere.code, 1)
       assert.match(nowhere.err, /no\/such\/object cannot be written: ENOENT/)
-      assert.deepStrictEqual((yield* fs.readDirectory(folder)).toSorted(), [
+      assert.deepStrictEqual((yield* fs.readDirectory(directory)).toSorted(), [
         "bucket",
         "lightningstream.yaml",
         "nothing"
@@ -114,19 +114,19 @@ layer(NodeServices.layer, { excludeTestServices: true })("snapshots get and put"
         if (!request.url!.includes(name)) return void response.writeHead(404).end()
         response.writeHead(200, { "content-length": "2000000", etag: '"e"' }).write(Buffer.alloc(1_000_000))
       })
-      const { folder } = yield* withStorage(() => ({
+      const { directory } = yield* withStorage(() => ({
         type: "s3",
         options: { endpoint_url: slow.endpoint_url, access_key: "a", secret_key: "s", bucket: "bucket" }
       }))
-      yield* fs.writeFileString(`${folder}/copy`, "of before")
+      yield* fs.writeFileString(`${directory}/copy`, "of before")
       const args = ["--no-warnings", pathOf("../../../src/main.ts"), "snapshots", "get", name, "-o", "copy"]
-      const handle = yield* ChildProcess.make(process.execPath, args, { cwd: folder, stdin: "ignore" })
-      const temporary = Effect.map(fs.readDirectory(folder), (names) => names.find((one) => one.endsWith(".tmp")))
+      const handle = yield* ChildProcess.make(process.execPath, args, { cwd: directory, stdin: "ignore" })
+      const temporary = Effect.map(fs.readDirectory(directory), (names) => names.find((one) => one.endsWith(".tmp")))
       yield* eventually("a temporary file is written", temporary, () => "")
       process.kill(handle.pid, "SIGINT")
       assert.strictEqual(Number(yield* handle.exitCode), 130)
-      assert.deepStrictEqual((yield* fs.readDirectory(folder)).toSorted(), ["copy", "lightningstream.yaml"])
-      assert.strictEqual(yield* fs.readFileString(`${folder}/copy`), "of before")
+      assert.deepStrictEqual((yield* fs.readDirectory(directory)).toSorted(), ["copy", "lightningstream.yaml"])
+      assert.strictEqual(yield* fs.readFileString(`${directory}/copy`), "of before")
     })
   )
 })

@@ -131,7 +131,7 @@ describe("HttpServerNode", () => {
       assert.notInclude(body, "a bug")
       assert.deepStrictEqual(
         log.filter(({ level }) => level === "Error").map(({ message }) => message),
-        ["A page could not be made"]
+        ["Cannot render a page"]
       )
       assert.strictEqual((yield* request(port, "/")).status, 200)
     }).pipe(Effect.scoped)

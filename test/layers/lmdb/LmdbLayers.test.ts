@@ -10,7 +10,7 @@ import * as LmdbMemory from "../../../src/layers/lmdb/memory/LmdbMemory.ts"
 import * as LmdbNative from "../../../src/layers/lmdb/native/LmdbNative.ts"
 import { Lmdb, type ReadTransaction, type WriteTransaction } from "../../../src/services/Lmdb.ts"
 import { changesBetween } from "../../contracts/lmdb-contract-changes.ts"
-import { folder, optionsOf } from "../../support/fakes/LmdbNativeSubject.ts"
+import { directory, optionsOf } from "../../support/fakes/LmdbNativeSubject.ts"
 
 /** One of each order of keys and of values. */
 const flagsOf: ReadonlyArray<number> = [
@@ -146,7 +146,7 @@ describe("Lmdb layers", () => {
         Effect.gen(function* () {
           const expected = yield* Effect.provide(
             run(transactions),
-            LmdbNative.layerWith(optionsOf(`${yield* folder}/lmdb`))
+            LmdbNative.layerWith(optionsOf(`${yield* directory}/lmdb`))
           )
           const found = yield* Effect.provide(run(transactions), LmdbMemory.layerWith())
           assert.deepStrictEqual(found, expected)

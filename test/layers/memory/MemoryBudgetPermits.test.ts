@@ -79,7 +79,7 @@ describe("MemoryBudgetPermits", () => {
     })
   )
 
-  it.effect("a snapshot that was downloaded and merged is collected once in this thread, when it is let go of", () =>
+  it.effect("a snapshot that was downloaded and merged is collected once in this thread, when it is released", () =>
     Effect.gen(function* () {
       const events: Array<string> = []
       yield* Effect.gen(function* () {

@@ -117,10 +117,10 @@ describe("SettingsYaml", () => {
   it.effect("fills in the defaults that depend on the machine", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const folder = yield* fs.makeTempDirectoryScoped()
-      const { settings } = yield* loadText(`instance: ''\n${rest}`, { environment: { TMPDIR: folder } })
+      const directory = yield* fs.makeTempDirectoryScoped()
+      const { settings } = yield* loadText(`instance: ''\n${rest}`, { environment: { TMPDIR: directory } })
       assert.isAbove(settings.instance.length, 0)
-      assert.strictEqual(settings.spool_directory, folder)
+      assert.strictEqual(settings.spool_directory, directory)
       assert.strictEqual(settings.database_workers, 1)
       assert.strictEqual((yield* loadText(rest)).settings.spool_directory, "/var/tmp")
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
@@ -394,17 +394,17 @@ describe("SettingsYaml", () => {
     })
   )
 
-  it.effect("spool_directory must be a folder, and should not be in memory", () =>
+  it.effect("spool_directory must be a directory, and should not be in memory", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const file = yield* fs.makeTempFileScoped()
       assert.include(
         (yield* problemsOf(`spool_directory: ${file}\n${rest}`))[0],
-        "spool_directory: expected a folder that exists"
+        "spool_directory: expected a directory that exists"
       )
       // Of the default only a warning: not every command spools something.
       const { warnings } = yield* loadText(rest, { environment: { TMPDIR: "/not/there" } })
-      assert.include(warnings[0], "spool_directory: expected a folder that exists")
+      assert.include(warnings[0], "spool_directory: expected a directory that exists")
       const inMemory = yield* fs.exists("/dev/shm")
       const shared = inMemory
         ? (yield* loadText(`spool_directory: /dev/shm\n${rest}`)).warnings

@@ -107,7 +107,7 @@ describe("SpoolFile", () => {
           assert.deepStrictEqual([error.operation, error.code, error.retryable], ["write", "ENOSPC", true])
           assert.strictEqual(
             error.message,
-            `spool in ${directory}: write failed with ENOSPC: the disk is full: free space there, or set spool_directory to a folder on a larger disk`
+            `spool in ${directory}: write failed with ENOSPC: the disk is full: free space there, or set spool_directory to a directory on a larger disk`
           )
         }
         assert.isTrue((yield* collect(read(yield* full.finish))).equals(recordBytes(300_000)))
@@ -125,7 +125,7 @@ describe("SpoolFile", () => {
     ).pipe(Effect.provide(layerWith(0)))
   )
 
-  it.live("a folder that is missing, or is a file, is said when the place is opened", () =>
+  it.live("a directory that is missing, or is a file, is said when the place is opened", () =>
     Effect.gen(function* () {
       for (const [path, code] of [
         ["/nowhere/at/all", "ENOENT"],

@@ -59,7 +59,7 @@ layer(NodeFileSystem.layer)("FsTemporaryFiles", (it) => {
       assert.deepStrictEqual(lines, [
         {
           level: "Info",
-          message: "Removed temporary files of stores that were cut off",
+          message: "Removed temporary files of interrupted stores",
           fields: { removed: 2, directory: root }
         }
       ])
@@ -101,7 +101,7 @@ layer(NodeFileSystem.layer)("FsTemporaryFiles", (it) => {
       assert.deepStrictEqual(yield* names, [".old.tmp", "one"])
       assert.deepStrictEqual(
         lines.map(({ level, message }) => [level, message]),
-        [["Warn", "Cannot remove temporary files of stores that were cut off"]]
+        [["Warn", "Cannot remove temporary files of interrupted stores"]]
       )
       assert.include(String(lines[0]?.fields["error"]), ".old.tmp")
     })

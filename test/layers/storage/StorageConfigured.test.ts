@@ -173,8 +173,8 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("StorageConfigured, 
   )
 })
 
-describeWith("StorageConfigured, S3 on Swift", await Swift.installed(), (folder) => {
-  const swift = Layer.provideMerge(Swift.layer(folder), NodeServices.layer)
+describeWith("StorageConfigured, S3 on Swift", await Swift.installed(), (directory) => {
+  const swift = Layer.provideMerge(Swift.layer(directory), NodeServices.layer)
   suite(
     "s3 on Swift with an update marker",
     Layer.unwrap(
@@ -190,8 +190,8 @@ describeWith("StorageConfigured, S3 on Swift", await Swift.installed(), (folder)
   })
 })
 
-describeWith("StorageConfigured, Azure on Azurite", await Azurite.installed(), (folder) => {
-  const azurite = Layer.provideMerge(Azurite.layer(folder), NodeServices.layer)
+describeWith("StorageConfigured, Azure on Azurite", await Azurite.installed(), (directory) => {
+  const azurite = Layer.provideMerge(Azurite.layer(directory), NodeServices.layer)
 
   it.layer(azurite, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("each operation takes the requests that it must, and no more", () =>

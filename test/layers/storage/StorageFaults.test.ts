@@ -33,19 +33,19 @@ faultsSuite(
   ).pipe(Layer.provide(NodeServices.layer))
 )
 
-describeWith("Scripted faults, S3 on Swift", await Swift.installed(), (folder) => {
+describeWith("Scripted faults, S3 on Swift", await Swift.installed(), (directory) => {
   const options = Effect.map(Swift.Swift, ({ access_key, endpoint_url, secret_key }) =>
     s3Options({ access_key, bucket: "faults", create_bucket: true, endpoint_url, secret_key })
   )
   faultsSuite(
     "s3",
     Layer.unwrap(Effect.map(options, StorageS3.layerWith)).pipe(
-      Layer.provide(Layer.provideMerge(Swift.layer(folder), NodeServices.layer))
+      Layer.provide(Layer.provideMerge(Swift.layer(directory), NodeServices.layer))
     )
   )
 })
 
-describeWith("Scripted faults, Azure on Azurite", await Azurite.installed(), (folder) => {
+describeWith("Scripted faults, Azure on Azurite", await Azurite.installed(), (directory) => {
   const options = Effect.map(Azurite.Azurite, ({ account_key, account_name, endpoint_url }) =>
     azureOptions({
       account_key,
@@ -59,7 +59,7 @@ describeWith("Scripted faults, Azure on Azurite", await Azurite.installed(), (fo
   faultsSuite(
     "azure",
     Layer.unwrap(Effect.map(options, StorageAzure.layerWith)).pipe(
-      Layer.provide(Layer.provideMerge(Azurite.layer(folder), NodeServices.layer))
+      Layer.provide(Layer.provideMerge(Azurite.layer(directory), NodeServices.layer))
     )
   )
 })

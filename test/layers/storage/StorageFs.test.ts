@@ -1,6 +1,6 @@
 /**
- * `StorageFs`: the contract, and what is particular to folders. Permissions can't be taken from root, so folders that
- * nobody can write stand in.
+ * `StorageFs`: the contract, and what is particular to directories. Permissions can't be taken from root, so
+ * directories that nobody can write stand in.
  */
 import { NodeFileSystem } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
@@ -14,7 +14,7 @@ const temporaryFolder = Effect.flatMap(FileSystem.FileSystem, (fs) =>
 )
 
 const inTemporaryFolder = Layer.unwrap(
-  Effect.map(temporaryFolder, (folder) => StorageFs.layerWith({ root_path: `${folder}/made/with/parents` }))
+  Effect.map(temporaryFolder, (directory) => StorageFs.layerWith({ root_path: `${directory}/made/with/parents` }))
 )
 
 suite("fs", Layer.provide(inTemporaryFolder, NodeFileSystem.layer))
@@ -29,14 +29,14 @@ it.layer(NodeFileSystem.layer)("StorageFs", (it) => {
       const root = yield* temporaryFolder
       const storage = yield* storageIn(root)
       for (const name of [".hidden", "half.tmp", "ours"]) yield* fs.writeFileString(`${root}/${name}`, "x")
-      yield* fs.makeDirectory(`${root}/folder`)
+      yield* fs.makeDirectory(`${root}/directory`)
       yield* fs.symlink(`${root}/ours`, `${root}/link`)
       yield* fs.symlink(`${root}/nowhere`, `${root}/dangling`)
       assert.deepStrictEqual(
         (yield* storage.list("")).map(({ name }) => name),
         ["ours"]
       )
-      for (const name of [".hidden", "half.tmp", "folder", "link", "dangling", "../ours", "", "a\0b"]) {
+      for (const name of [".hidden", "half.tmp", "directory", "link", "dangling", "../ours", "", "a\0b"]) {
         const error = yield* Effect.flip(Stream.runDrain(storage.load(name)))
         assert.strictEqual(error.reason._tag, "ObjectNotFound", name)
       }
@@ -49,7 +49,7 @@ it.layer(NodeFileSystem.layer)("StorageFs", (it) => {
     })
   )
 
-  it.effect("an object that is not there has vanished, one whose folder is gone cannot be had now", () =>
+  it.effect("an object that is not there has vanished, one whose directory is gone cannot be had now", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const root = `${yield* temporaryFolder}/mount`
@@ -63,7 +63,7 @@ it.layer(NodeFileSystem.layer)("StorageFs", (it) => {
     })
   )
 
-  it.effect("a store is never seen half, in the folder or by a reader, and leaves no temporary file", () =>
+  it.effect("a store is never seen half, in the directory or by a reader, and leaves no temporary file", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const root = yield* temporaryFolder
@@ -152,7 +152,7 @@ it.layer(NodeFileSystem.layer)("StorageFs", (it) => {
   )
 
   it.effect(
-    "a root path in a folder that says of each new one that it is not there is refused at once, not tried for ever",
+    "a root path in a directory that says of each new one that it is not there is refused at once, not tried forever",
     () =>
       Effect.gen(function* () {
         for (const path of ["/proc/nothing", "/proc/self/nothing/below"]) {
@@ -164,7 +164,7 @@ it.layer(NodeFileSystem.layer)("StorageFs", (it) => {
       })
   )
 
-  it.effect("a folder that can't be written is an error that names it", () =>
+  it.effect("a directory that can't be written is an error that names it", () =>
     Effect.gen(function* () {
       const storage = yield* storageIn("/proc/self/task")
       const error = yield* Effect.flip(storage.store("object", textOf("x")))
@@ -193,7 +193,7 @@ it.layer(NodeFileSystem.layer)("StorageFs", (it) => {
     })
   )
 
-  it.effect("a store is done when the file was synced, renamed then, and the folder synced after that", () =>
+  it.effect("a store is done when the file was synced, renamed then, and the directory synced after that", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const root = yield* temporaryFolder
@@ -206,7 +206,7 @@ it.layer(NodeFileSystem.layer)("StorageFs", (it) => {
         ...fs,
         open: (path, options) =>
           Effect.map(fs.open(path, options), (file) => {
-            const what = path === root ? "folder" : "file"
+            const what = path === root ? "directory" : "file"
             return Object.create(file, {
               sync: { value: recorded(`${what} synced`)(file.sync) },
               writeAll: { value: (bytes: Uint8Array) => recorded("written")(file.writeAll(bytes)) }
@@ -216,11 +216,11 @@ it.layer(NodeFileSystem.layer)("StorageFs", (it) => {
       })
       const storage = yield* Effect.provideService(storageIn(root), FileSystem.FileSystem, recording)
       yield* storage.store("object", textOf("x"))
-      assert.deepStrictEqual(done, ["written", "file synced", "renamed", "folder synced"])
+      assert.deepStrictEqual(done, ["written", "file synced", "renamed", "directory synced"])
     })
   )
 
-  it.effect("a folder that went away is an error, not an empty store", () =>
+  it.effect("a directory that went away is an error, not an empty store", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const root = `${yield* temporaryFolder}/mounted`

@@ -206,7 +206,7 @@ describe("StorageUpdateMarker", () => {
     })
   )
 
-  it.effect("an operation with its marker ends within the time-out", () =>
+  it.effect("an operation with its marker ends within the timeout", () =>
     Effect.gen(function* () {
       const { faults, storage } = yield* makeBucket
       const user = yield* userOf(storage, { timeout: Duration.seconds(10) })

@@ -42,7 +42,7 @@ describe("Several databases", () => {
       assert.deepStrictEqual([yield* storesOf(bucket, "one"), yield* storesOf(bucket, "two")], [0, 1])
       assert.strictEqual((yield* environments.two.content)["d"]!.length, 2)
       assert.deepStrictEqual(
-        daemon.logged("Ready").map(({ fields }) => fields["db"]),
+        daemon.logged("Initial sync complete").map(({ fields }) => fields["db"]),
         ["two"]
       )
     })
@@ -71,8 +71,8 @@ describe("Several databases", () => {
       assert.strictEqual(yield* daemon.ended, 1)
       assert.strictEqual(yield* storesOf(bucket, "two"), 2)
       assert.strictEqual(daemon.failures.length, 1)
-      assert.strictEqual(daemon.logged("Ending", "Error").length, 1)
-      assert.include(String(daemon.logged("Ending")[0]!.fields["error"]), `DBI "d", key 0x6b`)
+      assert.strictEqual(daemon.logged("Fatal error", "Error").length, 1)
+      assert.include(String(daemon.logged("Fatal error")[0]!.fields["error"]), `DBI "d", key 0x6b`)
     })
   )
 
@@ -97,7 +97,7 @@ describe("receive", () => {
       const daemon = yield* start({ options: { receiveOnly: true }, storage: readOnly(bucket) })
       yield* pass(5_000)
       assert.strictEqual((yield* content)["d"]!.length, 3)
-      assert.strictEqual(daemon.logged("Ready").length, 1)
+      assert.strictEqual(daemon.logged("Initial sync complete").length, 1)
       yield* put({ d: [["k", 6, "local"]] })
       yield* bucket.put("b", epoch + 6_000, { d: [["k", 1, "loses"]] })
       yield* pass(18_000)
@@ -118,7 +118,7 @@ describe("--wait-for-marker-file", () => {
         yield* bucket.faults.add({ operation, times: 2 }, { kind: "fail", reason: unavailable })
       yield* pass(6_000)
       assert.strictEqual(yield* storesOf(bucket, "main"), 0)
-      for (const what of ["Cannot look for the marker file", "Can look for the marker file again"])
+      for (const what of ["Cannot look for the marker file", "Recovered: can look for the marker file again"])
         assert.lengthOf(daemon.logged(what), 1, what)
       yield* bucket.store("ready-to-go", Buffer.from(""))
       yield* pass(3_000)

@@ -35,7 +35,7 @@ describe("Stopping", () => {
       assert.isUndefined(yield* daemon.ended)
       yield* pass(8_000)
       assert.strictEqual(yield* daemon.ended, 1)
-      assert.strictEqual(daemon.logged("Changes were left unsent", "Error").length, 1)
+      assert.strictEqual(daemon.logged("Pending changes were not sent", "Error").length, 1)
     })
   )
 
@@ -123,7 +123,7 @@ describe("Stopping", () => {
           yield* pass(5_000)
           assert.strictEqual(yield* daemon.exitCode, code)
           assert.lengthOf(yield* bucket.names, 1 + 3)
-          assert.lengthOf(daemon.logged("Changes were left unsent", "Error"), code)
+          assert.lengthOf(daemon.logged("Pending changes were not sent", "Error"), code)
         }
       })
   )
@@ -200,7 +200,7 @@ describe("--only-once", () => {
       assert.deepStrictEqual(yield* daemon.failing, ["main_lmdb_missing"])
       present = true
       yield* pass(3_000)
-      assert.strictEqual(daemon.logged("Ready").length, 1)
+      assert.strictEqual(daemon.logged("Initial sync complete").length, 1)
       assert.deepStrictEqual(yield* daemon.failing, [])
     })
   )

@@ -43,13 +43,13 @@ const converge = Effect.fnUntraced(function* ({ a, b }: Pair, entries: number) {
   for (const { daemon } of [a, b]) {
     assert.isUndefined(yield* daemon.ended)
     assert.deepStrictEqual(yield* daemon.failing, [])
-    assert.strictEqual(daemon.logged("Set a snapshot aside").length, 0)
+    assert.strictEqual(daemon.logged("Snapshot quarantined").length, 0)
   }
 })
 
 const loggedOnce = (daemon: RunningDaemon, what: string) => {
   assert.strictEqual(daemon.logged(`Cannot ${what}`).length, 1, what)
-  assert.strictEqual(daemon.logged(`Can ${what} again`).length, 1, what)
+  assert.strictEqual(daemon.logged(`Recovered: can ${what} again`).length, 1, what)
 }
 
 const operations: ReadonlyArray<Operation> = ["list", "load", "store", "delete"]

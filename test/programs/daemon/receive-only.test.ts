@@ -83,7 +83,7 @@ describe("receive", () => {
           yield* pass(4_000)
           yield* put({ d: [[`change-${round}`, now + BigInt(round), "v"]] })
         }
-        assert.lengthOf(daemon.logged("Ready"), 1)
+        assert.lengthOf(daemon.logged("Initial sync complete"), 1)
         assert.isUndefined(yield* daemon.ended)
         yield* daemon.stop
         assert.strictEqual(yield* daemon.exitCode, 0, "nothing counts as unsent")

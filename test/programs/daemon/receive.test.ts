@@ -34,7 +34,7 @@ describe("Receiving", () => {
     })
   )
 
-  it.effect("a corrupt snapshot is loaded twice, set aside and reported once; the next-newest is used", () =>
+  it.effect("a corrupt snapshot is loaded twice, quarantined and reported once; the next-newest is used", () =>
     Effect.gen(function* () {
       const { bucket, content, start } = yield* makeWorld()
       const broken = nameOf("b", epoch - 1_000)
@@ -44,7 +44,7 @@ describe("Receiving", () => {
       yield* pass(10_000)
       assert.strictEqual(yield* loadsOf(bucket, broken), 2)
       assert.include((yield* content)["d"]![0]!, Buffer.from("next-newest").toString("hex"))
-      assert.strictEqual(daemon.logged("Set a snapshot aside", "Error").length, 1)
+      assert.strictEqual(daemon.logged("Snapshot quarantined", "Error").length, 1)
       assert.deepStrictEqual(yield* daemon.failing, ["main_snapshots_set_aside"])
       assert.isUndefined(yield* daemon.ended)
       yield* bucket.storage.delete(broken)
@@ -65,7 +65,7 @@ describe("Receiving", () => {
     })
   )
 
-  it.effect("a refused snapshot is set aside at once, and taken when it was replaced by a good one", () =>
+  it.effect("a refused snapshot is quarantined at once, and taken when it was replaced by a good one", () =>
     Effect.gen(function* () {
       const { bucket, content, start } = yield* makeWorld()
       const name = nameOf("b", epoch - 1_000)
@@ -73,7 +73,7 @@ describe("Receiving", () => {
       const daemon = yield* start()
       yield* pass(10_000)
       assert.strictEqual(yield* loadsOf(bucket, name), 1)
-      assert.strictEqual(daemon.logged("Set a snapshot aside", "Error").length, 1)
+      assert.strictEqual(daemon.logged("Snapshot quarantined", "Error").length, 1)
       yield* bucket.store(name, object({ d: [["k", 9, "good"]] }))
       yield* pass(2_000)
       assert.strictEqual((yield* content)["d"]!.length, 1)
@@ -110,12 +110,12 @@ describe("Receiving", () => {
       }
       assert.isAtMost(yield* loadsOf(bucket, broken), 7)
       assert.strictEqual(daemon.logged("Cannot load a snapshot").length, 1)
-      assert.deepStrictEqual(daemon.logged("Can load a snapshot again"), [])
+      assert.deepStrictEqual(daemon.logged("Recovered: can load a snapshot again"), [])
       assert.deepStrictEqual(yield* daemon.failing, ["main_storage_load"])
       yield* bucket.put("b", epoch + 40_000, { d: [["k", 9, "newest"]] })
       yield* pass(6_000)
       assert.include((yield* content)["d"]![1]!, Buffer.from("newest").toString("hex"))
-      assert.strictEqual(daemon.logged("Can load a snapshot again").length, 1)
+      assert.strictEqual(daemon.logged("Recovered: can load a snapshot again").length, 1)
       assert.deepStrictEqual(yield* daemon.failing, [])
     })
   )
@@ -236,7 +236,7 @@ describe("Receiving", () => {
       yield* pass(3_000)
       assert.deepStrictEqual(yield* bucket.callsOf("load"), [])
       assert.deepStrictEqual(yield* content, {})
-      assert.strictEqual(daemon.logged("Ready").length, 1)
+      assert.strictEqual(daemon.logged("Initial sync complete").length, 1)
     })
   )
 })
@@ -244,7 +244,7 @@ describe("Receiving", () => {
 describe("A full map", () => {
   const large = { d: Array.from({ length: 40 }, (_, i) => [`k${i}`, 5, "x".repeat(2_000)] as const) }
 
-  it.effect("is waited for: nothing is lost or set aside, and it is tried again when the LMDB has changed", () =>
+  it.effect("is waited for: nothing is lost or quarantined, and it is tried again when the LMDB has changed", () =>
     Effect.gen(function* () {
       const { application, bucket, content, put, start } = yield* makeWorld({ mapSize: 100_000 })
       yield* put({ filler: [["f", 5, "y".repeat(40_000)]] })
@@ -330,7 +330,7 @@ describe("A full table of readers", () => {
       const lines = [...daemon.logged("Cannot", "Error"), ...daemon.logged("again", "Info")]
       assert.deepStrictEqual(
         lines.map(({ message }) => message),
-        ["Cannot merge a snapshot, trying until it works", "Cannot make a snapshot, trying until it works"]
+        ["Cannot merge a snapshot, retrying", "Cannot make a snapshot, retrying"]
       )
       for (const { fields } of lines)
         assert.include(String(fields["error"]), "look for processes that were killed while reading")
@@ -339,8 +339,8 @@ describe("A full table of readers", () => {
       yield* pass(10_000)
       assert.lengthOf((yield* content)["d"]!, 3)
       assert.deepStrictEqual(yield* daemon.failing, [])
-      assert.lengthOf(daemon.logged("Can merge a snapshot again"), 1)
-      assert.lengthOf(daemon.logged("Can make a snapshot again"), 1)
+      assert.lengthOf(daemon.logged("Recovered: can merge a snapshot again"), 1)
+      assert.lengthOf(daemon.logged("Recovered: can make a snapshot again"), 1)
     })
   )
 })

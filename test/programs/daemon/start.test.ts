@@ -34,7 +34,7 @@ describe("Starting", () => {
         lmdbTxnID: 1n,
         timestampNano: BigInt(epoch) * 1_000_000n
       })
-      assert.strictEqual(daemon.logged("Ready").length, 1)
+      assert.strictEqual(daemon.logged("Initial sync complete").length, 1)
       assert.deepStrictEqual(
         daemon.logged("Stored snapshot").map(({ fields }) => fields["snapshot_kind"]),
         ["snapshot"]
@@ -94,7 +94,7 @@ describe("Starting", () => {
       yield* pass(5_000)
       assert.deepStrictEqual(yield* bucket.names, [])
       assert.strictEqual(daemon.logged("The LMDB is new", "Warn").length, 1)
-      assert.strictEqual(daemon.logged("Ready").length, 1)
+      assert.strictEqual(daemon.logged("Initial sync complete").length, 1)
       yield* put({ d: [["k", 5, "v"]] })
       yield* pass(1_500)
       assert.strictEqual((yield* bucket.names).length, 1)
@@ -109,7 +109,7 @@ describe("Starting", () => {
       const daemon = yield* start()
       yield* pass(5_000)
       assert.deepStrictEqual(yield* bucket.callsOf("store"), [nameOf("b", epoch - 5_000)])
-      assert.strictEqual(daemon.logged("Ready").length, 1)
+      assert.strictEqual(daemon.logged("Initial sync complete").length, 1)
       yield* put({ d: [["mine", 6, "v"]] })
       yield* pass(1_500)
       assert.deepStrictEqual((yield* newest(bucket)).content, yield* content)
@@ -192,10 +192,10 @@ describe("Starting", () => {
       yield* bucket.store(nameOf("a", epoch - 4_000), object({ d: [["lost", 5, "v"]] }).subarray(0, 40))
       const daemon = yield* start()
       yield* pass(10_000)
-      assert.strictEqual(daemon.logged("Set a snapshot aside", "Error").length, 1)
+      assert.strictEqual(daemon.logged("Snapshot quarantined", "Error").length, 1)
       assert.deepStrictEqual(Object.keys((yield* newest(bucket)).content), ["d"])
       assert.deepStrictEqual((yield* newest(bucket)).content["d"]!.length, 2)
-      assert.strictEqual(daemon.logged("Ready").length, 1)
+      assert.strictEqual(daemon.logged("Initial sync complete").length, 1)
     })
   )
 
@@ -211,7 +211,7 @@ describe("Starting", () => {
       yield* pass(10_000)
       assert.strictEqual(yield* daemon.ended, 1)
       assert.include(
-        String(daemon.logged("Ending", "Error")[0]!.fields["error"]),
+        String(daemon.logged("Fatal error", "Error")[0]!.fields["error"]),
         `our own newest snapshot ${nameOf("a", epoch - 4_000)} cannot be merged`
       )
       assert.strictEqual(daemon.failures.length, 1)
@@ -219,7 +219,7 @@ describe("Starting", () => {
     })
   )
 
-  it.effect("nothing is sent before the first listing, which is tried every second for ever, and logged once", () =>
+  it.effect("nothing is sent before the first listing, which is tried every second forever, and logged once", () =>
     Effect.gen(function* () {
       const { bucket, put, start } = yield* makeWorld()
       yield* put({ d: [["new", 6, "v"]] })
@@ -234,7 +234,7 @@ describe("Starting", () => {
       yield* bucket.faults.clear
       yield* pass(2_000)
       assert.strictEqual((yield* bucket.callsOf("store")).length, 1)
-      assert.strictEqual(daemon.logged("Can list snapshots again").length, 1)
+      assert.strictEqual(daemon.logged("Recovered: can list snapshots again").length, 1)
       assert.deepStrictEqual(yield* daemon.failing, [])
     })
   )
@@ -251,10 +251,10 @@ describe("Starting", () => {
       )
       const daemon = yield* start()
       yield* pass(20_000)
-      assert.strictEqual(daemon.logged("Ready").length, 0)
+      assert.strictEqual(daemon.logged("Initial sync complete").length, 0)
       yield* bucket.storage.delete(nameOf("c", epoch - 5_000))
       yield* pass(2_000)
-      assert.strictEqual(daemon.logged("Ready").length, 1)
+      assert.strictEqual(daemon.logged("Initial sync complete").length, 1)
     })
   )
 })

@@ -122,7 +122,7 @@ describe("Sweep", () => {
     })
   )
 
-  it.live("one that the application has revived, or deleted anew, since it was found stays", () =>
+  it.live("one that the application has revived, or deleted again, since it was found stays", () =>
     Effect.gen(function* () {
       const { application, put, running } = makeWorld()
       yield* put({

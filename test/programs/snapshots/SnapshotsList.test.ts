@@ -9,7 +9,7 @@ const objects: ReadonlyArray<readonly [string, number]> = [
   ["main__a__20240101-000000-000000002__GX.pb.gz", 123_456],
   ["zz.txt", 1],
   ["other__c__20231231-000000-000000000__GX.pb.gz", 0],
-  ["folder/file", 10]
+  ["directory/file", 10]
 ]
 
 const list = (options: Partial<Parameters<typeof SnapshotsList.lines>[0]> = {}) =>
@@ -54,7 +54,7 @@ describe("snapshots list", () => {
   it.effect("with --time by the snapshots' time, what is no snapshot first", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual((yield* list({ time: true })).split("\n").slice(0, -1), [
-        "folder/file",
+        "directory/file",
         "zz.txt",
         "other__c__20231231-000000-000000000__GX.pb.gz",
         "main__b__20240101-000000-000000001__GX.pb.gz",

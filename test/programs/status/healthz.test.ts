@@ -115,7 +115,7 @@ describe("/healthz", () => {
           const warned = (yield* stateOf(daemon)).warnings[`main_storage_${operation}_failed_duration`]!
           assert.match(
             warned,
-            new RegExp(`^${failed[operation]} for 1m\\d+s - last error: '${operation} .*cannot be reached`)
+            new RegExp(`^${failed[operation]} for 1m\\d+s - last error: '${operation} .*storage unavailable`)
           )
           yield* pass(250_000)
           const state = yield* stateOf(daemon)
@@ -226,7 +226,7 @@ describe("/healthz", () => {
     })
   )
 
-  it.effect("an LMDB that is not there, and a snapshot that is set aside, are warnings at once", () =>
+  it.effect("an LMDB that is not there, and a snapshot that is quarantined, are warnings at once", () =>
     Effect.gen(function* () {
       const { bucket, start } = yield* makeWorld()
       let present = false

@@ -150,7 +150,7 @@ describe("Cleaning", () => {
       yield* bucket.store(nameOf("b", epoch - 500), object({ d: [["k", 9, "broken"]] }).fill(0, 30, 40))
       const daemon = yield* start({ settings: polling() })
       yield* pass(600_000)
-      assert.strictEqual(daemon.logged("Set a snapshot aside").length, 1)
+      assert.strictEqual(daemon.logged("Snapshot quarantined").length, 1)
       assert.strictEqual((yield* namesOf(bucket, "b")).length, 4)
       // The instance is well again.
       yield* bucket.put("b", epoch + 600_000, { d: [["k", 200, "good"]] })

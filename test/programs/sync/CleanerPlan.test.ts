@@ -53,7 +53,7 @@ describe("CleanerPlan, over arbitrary histories", () => {
   )
 
   const bugs: ReadonlyArray<readonly [string, Planted]> = [
-    ["a snapshot that was set aside counts as read", { readsCorrupt: true }],
+    ["a snapshot that was quarantined counts as read", { readsCorrupt: true }],
     ["DBIs of the merged snapshot are not looked for in our own", { forgetsDbis: true }],
     ["a snapshot that began before the merge counts as containing it", { beginsLate: true }]
   ]
@@ -238,7 +238,7 @@ describe("The last snapshot of an instance", () => {
     assert.deepStrictEqual(gone(plan, [newest, own]), [])
   })
 
-  it("stays when only a newer one was merged, which somebody has removed: its instance may have begun anew with an older clock", () => {
+  it("stays when only a newer one was merged, which somebody has removed: its instance may have started again with an older clock", () => {
     const plan = makePlan()
     plan.merged(newest, 5)
     plan.list(0, [newest])

@@ -20,14 +20,15 @@ const texts = (listed: ListedSnapshots, objects: Parameters<ListedSnapshots["by"
 describe("ListedSnapshots", () => {
   it("are in order by instance, without what is no snapshot or another database's", () => {
     const [late, early, other] = [objectOf("a", 2), objectOf("a", 1), objectOf("b", 3)]
-    const strangers = [objectOf("a", 4, "main__x"), { name: "main__notes.txt", size: 1, etag: "e" }]
+    const foreignSnapshots = [objectOf("a", 4, "main__x"), { name: "main__notes.txt", size: 1, etag: "e" }]
     const expected = [
       ["a", [early.name, late.name]],
       ["b", [other.name]]
     ]
     const listed = new ListedSnapshots("main")
     // The second time all names are known, those that are none, too.
-    for (let i = 0; i < 2; i++) assert.deepStrictEqual(texts(listed, [late, ...strangers, early, other]), expected)
+    for (let i = 0; i < 2; i++)
+      assert.deepStrictEqual(texts(listed, [late, ...foreignSnapshots, early, other]), expected)
   })
 
   it("a name is parsed once, for as long as it is listed", () => {

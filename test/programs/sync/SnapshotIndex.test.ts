@@ -43,7 +43,7 @@ describe("Our own snapshot that is next", () => {
     index.markWritten(nameOf(start + 2n * minute), start + 2n * minute)
     index.update(objectsOf(start, start + 2n * minute))
     expect(index.next("a")).toBeUndefined()
-    // Of a stranger with our name.
+    // A foreign snapshot under our instance name.
     index.update(objectsOf(start, start + 2n * minute, start + 3n * minute))
     expect(index.next("a")?.name.text).toBe(nameOf(start + 3n * minute))
   })
@@ -126,9 +126,9 @@ describe("The snapshot of another instance that is next", () => {
     expect(index.next("b")?.object).toBe(first)
   })
 
-  it("is the next-newest when the newest is set aside, but not when that was merged", () => {
+  it("is the next-newest when the newest is quarantined, but not when that was merged", () => {
     const index = listing(first, second)
-    index.setAside(index.next("b")!)
+    index.quarantine(index.next("b")!)
     expect(index.next("b")?.object).toBe(first)
     index.markMerged(index.next("b")!)
     expect(index.next("b")).toBeUndefined()
@@ -138,13 +138,13 @@ describe("The snapshot of another instance that is next", () => {
 describe("A listing that is the very array of the last one", () => {
   const [snapshot, replaced] = [other(start), { ...other(start), etag: "replaced" }]
 
-  it("is compared again with what was set aside since: the snapshot may have been replaced while it was loaded", () => {
+  it("is compared again with what was quarantined since: the snapshot may have been replaced while it was loaded", () => {
     const index = new SnapshotIndex("main", "a")
     index.update([snapshot])
     const loaded = index.next("b")!
     const listing = [replaced]
     index.update(listing)
-    index.setAside(loaded)
+    index.quarantine(loaded)
     expect(index.next("b")).toBeUndefined()
     index.update(listing)
     expect(index.next("b")?.object).toBe(replaced)

@@ -54,7 +54,7 @@ describe("A stale LMDB", () => {
         /nothing is sent\. Move the LMDB aside and start without it, to load from the others, or start with --accept-stale/
       )
       assert.deepStrictEqual(yield* daemon.failing, ["main_stale"])
-      assert.lengthOf(daemon.logged("Ready"), 1)
+      assert.lengthOf(daemon.logged("Initial sync complete"), 1)
       yield* daemon.stop
       assert.strictEqual(yield* daemon.exitCode, 1)
       assert.lengthOf(daemon.logged("Nothing was sent: the LMDB is stale", "Error"), 1)
@@ -87,7 +87,7 @@ describe("A stale LMDB", () => {
         assert.deepStrictEqual(yield* daemon.failing, ["main_stale_mark"])
         isFull = false
         yield* pass(5_000)
-        assert.lengthOf(daemon.logged("Can find out whether the LMDB is stale again", "Info"), 1)
+        assert.lengthOf(daemon.logged("Recovered: can find out whether the LMDB is stale again", "Info"), 1)
         assert.deepStrictEqual(keysOf(yield* content), ["new", "old"])
         assert.isTrue(isStale(daemon))
         assert.deepStrictEqual(yield* sent(bucket), [])
@@ -238,7 +238,7 @@ describe("A stale LMDB", () => {
 })
 
 describe("A snapshot that is older than the retention", () => {
-  it.effect("is set aside with that reason and not even loaded: a dead instance's, and our own", () =>
+  it.effect("is quarantined with that reason and not even loaded: a dead instance's, and our own", () =>
     Effect.gen(function* () {
       const { bucket, content, start } = yield* makeWorld()
       const dead = nameOf("dead", epoch - (retentionDays + 1) * day)
@@ -249,13 +249,13 @@ describe("A snapshot that is older than the retention", () => {
       const daemon = yield* start(on)
       yield* pass(5_000)
       assert.deepStrictEqual(keysOf(yield* content), ["b"])
-      const aside = daemon.logged("Set a snapshot aside", "Error")
+      const aside = daemon.logged("Snapshot quarantined", "Error")
       assert.deepStrictEqual(aside.map(({ fields }) => fields["snapshot_name"]).toSorted(), [own, dead])
       for (const { fields } of aside)
         assert.match(String(fields["error"]), /older than sweeper\.retention_days.*remove the object.*--accept-stale/)
       assert.deepStrictEqual(yield* bucket.callsOf("load"), [nameOf("b", epoch - (retentionDays - 1) * day)])
       assert.include(yield* daemon.failing, "main_snapshots_set_aside")
-      assert.lengthOf(daemon.logged("Ready"), 1)
+      assert.lengthOf(daemon.logged("Initial sync complete"), 1)
       assert.isUndefined(yield* daemon.ended)
     })
   )
@@ -270,19 +270,19 @@ describe("A snapshot that is older than the retention", () => {
       const daemon = yield* start({ ...on, skew: () => skew })
       yield* pass(5_000)
       assert.deepStrictEqual(yield* content, {})
-      assert.lengthOf(daemon.logged("Set a snapshot aside", "Error"), 3)
+      assert.lengthOf(daemon.logged("Snapshot quarantined", "Error"), 3)
       skew = 0
       yield* pass(5_000)
       assert.deepStrictEqual(keysOf(yield* content), ["b", "own"])
       const names = [nameOf("a", epoch - 2 * day), nameOf("b", epoch - day)]
       assert.deepStrictEqual(
         daemon
-          .logged("A snapshot that was set aside as too old is not", "Info")
+          .logged("A snapshot that was quarantined as too old is not", "Info")
           .map(({ fields }) => fields["snapshot_name"])
           .toSorted(),
         names
       )
-      assert.lengthOf(daemon.logged("A snapshot of our own name was not written by this process"), 0)
+      assert.lengthOf(daemon.logged("Foreign snapshot under our instance name"), 0)
       // What is too old by the right clock, too, stays so.
       assert.include(yield* daemon.failing, "main_snapshots_set_aside")
       yield* bucket.storage.delete(nameOf("dead", epoch - (retentionDays + 1) * day))
@@ -312,7 +312,7 @@ describe("A snapshot that is older than the retention", () => {
       yield* bucket.put("b", epoch, { d: [["back", recently, "v"]] })
       yield* pass(3_000)
       assert.deepStrictEqual(keysOf(yield* content), ["back"])
-      assert.lengthOf(daemon.logged("Set a snapshot aside"), 1)
+      assert.lengthOf(daemon.logged("Snapshot quarantined"), 1)
     })
   )
 })

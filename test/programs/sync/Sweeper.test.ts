@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { families } from "../../../src/domain/metrics/MetricFamilies.ts"
-import * as Retention from "../../../src/programs/sync/Retention.ts"
+import * as TombstoneRetention from "../../../src/programs/sync/TombstoneRetention.ts"
 import { DatabaseError } from "../../../src/services/Database.ts"
 import { LmdbError, MapFull } from "../../../src/services/Lmdb.ts"
 import * as SettingsTest from "../../support/fixtures/SettingsTest.ts"
@@ -30,7 +30,7 @@ const completed = "Sweep for stale deleted entries completed"
 const ageOf = (hours: number, enabled = true) =>
   Effect.gen(function* () {
     yield* TestClock.setTime(epoch)
-    const limit = yield* Retention.cutOff
+    const limit = yield* TombstoneRetention.cutOff
     return limit === undefined ? undefined : Number((at(epoch) - limit) / 1_000_000n) / 3_600_000
   }).pipe(
     Effect.provide(
@@ -151,7 +151,7 @@ describe("Sweep", () => {
         })
       })
       yield* pass(75_000)
-      assert.strictEqual(daemon.logged("The sweep ended with an error", "Error").length, 2)
+      assert.strictEqual(daemon.logged("Sweep failed", "Error").length, 2)
       assert.strictEqual(yield* daemon.counted(families.sweeperFailed), 2)
       assert.strictEqual((yield* content)["d"]!.length, 2)
       yield* pass(60_000)

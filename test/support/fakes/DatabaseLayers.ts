@@ -36,12 +36,12 @@ export type LayerOf = (
   options: DatabaseOptions
 ) => Layer.Layer<Database, Layer.Error<ReturnType<typeof inline> | ReturnType<typeof worker>>>
 
-/** Of a new file in a folder of the scope. */
+/** Of a new file in a directory of the scope. */
 export const newOptions = (overrides: Partial<DatabaseOptions> = {}) =>
   Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped()).pipe(
-    Effect.map((folder) => {
-      const options = nativeOptions(`${folder}/data.mdb`, overrides)
-      return { ...options, lmdb: { ...options.lmdb, path: `${folder}/data.mdb` } }
+    Effect.map((directory) => {
+      const options = nativeOptions(`${directory}/data.mdb`, overrides)
+      return { ...options, lmdb: { ...options.lmdb, path: `${directory}/data.mdb` } }
     }),
     Effect.provide(NodeFileSystem.layer),
     Effect.orDie

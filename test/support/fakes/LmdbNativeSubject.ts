@@ -10,9 +10,9 @@ import type { LmdbOptions } from "../../../src/services/Lmdb.ts"
 import * as LmdbApplication from "./LmdbApplication.ts"
 import type { Subject } from "./LmdbSubject.ts"
 
-export const folder = Effect.acquireRelease(
+export const directory = Effect.acquireRelease(
   Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "lmdb-"))),
-  (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true }))
+  (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true }))
 )
 
 /** Of a single file that is made. */
@@ -29,7 +29,7 @@ export const optionsOf = (file: string, options: Partial<LmdbOptions> = {}): Lmd
 
 /** The application starts with its first steps. */
 export const make = Effect.fnUntraced(function* ({ mapSize }: { readonly mapSize: number }) {
-  const file = path.join(yield* folder, "lmdb")
+  const file = path.join(yield* directory, "lmdb")
   const scope = yield* Effect.scope
   const start = (mapSize: number) =>
     Effect.provideService(LmdbApplication.make({ path: file, mapSize }), Scope.Scope, scope)

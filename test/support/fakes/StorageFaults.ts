@@ -32,7 +32,7 @@ export type Fault =
   | { readonly kind: "extend"; readonly tail: Uint8Array<ArrayBuffer> }
   /** Never ends; interruption works. */
   | { readonly kind: "hang" }
-  /** What a call that hangs comes to in a layer with time-outs: nothing for so long, then `Unavailable`. */
+  /** What a call that hangs comes to in a layer with timeouts: nothing for so long, then `Unavailable`. */
   | { readonly kind: "time out"; readonly after: Duration.Input }
   | { readonly kind: "delay"; readonly duration: Duration.Input }
   /** A load whose body comes in chunks of that many bytes, with a pause before each. */

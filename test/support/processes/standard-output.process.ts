@@ -1,5 +1,5 @@
 /**
- * Started by StandardOutput.test.ts as a process: prints numbered lines for ever, or as many as it is told, then fails.
+ * Started by StandardOutput.test.ts as a process: prints numbered lines forever, or as many as it is told, then fails.
  */
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Stream } from "effect"

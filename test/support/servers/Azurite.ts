@@ -30,12 +30,12 @@ class AzuriteDidNotStart extends Schema.TaggedError<AzuriteDidNotStart>()("Azuri
 const account = "tester"
 export const accountKey = Buffer.from("the account's key of the tests").toString("base64")
 
-/** Runs until the scope closes. `folder`: where it was installed. Of API versions it knows fewer than the SDK. */
-const start = Effect.fnUntraced(function* (folder: string) {
+/** Runs until the scope closes. `directory`: where it was installed. Of API versions it knows fewer than the SDK. */
+const start = Effect.fnUntraced(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
   const state = yield* fs.makeTempDirectoryScoped({ prefix: "azurite-" })
   const args = [
-    `${folder}/node_modules/azurite/dist/src/blob/main.js`,
+    `${directory}/node_modules/azurite/dist/src/blob/main.js`,
     "--blobPort",
     "0",
     "--inMemoryPersistence",
@@ -66,4 +66,4 @@ const start = Effect.fnUntraced(function* (folder: string) {
   })
 })
 
-export const layer = (folder: string) => Layer.effect(Azurite, start(folder))
+export const layer = (directory: string) => Layer.effect(Azurite, start(directory))

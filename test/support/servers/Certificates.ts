@@ -1,5 +1,5 @@
 /**
- * Certificates for tests, made by the openssl command in a temporary folder: a CA each, and pairs for 127.0.0.1,
+ * Certificates for tests, made by the openssl command in a temporary directory: a CA each, and pairs for 127.0.0.1,
  * localhost and store.example.
  */
 import { Effect, FileSystem, Schema, Stream } from "effect"

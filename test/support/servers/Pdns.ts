@@ -33,14 +33,14 @@ export interface Pdns {
   readonly addresses: (name: string) => Effect.Effect<ReadonlyArray<string>>
 }
 
-const configuration = (installedIn: string, folder: string, port: number) =>
+const configuration = (installedIn: string, directory: string, port: number) =>
   `launch=lmdb
 module-dir=${installedIn}/usr/lib/x86_64-linux-gnu/pdns
-lmdb-filename=${folder}/pdns.lmdb
+lmdb-filename=${directory}/pdns.lmdb
 lmdb-shards=1
 lmdb-lightning-stream=yes
 lmdb-map-size=${mapSizeMiB}
-socket-dir=${folder}
+socket-dir=${directory}
 local-address=127.0.0.1
 local-port=${port}
 guardian=no
@@ -92,12 +92,12 @@ export const mdbDump = (installedIn: string, file: string) =>
 const startOnce = Effect.fnUntraced(function* (installedIn: string) {
   const fs = yield* FileSystem.FileSystem
   const spawner = yield* Effect.context<ChildProcessSpawner.ChildProcessSpawner>()
-  const folder = yield* fs.makeTempDirectoryScoped({ prefix: "pdns-" })
+  const directory = yield* fs.makeTempDirectoryScoped({ prefix: "pdns-" })
   const port = yield* freePort
-  yield* fs.writeFileString(`${folder}/pdns.conf`, configuration(installedIn, folder, port))
+  yield* fs.writeFileString(`${directory}/pdns.conf`, configuration(installedIn, directory, port))
   const handle = yield* ChildProcess.make(
     "sh",
-    [pathOf("deb-run.sh"), installedIn, "pdns_server", `--config-dir=${folder}`],
+    [pathOf("deb-run.sh"), installedIn, "pdns_server", `--config-dir=${directory}`],
     {
       stdin: "ignore",
       killSignal: "SIGKILL"
@@ -122,10 +122,10 @@ const startOnce = Effect.fnUntraced(function* (installedIn: string) {
   const resolver = new Resolver({ timeout: 2000, tries: 3 })
   resolver.setServers([`127.0.0.1:${port}`])
   const pdns: Pdns = {
-    domains: `${folder}/pdns.lmdb`,
-    records: `${folder}/pdns.lmdb-0`,
+    domains: `${directory}/pdns.lmdb`,
+    records: `${directory}/pdns.lmdb-0`,
     pdnsutil: (...args) =>
-      Effect.provide(runTool(installedIn, "pdnsutil", [`--config-dir=${folder}`, ...args]), spawner),
+      Effect.provide(runTool(installedIn, "pdnsutil", [`--config-dir=${directory}`, ...args]), spawner),
     addresses: (name) =>
       Effect.tryPromise(() => resolver.resolve4(name)).pipe(
         Effect.map((found) => found.sort()),
@@ -135,5 +135,5 @@ const startOnce = Effect.fnUntraced(function* (installedIn: string) {
   return pdns
 })
 
-/** Runs until the scope closes. `installedIn`: the folder of the packages. */
+/** Runs until the scope closes. `installedIn`: the directory of the packages. */
 export const start = (installedIn: string) => Effect.retry(startOnce(installedIn), Schedule.recurs(2))

@@ -41,15 +41,15 @@ layer(NodeServices.layer, { excludeTestServices: true })("servers that are not t
       })
   )
 
-  it.effect("are found in the cache, whatever its folder", () =>
+  it.effect("are found in the cache, whatever its directory", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const folder = yield* fs.makeTempDirectoryScoped({ prefix: "cache-" })
-      yield* fs.makeDirectory(`${folder}/lightningstream-test/none`, { recursive: true })
-      yield* fs.writeFileString(`${folder}/lightningstream-test/none/.complete`, "")
-      assert.deepStrictEqual(yield* findWith({ XDG_CACHE_HOME: folder }), {
+      const directory = yield* fs.makeTempDirectoryScoped({ prefix: "cache-" })
+      yield* fs.makeDirectory(`${directory}/lightningstream-test/none`, { recursive: true })
+      yield* fs.writeFileString(`${directory}/lightningstream-test/none/.complete`, "")
+      assert.deepStrictEqual(yield* findWith({ XDG_CACHE_HOME: directory }), {
         _tag: "Installed",
-        folder: `${folder}/lightningstream-test/none`
+        directory: `${directory}/lightningstream-test/none`
       })
     })
   )
@@ -57,15 +57,15 @@ layer(NodeServices.layer, { excludeTestServices: true })("servers that are not t
   it.effect("leave tests that are counted as skipped, with the reason; with CI=true as failed", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const folder = yield* fs.makeTempDirectoryScoped({ prefix: "suite-" })
-      yield* fs.writeFileString(`${folder}/one.test.ts`, suite)
-      yield* fs.symlink(pathOf("../../../node_modules"), `${folder}/node_modules`)
+      const directory = yield* fs.makeTempDirectoryScoped({ prefix: "suite-" })
+      yield* fs.writeFileString(`${directory}/one.test.ts`, suite)
+      yield* fs.symlink(pathOf("../../../node_modules"), `${directory}/node_modules`)
       const vitest = [
         process.execPath,
-        `${folder}/node_modules/vitest/vitest.mjs`,
+        `${directory}/node_modules/vitest/vitest.mjs`,
         "run",
         "--root",
-        folder,
+        directory,
         "--reporter=default"
       ]
       const skipped = yield* execute(vitest, { env: { CI: "", NO_COLOR: "1" } })

@@ -11,25 +11,25 @@ import { ChildProcess } from "effect/process"
 import { fileURLToPath } from "node:url"
 
 export type Installed =
-  | { readonly _tag: "Installed"; readonly folder: string }
+  | { readonly _tag: "Installed"; readonly directory: string }
   | { readonly _tag: "Missing"; readonly reason: string; readonly isFailure: boolean }
 
 export interface Packages {
-  /** Of the folder in the cache. */
+  /** Of the directory in the cache. */
   readonly name: string
   readonly suite: string
   readonly packages: ReadonlyArray<string>
 }
 
 export interface NpmPackage {
-  /** Of the folder in the cache. */
+  /** Of the directory in the cache. */
   readonly name: string
   /** With its version. */
   readonly npm: string
 }
 
 export interface GoCommand {
-  /** Of the folder in the cache. */
+  /** Of the directory in the cache. */
   readonly name: string
   /** The command's package, with its version. */
   readonly go: string
@@ -47,10 +47,10 @@ const cacheFolder = Effect.gen(function* () {
   return `${cache}/lightningstream-test`
 })
 
-const fetchArguments = (folder: string, wanted: Wanted): ReadonlyArray<string> => {
-  if ("npm" in wanted) return ["npm-fetch.sh", folder, wanted.npm]
-  if ("go" in wanted) return ["go-fetch.sh", folder, wanted.go]
-  return ["deb-fetch.sh", wanted.suite, folder, ...wanted.packages]
+const fetchArguments = (directory: string, wanted: Wanted): ReadonlyArray<string> => {
+  if ("npm" in wanted) return ["npm-fetch.sh", directory, wanted.npm]
+  if ("go" in wanted) return ["go-fetch.sh", directory, wanted.go]
+  return ["deb-fetch.sh", wanted.suite, directory, ...wanted.packages]
 }
 
 const hasGo = Effect.gen(function* () {
@@ -66,9 +66,9 @@ const hasGo = Effect.gen(function* () {
  * Undefined, or why it failed. `flock` holds the lock for as long as the script runs, so that a killed test run leaves
  * none behind.
  */
-const fetch = Effect.fnUntraced(function* (folder: string, wanted: Wanted) {
-  const [script, ...args] = fetchArguments(folder, wanted)
-  const handle = yield* ChildProcess.make("flock", [`${folder}.lock`, "sh", pathOf(script!), ...args])
+const fetch = Effect.fnUntraced(function* (directory: string, wanted: Wanted) {
+  const [script, ...args] = fetchArguments(directory, wanted)
+  const handle = yield* ChildProcess.make("flock", [`${directory}.lock`, "sh", pathOf(script!), ...args])
   const output = yield* Stream.mkString(Stream.decodeText(handle.all))
   const exitCode = yield* handle.exitCode
   return exitCode === 0 ? undefined : `${script} ended with ${exitCode}: ${output.trim().split("\n").at(-1) ?? ""}`
@@ -76,28 +76,28 @@ const fetch = Effect.fnUntraced(function* (folder: string, wanted: Wanted) {
 
 /** Undefined, or why it is not there. */
 const ensure = Effect.fnUntraced(
-  function* (folder: string, wanted: Wanted) {
+  function* (directory: string, wanted: Wanted) {
     const fs = yield* FileSystem.FileSystem
     if ("packages" in wanted && (process.platform !== "linux" || process.arch !== "x64")) {
       return `the packages are for linux on x64, this is ${process.platform} on ${process.arch}`
     }
-    if (yield* fs.exists(`${folder}/.complete`)) return undefined
+    if (yield* fs.exists(`${directory}/.complete`)) return undefined
     yield* fs.makeDirectory(yield* cacheFolder, { recursive: true })
-    return yield* Effect.scoped(fetch(folder, wanted))
+    return yield* Effect.scoped(fetch(directory, wanted))
   },
   Effect.catchTag("PlatformError", (error) => Effect.succeed(error.message))
 )
 
 export const find = Effect.fnUntraced(function* (wanted: Wanted) {
-  const folder = `${yield* cacheFolder}/${wanted.name}`
+  const directory = `${yield* cacheFolder}/${wanted.name}`
   if ("go" in wanted && !(yield* hasGo)) {
     const missing: Installed = { _tag: "Missing", reason: "Go is not installed", isFailure: false }
     return missing
   }
-  const reason = yield* ensure(folder, wanted)
+  const reason = yield* ensure(directory, wanted)
   const installed: Installed =
     reason === undefined
-      ? { _tag: "Installed", folder }
+      ? { _tag: "Installed", directory }
       : { _tag: "Missing", reason, isFailure: (yield* setting("CI")) === "true" }
   return installed
 })
@@ -106,9 +106,9 @@ export const find = Effect.fnUntraced(function* (wanted: Wanted) {
 export const install = (wanted: Wanted): Promise<Installed> =>
   Effect.runPromise(Effect.provide(find(wanted), NodeServices.layer))
 
-/** `describe` over tests that need what was installed in the folder. */
-export const describeWith = (title: string, installed: Installed, tests: (folder: string) => void): void => {
-  if (installed._tag === "Installed") return void describe(title, () => tests(installed.folder))
+/** `describe` over tests that need what was installed in the directory. */
+export const describeWith = (title: string, installed: Installed, tests: (directory: string) => void): void => {
+  if (installed._tag === "Installed") return void describe(title, () => tests(installed.directory))
   if (!installed.isFailure) {
     // The usual reporters count what was skipped, but don't name it.
     process.stderr.write(`skipped: ${title}: ${installed.reason}\n`)

@@ -35,12 +35,12 @@ export const freePort = Effect.callback<number>((resume) => {
 
 /** Runs until the scope closes. */
 const launch = Effect.fnUntraced(function* (
-  folder: string,
+  directory: string,
   state: string,
   port: number,
   ...options: ReadonlyArray<string>
 ) {
-  const args = [pathOf("deb-run.sh"), folder, "python3.13", pathOf("swift-s3.py"), state, String(port), ...options]
+  const args = [pathOf("deb-run.sh"), directory, "python3.13", pathOf("swift-s3.py"), state, String(port), ...options]
   const handle = yield* ChildProcess.make("sh", args, { stdin: "ignore", killSignal: "SIGKILL" })
   const lines = Stream.splitLines(Stream.decodeText(handle.all))
   const seen: Array<string> = []
@@ -64,26 +64,26 @@ const swiftAt = (port: number) =>
     secret_key: Redacted.make("SECRETKEYTEST")
   })
 
-const startOnce = Effect.fnUntraced(function* (folder: string) {
+const startOnce = Effect.fnUntraced(function* (directory: string) {
   const port = yield* freePort
-  yield* launch(folder, yield* stateFolder, port)
+  yield* launch(directory, yield* stateFolder, port)
   return swiftAt(port)
 })
 
-/** Runs until its scope closes. `folder`: where it was installed. */
-export const start = (folder: string) => Effect.retry(startOnce(folder), Schedule.recurs(2))
+/** Runs until its scope closes. `directory`: where it was installed. */
+export const start = (directory: string) => Effect.retry(startOnce(directory), Schedule.recurs(2))
 
-export const layer = (folder: string) => Layer.effect(Swift, start(folder))
+export const layer = (directory: string) => Layer.effect(Swift, start(directory))
 
 /** One that can be killed and started again: on the same port, with what was stored. Not running yet. */
-export const makeDurable = Effect.fnUntraced(function* (folder: string) {
+export const makeDurable = Effect.fnUntraced(function* (directory: string) {
   const [port, state, outer] = [yield* freePort, yield* stateFolder, yield* Scope.Scope]
   let running: Scope.Closeable | undefined
   return {
     swift: swiftAt(port),
     start: Effect.gen(function* () {
       running = yield* Scope.fork(outer)
-      yield* Scope.provide(launch(folder, state, port, "disk"), running)
+      yield* Scope.provide(launch(directory, state, port, "disk"), running)
     }),
     kill: Effect.suspend(() => (running === undefined ? Effect.void : Scope.close(running, Exit.void)))
   }

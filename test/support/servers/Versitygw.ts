@@ -21,12 +21,12 @@ const connects = (port: number) =>
   })
 
 /** Runs until the scope closes. `state`: a directory with what was stored. */
-const launch = Effect.fnUntraced(function* (folder: string, state: string, port: number) {
+const launch = Effect.fnUntraced(function* (directory: string, state: string, port: number) {
   const fs = yield* FileSystem.FileSystem
   for (const name of ["data", "meta"]) yield* fs.makeDirectory(`${state}/${name}`, { recursive: true })
   const args = ["--access", access, "--secret", secret, "--port", `127.0.0.1:${port}`, "--keep-alive", "--quiet"]
   const backend = ["posix", "--sidecar", `${state}/meta`, `${state}/data`]
-  const handle = yield* ChildProcess.make(`${folder}/bin/versitygw`, [...args, ...backend], {
+  const handle = yield* ChildProcess.make(`${directory}/bin/versitygw`, [...args, ...backend], {
     stdin: "ignore",
     killSignal: "SIGKILL"
   })
@@ -51,24 +51,24 @@ const serverAt = (port: number) =>
 
 const stateFolder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped({ prefix: "versitygw-" }))
 
-const startOnce = Effect.fnUntraced(function* (folder: string) {
+const startOnce = Effect.fnUntraced(function* (directory: string) {
   const port = yield* freePort
-  yield* launch(folder, yield* stateFolder, port)
+  yield* launch(directory, yield* stateFolder, port)
   return serverAt(port)
 })
 
 /** As Swift's: what runs over one runs over the other. */
-export const layer = (folder: string) => Layer.effect(Swift, Effect.retry(startOnce(folder), Schedule.recurs(2)))
+export const layer = (directory: string) => Layer.effect(Swift, Effect.retry(startOnce(directory), Schedule.recurs(2)))
 
 /** One that can be killed and started again: on the same port, with what was stored. Not running yet. */
-export const makeDurable = Effect.fnUntraced(function* (folder: string) {
+export const makeDurable = Effect.fnUntraced(function* (directory: string) {
   const [port, state, outer] = [yield* freePort, yield* stateFolder, yield* Scope.Scope]
   let running: Scope.Closeable | undefined
   return {
     swift: serverAt(port),
     start: Effect.gen(function* () {
       running = yield* Scope.fork(outer)
-      yield* Scope.provide(launch(folder, state, port), running)
+      yield* Scope.provide(launch(directory, state, port), running)
     }),
     kill: Effect.suspend(() => (running === undefined ? Effect.void : Scope.close(running, Exit.void)))
   }

@@ -1,6 +1,6 @@
 /** The manual page lightningstream(1), in roff with the macros of man(7). */
 import type { CommandTree } from "../CommandDefinition.ts"
-import { globalFlags } from "../CommandLine.ts"
+import { globalFlags } from "../GlobalFlags.ts"
 import { factsOf, type ParamFacts } from "../Flags.ts"
 import { commandName } from "../UsageError.ts"
 import { type CommandReference, referencesOf } from "./CommandReference.ts"

@@ -1,6 +1,6 @@
 /** docs/cli.md. */
 import type { CommandTree } from "../CommandDefinition.ts"
-import { globalFlags } from "../CommandLine.ts"
+import { globalFlags } from "../GlobalFlags.ts"
 import { factsOf, type ParamFacts } from "../Flags.ts"
 import { type CommandReference, referencesOf } from "./CommandReference.ts"
 import { after, before, type Chapter, exitCodes, globalOptions, introduction } from "./GeneralHelp.ts"

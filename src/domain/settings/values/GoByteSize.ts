@@ -1,12 +1,12 @@
 /**
- * Sizes in bytes as the reference reads them: `1GB` is 1024³ bytes, `Gb` would be bits and is refused.
+ * Sizes in bytes as Lightning Stream reads them: `1GB` is 1024³ bytes, `Gb` would be bits and is refused.
  * Source: the Go package datasize, and docs/configuration.md.
  */
 import { Schema } from "effect"
 import * as YamlScalar from "./YamlScalar.ts"
 
 const units = ["", "k", "m", "g", "t", "p", "e"] as const
-/** None for E, as in the reference. */
+/** None for E, as in Lightning Stream. */
 const words = ["", "kilo", "mega", "giga", "tera", "peta"] as const
 
 const powerOf = (unit: string): number => {

@@ -56,7 +56,7 @@ export const numberOf = (scalar: Scalar): number | undefined => {
   return scalar.plain && float.test(text) ? Number(text) : undefined
 }
 
-/** `1e3` and `100.0` too, which the reference takes as integers. */
+/** `1e3` and `100.0` too, which Lightning Stream takes as integers. */
 export const wholeNumberOf = (scalar: Scalar): bigint | undefined => {
   const whole = integerOf(scalar)
   if (whole !== undefined) return whole

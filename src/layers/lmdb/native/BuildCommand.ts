@@ -1,7 +1,7 @@
 /**
  * What to run where the package `lmdb` is missing its binary, or has one of the wrong data format: with the full path,
- * since whoever reads it in a log does not know in which folder the daemon was installed. Apart from the package, which
- * may not even load.
+ * since whoever reads it in a log does not know in which directory the daemon was installed. Apart from the package,
+ * which may not even load.
  */
 import { fileURLToPath } from "node:url"
 

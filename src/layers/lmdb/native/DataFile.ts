@@ -58,7 +58,7 @@ export const fromSystem = (file: string, error: unknown): LmdbError => {
   const code = systemCode(error)
   if (code === "ENOENT") return new LmdbError({ path: file, reason: new Missing() })
   // With `noSubdir: false` and the path of a file.
-  if (code === "ENOTDIR") return notLmdb(file, `${path.dirname(file)} is no folder`)
+  if (code === "ENOTDIR") return notLmdb(file, `${path.dirname(file)} is no directory`)
   if (denied.has(code)) return new LmdbError({ path: file, reason: new PermissionDenied({ detail: String(error) }) })
   return failed(file, code, String(error))
 }
@@ -161,12 +161,12 @@ export const deniedFile = (options: LmdbOptions): string => {
   }
 }
 
-/** The folder of the data file, with its parents. */
+/** The directory of the data file, with its parents. */
 export const makeFolder = (options: LmdbOptions): void => {
-  const folder = path.dirname(dataFile(options))
+  const directory = path.dirname(dataFile(options))
   try {
-    Directories.makeSync(folder, options.dirMask)
+    Directories.makeSync(directory, options.dirMask)
   } catch (error) {
-    throw fromSystem(folder, error)
+    throw fromSystem(directory, error)
   }
 }

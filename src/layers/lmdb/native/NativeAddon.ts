@@ -12,6 +12,6 @@ interface Addon {
 }
 
 const entry = createRequire(import.meta.url).resolve("lmdb")
-const load: (folder: string) => Addon = createRequire(entry)("node-gyp-build-optional-packages")
+const load: (directory: string) => Addon = createRequire(entry)("node-gyp-build-optional-packages")
 
 export const { version } = load(path.dirname(entry).replace(/dist$/, ""))

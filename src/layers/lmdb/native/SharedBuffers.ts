@@ -111,7 +111,7 @@ export const setKeyToRead = (bytes: Uint8Array, start: number, end: number): voi
   keyToRead.end = end
 }
 
-/** Lets go of the caller's buffer. */
+/** Releases the caller's buffer. */
 export const release = (): void => {
   keyToRead.bytes = none
 }

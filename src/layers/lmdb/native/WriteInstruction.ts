@@ -113,7 +113,7 @@ export class Instruction {
     return (words[0]! & failedCondition) === 0
   }
 
-  /** Lets go of the caller's buffer. */
+  /** Releases the caller's buffer. */
   release(): void {
     this.#value = none
     this.#valueAddress = 0

@@ -2,7 +2,7 @@
  * Storing in Azure, in one request or, above 16 MiB, in blocks, `concurrency` of them at once.
  *
  * No block is held in memory: each is read from the source into its request. A body that ends early is not stored by
- * the server. Blocks that fail because the server is not well are sent again a few times. The blob changes with the
+ * the server. Blocks that fail for a transient reason are sent again a few times. The blob changes with the
  * last request, which names the blocks; those of an upload that failed or was interrupted are never seen, and Azure
  * removes them within a week, or with the next upload of that name.
  */

@@ -44,7 +44,7 @@ const remember = (socket: net.Socket, failed: Failed): void => {
     failed.delete(socket.remoteAddress ?? "")
     last = undefined
   })
-  // The last one has no time-out of its own.
+  // The last one has no timeout of its own.
   socket.once("close", () => (last === undefined ? undefined : fail(last)))
 }
 

@@ -49,7 +49,7 @@ class TlsAgent extends https.Agent {
   override createConnection(...[options, callback]: Parameters<https.Agent["createConnection"]>) {
     const secured = Object.assign({}, options, { secureContext: this.#context() })
     const socket = super.createConnection(secured, callback)
-    // Through a proxy there is no socket yet: the tunnel as a whole is under the time-out of dialling.
+    // Through a proxy there is no socket yet: the tunnel as a whole is under the timeout of dialling.
     if (socket instanceof tls.TLSSocket) this.#limitHandshake(socket)
     return socket
   }

@@ -47,7 +47,9 @@ export const checked = <A>(read: () => A): Effect.Effect<A, Unavailable> =>
     catch: (error) => (error instanceof Unavailable ? error : badResponse(String(error)))
   })
 
-/** A body that is not read, as its request was aborted or it is not the object, must not end the process with its error. */
+/**
+ * A body that is not read, as its request was aborted or it is not the object, must not end the process with its error.
+ */
 const withoutThrowing =
   <Client>(request: Request<Client, ObjectResponse>): Request<Client, ObjectResponse> =>
   (client, options) =>

@@ -1,8 +1,8 @@
 /**
  * What the clients of S3 and Azure have in common around their SDKs: keys and certificates as of each request, errors
- * as reasons, time-outs.
+ * as reasons, timeouts.
  *
- * An interruption of `send` aborts the request and waits until the SDK has let go of the socket.
+ * An interruption of `send` aborts the request and waits until the SDK has released the socket.
  */
 import { Duration, Effect } from "effect"
 import { type Refused, StorageError, Unavailable } from "../../../services/Storage.ts"
@@ -19,7 +19,7 @@ export interface StorageClient<Client, Options> {
   readonly place: string
   /** One attempt. */
   readonly send: <A>(request: Request<Client, A>) => Effect.Effect<A, StorageReason>
-  /** For answers whose body is read later: until then `controller` can abort it. No time-out. */
+  /** For answers whose body is read later: until then `controller` can abort it. No timeout. */
   readonly sendWith: <A>(request: Request<Client, A>, controller: AbortController) => Effect.Effect<A, StorageReason>
   /** The SDK's errors in the stream of a body. */
   readonly reasonOf: (error: unknown) => StorageReason

@@ -27,7 +27,7 @@ export const rangeOf = <E, R>(
 /** Of one part; the whole object is retried by the caller. */
 const retries = { times: 3, schedule: Schedule.exponential("200 millis") }
 
-/** Sends a part again a few times while the server is not well. */
+/** Sends a part again a few times while the failure is transient. */
 export const retryPart = <A, E, R>(send: Effect.Effect<A, E, R>) =>
   Effect.retry(send, { ...retries, while: (error: E) => error instanceof StorageError && error.isTransient })
 

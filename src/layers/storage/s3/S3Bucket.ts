@@ -1,6 +1,6 @@
 /**
  * The bucket itself and what needs no upload: create, list, load, delete. Each is one call of the service without its
- * time-out.
+ * timeout.
  */
 import {
   BucketLocationConstraint,

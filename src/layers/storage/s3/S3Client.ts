@@ -15,7 +15,7 @@ import { readListing } from "./ListingResponse.ts"
 import { type Endpoint, endpointOf } from "./S3Endpoint.ts"
 import { mayBeStaleKeys, reasonOf } from "./S3Errors.ts"
 
-/** `send` has no time-out: those are of whole operations. */
+/** `send` has no timeout: those are of whole operations. */
 export interface S3 extends SdkClient.StorageClient<S3Client, S3Options> {
   /** Over http the body's SHA-256 must be signed, as nothing else protects it. */
   readonly isEncrypted: boolean
@@ -61,7 +61,7 @@ class Handler extends NodeHttpHandler {
 /** Goes to the SDK's chain of credentials, which would keep what it has read from a file for good. */
 const readFilesAgain = { ignoreCache: true }
 
-/** As the reference's, besides: requests are ours to repeat, and go where the configuration says. */
+/** As Lightning Stream's, besides: requests are ours to repeat, and go where the configuration says. */
 const clientOf = (options: S3Options, endpoint: Endpoint, handler: Handler, keys: KeyFiles.KeySource) =>
   new S3Client({
     endpoint: endpoint.url.href,

@@ -1,7 +1,8 @@
 /**
- * How a bucket is addressed, as the reference's client does it: with the bucket in the path, but for hosts of Amazon,
- * Google and Aliyun, which get it in the host name; not with https and a dot in the bucket's name, where no certificate
- * would fit. `s3.amazonaws.com` stands for the host of the region, which Amazon would otherwise redirect to.
+ * How a bucket is addressed, as Lightning Stream's client does it: with the bucket in the path, but for hosts of
+ * Amazon, Google and Aliyun, which get it in the host name; not with https and a dot in the bucket's name, where no
+ * certificate would fit. `s3.amazonaws.com` stands for the host of the region, which Amazon would otherwise redirect
+ * to.
  */
 import type { S3Options } from "../../../domain/settings/StorageOptions.ts"
 

@@ -3,7 +3,7 @@
  *
  * The source is read twice: for the checksums that go ahead of the body (Content-MD5, and SHA-256 where the body must
  * be signed), then as the body. No part is held in memory. A body that ends early or differs from its checksum is not
- * stored by the server. Parts that fail because the server is not well are sent again a few times; the parts of an
+ * stored by the server. Parts that fail for a transient reason are sent again a few times; the parts of an
  * upload that failed or was interrupted are removed.
  */
 import {
@@ -27,7 +27,7 @@ import { type Range, rangeOf, retryPart, storedEtag } from "../network/UploadRan
 import type { S3 } from "./S3Client.ts"
 
 /**
- * From this size on in parts, each of this size or, as there may be 10,000 of them, larger. The reference's figures.
+ * From this size on in parts, each of this size or, as there may be 10,000 of them, larger. Lightning Stream's figures.
  */
 const partBytes = 16 * 1024 * 1024
 const partsAtMost = 10_000

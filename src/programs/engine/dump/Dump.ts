@@ -46,7 +46,7 @@ const dumpedDbis = (mode: Mode, { dbis }: ReadTransaction): ReadonlyArray<Dumped
     const source = mode.headersOf(dbi.name)
     const entries = dbis.find(({ name }) => name === source)
     if (entries === undefined) return []
-    // Made anew since the copy, it may be of another kind than what the shadow has.
+    // Made again since the copy, it may be of another kind than what the shadow has.
     if (source !== dbi.name) checkShadowFlags(dbi, entries)
     return [{ dbi, transform: mode.transformOf(dbi), source, entries: 0, bytes: 0 }]
   })
@@ -59,10 +59,10 @@ const openCursor = (transaction: ReadTransaction, { source }: DumpedDbi) =>
 
 const Slice = { paused: 0, boundary: 1, end: 2 } as const
 
-/** Encodes entries until a member ends, the DBI ends, or the time is up. */
+/** Encodes entries until a member or the DBI ends, or the time is up. */
 const encodeSlice = (dumped: DumpedDbi, cursor: Cursor, encoder: EntryEncoder, deadline: number): number => {
   const arePairs = dumped.transform !== ""
-  // One loop, not one in another: V8 leaves a compiled inner loop for the interpreter each time that it ends.
+  // This is one loop and not two nested ones: V8 leaves a compiled inner loop for the interpreter each time it ends.
   for (let steps = stepsPerLook; ; steps--) {
     if (steps === 0) {
       if (performance.now() >= deadline) return Slice.paused
@@ -93,11 +93,11 @@ const encodeSlice = (dumped: DumpedDbi, cursor: Cursor, encoder: EntryEncoder, d
 /** A member of entries. */
 interface WrittenMember extends FinishedMember {
   readonly known: KnownMember
-  /** Index of its DBI. */
+  /** Index of the member's DBI. */
   readonly dbi: number
 }
 
-/** The entries of one DBI, and a place for its head, which tells their size. */
+/** Encodes the entries of one DBI, after a place for its head, which contains their size. */
 const writeDbi = Effect.fnUntraced(function* (
   transaction: ReadTransaction,
   dumped: DumpedDbi,
@@ -149,12 +149,12 @@ interface Dumped {
   readonly transactionId: bigint
   readonly timestampNano: bigint
   readonly dbis: ReadonlyArray<DumpedDbi>
-  /** Compressed bytes of the head of each DBI. */
+  /** Number of compressed bytes of the head of each DBI. */
   readonly heads: ReadonlyArray<number>
   readonly written: ReadonlyArray<WrittenMember>
 }
 
-/** For the next dump, and for merges: what is in this one is here. */
+/** Remembers the members of this dump, for the next dump and for merges. */
 const remember = (
   database: EngineDatabase,
   { format }: DumpRequest,
@@ -179,8 +179,8 @@ const remember = (
 }
 
 /**
- * In shadow mode: makes the shadow what main is. Undefined in native mode, else the id of the transaction through which
- * it is.
+ * Copies main to the shadow, in shadow mode. Returns the id of the transaction up to which they are equal, or undefined
+ * in native mode.
  */
 const copyToShadow = Effect.fnUntraced(function* (
   { mode, shadow }: EngineDatabase,
@@ -231,7 +231,7 @@ const encode = Effect.fnUntraced(function* (
   return { heads, written }
 })
 
-/** `exclusively`: runs the copy of shadow mode while no merge is under way. */
+/** Dumps an environment. `exclusively`: runs the copy main → shadow while no merge is under way. */
 export const dump = Effect.fn("Dump.dump")(function* (
   database: EngineDatabase,
   request: DumpRequest,

@@ -1,6 +1,6 @@
 /**
- * Where the members of the last dump are in its spool, by what they hold: a member that has not changed since stays
- * there, and is neither compressed nor written again. Equal entries give equal members, so most of them have not.
+ * Finds members of the last dump in its spool, by the digest of their content. A member that has not changed is neither
+ * compressed nor written again. Equal entries give equal members, so this holds for most of them.
  */
 import { Effect } from "effect"
 import type { Compression } from "../../../services/Compression.ts"
@@ -15,49 +15,49 @@ import {
 } from "../../../services/Spool.ts"
 
 export interface CompressedMember {
-  /** In the spool, in the order of reading. */
+  /** Offsets in the spool, in the order of reading. */
   readonly start: number
   readonly end: number
-  /** Of these bytes. */
+  /** Digest of these bytes. */
   readonly digest: string
 }
 
 export interface CompressedMembers {
-  /** Names the dump: no two have the same. */
+  /** Time of the dump, which identifies it. */
   readonly timestampNano: bigint
   readonly format: SnapshotFormat
-  /** By the digest of the content. */
+  /** Members by the digest of their content. */
   readonly members: ReadonlyMap<string, CompressedMember>
 }
 
-/** Compressed bytes, nobody else's, or where in the place they are already. */
+/** Compressed bytes that the caller owns, or their offsets in the place. */
 export type Pieces = ReadonlyArray<Uint8Array<ArrayBuffer>> | Extent
 
 export interface FoundMember {
-  /** Of the compressed bytes. */
+  /** Digest of the compressed bytes. */
   readonly digest: string
   readonly pieces: Pieces
 }
 
-/** What the dump before has left. */
+/** Members of the previous dump. */
 export interface Earlier {
-  /** Writes on in its place; undefined when that is worn: then what is found is copied into a new one. */
+  /** Continues in its place. Undefined if that is worn: then found members are copied into a new place. */
   readonly reviser: SpoolReviser | undefined
-  /** A member as it was compressed before, if it is there, and still what it was. */
+  /** Finds a compressed member by the digest of its content, and checks that its bytes are intact. */
   readonly find: (contentDigest: string) => Effect.Effect<FoundMember | undefined, SpoolError>
 }
 
-/** Most stretches of a place: each is looked through to find a byte. */
+/** Maximum number of extents of a place: they are searched one by one. */
 const mostExtents = 2_000
 
-/** Too much of it is what nobody reads any more: a new place is smaller, and read faster. */
+/** Share of unused bytes from which a new place is better: it is smaller, and faster to read. */
 const isWorn = (spooled: Spooled): boolean =>
   writtenBytes(spooled) > 1.25 * spooled.size || spooled.extents.length > mostExtents
 
-/** Buffers of so many bytes are kept for the next member. */
+/** Bytes of the buffers that are kept for the next member. */
 const keptBytes = 2 ** 20
 
-/** Undefined when the caller has not kept the place of the last dump, or that was of another format. */
+/** Returns undefined if the place of the last dump was not kept, or has another format. */
 export const earlier = Effect.fnUntraced(function* (
   last: CompressedMembers | undefined,
   request: DumpRequest,
@@ -85,7 +85,7 @@ export const earlier = Effect.fnUntraced(function* (
       const buffer = isKept ? (free.pop() ?? new Uint8Array(keptBytes)) : new Uint8Array(length)
       const bytes = buffer.subarray(0, length)
       yield* readInto(spooled, start, bytes)
-      // A disk that has changed them would otherwise be sent from for ever.
+      // A disk that has changed them would otherwise be sent from forever.
       const digest = digestNow(bytes)
       if (isKept) free.push(buffer)
       return digest === found.digest ? { digest, pieces: reviser === undefined ? [bytes] : { start, end } } : undefined

@@ -1,27 +1,26 @@
 /**
- * The members of snapshots of which it is known that they bring nothing: what was dumped from here is here, and what
- * was merged has won or lost. A merge skips them without decompressing, which is what makes a change among millions of
- * entries travel quickly.
+ * Members of snapshots that are known to bring nothing new: those that were dumped from here, and those that were
+ * merged. A merge skips them without decompressing, so that a change among millions of entries is merged quickly.
  *
- * That holds for the content of one transaction, `through`, alone: what the application has written since may be older
- * than what a member holds, and then the member wins. So everything is forgotten when LMDB's last id is another one.
- * Merges of ours carry it on: they only ever put what wins, so what brought nothing before brings nothing after. A
- * sweep does not: its transaction is like one of the application.
+ * This knowledge is valid for the content of one transaction (`through`) only: what the application writes later may be
+ * older than the entries of a member, which then win. So everything is forgotten when LMDB's last id is another one.
+ * Our own merges keep it valid, since they only put what wins. A sweep does not: it counts as a transaction of the
+ * application.
  */
 
 export interface KnownMember {
-  /** Of the compressed bytes. */
+  /** Digest of the compressed bytes. */
   readonly digest: string
-  /** The DBI, and all on which the meaning of its entries depends: `sectionOf`. */
+  /** The DBI, and everything that the meaning of its entries depends on, from `sectionOf`. */
   readonly section: string
-  /** Uncompressed; whole entries. */
+  /** Number of uncompressed bytes, which are whole entries. */
   readonly bytes: number
   readonly entries: number
   readonly firstKey: Uint8Array
   readonly lastKey: Uint8Array
 }
 
-/** By digest. */
+/** Known members by digest. */
 export type KnownMembersNow = ReadonlyMap<string, KnownMember>
 
 export const sectionOf = (
@@ -30,8 +29,8 @@ export const sectionOf = (
 ) => JSON.stringify([formatVersion, name, String(flags), transform])
 
 /**
- * So many are kept in mind: those of some 8 GiB of entries, in some 5 MB of the heap. All beyond are read, and
- * compressed, each time.
+ * Maximum number of known members: enough for 8 GiB of entries, in 5 MB of heap. Further ones are read and compressed
+ * each time.
  */
 export const mostMembers = 2 ** 14
 
@@ -53,12 +52,12 @@ export class KnownMembers {
   #through = 0n
   #members: KnownMembersNow = none
 
-  /** What is known in the view of transaction `id`. */
+  /** Returns the members that are known in the view of transaction `id`. */
   at(id: bigint): KnownMembersNow {
     return id === this.#through ? this.#members : none
   }
 
-  /** All members of a dump of transaction `id`. */
+  /** Records all members of a dump of transaction `id`. */
   dumped(id: bigint, members: Iterable<KnownMember>): void {
     if (id < this.#through) return
     this.#members = mapOf(members, this.at(id).values())
@@ -66,8 +65,8 @@ export class KnownMembers {
   }
 
   /**
-   * A merge has ended that read in transaction `seen`, and `last` is its last one, or the same. `alone`: nobody else
-   * has written in between; otherwise what it found may not hold any more.
+   * Records a merge that read in transaction `seen` and wrote in `last`, its last one, or the same. `alone`: nobody
+   * else has written in between; otherwise its findings may be outdated.
    */
   merged(seen: bigint, last: bigint, alone: boolean, members: Iterable<KnownMember>): void {
     if (!alone || last < this.#through) return

@@ -179,7 +179,7 @@ export class MergeWalk implements MergeEntries {
     return !this.hasLocal
   }
 
-  /** The cursor is opened anew behind them. */
+  /** The cursor is opened again behind them. */
   skip(first: Uint8Array, last: Uint8Array): boolean {
     // Which of its two orders the entries have is not known.
     if (this.order === reverse || this.whole) return false
@@ -211,7 +211,7 @@ export class MergeWalk implements MergeEntries {
 
 export class MergeLookups implements MergeEntries {
   leftOut = 0
-  /** Where keys are looked up: set anew for each part of a merge that is cut into several transactions. */
+  /** Where keys are looked up: set again for each part of a merge that is cut into several transactions. */
   transaction: WriteTransaction
   private readonly dbi: DbiName.DbiName
   private readonly rule: Rule

@@ -1,6 +1,6 @@
 /**
- * Finds out, while a snapshot is read, which of its members hold nothing but entries of one DBI that were all merged:
- * those bring nothing any more.
+ * Finds the members of a snapshot, while it is read, that contain only entries of one DBI which were all merged. Those
+ * bring nothing new from then on.
  */
 import type { EntryBatch } from "../../../domain/snapshot/EntryBatch.ts"
 import { type KnownMember, mostMembers } from "./KnownMembers.ts"

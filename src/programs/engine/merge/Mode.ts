@@ -1,5 +1,5 @@
 /**
- * What differs between the two modes of a database: `schema_tracks_changes: true` (native) and `false` (shadow).
+ * The differences between the two modes of a database: `schema_tracks_changes: true` (native) and `false` (shadow).
  * Source: docs/sync.md.
  */
 import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
@@ -20,13 +20,13 @@ import { checkNative, checkShadow, shadowFlags, shadowProblem } from "../SyncedD
 import type { Target } from "./Target.ts"
 
 export interface Mode {
-  /** Undefined in native mode. */
+  /** Options of shadow mode. Undefined in native mode. */
   readonly shadow: ShadowOptions | undefined
-  /** Throws for an application's DBI that cannot be synced. */
+  /** Checks an application's DBI. Throws if it cannot be synced. */
   readonly check: (dbi: Dbi) => void
   /**
-   * Why a DBI of a snapshot must not be merged. `local`: the application's DBI, and `headers`: the one that has the
-   * headers, if they are there.
+   * Returns why a DBI of a snapshot must not be merged, or undefined. `local`: the application's DBI. `headers`: the
+   * DBI that has the headers. Each is undefined if it does not exist.
    */
   readonly refusal: (
     head: DbiHead,
@@ -34,16 +34,16 @@ export interface Mode {
     local: Dbi | undefined,
     headers: Dbi | undefined
   ) => string | undefined
-  /** The head by which the layout of the snapshot's keys is checked. */
+  /** Returns the head that the layout of the snapshot's keys is checked with. */
   readonly layout: (head: DbiHead, local: Dbi | undefined) => DbiHead
-  /** Name of the DBI that has the headers. */
+  /** Returns the name of the DBI that has the headers. */
   readonly headersOf: (dbi: DbiName.DbiName) => DbiName.DbiName
-  /** `transform` of the DBI in a snapshot. */
+  /** Returns the `transform` of the DBI in a snapshot. */
   readonly transformOf: (dbi: Dbi) => string
   readonly target: () => Target
 }
 
-/** The order of the entries of a snapshot's DBI. */
+/** Returns the key order of a snapshot's DBI. */
 export const orderOfHead = (head: DbiHead): KeyOrder => {
   const flags = Number(head.flags & BigInt(DbiFlags.persistent))
   return (flags & DbiFlags.DUPSORT) !== 0 || head.transform !== "" ? plain : orderOf(flags)
@@ -60,7 +60,7 @@ const native = (paddingBlocks: number): Mode => ({
 })
 
 const shadow = (options: ShadowOptions, paddingBlocks: number): Mode => {
-  /** That the DBI has here, or will be made with; undefined: the snapshot decides. */
+  /** Returns the flags that the DBI has here or will be created with, or undefined if the snapshot decides. */
   const flagsHere = (head: DbiHead, local: Dbi | undefined) => local?.flags ?? options.createFlags.get(head.name)
 
   return {

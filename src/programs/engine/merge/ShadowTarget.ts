@@ -164,7 +164,9 @@ export class ShadowTarget implements Target {
     }
   }
 
-  /** With MDB_DUPFIXED all values have one size: that of the first pair of the DBI, or else of the first that is put. */
+  /**
+   * With MDB_DUPFIXED all values have one size: that of the first pair of the DBI, or else of the first that is put.
+   */
   private checkSize(key: Uint8Array, keyStart: number, keyEnd: number, length: number): void {
     const main = this.main!
     if (!this.fixed) return

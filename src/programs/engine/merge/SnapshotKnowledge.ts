@@ -1,4 +1,6 @@
-/** What only the end of a snapshot tells for certain. A first reading takes it for granted, and may have to begin again. */
+/**
+ * What only the end of a snapshot tells for certain. A first reading takes it for granted, and may have to begin again.
+ */
 import type { DbiHead } from "../../../domain/snapshot/SnapshotRules.ts"
 
 export interface SnapshotKnowledge {

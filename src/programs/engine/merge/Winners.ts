@@ -1,8 +1,8 @@
 /**
- * The entries of a snapshot that won in the read phase of a merge, copied, per DBI in the order of the snapshot.
+ * Copies of the entries that won in the read phase of a merge, per DBI in the order of the snapshot.
  *
- * Flags are reduced to the deleted flag, and a tombstone's value is empty: they are entries of format 3, whatever the
- * snapshot's format is. Bounded: beyond `limit` bytes nothing is kept any more (`overflown`).
+ * They are entries of format 3, whatever the format of the snapshot: only the deleted flag is kept, and tombstones have
+ * empty values. Beyond `limit` bytes nothing is kept any more (`overflown`).
  */
 import * as EntryBatch from "../../../domain/snapshot/EntryBatch.ts"
 import type { DbiHead } from "../../../domain/snapshot/SnapshotRules.ts"
@@ -16,12 +16,12 @@ export interface Section {
 }
 
 /**
- * Of the first batch of a section and of the largest: a snapshot of many DBIs with a winner each must not take much
- * either.
+ * Bytes of the first batch of a section, and of the largest batch. The first is small, since a snapshot may have many
+ * DBIs with one winner each.
  */
 const smallestBatch = 2 ** 14
 const largestBatch = 2 ** 20
-/** Room for this many bytes is one entry's worth of offsets. */
+/** Bytes per entry that a batch is sized for. */
 const bytesPerEntry = 64
 /** Bytes of the offsets of one entry. */
 const offsetsPerEntry = 7 * 4

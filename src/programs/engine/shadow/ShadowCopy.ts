@@ -1,10 +1,10 @@
 /**
- * The copy main → shadow: gives what the application has changed its time, in the shadow DBIs. Source: docs/sync.md,
- * Shadow mode.
+ * The copy main → shadow: it records the application's changes with their time in the shadow DBIs. Source:
+ * docs/sync.md, Shadow mode.
  *
- * What differs is found in a read transaction; LMDB's write lock is held for the differences alone, and given up for
- * another round when the application has committed in between. After three rounds, or when there are more differences
- * than fit into memory, the walk is done inside the write transaction.
+ * Differences are found in a read transaction, and LMDB's write lock is held for them alone. If the application has
+ * committed in between, another round begins. After three rounds, or with more differences than fit into memory, the
+ * walk is done inside the write transaction.
  *
  * A DBI that the application has dropped is not touched: its shadow stays as it is.
  */
@@ -26,11 +26,11 @@ import { Winners, winnersLimit } from "../merge/Winners.ts"
 import * as WriteTransactions from "../WriteTransactions.ts"
 import { BeginAgain, type WriteJob, State } from "../WriteJob.ts"
 
-/** Of the copies of one database. */
+/** State of the copies of one database. */
 export interface ShadowState {
-  /** The first copy, with 1 ns, is done. */
+  /** Whether the first copy, with 1 ns, is done. */
   started: boolean
-  /** Main is what lives in the shadow, as of this transaction. */
+  /** Id of the transaction up to which main and shadow are equal. */
   copiedThrough: bigint | undefined
   /** Tells which keys the copy has to look at. */
   readonly changes: KeyTracker
@@ -117,7 +117,7 @@ const findDifferences = Effect.fnUntraced(function* (
   return { id: view.id, winners, hasWork: missing || winners.count > 0 }
 })
 
-/** Puts differences that were found before. */
+/** Puts the differences that a read transaction found. */
 class DifferencesJob implements WriteJob {
   readonly written = 0
   readonly divisible = false
@@ -181,7 +181,7 @@ class DifferencesJob implements WriteJob {
   }
 }
 
-/** The whole copy inside a write transaction, in steps: walks the view of before it and puts what differs. */
+/** Does the whole copy inside a write transaction, in steps: walks the view before it and puts the differences. */
 const inside =
   (mode: Mode, stamp: Stamp) =>
   (transaction: WriteTransaction): ((steps: number) => boolean) => {
@@ -297,8 +297,8 @@ export const start = Effect.fnUntraced(function* (mode: Mode, state: ShadowState
 })
 
 /**
- * Makes the shadow what main is; nothing when nobody has committed since it was. The id of the transaction through
- * which it is.
+ * Makes the shadow equal to main. Does nothing if nobody has committed since the last copy. Returns the id of the
+ * transaction up to which they are equal.
  */
 export const update = Effect.fnUntraced(function* (mode: Mode, state: ShadowState, writing: WriteTransactions.Writing) {
   const { lastTransactionId } = yield* Lmdb
@@ -314,5 +314,5 @@ export const update = Effect.fnUntraced(function* (mode: Mode, state: ShadowStat
   return state.copiedThrough
 })
 
-/** The same inside a write transaction, for whoever goes on in it. */
+/** Does the same inside a write transaction, for callers that continue in it. */
 export const insideNow = (mode: Mode) => Effect.map(stampNow, (stamp) => inside(mode, stamp))

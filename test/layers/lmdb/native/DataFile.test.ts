@@ -14,7 +14,7 @@ import * as LmdbNative from "../../../../src/layers/lmdb/native/LmdbNative.ts"
 import * as BuildCheck from "../../../../src/layers/lmdb/native/BuildCheck.ts"
 import { readMeta } from "../../../../src/layers/lmdb/native/DataFile.ts"
 import { Lmdb, type LmdbOptions } from "../../../../src/services/Lmdb.ts"
-import { folder, optionsOf } from "../../../support/fakes/LmdbNativeSubject.ts"
+import { directory, optionsOf } from "../../../support/fakes/LmdbNativeSubject.ts"
 
 const a = DbiName.fromText("a")
 
@@ -39,8 +39,8 @@ const refusal = (file: string, options: Partial<LmdbOptions> = {}) =>
 
 const golden = (name: string) => path.join(import.meta.dirname, "..", "..", "..", "golden", name)
 
-const gunzipTo = (folder: string, name: string): string => {
-  const file = path.join(folder, path.basename(name, ".gz"))
+const gunzipTo = (directory: string, name: string): string => {
+  const file = path.join(directory, path.basename(name, ".gz"))
   fs.writeFileSync(file, zlib.gunzipSync(fs.readFileSync(golden(name))))
   return file
 }
@@ -49,7 +49,7 @@ describe("LmdbNative: what is there", () => {
   it.live("no file is missing, and is not made without create", () =>
     Effect.scoped(
       Effect.gen(function* () {
-        const file = path.join(yield* folder, "no", "lmdb")
+        const file = path.join(yield* directory, "no", "lmdb")
         const error = yield* refusal(file)
         assert.strictEqual(error.reason._tag, "Missing")
         assert.isTrue(error.retryable)
@@ -62,19 +62,19 @@ describe("LmdbNative: what is there", () => {
   it.live("a file that an application has only begun to make is missing, too", () =>
     Effect.scoped(
       Effect.gen(function* () {
-        const file = path.join(yield* folder, "lmdb")
+        const file = path.join(yield* directory, "lmdb")
         fs.writeFileSync(file, "")
         assert.strictEqual((yield* refusal(file)).reason._tag, "Missing")
       })
     )
   )
 
-  it.live("create makes the folder with its parents and the file, with the masks less the umask", () =>
+  it.live("create makes the directory with its parents and the file, with the masks less the umask", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const umask = process.umask(0o027)
         yield* Effect.addFinalizer(() => Effect.sync(() => void process.umask(umask)))
-        const top = yield* folder
+        const top = yield* directory
         yield* makeWith(optionsOf(path.join(top, "x", "y"), { noSubdir: false, dirMask: 0o777, fileMask: 0o666 }))
         const mode = (name: string) => (fs.statSync(path.join(top, name)).mode & 0o777).toString(8)
         assert.deepStrictEqual(["x", "x/y", "x/y/data.mdb", "x/y/lock.mdb"].map(mode), ["750", "750", "640", "640"])
@@ -85,7 +85,7 @@ describe("LmdbNative: what is there", () => {
   it.live("the path of the service is that of the data file", () =>
     Effect.scoped(
       Effect.gen(function* () {
-        const top = yield* folder
+        const top = yield* directory
         assert.strictEqual(
           yield* pathOf(optionsOf(path.join(top, "e"), { noSubdir: false })),
           path.join(top, "e", "data.mdb")
@@ -101,7 +101,7 @@ describe("LmdbNative: what is there", () => {
   it.live("a file has one identity by whatever path, another file another, and none has none", () =>
     Effect.scoped(
       Effect.gen(function* () {
-        const top = yield* folder
+        const top = yield* directory
         const file = path.join(top, "lmdb")
         const identity = (name: string) => LmdbNative.identityOf(optionsOf(path.join(top, name)))
         assert.isUndefined(identity("lmdb"))
@@ -120,7 +120,7 @@ describe("LmdbNative: what is there", () => {
   it.live("a file that is open is not opened a second time, until it is closed", () =>
     Effect.scoped(
       Effect.gen(function* () {
-        const file = path.join(yield* folder, "lmdb")
+        const file = path.join(yield* directory, "lmdb")
         yield* Effect.provide(
           Effect.gen(function* () {
             fs.symlinkSync(file, `${file}-link`)
@@ -137,7 +137,7 @@ describe("LmdbNative: what is there", () => {
 describe("LmdbNative: what is no LMDB of ours", () => {
   /** A v1 file with something written over its beginning. */
   const damaged = Effect.fnUntraced(function* (damage: (bytes: Buffer) => Buffer) {
-    const file = path.join(yield* folder, "lmdb")
+    const file = path.join(yield* directory, "lmdb")
     yield* makeWith(optionsOf(file))
     const bytes = fs.readFileSync(file)
     fs.rmSync(`${file}-lock`)
@@ -186,26 +186,26 @@ describe("LmdbNative: what is no LMDB of ours", () => {
     })
   )
 
-  it.live("a folder, a pipe, and a file in the place of the folder", () =>
+  it.live("a directory, a pipe, and a file in the place of the directory", () =>
     Effect.scoped(
       Effect.gen(function* () {
-        const top = yield* folder
-        fs.mkdirSync(path.join(top, "folder"))
+        const top = yield* directory
+        fs.mkdirSync(path.join(top, "directory"))
         assert.include(
-          (yield* refusal(path.join(top, "folder"))).message,
+          (yield* refusal(path.join(top, "directory"))).message,
           "not a regular file. Check the path, and options.no_subdir"
         )
         assert.include((yield* refusal("/dev/null")).message, "not a regular file")
         fs.writeFileSync(path.join(top, "file"), "")
         assert.include(
           (yield* refusal(path.join(top, "file"), { noSubdir: false })).message,
-          `${path.join(top, "file")} is no folder. Check the path, and options.no_subdir`
+          `${path.join(top, "file")} is no directory. Check the path, and options.no_subdir`
         )
       })
     )
   )
 
-  it.live("in a folder that says of each new one that it is not there: not tried for ever", () =>
+  it.live("in a directory that says of each new one that it is not there: not tried forever", () =>
     Effect.gen(function* () {
       const error = yield* refusal("/proc/nothing/below/data.mdb", { create: true })
       assert.strictEqual(error.reason._tag, "Missing")
@@ -255,7 +255,7 @@ const asNobody = <A, E, R>(effect: Effect.Effect<A, E, R>) => {
 
 describe("LmdbNative: permissions", () => {
   const denied = Effect.fnUntraced(function* (suffix: string, mode: number) {
-    const top = yield* folder
+    const top = yield* directory
     fs.chmodSync(top, 0o755)
     const file = path.join(top, "lmdb")
     yield* makeWith(optionsOf(file))
@@ -275,10 +275,10 @@ describe("LmdbNative: permissions", () => {
 
   it.live("a lock file of another user is refused by name", () => denied("-lock", 0o444))
 
-  it.live("a folder in which nothing may be made is refused", () =>
+  it.live("a directory in which nothing may be made is refused", () =>
     Effect.scoped(
       Effect.gen(function* () {
-        const top = yield* folder
+        const top = yield* directory
         fs.chmodSync(top, 0o555)
         for (const name of ["lmdb", "sub/lmdb"]) {
           const error = yield* asNobody(Effect.flip(openWith(optionsOf(path.join(top, name)))))
@@ -317,7 +317,7 @@ describe("LmdbNative: golden files", () => {
     it.live(`${name} is listed and walked`, () =>
       Effect.scoped(
         Effect.gen(function* () {
-          const copy = gunzipTo(yield* folder, file)
+          const copy = gunzipTo(yield* directory, file)
           const mapSize = readMeta(copy)!.mapSize
           const expected = dbis.map((dbi) => ({ name: nameOf(dbi), flags: dbi.flags, entries: dbi.entries }))
           yield* Effect.provide(
@@ -347,7 +347,7 @@ describe("LmdbNative: golden files", () => {
   it.live("a DBI whose name is not UTF-8 is written to, and others are made and dropped", () =>
     Effect.scoped(
       Effect.gen(function* () {
-        const copy = gunzipTo(yield* folder, "lmdb/native-names.mdb.gz")
+        const copy = gunzipTo(yield* directory, "lmdb/native-names.mdb.gz")
         const name = DbiName.fromBytes(Buffer.from("7261772dfffe2d68766a636d6b6e6770", "hex"))
         const other = DbiName.fromBytes(Buffer.from("ff", "hex"))
         yield* Effect.provide(

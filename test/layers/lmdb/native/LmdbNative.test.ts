@@ -14,7 +14,7 @@ import { GarbageCollector } from "../../../../src/services/GarbageCollector.ts"
 import { Lmdb, type LmdbOptions, type ReadTransaction, type WriteTransaction } from "../../../../src/services/Lmdb.ts"
 import * as LmdbApplication from "../../../support/fakes/LmdbApplication.ts"
 import { suite } from "../../../contracts/lmdb-contract.ts"
-import { folder, make, optionsOf } from "../../../support/fakes/LmdbNativeSubject.ts"
+import { directory, make, optionsOf } from "../../../support/fakes/LmdbNativeSubject.ts"
 
 suite("native", make)
 
@@ -45,7 +45,7 @@ const countOf = (transaction: ReadTransaction, dbi: DbiName.DbiName): number => 
   return count
 }
 
-/** In a fresh folder: the file, and the application that made it with DBI "a". */
+/** In a fresh directory: the file, and the application that made it with DBI "a". */
 const withApplication = <A, E>(
   use: (
     file: string,
@@ -55,7 +55,7 @@ const withApplication = <A, E>(
 ) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const file = path.join(yield* folder, "lmdb")
+      const file = path.join(yield* directory, "lmdb")
       const application = yield* LmdbApplication.make({ path: file, mapSize })
       yield* application.write(
         { do: "create", dbi: "a", flags: 0 },
@@ -143,7 +143,7 @@ describe("LmdbNative: a commit of another process that waits for the disk", () =
   it.live("is the last one when there is no slot for a view", () =>
     Effect.scoped(
       Effect.gen(function* () {
-        const file = path.join(yield* folder, "lmdb")
+        const file = path.join(yield* directory, "lmdb")
         const application = yield* LmdbApplication.make({ path: file, mapSize: 2 ** 24, maxReaders: 1 })
         yield* application.write({ do: "create", dbi: "a", flags: 0 })
         yield* application.send({ do: "view" })
@@ -182,7 +182,7 @@ describe("LmdbNative: the map", () => {
   it.live("has 1 GiB when the file is made", () =>
     Effect.scoped(
       Effect.gen(function* () {
-        const file = path.join(yield* folder, "lmdb")
+        const file = path.join(yield* directory, "lmdb")
         yield* Effect.provide(
           change((transaction) => transaction.create(a, 0)),
           LmdbNative.layerWith(optionsOf(file))
@@ -252,7 +252,7 @@ describe("LmdbNative: locks", () => {
         const { info, lastTransactionId } = yield* Lmdb
         yield* view(() => {})
         yield* application.send({ do: "hold" })
-        // It would block this thread, and the application could never be told to let go.
+        // It would block this thread, and the application could never be told to released.
         yield* view((transaction) => assert.strictEqual(firstValue(transaction, a), "v"))
         assert.strictEqual(yield* lastTransactionId, 1n)
         yield* info
@@ -294,7 +294,7 @@ describe("LmdbNative: locks", () => {
   it.live("slots for readers that are all taken are an error that says how many there are", () =>
     Effect.scoped(
       Effect.gen(function* () {
-        const file = path.join(yield* folder, "lmdb")
+        const file = path.join(yield* directory, "lmdb")
         const application = yield* LmdbApplication.make({ path: file, mapSize: 2 ** 24, maxReaders: 1 })
         yield* application.send({ do: "view" })
         const error = yield* Effect.flip(

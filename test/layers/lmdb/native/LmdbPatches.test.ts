@@ -10,7 +10,7 @@ import * as DbiName from "../../../../src/domain/lmdb/DbiName.ts"
 import * as LmdbNative from "../../../../src/layers/lmdb/native/LmdbNative.ts"
 import { Lmdb } from "../../../../src/services/Lmdb.ts"
 import { execute } from "../../../support/Command.ts"
-import { folder, optionsOf } from "../../../support/fakes/LmdbNativeSubject.ts"
+import { directory, optionsOf } from "../../../support/fakes/LmdbNativeSubject.ts"
 import { emptyDataFile } from "../../../support/fixtures/EmptyDataFile.ts"
 import { pathOf } from "../../../support/servers/RealServers.ts"
 
@@ -48,7 +48,7 @@ const putAndRead = Effect.fnUntraced(function* (pageSize: number, entries: Reado
 }, Effect.scoped)
 
 const putAll = Effect.fnUntraced(function* (pageSize: number, entries: ReadonlyArray<Entry>) {
-  const file = path.join(yield* folder, "lmdb")
+  const file = path.join(yield* directory, "lmdb")
   fs.writeFileSync(file, emptyDataFile(pageSize, mapSize))
   yield* Effect.provide(putAndRead(pageSize, entries), LmdbNative.layerWith(optionsOf(file, { create: false })))
 }, Effect.scoped)

@@ -8,7 +8,7 @@ import * as DbiName from "../../../../src/domain/lmdb/DbiName.ts"
 import * as KeyOrder from "../../../../src/domain/lmdb/KeyOrder.ts"
 import * as LmdbNative from "../../../../src/layers/lmdb/native/LmdbNative.ts"
 import { type Cursor, Lmdb, LmdbError } from "../../../../src/services/Lmdb.ts"
-import { folder, optionsOf } from "../../../support/fakes/LmdbNativeSubject.ts"
+import { directory, optionsOf } from "../../../support/fakes/LmdbNativeSubject.ts"
 import { setFlags } from "../../../support/fixtures/lmdb/OwnKeyOrder.ts"
 
 const dbi = DbiName.fromText("of an application")
@@ -90,7 +90,7 @@ describe("A cursor", () => {
     ([test]) =>
       Effect.scoped(
         Effect.gen(function* () {
-          const file = path.join(yield* folder, "lmdb")
+          const file = path.join(yield* directory, "lmdb")
           const keys = keysOf(test)
           yield* fill(file, test.made, keys)
           setFlags(file, "of an application", test.shown)
@@ -107,7 +107,7 @@ describe("A cursor", () => {
   it.live("takes integer keys of two lengths for keys without an order", () =>
     Effect.scoped(
       Effect.gen(function* () {
-        const file = path.join(yield* folder, "lmdb")
+        const file = path.join(yield* directory, "lmdb")
         yield* fill(file, 0, [Uint8Array.of(0, 0, 0, 1), Uint8Array.of(1, 0, 0, 1, 0, 0, 0, 1)])
         setFlags(file, "of an application", DbiFlags.INTEGERKEY)
         const { error, keys } = yield* read(file, walk)

@@ -41,8 +41,8 @@ const callsOf = (storage: typeof Storage.Service) => [
 
 const wrongKey = Buffer.from("not the key").toString("base64")
 
-describeWith("StorageAzure on Azurite", installed, (folder) => {
-  const azurite = Layer.provideMerge(Azurite.layer(folder), NodeServices.layer)
+describeWith("StorageAzure on Azurite", installed, (directory) => {
+  const azurite = Layer.provideMerge(Azurite.layer(directory), NodeServices.layer)
 
   suite(
     "azure on Azurite",
@@ -241,7 +241,7 @@ describeWith("StorageAzure on Azurite", installed, (folder) => {
       })
     )
 
-    it.effect("the SDK's client is made anew for a new key only", () =>
+    it.effect("the SDK's client is recreated for a new key only", () =>
       Effect.gen(function* () {
         const azure = yield* AzureClient.make(yield* optionsOn({ container: "clients" }))
         const seen = new Set<unknown>()

@@ -1,5 +1,5 @@
 /**
- * `StorageAzure` when the network or the server is not well: every call ends, says why, and lets go of its socket.
+ * `StorageAzure` when the network or the server is not well: every call ends, says why, and releases its socket.
  * Credentials that are tokens.
  */
 import { NodeServices } from "@effect/platform-node"
@@ -257,7 +257,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("StorageAzure, a bad
     })
   )
 
-  it.effect("a reader that stops early lets go of the socket", () =>
+  it.effect("a reader that stops early releases the socket", () =>
     Effect.gen(function* () {
       const server = yield* serve((_, response) => {
         response.writeHead(200, { "content-length": String(1e9), etag: '"1"' })
@@ -424,7 +424,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("StorageAzure, a bad
         assert.deepStrictEqual(seen, ["Bearer TOKEN"])
         assert.match(
           yield* output({ AZURE_TOKEN_CREDENTIALS: "EnvironmentCredential" }),
-          /the store refuses \(\w+Error\).*set use_shared_key/
+          /storage refused the request \(\w+Error\).*set use_shared_key/
         )
         assert.lengthOf(seen, 1)
       })

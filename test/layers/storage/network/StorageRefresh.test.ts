@@ -17,8 +17,8 @@ it.layer(NodeServices.layer)("The files of a store", (it) => {
     () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
-        const folder = yield* fs.makeTempDirectoryScoped()
-        const [access_key_file, secret_key_file] = [`${folder}/access`, `${folder}/secret`]
+        const directory = yield* fs.makeTempDirectoryScoped()
+        const [access_key_file, secret_key_file] = [`${directory}/access`, `${directory}/secret`]
         const put = (secret: string) => fs.writeFileString(secret_key_file, secret)
         yield* TestClock.setTime(Date.UTC(2026, 0, 1))
         yield* fs.writeFileString(access_key_file, "id")

@@ -39,8 +39,8 @@ const uploadsLeft = Effect.fnUntraced(function* (options: S3Options) {
 })
 
 for (const { found, layer, server } of servers)
-  describeWith(`StorageS3 on ${server}`, found, (folder) => {
-    const swift = Layer.provideMerge(layer(folder), NodeServices.layer)
+  describeWith(`StorageS3 on ${server}`, found, (directory) => {
+    const swift = Layer.provideMerge(layer(directory), NodeServices.layer)
 
     suite(
       `s3 on ${server}`,
@@ -105,12 +105,12 @@ for (const { found, layer, server } of servers)
         120_000
       )
 
-      it.effect("prefixes and folders are as configured", () =>
+      it.effect("prefixes and directories are as configured", () =>
         Effect.gen(function* () {
-          const all = yield* storageOn({ bucket: "folders" })
+          const all = yield* storageOn({ bucket: "directories" })
           for (const name of ["a/x", "b", "p-c", "p-d/y/z"]) yield* all.store(name, textOf("x"))
           const list = (overrides: Partial<S3Options>, prefix: string) =>
-            Effect.flatMap(storageOn({ bucket: "folders", ...overrides }), (storage) =>
+            Effect.flatMap(storageOn({ bucket: "directories", ...overrides }), (storage) =>
               Effect.map(storage.list(prefix), names)
             )
           assert.deepStrictEqual(yield* list({}, ""), ["a/x", "b", "p-c", "p-d/y/z"])

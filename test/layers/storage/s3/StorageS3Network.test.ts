@@ -1,4 +1,4 @@
-/** `StorageS3` when the network or the server is not well: every call ends, says why, and lets go of its socket. */
+/** `StorageS3` when the network or the server is not well: every call ends, says why, and releases its socket. */
 import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import { ConfigProvider, Context, Duration, Effect, Fiber, Layer, Redacted, Schedule, Stream } from "effect"
@@ -270,7 +270,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("StorageS3, a bad ne
     })
   )
 
-  it.effect("a reader that stops early lets go of the socket", () =>
+  it.effect("a reader that stops early releases the socket", () =>
     Effect.gen(function* () {
       const server = yield* serve((_, response) => {
         response.writeHead(200, { "content-length": String(1e9), etag: '"e"' })

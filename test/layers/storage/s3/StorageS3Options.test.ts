@@ -209,12 +209,12 @@ it.layer(NodeServices.layer, { excludeTestServices: true, timeout: "30 seconds" 
     () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
-        const folder = yield* fs.makeTempDirectoryScoped()
+        const directory = yield* fs.makeTempDirectoryScoped()
         yield* fs.writeFileString(
-          `${folder}/credentials`,
+          `${directory}/credentials`,
           "[profile-of-test]\naws_access_key_id = AKIAPROFILE\naws_secret_access_key = s\n"
         )
-        yield* fs.writeFileString(`${folder}/token`, "a web identity")
+        yield* fs.writeFileString(`${directory}/token`, "a web identity")
         const store = yield* serveListing
         // What hands out credentials to machines, containers and workloads.
         const issuer = yield* serve((request, response) => {
@@ -239,13 +239,13 @@ it.layer(NodeServices.layer, { excludeTestServices: true, timeout: "30 seconds" 
             return (yield* Stream.mkString(Stream.decodeText(handle.stdout))).trim()
           })
         const web = {
-          AWS_WEB_IDENTITY_TOKEN_FILE: `${folder}/token`,
+          AWS_WEB_IDENTITY_TOKEN_FILE: `${directory}/token`,
           AWS_ROLE_ARN: "arn:aws:iam::123456789012:role/r",
           AWS_ENDPOINT_URL_STS: issuer.endpoint_url
         }
         const chain = {
           AKIACHAIN: { AWS_ACCESS_KEY_ID: "AKIACHAIN", AWS_SECRET_ACCESS_KEY: "s" },
-          AKIAPROFILE: { AWS_SHARED_CREDENTIALS_FILE: `${folder}/credentials`, AWS_PROFILE: "profile-of-test" },
+          AKIAPROFILE: { AWS_SHARED_CREDENTIALS_FILE: `${directory}/credentials`, AWS_PROFILE: "profile-of-test" },
           AKIAWEB: web,
           AKIACONTAINER: { AWS_CONTAINER_CREDENTIALS_FULL_URI: `${issuer.endpoint_url}/container` },
           AKIAINSTANCE: { AWS_EC2_METADATA_SERVICE_ENDPOINT: issuer.endpoint_url }

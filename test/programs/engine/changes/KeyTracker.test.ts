@@ -7,7 +7,7 @@ import * as LmdbNative from "../../../../src/layers/lmdb/native/LmdbNative.ts"
 import { KeyTracker } from "../../../../src/programs/engine/changes/KeyTracker.ts"
 import { PendingKeys } from "../../../../src/programs/engine/changes/PendingKeys.ts"
 import { ChangesUnknown, Lmdb, LmdbError, ReadersFull, type WriteTransaction } from "../../../../src/services/Lmdb.ts"
-import { folder, optionsOf } from "../../../support/fakes/LmdbNativeSubject.ts"
+import { directory, optionsOf } from "../../../support/fakes/LmdbNativeSubject.ts"
 import { drop, put, remove } from "../../../support/fixtures/ShadowEnvironments.ts"
 
 const d = DbiName.fromText("d")
@@ -216,7 +216,7 @@ describe("KeyTracker", () => {
   it.live("has one read transaction open, and none after its release", () =>
     Effect.scoped(
       Effect.gen(function* () {
-        const path = `${yield* folder}/lmdb`
+        const path = `${yield* directory}/lmdb`
         yield* Effect.provide(
           Effect.gen(function* () {
             const { info } = yield* Lmdb

@@ -155,7 +155,7 @@ describe("Merge beside its application", () => {
     })
   )
 
-  it.live("a DBI that it makes anew with flags ends the merge by its name", () =>
+  it.live("a DBI that it recreates with flags ends the merge by its name", () =>
     Effect.gen(function* () {
       const { layer } = yield* beside(local, [
         (transaction) => {

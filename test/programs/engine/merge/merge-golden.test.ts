@@ -133,14 +133,14 @@ describe("Merge: every golden snapshot", () => {
   it.live("that native mode refuses is refused, and nothing is written", () =>
     outcomes(
       ({ merge, outcome }) => outcome === "refused" || (outcome === "ok" && merge.native === "refused"),
-      ({ name }, outcome) => Effect.sync(() => assert.strictEqual(outcome, "set aside: refused", name))
+      ({ name }, outcome) => Effect.sync(() => assert.strictEqual(outcome, "quarantine: refused", name))
     )
   )
 
   it.live("that is corrupt is found to be, and nothing is written", () =>
     outcomes(
       ({ outcome }) => outcome === "corrupt",
-      ({ name }, outcome) => Effect.sync(() => assert.strictEqual(outcome, "set aside: corrupt", name))
+      ({ name }, outcome) => Effect.sync(() => assert.strictEqual(outcome, "quarantine: corrupt", name))
     )
   )
 })

@@ -16,7 +16,7 @@ const mains = Effect.map(raw, (dbis) => dbis.filter(({ name }) => !name.startsWi
 const refuses = Effect.fnUntraced(function* (snapshot: Uint8Array, what: string) {
   const before = yield* mains
   const error = (yield* Effect.flip(merge(snapshot))) as DatabaseError
-  assert.strictEqual(error.reaction, "set aside: refused", error.message)
+  assert.strictEqual(error.reaction, "quarantine: refused", error.message)
   assert.include(error.message, what)
   assert.deepStrictEqual(yield* mains, before)
 })

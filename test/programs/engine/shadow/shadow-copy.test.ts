@@ -492,7 +492,7 @@ describe("Shadow mode, main → shadow", () => {
       })
     )
 
-    it.effect("a DBI that it drops in between is left alone, and one that it makes anew is taken as it is then", () =>
+    it.effect("a DBI that it drops in between is left alone, and one that it recreates is taken as it is then", () =>
       Effect.gen(function* () {
         const { commit, running } = makeWorld()
         const between: Array<Commit> = []
@@ -519,7 +519,7 @@ describe("Shadow mode, main → shadow", () => {
     )
 
     it.effect(
-      "a DBI that it makes anew in another way between copy and dump is not sent with what the shadow has of the old one",
+      "a DBI that it recreates in another way between copy and dump is not sent with what the shadow has of the old one",
       () =>
         Effect.gen(function* () {
           for (const [flags, problem] of [

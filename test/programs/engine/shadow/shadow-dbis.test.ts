@@ -42,8 +42,8 @@ const memory = Effect.sync(() => {
   return { layer, path: "/memory/data.mdb" }
 })
 
-const native = Effect.map(temporaryFolder, (folder) => {
-  const path = `${folder}/data.mdb`
+const native = Effect.map(temporaryFolder, (directory) => {
+  const path = `${directory}/data.mdb`
   return { layer: LmdbNative.layerWith({ ...shadowOptions().lmdb, path }), path }
 })
 
@@ -158,13 +158,13 @@ for (const { kind, make } of kinds) {
           const id = yield* lastId
           assert.match(
             yield* refusalOf(mergeDbis(theirs("i", [["aaaaaaaa", 9, "v"]], INTEGERKEY))),
-            /set aside: refused: .*has 8 bytes, others of the DBI have 4/
+            /quarantine: refused: .*has 8 bytes, others of the DBI have 4/
           )
           const twice = [
             theirs("new", [["aaaa", 9, "v"]], INTEGERKEY),
             theirs("new", [["aaaaaaaa", 9, "v"]], INTEGERKEY)
           ]
-          assert.match(yield* refusalOf(mergeDbis(...twice)), /set aside: refused: .*has 8 bytes/)
+          assert.match(yield* refusalOf(mergeDbis(...twice)), /quarantine: refused: .*has 8 bytes/)
           assert.strictEqual(yield* lastId, id)
         }).pipe(running())
       })
@@ -295,7 +295,7 @@ for (const { kind, make } of kinds) {
             )
             assert.match(
               yield* refusalOf(refused),
-              new RegExp(`set aside: refused: .*DBI "${dbi}", key 0x6b: its value cannot be put`)
+              new RegExp(`quarantine: refused: .*DBI "${dbi}", key 0x6b: its value cannot be put`)
             )
           }
           // A pair in a DBI of the snapshot's making.
@@ -307,7 +307,7 @@ for (const { kind, make } of kinds) {
             ],
             DUPSORT
           )
-          assert.match(yield* refusalOf(mergeDbis(twice)), /set aside: refused/)
+          assert.match(yield* refusalOf(mergeDbis(twice)), /quarantine: refused/)
           assert.strictEqual(yield* lastId, id)
           assert.deepStrictEqual(yield* main("d"), ["k="])
         }).pipe(running(hack))
@@ -354,7 +354,7 @@ for (const { kind, make } of kinds) {
     ]
 
     it.effect(
-      "what the shadow cannot represent is refused by name: an application's ends the daemon, a snapshot's is set aside",
+      "what the shadow cannot represent is refused by name: an application's ends the daemon, a snapshot's is quarantined",
       () =>
         Effect.gen(function* () {
           for (const { flags, name } of inexact) {
@@ -363,7 +363,7 @@ for (const { kind, make } of kinds) {
             yield* Effect.gen(function* () {
               const id = yield* lastId
               const refusal = yield* refusalOf(mergeDbis(theirs("x", [[pairKey("aaaa", "aaaa"), 9, "aaaa"]], flags)))
-              assert.match(refusal, new RegExp(`^set aside: refused: .*DBI "x": it has .*${name}`))
+              assert.match(refusal, new RegExp(`^quarantine: refused: .*DBI "x": it has .*${name}`))
               assert.strictEqual(yield* lastId, id)
             }).pipe(running(hack))
             yield* before((transaction) => transaction.create(DbiName.fromText("x"), flags))
@@ -378,7 +378,7 @@ for (const { kind, make } of kinds) {
 
   describe(`Shadow mode (${kind}): a DBI whose shadow would have a name that is too long`, () => {
     it.effect(
-      "is refused before anything is written: a snapshot's is set aside, an application's ends the daemon",
+      "is refused before anything is written: a snapshot's is quarantined, an application's ends the daemon",
       () =>
         Effect.gen(function* () {
           for (const length of [499, 511]) {
@@ -390,7 +390,7 @@ for (const { kind, make } of kinds) {
               const refusal = yield* refusalOf(
                 mergeDbis(theirs(name, [["k", 9, "v"]], 0), theirs("z", [["k", 9, "v"]], 0))
               )
-              assert.match(refusal, new RegExp(`^set aside: refused: .*its name has ${length} bytes`))
+              assert.match(refusal, new RegExp(`^quarantine: refused: .*its name has ${length} bytes`))
               assert.strictEqual(yield* lastId, id)
             }).pipe(running())
             yield* before(put(name, [["k", "v"]]))
@@ -446,7 +446,7 @@ for (const { kind, make } of kinds) {
           const refusal = yield* refusalOf(mergeDbis(theirs("int", [["aaaa", 9, "v"]])))
           assert.match(
             refusal,
-            /set aside: refused: .*DBI "int": it has the flags none, the DBI here has MDB_INTEGERKEY/
+            /quarantine: refused: .*DBI "int": it has the flags none, the DBI here has MDB_INTEGERKEY/
           )
           assert.deepStrictEqual(yield* raw, [])
         }).pipe(running({ createFlags: { int: INTEGERKEY } }))
@@ -459,7 +459,7 @@ for (const { kind, make } of kinds) {
           const { running } = yield* makeWorld(make)
           const old = objectOf({ ...ofDbis([theirs("d", [["k", 9, "v"]])]), formatVersion })
           const oldDup = objectOf({ ...ofDbis([{ ...theirs("dup", [[pairKey("k", "v"), 9, "v"]]) }]), formatVersion })
-          assert.match(yield* running()(refusalOf(merge(old))), /set aside: refused: .*"d": .*override_create_flags/)
+          assert.match(yield* running()(refusalOf(merge(old))), /quarantine: refused: .*"d": .*override_create_flags/)
           yield* Effect.gen(function* () {
             yield* merge(old)
             yield* merge(oldDup)
@@ -525,7 +525,7 @@ for (const { kind, make } of kinds) {
       })
     )
 
-    it.effect("and is made anew by the application in another way than its shadow: an error that says what to do", () =>
+    it.effect("and is recreated by the application in another way than its shadow: an error that says what to do", () =>
       Effect.gen(function* () {
         for (const [first, second, problem] of [
           [
@@ -568,11 +568,11 @@ for (const { kind, make } of kinds) {
         yield* Effect.gen(function* () {
           assert.match(
             yield* refusalOf(mergeDbis(theirs("d", [["k", 9, "v"]]))),
-            /set aside: refused: .*shadow here is of a DBI with others: run drop-shadow/
+            /quarantine: refused: .*shadow here is of a DBI with others: run drop-shadow/
           )
           assert.match(
             yield* refusalOf(mergeDbis(theirs("d", [["aaaaaaaa", 9, "v"]], INTEGERKEY))),
-            /set aside: refused: .*has 8 bytes/
+            /quarantine: refused: .*has 8 bytes/
           )
         }).pipe(running())
       })

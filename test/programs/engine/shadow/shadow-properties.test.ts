@@ -1,6 +1,6 @@
 /**
  * Instances in shadow mode that exchange snapshots, in any interleaving of writes, deletions, merges, dumps, restarts,
- * and DBIs that are dropped and made anew: after every step each is what the model says, and in the end all are the
+ * and DBIs that are dropped and recreated: after every step each is what the model says, and in the end all are the
  * same.
  */
 import { assert, describe, it } from "@effect/vitest"

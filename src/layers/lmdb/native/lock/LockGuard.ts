@@ -8,7 +8,7 @@
 import { LmdbError, LockBypassed } from "../../../../services/Lmdb.ts"
 import * as CommitIds from "./CommitIds.ts"
 import type { OpenFiles } from "./OpenFiles.ts"
-import * as OtherWriters from "./OtherWriters.ts"
+import * as ProcessMaps from "./ProcessMaps.ts"
 import * as PathCheck from "./PathCheck.ts"
 
 /** Commits on a healthy disk take less, so that no poll takes the application's lock without a reason. */
@@ -62,7 +62,7 @@ export class LockGuard {
   /** Throws when a process that can be seen has the data file open for writing under another lock. */
   requireNoOtherWriter(): void {
     const { dataFile, lockFile } = this.#files
-    const found = OtherWriters.findAtStart(dataFile, lockFile)
+    const found = ProcessMaps.findAtStart(dataFile, lockFile)
     if (found !== undefined) throw this.#bypassed(`the lock file of this process is ${lockFile}, but ${found}`)
   }
 
@@ -70,7 +70,7 @@ export class LockGuard {
   errorOf(problem: CommitIds.LockProblem): LmdbError {
     const { dataFile, lockFile } = this.#files
     if (problem._tag === "Replaced") return new LmdbError({ path: dataFile, reason: problem })
-    const other = OtherWriters.find(dataFile, lockFile) ?? PathCheck.guessOf(dataFile)
+    const other = ProcessMaps.find(dataFile, lockFile) ?? PathCheck.guessOf(dataFile)
     return this.#bypassed(`${problem.detail}; the lock file of this process is ${lockFile}, ${other}`)
   }
 

@@ -29,7 +29,7 @@ const stepsPerLook = 256
 class EntryChanges {
   readonly #file: PageFile
   readonly #order: KeyOrder
-  /** False: the DBI was made anew with other flags, and the same bytes mean something else. */
+  /** False: the DBI was recreated with other flags, and the same bytes mean something else. */
   readonly #isSameKind: boolean
   readonly #before: LeafEntries
   readonly #after: LeafEntries

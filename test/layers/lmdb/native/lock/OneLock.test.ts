@@ -11,7 +11,7 @@ import * as path from "node:path"
 import * as LmdbNative from "../../../../../src/layers/lmdb/native/LmdbNative.ts"
 import { Lmdb, type LmdbError } from "../../../../../src/services/Lmdb.ts"
 import * as LmdbApplication from "../../../../support/fakes/LmdbApplication.ts"
-import { folder, optionsOf } from "../../../../support/fakes/LmdbNativeSubject.ts"
+import { directory, optionsOf } from "../../../../support/fakes/LmdbNativeSubject.ts"
 import { a, change, entries, hex, put, view } from "../../../../support/fakes/LmdbSubject.ts"
 
 type Application = Effect.Success<ReturnType<typeof LmdbApplication.make>>
@@ -42,7 +42,7 @@ const withTwoLocks = <A, E>(
 ) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const top = yield* folder
+      const top = yield* directory
       const [file, link] = [path.join(top, "file"), path.join(top, "link")]
       yield* makeFile(file)
       fs.symlinkSync(file, link)
@@ -130,7 +130,7 @@ describe("LmdbNative: a writer under another lock", () => {
     () =>
       Effect.scoped(
         Effect.gen(function* () {
-          const file = path.join(yield* folder, "file")
+          const file = path.join(yield* directory, "file")
           const application = yield* LmdbApplication.make({ path: file, mapSize })
           yield* application.write({ do: "create", dbi: "a", flags: 0 })
           fs.rmSync(`${file}-lock`)
@@ -163,7 +163,7 @@ const writeMetaAhead = (file: string, last: bigint) => {
 const withOneLock = <A, E>(use: (file: string, application: Application) => Effect.Effect<A, E, Lmdb>) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const file = path.join(yield* folder, "file")
+      const file = path.join(yield* directory, "file")
       const application = yield* LmdbApplication.make({ path: file, mapSize })
       yield* application.write({ do: "create", dbi: "a", flags: 0 })
       yield* Effect.provide(
@@ -192,7 +192,7 @@ describe("LmdbNative: a commit that takes long", () => {
     )
   )
 
-  it.live("for ever, since its process was killed in it, is taken up by whoever has the lock next", () =>
+  it.live("forever, since its process was killed in it, is taken up by whoever has the lock next", () =>
     withOneLock(
       Effect.fnUntraced(function* (file, application) {
         const { lastTransactionId } = yield* Lmdb
@@ -300,7 +300,7 @@ describe("LmdbNative: a data file that is overwritten in place", () => {
   it.live("while the application has another one open is refused at the start: their lock file is the same", () =>
     Effect.scoped(
       Effect.gen(function* () {
-        const file = path.join(yield* folder, "file")
+        const file = path.join(yield* directory, "file")
         yield* makeFile(file)
         fs.copyFileSync(file, `${file}-backup`)
         const application = yield* LmdbApplication.make({ path: file, mapSize })

@@ -10,7 +10,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import * as LmdbNative from "../../../../../src/layers/lmdb/native/LmdbNative.ts"
 import { Lmdb, type LmdbOptions } from "../../../../../src/services/Lmdb.ts"
-import { folder, optionsOf } from "../../../../support/fakes/LmdbNativeSubject.ts"
+import { directory, optionsOf } from "../../../../support/fakes/LmdbNativeSubject.ts"
 import { a, change } from "../../../../support/fakes/LmdbSubject.ts"
 
 const make = (file: string, options: Partial<LmdbOptions> = {}) =>
@@ -45,7 +45,7 @@ const assertRefused = Effect.fnUntraced(function* (
 
 /** `data/file` with its lock file, and an empty directory `links`. */
 const layout = Effect.gen(function* () {
-  const top = fs.realpathSync(yield* folder)
+  const top = fs.realpathSync(yield* directory)
   const file = path.join(top, "data", "file")
   yield* make(file)
   fs.mkdirSync(path.join(top, "links"))

@@ -17,7 +17,7 @@ import { type Changes, changesBetween } from "../../../../contracts/lmdb-contrac
 import { Choices } from "../../../../simulation/Choices.ts"
 import * as EmptyDataFile from "../../../../support/EmptyDataFile.ts"
 import * as LmdbWriter from "../../../../support/LmdbWriter.ts"
-import { folder, optionsOf } from "../../../../support/fakes/LmdbNativeSubject.ts"
+import { directory, optionsOf } from "../../../../support/fakes/LmdbNativeSubject.ts"
 
 /** By DBI: its flags, and the values of each key. */
 type Content = ReadonlyMap<string, { readonly flags: number; readonly entries: ReadonlyMap<string, string> }>
@@ -81,7 +81,7 @@ const mapSize = 2 ** 30
 const beside = (writers: number, pageSize: number, useWritemap = false) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const path = `${yield* folder}/lmdb`
+      const path = `${yield* directory}/lmdb`
       EmptyDataFile.write(path, pageSize, mapSize)
       const states = yield* Effect.forEach(Array.from({ length: writers }), (_, i) =>
         LmdbWriter.start({ path, mapSize, useWritemap, seed: 100 * pageSize + i })
@@ -154,7 +154,7 @@ describe("NativeChanges, of a damaged file", () => {
   it.live("ends with an error that says so, or with keys, whatever the pages hold", () =>
     Effect.scoped(
       Effect.gen(function* () {
-        const path = `${yield* folder}/lmdb`
+        const path = `${yield* directory}/lmdb`
         const states = yield* Effect.scoped(
           Effect.gen(function* () {
             EmptyDataFile.write(path, 4_096, mapSize)

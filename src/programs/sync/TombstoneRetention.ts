@@ -1,4 +1,4 @@
-/** How long tombstones are kept, and from which age on a merge adds none. Source: docs/sync.md, Sweeper. */
+/** The time for which tombstones are kept, and the age from which a merge adds none. Source: docs/sync.md, Sweeper. */
 import { Clock, Duration, Effect } from "effect"
 import { Settings, type SettingsValues } from "../../services/Settings.ts"
 
@@ -8,8 +8,8 @@ export const retentionNanos = ({ sweeper }: SettingsValues): bigint =>
   BigInt(Math.round(sweeper.retention_days * nanosPerDay))
 
 /**
- * A tombstone is not added a while before it would be swept, so that it does not come and go: 1 % of the retention, at
- * most 75 %.
+ * Returns the age from which tombstones are not added: a while before they would be swept, so that they do not come and
+ * go. The default is 1 % of the retention earlier, the limit is 75 %.
  */
 const cutOffAge = (settings: SettingsValues): bigint => {
   const retention = retentionNanos(settings)
@@ -19,7 +19,7 @@ const cutOffAge = (settings: SettingsValues): bigint => {
   return retention - (earlier > most ? most : earlier)
 }
 
-/** Tombstones older than this, in nanoseconds, are not added by a merge; undefined with the sweeper off. */
+/** Time in nanoseconds: a merge adds no tombstones older than this. Undefined if the sweeper is off. */
 export const cutOff = Effect.gen(function* () {
   const settings = yield* Settings
   if (!settings.sweeper.enabled) return undefined

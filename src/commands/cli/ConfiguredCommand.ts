@@ -1,5 +1,5 @@
 /**
- * What all commands that read the configuration have in common: the file, the log, the time-out, and what errors
+ * What all commands that read the configuration have in common: the file, the log, the timeout, and what errors
  * become.
  */
 import * as os from "node:os"
@@ -12,7 +12,7 @@ import * as Signals from "../../layers/process/Signals.ts"
 import * as SettingsYaml from "../../layers/settings/SettingsYaml.ts"
 import type { Progress } from "../../services/Progress.ts"
 import { InvalidSettings, Settings } from "../../services/Settings.ts"
-import { type GlobalOptions, levelOf, overridesOf } from "./CommandLine.ts"
+import { type GlobalOptions, levelOf, overridesOf } from "./GlobalFlags.ts"
 
 const timedOut = 75
 
@@ -56,14 +56,14 @@ export const bounded =
           Effect.gen(function* () {
             yield* Effect.sleep(timeout)
             yield* Signals.arm
-            yield* Effect.logError(`Time-out: not done within ${Duration.format(timeout)} (--timeout)`)
+            yield* Effect.logError(`Timeout: not done within ${Duration.format(timeout)} (--timeout)`)
             return timedOut
           })
         )
 
 /** A defect is a bug: its stack helps. */
 const catchDefects = <R>(command: Effect.Effect<number, never, R>): Effect.Effect<number, never, R> =>
-  Effect.catchCause(command, (cause) => Effect.as(Effect.logFatal("A defect, please report it", cause), 1))
+  Effect.catchCause(command, (cause) => Effect.as(Effect.logFatal("Internal error, please report it", cause), 1))
 
 const logConfig = (loaded: SettingsYaml.Loaded) =>
   Effect.logInfo("Effective configuration", { config: SettingsYaml.effectiveYaml(loaded.settings) })
