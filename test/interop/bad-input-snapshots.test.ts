@@ -181,7 +181,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a bucket", (it) => {
           ),
           daemon.text
         )
-        const warning = yield* daemon.logged("is the instance name used twice?")
+        const warning = yield* daemon.logged("Foreign snapshot under our instance name")
         assert.strictEqual(warning.level, "warning")
         assert.match(String(warning["snapshot_name"]), /^main__same__/)
       }

@@ -163,7 +163,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a setting of the file"
         if (name === undefined) response.end(listing(...names))
         else loading.add(name)
       })
-      const options = { bucket: "b", endpoint_url: server.endpoint_url, access_key: "a", secret_key: "s" }
+      const options = { bucket: "bucket", endpoint_url: server.endpoint_url, access_key: "a", secret_key: "s" }
       const storage = { type: "s3", options }
       yield* start({
         args: ["receive"],

@@ -21,7 +21,7 @@ interface Content {
   readonly values: Readonly<Record<string, Buffer>>
 }
 
-const contentOf = (file: string): Effect.Effect<Content, LmdbError> =>
+const contentOf = (directory: string): Effect.Effect<Content, LmdbError> =>
   Effect.gen(function* () {
     const { dbis, cursor, id } = yield* (yield* Lmdb).read
     const values = dbis.flatMap(({ name }) => {
@@ -35,7 +35,10 @@ const contentOf = (file: string): Effect.Effect<Content, LmdbError> =>
       flags: Object.fromEntries(dbis.map(({ flags, name }) => [DbiName.display(name), flags])),
       values: Object.fromEntries(values)
     }
-  }).pipe(Effect.scoped, Effect.provide(LmdbNative.layerWith(optionsOf(file, { create: false })), { local: true }))
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(LmdbNative.layerWith(optionsOf(directory, { create: false, noSubdir: false })), { local: true })
+  )
 
 /** One round of `receive`, of another instance's snapshot, into an LMDB that it makes. `section` and `settings` win. */
 const receive = Effect.fnUntraced(function* (snapshot: Uint8Array, section: object, settings: object = {}) {
@@ -105,7 +108,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("settings of an LMDB", 
       for (const header_extra_padding_block of [false, true]) {
         const { code, err, directory } = yield* receive(small, { header_extra_padding_block })
         assert.strictEqual(code, 0, err)
-        sizes.push((yield* contentOf(`${directory}/lmdb/main/data.mdb`)).values["d"]!.length)
+        sizes.push((yield* contentOf(`${directory}/lmdb/main`)).values["d"]!.length)
       }
       assert.deepStrictEqual(sizes, [24 + 1, 24 + 8 + 1])
     })
@@ -117,7 +120,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("settings of an LMDB", 
       const section = { schema_tracks_changes: false, dbi_options: { e: { override_create_flags: "MDB_INTEGERKEY" } } }
       const other = yield* receive(lines, section)
       assert.strictEqual(other.code, 0, other.err)
-      assert.deepStrictEqual((yield* contentOf(`${other.directory}/lmdb/main/data.mdb`)).flags, {
+      assert.deepStrictEqual((yield* contentOf(`${other.directory}/lmdb/main`)).flags, {
         _sync_shadow_d: 0,
         d: 0
       })
@@ -134,7 +137,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("settings of an LMDB", 
       for (const merge_lock_duration of ["0s", "10ms"]) {
         const { code, err, directory } = yield* receive(large, {}, { merge_lock_duration })
         assert.strictEqual(code, 0, err)
-        lastIds.push((yield* contentOf(`${directory}/lmdb/main/data.mdb`)).lastId)
+        lastIds.push((yield* contentOf(`${directory}/lmdb/main`)).lastId)
       }
       assert.strictEqual(lastIds[0], 1n)
       assert.isAbove(Number(lastIds[1]), 1)

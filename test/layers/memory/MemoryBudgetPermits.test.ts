@@ -163,7 +163,7 @@ describe("MemoryBudgetPermits", () => {
   it.effect("V8's collector really collects", () =>
     Effect.gen(function* () {
       const { collect } = yield* GarbageCollector
-      const buffer = new WeakRef(new Uint8Array(1_000))
+      const buffer = new WeakRef(new Uint8Array(8 * 2 ** 20))
       // A WeakRef keeps its target until the end of the turn that made it.
       yield* Effect.yieldNow
       yield* collect

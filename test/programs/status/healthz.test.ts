@@ -161,7 +161,7 @@ describe("/healthz", () => {
       const reason = new Refused({ code: "AccessDenied", detail: "no", advice: "check" })
       yield* bucket.faults.add({ operation: "list", times: Infinity }, { kind: "fail", reason })
       const daemon = yield* start({ ...serves, settings: { health: { ...health, storage_list } } })
-      yield* pass(1_000)
+      yield* pass(3_000)
       assert.match(
         (yield* stateOf(daemon)).failures["main_storage_list_failed_duration"]!,
         /for \d+s - last error: '.*AccessDenied/
@@ -231,7 +231,7 @@ describe("/healthz", () => {
       const { bucket, start } = yield* makeWorld()
       let present = false
       const daemon = yield* start({ ...serves, present: () => present })
-      yield* pass(500)
+      yield* pass(3_000)
       const { failures, warnings } = yield* stateOf(daemon)
       assert.deepStrictEqual(failures, {})
       assert.deepStrictEqual(Object.keys(warnings), ["main_lmdb_missing"])

@@ -1,12 +1,11 @@
-/** Dumping the golden LMDB files: the bytes that the reference made of them, before compression. */
+/** Dumping the golden LMDB files: the bytes that Lightning Stream made of them, before compression. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { gunzipSync } from "node:zlib"
-import * as LmdbMemory from "../../../../src/layers/lmdb/memory/LmdbMemory.ts"
 import { Database } from "../../../../src/services/Database.ts"
 import * as Golden from "../../../support/fixtures/Golden.ts"
-import { dump, lastId, merge, over } from "../../../support/fixtures/Environments.ts"
-import { kinds, native, recorded } from "../../../support/fixtures/GoldenEnvironments.ts"
+import { dump, lastId } from "../../../support/fixtures/Environments.ts"
+import { kinds, native } from "../../../support/fixtures/GoldenEnvironments.ts"
 
 interface Dumped extends Golden.GoldenSnapshot {
   readonly source?: { readonly lmdb: string; readonly mode: "native" | "shadow" }
@@ -16,9 +15,6 @@ const sources = Effect.map(
   Golden.readJson<{ readonly snapshots: ReadonlyArray<Dumped> }>("manifest.json"),
   ({ snapshots }) => snapshots.filter(({ source }) => source?.mode === "native")
 )
-
-/** One of its DBIs has a name of other bytes. */
-const otherNames = "native-names"
 
 /** What this environment gives is the golden snapshot's message. */
 const same = Effect.fnUntraced(function* ({ messageBytes, messageSha256, meta, name }: Dumped) {
@@ -39,9 +35,9 @@ const same = Effect.fnUntraced(function* ({ messageBytes, messageSha256, meta, n
 
 for (const { kind, open } of kinds) {
   describe(`Dump (${kind})`, () => {
-    it.effect("gives the reference's bytes", () =>
+    it.effect("gives the bytes of Lightning Stream", () =>
       Effect.gen(function* () {
-        const all = (yield* sources).filter(({ merge, name }) => merge.native === "ok" && name !== otherNames)
+        const all = (yield* sources).filter(({ merge }) => merge.native === "ok")
         assert.isAtLeast(all.length, 4)
         for (const snapshot of all) {
           yield* Effect.scoped(
@@ -56,29 +52,6 @@ for (const { kind, open } of kinds) {
 }
 
 describe("Dump", () => {
-  it.effect("gives the reference's bytes for a DBI whose name is not UTF-8", () =>
-    Effect.gen(function* () {
-      const snapshot = (yield* sources).find(({ name }) => name === otherNames)!
-      const { application, layer } = LmdbMemory.makeMemoryEnvironment()
-      yield* recorded(application, BigInt(snapshot.meta!.lmdbTxnID) - 1n)
-      yield* Effect.provide(
-        Effect.andThen(
-          Effect.flatMap(Golden.read(snapshot.path), (object) => merge(object)),
-          same(snapshot)
-        ),
-        over(layer)
-      )
-    })
-  )
-
-  it.effect("never leaves such a DBI out: the package lmdb cannot open it, and the error names it", () =>
-    Effect.gen(function* () {
-      const snapshot = (yield* sources).find(({ name }) => name === otherNames)!
-      const error = yield* Effect.flip(Effect.provide(same(snapshot), yield* native(snapshot.source!.lmdb)))
-      assert.include(error.message, "DBI 0x7261772dfffe2d68766a636d6b6e6770")
-    })
-  )
-
   it.effect("refuses a DBI with flags by its name", () =>
     Effect.gen(function* () {
       const { source } = (yield* sources).find(({ name }) => name === "native-flags")!
