@@ -5,7 +5,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
-import { listing, serve } from "../support/servers/HandMadeServer.ts"
+import { errorXml, listing, serve } from "../support/servers/HandMadeServer.ts"
 import * as Application from "../support/Application.ts"
 import { folderBucket, nativeFile, quick, start } from "../support/Daemon.ts"
 import { run, workspace } from "../support/Command.ts"
@@ -17,8 +17,9 @@ layer(NodeServices.layer, { excludeTestServices: true })("commands that only rea
       const server = yield* serve((request, response) => {
         methods.add(request.method!)
         request.resume().on("end", () => {
-          const isList = request.url!.includes("list-type=2")
-          response.writeHead(request.method === "GET" && !isList ? 404 : 200).end(isList ? listing() : "")
+          if (request.url!.includes("list-type=2")) response.end(listing())
+          else if (request.method === "GET") response.writeHead(404).end(errorXml("NoSuchKey"))
+          else response.writeHead(200, { etag: '"e"' }).end()
         })
       })
       const { file, directory } = yield* workspace((directory) => ({
@@ -31,7 +32,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("commands that only rea
             endpoint_url: server.endpoint_url,
             access_key: "a",
             secret_key: "s",
-            bucket: "b",
+            bucket: "bucket",
             create_bucket: true,
             use_update_marker: true
           }
