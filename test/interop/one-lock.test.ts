@@ -194,7 +194,8 @@ layer(NodeServices.layer, { excludeTestServices: true })("a backup that is resto
           const config = configOf(real, bucket, settings(real))
           yield* Effect.scoped(
             Effect.gen(function* () {
-              const application = yield* Application.open(real)
+              // The pin of shadow mode keeps the pages of a poll interval from being used again.
+              const application = yield* Application.open(real, 16 * Application.megabyte)
               yield* application.put("first", "1", 1n)
               yield* fs.copyFile(real, `${real}.backup`)
               const daemon = yield* Daemon.start({ args: ["sync"], config })
