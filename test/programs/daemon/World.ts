@@ -289,6 +289,8 @@ export const startDaemon = Effect.fnUntraced(function* (setup: DaemonSetup) {
   const fiber = yield* Effect.forkScoped(
     Effect.provideService(run, Clock.Clock, ahead(yield* Clock.Clock, skewOf(setup)))
   )
+  // The pages are made with digests of the thread pool, which virtual time does not wait for.
+  if (setup.serves === true) yield* Effect.raceFirst(Deferred.await(served), Effect.exit(Fiber.join(fiber)))
   yield* settle
   return {
     failures,
