@@ -18,7 +18,7 @@ const objectName = SnapshotName.format({
   database: "main",
   instance: "other",
   timestampNano: 1_700_000_000_000_000_000n,
-  extension: "pb.gz"
+  format: "gzip"
 })
 
 /** Milliseconds until it was ready, from when the lock was held. */

@@ -262,7 +262,7 @@ export const ours = {
   ),
   storageBytes: counter(
     "lightningstream_storage_bytes_total",
-    "Bytes sent (up) and received (down) as contents of objects, by kind: snapshot, marker, other",
+    "Bytes sent (up) and received (down) as contents of objects, by kind: snapshot, delta, marker, other",
     "direction",
     "kind"
   ),

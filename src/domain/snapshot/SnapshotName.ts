@@ -1,15 +1,20 @@
 /**
- * Names of snapshot objects: `<database>__<instance>__<timestamp>__<generation>[__<extra>…].<extension>`.
+ * Names of the objects of a database: `<database>__<instance>__<timestamp>__<generation>[__<extra>…].<extension>`.
+ *
+ *     main__a__20240229-235959-025665456__GX.pb.gz                                  full snapshot
+ *     main__a__20240229-235959-025665456__GX__D1.pb.gz                              full snapshot, reads deltas
+ *     main__a__20240229-235959-025665456__GX__F20240229-235958-000000000.pbd.gz     delta
  *
  * `parse` returns undefined for every other name: such an object is not ours and is left alone. A parsed name may still
  * belong to another database whose name begins alike: compare `database`. Source: docs/format.md.
  */
 import * as NanoTimestamp from "./NanoTimestamp.ts"
 
-export type SnapshotKind = "gzip" | "zstd"
+/** Container of the message. */
+export type ContainerFormat = "gzip" | "zstd"
 
-/** What log fields call all of these, as Lightning Stream does: the kind of the object, not of its container. */
-export const loggedKind = "snapshot"
+/** As in the log: a full snapshot, or a delta, which holds only what has changed since `fromNano`. */
+export type ObjectKind = "snapshot" | "delta"
 
 export interface SnapshotName {
   readonly database: string
@@ -23,41 +28,88 @@ export interface SnapshotName {
   readonly extras: ReadonlyArray<string>
   /** Everything after the first dot of the name. */
   readonly extension: string
-  readonly kind: SnapshotKind
+  readonly format: ContainerFormat
+  readonly kind: ObjectKind
+  /** Nanoseconds: where a delta starts, always before `timestampNano`; undefined for a full snapshot. */
+  readonly fromNano: bigint | undefined
+  /** Whether the object says that its instance reads deltas. One that writes them does. */
+  readonly readsDeltas: boolean
   /** The whole name. */
   readonly text: string
 }
 
-/** Returns the container format of an extension, or undefined if it is not a known one. */
-export const kind = (extension: string): SnapshotKind | undefined =>
-  extension === "pb.gz" ? "gzip" : extension === "pb.zst" ? "zstd" : undefined
+/** Extra part of a full snapshot whose instance reads deltas. */
+const readsDeltasPart = "D1"
 
-/** Returns the extension of snapshots in a container format. */
-export const extensionOf = (kind: SnapshotKind): string => (kind === "gzip" ? "pb.gz" : "pb.zst")
+/** First letter of the extra part with the time at which a delta starts. */
+const fromLetter = "F"
+
+const extensions: ReadonlyMap<string, { readonly format: ContainerFormat; readonly kind: ObjectKind }> = new Map([
+  ["pb.gz", { format: "gzip", kind: "snapshot" }],
+  ["pb.zst", { format: "zstd", kind: "snapshot" }],
+  ["pbd.gz", { format: "gzip", kind: "delta" }],
+  ["pbd.zst", { format: "zstd", kind: "delta" }]
+])
+
+/** Returns the extension of objects of a kind in a container format. */
+const extensionOf = (format: ContainerFormat, kind: ObjectKind): string =>
+  `${kind === "delta" ? "pbd" : "pb"}.${format === "gzip" ? "gz" : "zst"}`
+
+/** Returns where a delta starts; undefined unless there is one such part, of a time before that of the delta. */
+const fromOf = (extras: ReadonlyArray<string>, timestampNano: bigint): bigint | undefined => {
+  const [part, ...others] = extras.filter((extra) => extra.startsWith(fromLetter))
+  if (part === undefined || others.length > 0) return undefined
+  const fromNano = NanoTimestamp.parse(part.slice(fromLetter.length))
+  return fromNano !== undefined && fromNano < timestampNano ? fromNano : undefined
+}
 
 export const parse = (name: string): SnapshotName | undefined => {
   const dot = name.indexOf(".")
   if (dot < 0) return undefined
   const extension = name.slice(dot + 1)
-  const known = kind(extension)
+  const known = extensions.get(extension)
   if (known === undefined) return undefined
   const [database, instance, timestampText, generation, ...extras] = name.slice(0, dot).split("__")
   if (database === undefined || instance === undefined || timestampText === undefined || generation === undefined)
     return undefined
   const timestampNano = NanoTimestamp.parse(timestampText)
   if (timestampNano === undefined) return undefined
-  return { database, instance, timestampText, timestampNano, generation, extras, extension, kind: known, text: name }
+  const fromNano = known.kind === "delta" ? fromOf(extras, timestampNano) : undefined
+  if (known.kind === "delta" && fromNano === undefined) return undefined
+  const readsDeltas = known.kind === "delta" || extras.includes(readsDeltasPart)
+  return {
+    ...known,
+    database,
+    instance,
+    timestampText,
+    timestampNano,
+    generation,
+    extras,
+    extension,
+    fromNano,
+    readsDeltas,
+    text: name
+  }
 }
 
-/** Formats a name. `instance` must come from `instanceText`. */
+/**
+ * Formats a name. `instance` must come from `instanceText`. `fromNano`, which must be before `timestampNano`, makes it
+ * that of a delta.
+ */
 export const format = (parts: {
   readonly database: string
   readonly instance: string
   readonly timestampNano: bigint
-  readonly generation?: "GX"
-  readonly extension: string
-}): string =>
-  `${parts.database}__${parts.instance}__${NanoTimestamp.format(parts.timestampNano)}__${parts.generation ?? "GX"}.${parts.extension}`
+  readonly format: ContainerFormat
+  readonly fromNano?: bigint | undefined
+  readonly readsDeltas?: boolean
+}): string => {
+  const { database, fromNano, instance, readsDeltas, timestampNano } = parts
+  const names = [database, instance, NanoTimestamp.format(timestampNano), "GX"]
+  if (fromNano !== undefined) names.push(`${fromLetter}${NanoTimestamp.format(fromNano)}`)
+  else if (readsDeltas === true) names.push(readsDeltasPart)
+  return `${names.join("__")}.${extensionOf(parts.format, fromNano === undefined ? "snapshot" : "delta")}`
+}
 
 /** Returns the prefix of all names of a database. Names of other databases may have it, too. */
 export const listingPrefix = (database: string): string => `${database}__`

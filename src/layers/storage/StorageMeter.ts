@@ -4,7 +4,7 @@
  */
 import { Clock, Effect, Layer, Stream } from "effect"
 import { azureCalls, families, s3Calls } from "../../domain/metrics/MetricFamilies.ts"
-import { parse } from "../../domain/snapshot/SnapshotName.ts"
+import { type ObjectKind, parse } from "../../domain/snapshot/SnapshotName.ts"
 import { add, observe, set } from "../../services/Metrics.ts"
 import { Storage, StorageError } from "../../services/Storage.ts"
 import { markerName } from "./StorageUpdateMarker.ts"
@@ -82,8 +82,8 @@ const streamCall = <A, E, R>(store: CountedStore, stream: Stream.Stream<A, E, R>
     )
   )
 
-const kindOf = (name: string): "marker" | "snapshot" | "other" =>
-  name === markerName ? "marker" : parse(name) === undefined ? "other" : "snapshot"
+const kindOf = (name: string): "marker" | ObjectKind | "other" =>
+  name === markerName ? "marker" : (parse(name)?.kind ?? "other")
 
 const bytes = (direction: "up" | "down", name: string, count: number) =>
   add(families.storageBytes, { direction, kind: kindOf(name) }, count)

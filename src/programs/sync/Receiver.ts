@@ -8,7 +8,6 @@
  */
 import { Clock, Data, Duration, Effect, FiberSet, Stream } from "effect"
 import { releaseBuffer } from "../../domain/bytes/ReleaseBuffer.ts"
-import { loggedKind } from "../../domain/snapshot/SnapshotName.ts"
 import { DatabaseError, type MergeResult } from "../../services/Database.ts"
 import { Health } from "../../services/Health.ts"
 import { MemoryBudget } from "../../services/MemoryBudget.ts"
@@ -114,7 +113,7 @@ const logMerged = Effect.fnUntraced(function* (snapshot: Snapshot, size: number,
     snapshot_instance: snapshot.name.instance,
     timestamp: snapshot.name.timestampText,
     age: yield* ageOf(snapshot),
-    kind: loggedKind,
+    kind: snapshot.name.kind,
     compressed_size_bytes: size,
     entries_read: result.entriesRead,
     entries_skipped: result.entriesSkipped,
@@ -254,7 +253,7 @@ const receive = Effect.fnUntraced(function* (receiver: Receiver, instance: strin
         const cutOffNano = yield* TombstoneRetention.cutOff
         const isForeign = state.index.isForeign(snapshot)
         const result = yield* state.database
-          .merge({ spooled, format: snapshot.name.kind, ...(cutOffNano === undefined ? {} : { cutOffNano }) })
+          .merge({ spooled, format: snapshot.name.format, ...(cutOffNano === undefined ? {} : { cutOffNano }) })
           .pipe(
             ReceiveMeter.merging(state, instance),
             Effect.tapError(() =>

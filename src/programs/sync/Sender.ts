@@ -57,7 +57,7 @@ const pauseAfter = Effect.fnUntraced(function* (attempts: number) {
 const logStored = (name: SnapshotName.SnapshotName, result: DumpResult, storeMillis: number) =>
   Effect.logInfo("Stored snapshot", {
     snapshot_name: name.text,
-    snapshot_kind: SnapshotName.loggedKind,
+    snapshot_kind: name.kind,
     snapshot_size: result.spooled.size,
     uncompressed_size: result.uncompressedSize,
     reused_size: result.reusedSize,
@@ -100,7 +100,7 @@ const dump = Effect.fnUntraced(function* (sender: Sender, last: Dumped | undefin
       database: options.database,
       instance: options.instance,
       timestampNano: result.timestampNano,
-      extension: SnapshotName.extensionOf(snapshot_compression)
+      format: snapshot_compression
     })
   )!
   return { name, result, began, foreignSnapshots }

@@ -17,6 +17,9 @@ interface Names {
     readonly extra?: ReadonlyArray<string>
     readonly extension?: string
     readonly belongsTo?: string | null
+    /** Where a delta starts. */
+    readonly from?: string
+    readonly readsDeltas?: boolean
   }>
   readonly instanceNames: ReadonlyArray<{ readonly configured: string; readonly instance: string | null }>
 }
@@ -45,7 +48,11 @@ describe("SnapshotName", () => {
             actual.generation,
             actual.extras,
             actual.extension,
-            actual.text
+            actual.text,
+            actual.fromNano === undefined ? undefined : String(actual.fromNano),
+            actual.kind,
+            actual.format,
+            actual.readsDeltas
           ],
           [
             expected.database,
@@ -54,7 +61,11 @@ describe("SnapshotName", () => {
             expected.generation,
             expected.extra,
             expected.extension,
-            expected.name
+            expected.name,
+            expected.from,
+            expected.from === undefined ? "snapshot" : "delta",
+            expected.extension?.endsWith("gz") === true ? "gzip" : "zstd",
+            expected.readsDeltas === true
           ],
           expected.name
         )
@@ -83,17 +94,34 @@ describe("SnapshotName", () => {
       database: "main",
       instance: "vec-a",
       timestampNano: 1709251199025665456n,
-      extension: "pb.gz"
+      format: "gzip"
     })
     assert.strictEqual(text, "main__vec-a__20240229-235959-025665456__GX.pb.gz")
     assert.strictEqual(parsed(text).timestampNano, 1709251199025665456n)
     assert.isTrue(text.startsWith(SnapshotName.listingPrefix("main")))
   })
 
-  it("knows the container by the extension, and the other way round", () => {
-    for (const kind of ["gzip", "zstd"] as const)
-      assert.strictEqual(SnapshotName.kind(SnapshotName.extensionOf(kind)), kind)
-    assert.strictEqual(SnapshotName.kind("pb"), undefined)
+  it("writes the names of deltas, and of full snapshots whose instance reads them", () => {
+    const timestampNano = 1709251199025665456n
+    const parts = { database: "main", instance: "vec-a", timestampNano }
+    const fromNano = timestampNano - 1_000_000_000n
+    assert.deepStrictEqual(
+      (["gzip", "zstd"] as const).flatMap((format) => [
+        SnapshotName.format({ ...parts, format, readsDeltas: false }),
+        SnapshotName.format({ ...parts, format, readsDeltas: true }),
+        SnapshotName.format({ ...parts, format, fromNano, readsDeltas: true })
+      ]),
+      [
+        "main__vec-a__20240229-235959-025665456__GX.pb.gz",
+        "main__vec-a__20240229-235959-025665456__GX__D1.pb.gz",
+        "main__vec-a__20240229-235959-025665456__GX__F20240229-235958-025665456.pbd.gz",
+        "main__vec-a__20240229-235959-025665456__GX.pb.zst",
+        "main__vec-a__20240229-235959-025665456__GX__D1.pb.zst",
+        "main__vec-a__20240229-235959-025665456__GX__F20240229-235958-025665456.pbd.zst"
+      ]
+    )
+    const delta = parsed(SnapshotName.format({ ...parts, format: "zstd", fromNano }))
+    assert.deepStrictEqual([delta.kind, delta.format, delta.fromNano], ["delta", "zstd", fromNano])
   })
 
   it("the newest is the one with the latest time, and of two with the same time the same one whatever their order", () => {

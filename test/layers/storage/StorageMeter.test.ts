@@ -1,7 +1,23 @@
-/** The types of errors in the metrics of S3 and Azure. That the calls are counted, real servers show: test/interop. */
+/**
+ * The types of errors in the metrics of S3 and Azure, and the kinds of objects whose bytes are counted. That the calls
+ * are counted, real servers show: test/interop.
+ */
 import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Metric, Stream } from "effect"
+import * as MetricsPrometheus from "../../../src/layers/metrics/MetricsPrometheus.ts"
+import * as StorageMemory from "../../../src/layers/storage/StorageMemory.ts"
+import { markerName } from "../../../src/layers/storage/StorageUpdateMarker.ts"
+import * as StorageMeter from "../../../src/layers/storage/StorageMeter.ts"
 import { errorTypeOf } from "../../../src/layers/storage/StorageMeter.ts"
-import { ObjectNotFound, Refused, StorageError, Unavailable, WrongSize } from "../../../src/services/Storage.ts"
+import { Metrics } from "../../../src/services/Metrics.ts"
+import {
+  ObjectNotFound,
+  Refused,
+  Storage,
+  StorageError,
+  Unavailable,
+  WrongSize
+} from "../../../src/services/Storage.ts"
 
 const of = (reason: StorageError["reason"]) =>
   errorTypeOf(new StorageError({ operation: "list", place: "", name: "", reason }))
@@ -26,4 +42,28 @@ describe("the type of an error", () => {
       assert.strictEqual(refused(code), code)
     assert.strictEqual(unavailable(""), "Unknown")
   })
+})
+
+describe("bytes", () => {
+  it.effect("are counted by the kind of their object", () =>
+    Effect.gen(function* () {
+      const storage = yield* Storage
+      const store = (name: string, size: number) =>
+        storage.store(name, { size, read: (start, end) => Stream.succeed(new Uint8Array(end - start)) })
+      yield* store("main__a__20240229-235959-000000000__GX__D1.pb.gz", 100)
+      yield* store("main__a__20240229-235959-000000000__GX__F20240229-235958-000000000.pbd.gz", 20)
+      yield* store("main__a__20240229-235959-000000000__GX.pbd.gz", 3)
+      yield* store(markerName, 4)
+      const exposition = yield* (yield* Metrics).expose(Effect.void)
+      for (const [kind, bytes] of Object.entries({ snapshot: 100, delta: 20, other: 3, marker: 4 })) {
+        const line = `lightningstream_storage_bytes_total{direction="up",kind="${kind}"} ${bytes}`
+        assert.include(exposition, line)
+      }
+    }).pipe(
+      Effect.provide(
+        Layer.mergeAll(StorageMeter.layer.pipe(Layer.provide(StorageMemory.layer)), MetricsPrometheus.layer)
+      ),
+      Effect.provideService(Metric.MetricRegistry, new Map())
+    )
+  )
 })

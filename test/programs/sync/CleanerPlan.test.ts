@@ -74,9 +74,9 @@ const object = (
   instance: string,
   at: bigint,
   overrides: Partial<StoredObject> = {},
-  extension = "pb.gz"
+  format: SnapshotName.ContainerFormat = "gzip"
 ): StoredObject => ({
-  name: SnapshotName.format({ database: "main", instance, timestampNano: wall + at * second, extension }),
+  name: SnapshotName.format({ database: "main", instance, timestampNano: wall + at * second, format }),
   size: 10,
   etag: "1",
   ...overrides
@@ -125,7 +125,7 @@ describe("Older snapshots", () => {
 
   it("go in both formats, and nothing else does", () => {
     const plan = makePlan()
-    const zstd = object("b", -10n, {}, "pb.zst")
+    const zstd = object("b", -10n, {}, "zstd")
     const others = [
       "main__b__20200101-000000-000000000__GX.pb.xz",
       "main__x__b__20200101-000000-000000000__GX.pb.gz",

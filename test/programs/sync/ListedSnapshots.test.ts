@@ -8,7 +8,7 @@ const objectOf = (instance: string, second: number, database = "main") => ({
     database,
     instance,
     timestampNano: 1_700_000_000_000_000_000n + BigInt(second) * 1_000_000_000n,
-    extension: "pb.gz"
+    format: "gzip"
   }),
   size: 1,
   etag: "e"

@@ -5,7 +5,7 @@ import { SnapshotIndex } from "../../../src/programs/sync/SnapshotIndex.ts"
 const minute = 60_000_000_000n
 const start = 1_700_000_000_000_000_000n
 const nameOf = (timestampNano: bigint) =>
-  SnapshotName.format({ database: "main", instance: "a", timestampNano, extension: "pb.gz" })
+  SnapshotName.format({ database: "main", instance: "a", timestampNano, format: "gzip" })
 const objectsOf = (...times: Array<bigint>) => times.map((time) => ({ name: nameOf(time), size: 1, etag: "e" }))
 
 const written = (...times: Array<bigint>): SnapshotIndex => {
@@ -74,7 +74,7 @@ describe("A snapshot of our own name from 2554 or later", () => {
 })
 
 const other = (timestampNano: bigint) => ({
-  name: SnapshotName.format({ database: "main", instance: "b", timestampNano, extension: "pb.gz" }),
+  name: SnapshotName.format({ database: "main", instance: "b", timestampNano, format: "gzip" }),
   size: 1,
   etag: "e"
 })
