@@ -25,6 +25,7 @@ import { snapshotsGet } from "./commands/snapshots/SnapshotsGet.ts"
 import { snapshotsList } from "./commands/snapshots/SnapshotsList.ts"
 import { snapshotsPut } from "./commands/snapshots/SnapshotsPut.ts"
 import { snapshotsRemove } from "./commands/snapshots/SnapshotsRemove.ts"
+import { stats } from "./commands/Stats.ts"
 import { sync } from "./commands/Sync.ts"
 import { version } from "./commands/Version.ts"
 import { handleSignals } from "./layers/process/DefaultSignals.ts"
@@ -40,6 +41,7 @@ export const commands = [
     commands: [snapshotsList, snapshotsDump, snapshotsGet, snapshotsPut, snapshotsRemove]
   },
   dump,
+  stats,
   dropShadow,
   { name: "config", summary: "Check and show the configuration", commands: [configCheck, configShow] },
   version,

@@ -10,9 +10,10 @@ import * as LmdbNative from "./layers/lmdb/native/LmdbNative.ts"
 import * as Logs from "./layers/logs/Logs.ts"
 import * as SpoolFile from "./layers/spool/SpoolFile.ts"
 import { WorkerData } from "./layers/database/WorkerData.ts"
-import * as DropShadow from "./programs/DropShadow.ts"
+import * as LmdbTasks from "./programs/tasks/LmdbTasks.ts"
+import type { LmdbTask } from "./services/LmdbTask.ts"
 
-const { dropShadow, instance, log } = Schema.decodeUnknownSync(WorkerData)(workerData)
+const { instance, log, task } = Schema.decodeUnknownSync(WorkerData)(workerData)
 
 // Here only the two ends of a place are used, which need no options: places are opened by the main thread.
 const spool = SpoolFile.layerWith({ directory: "", memoryLimit: 0 })
@@ -23,12 +24,12 @@ const serveDatabases = DatabaseWorkerServer.serve({
     Layer.provide(DatabaseInline.layerWith(options), [Compressions.layer, spool, GarbageCollectorV8.layer])
 }).pipe(Effect.annotateLogs({ instance }))
 
-/** Sends the exit code. */
-const dropShadowDbis = (targets: ReadonlyArray<DropShadow.DropTarget>) =>
-  Effect.map(DropShadow.run(targets, LmdbNative.layerWith), (code) => parentPort!.postMessage(code, []))
+/** Sends the result. */
+const runTask = (task: LmdbTask) =>
+  Effect.map(LmdbTasks.run(task, LmdbNative.layerWith), (result) => parentPort!.postMessage(result, []))
 
 const runMain = <A, E>(program: Effect.Effect<A, E>) =>
   NodeRuntime.runMain(Effect.provide(program, Logs.layerWith(log)), { disableErrorReporting: true })
 
-if (dropShadow === undefined) runMain(serveDatabases)
-else runMain(dropShadowDbis(dropShadow))
+if (task === undefined) runMain(serveDatabases)
+else runMain(runTask(task))

@@ -1,10 +1,8 @@
-/** `drop-shadow`. LMDB runs in a thread of its own: see DropShadowThread. */
+/** `drop-shadow`. LMDB runs in a thread of its own: see LmdbTaskThread. */
 import { Effect } from "effect"
 import { defineCommand } from "./cli/CommandDefinition.ts"
 import { load } from "./cli/Load.ts"
-
-// As in Sync.ts.
-const entry = new URL(import.meta.url.endsWith(".ts") ? "../worker.ts" : "./worker.js", import.meta.url)
+import { workerEntry } from "./WorkerEntry.ts"
 
 export const dropShadow = defineCommand({
   name: "drop-shadow",
@@ -29,13 +27,15 @@ made. No bucket is used.
   ],
   params: {},
   run: Effect.fnUntraced(function* (_, global) {
-    const { Command, DropShadow, DropShadowThread } = yield* load(() => ({
+    const { Command, DatabaseOptions, LmdbTaskThread } = yield* load(() => ({
       Command: import("./cli/ConfiguredCommand.ts"),
-      DropShadow: import("../programs/DropShadow.ts"),
-      DropShadowThread: import("../layers/database/DropShadowThread.ts")
+      DatabaseOptions: import("../programs/DatabaseOptions.ts"),
+      LmdbTaskThread: import("../layers/database/LmdbTaskThread.ts")
     }))
-    return yield* Command.withSettings({ global, usesBucket: false }, ({ settings }) =>
-      DropShadowThread.run(entry, { log: settings.log, instance: "", dropShadow: DropShadow.targetsOf(settings) })
-    )
+    return yield* Command.withSettings({ global, usesBucket: false }, ({ settings }) => {
+      const targets = Object.keys(settings.lmdbs).map((name) => DatabaseOptions.taskTarget(settings, name))
+      const task = { _tag: "DropShadow", targets } as const
+      return Effect.map(LmdbTaskThread.run(workerEntry, { log: settings.log, instance: "", task }), ({ code }) => code)
+    })
   })
 })

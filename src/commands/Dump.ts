@@ -51,13 +51,9 @@ made. No bucket is used.
     const { Command, DatabaseOptions, LmdbDump, LmdbNative, Settings, StandardOutput } = yield* load(parts)
     const dumpAll = Effect.gen(function* () {
       const settings = yield* Settings.Settings
-      const names = Object.keys(settings.lmdbs).toSorted()
-      if (name !== undefined && !names.includes(name)) {
-        const problem = `--name ${name}: no such database in lmdbs: there are ${names.join(", ")}`
-        return yield* new Settings.InvalidSettings({ file: global.config, problems: [problem] })
-      }
+      const names = yield* DatabaseOptions.chosenNames(settings, global.config, "--name", name)
       let code = 0
-      for (const database of name === undefined ? names : [name]) {
+      for (const database of names) {
         const { lmdb, shadow } = DatabaseOptions.databaseOptions(settings, database)
         const lines = LmdbDump.lines({ database, format, hidesPrivate: hide, isNative: shadow === undefined })
         code |= yield* StandardOutput.write(lines).pipe(

@@ -8,6 +8,7 @@ import { defineCommand } from "./cli/CommandDefinition.ts"
 import type { GlobalOptions } from "./cli/GlobalFlags.ts"
 import { about, type Given, optional, text, toggle } from "./cli/Flags.ts"
 import { load, type Modules } from "./cli/Load.ts"
+import { workerEntry } from "./WorkerEntry.ts"
 
 const parts = () => ({
   Command: import("./cli/ConfiguredCommand.ts"),
@@ -30,13 +31,9 @@ const parts = () => ({
 
 type Parts = Modules<ReturnType<typeof parts>>
 
-// Run from source by Node's type stripping, or bundled: then it is the second entry, which is JavaScript and beside
-// this one.
-const entry = new URL(import.meta.url.endsWith(".ts") ? "../worker.ts" : "./worker.js", import.meta.url)
-
 const layerOf = (parts: Parts, { settings }: Configuration, receiveOnly: boolean) => {
   const workers = parts.WorkerPool.layerWith({
-    entry,
+    entry: workerEntry,
     size: settings.database_workers,
     worker: {
       workerData: {

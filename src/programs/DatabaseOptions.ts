@@ -1,7 +1,8 @@
 /** Turns the configuration of one database into the options of the `Database` service. */
-import { Duration } from "effect"
+import { Duration, Effect } from "effect"
 import type { DatabaseOptions } from "../services/Database.ts"
-import type { SettingsValues } from "../services/Settings.ts"
+import type { TaskTarget } from "../services/LmdbTask.ts"
+import { InvalidSettings, type SettingsValues } from "../services/Settings.ts"
 
 export const databaseOptions = (settings: SettingsValues, name: string): DatabaseOptions => {
   const { dbi_options, dupsort_hack, header_extra_padding_block, options, path, schema_tracks_changes } =
@@ -26,4 +27,22 @@ export const databaseOptions = (settings: SettingsValues, name: string): Databas
     paddingBlock: header_extra_padding_block,
     mergeLockMillis: Duration.toMillis(settings.merge_lock_duration)
   }
+}
+
+/** For a command that works on what is there: a file that is missing is not created. */
+export const taskTarget = (settings: SettingsValues, database: string): TaskTarget => {
+  const { lmdb, shadow } = databaseOptions(settings, database)
+  return { database, lmdb: { ...lmdb, create: false }, isNative: shadow === undefined }
+}
+
+/**
+ * The databases that a command works on, by name: all, or the one that `flag` names. `file`: the configuration, for the
+ * message.
+ */
+export const chosenNames = (settings: SettingsValues, file: string, flag: string, name: string | undefined) => {
+  const names = Object.keys(settings.lmdbs).toSorted()
+  if (name === undefined) return Effect.succeed(names)
+  if (names.includes(name)) return Effect.succeed([name])
+  const problem = `${flag} ${name}: no such database in lmdbs: there are ${names.join(", ")}`
+  return Effect.fail(new InvalidSettings({ file, problems: [problem] }))
 }

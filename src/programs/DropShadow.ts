@@ -5,8 +5,7 @@
 import { Effect, type Layer } from "effect"
 import * as DbiName from "../domain/lmdb/DbiName.ts"
 import { Lmdb, type LmdbError, type LmdbOptions } from "../services/Lmdb.ts"
-import type { SettingsValues } from "../services/Settings.ts"
-import { databaseOptions } from "./DatabaseOptions.ts"
+import type { TaskTarget } from "../services/LmdbTask.ts"
 
 const privateDbis = (dbis: ReadonlyArray<{ readonly name: DbiName.DbiName }>) =>
   dbis.map(({ name }) => name).filter(DbiName.isPrivate)
@@ -26,21 +25,9 @@ export const dropPrivate = Effect.gen(function* () {
   return value
 })
 
-export interface DropTarget {
-  readonly database: string
-  readonly lmdb: LmdbOptions
-}
-
-/** Of all databases of the configuration. */
-export const targetsOf = (settings: SettingsValues): ReadonlyArray<DropTarget> =>
-  Object.keys(settings.lmdbs).map((database) => ({
-    database,
-    lmdb: { ...databaseOptions(settings, database).lmdb, create: false }
-  }))
-
 /** Returns the exit code. */
 export const run = Effect.fn("DropShadow.run")(function* (
-  targets: ReadonlyArray<DropTarget>,
+  targets: ReadonlyArray<Pick<TaskTarget, "database" | "lmdb">>,
   open: (options: LmdbOptions) => Layer.Layer<Lmdb, LmdbError>
 ) {
   let code = 0

@@ -64,6 +64,12 @@ export const nativeFile = (path: string, options: object = {}) => ({
   options: { no_subdir: true, ...options }
 })
 
+/** The same in shadow mode. */
+export const shadowFile = (path: string, options: object = {}) => ({
+  ...nativeFile(path, options),
+  schema_tracks_changes: false
+})
+
 /** Settings of a directory as the bucket. */
 export const folderBucket = (root_path: string) => ({ type: "fs", options: { root_path } })
 

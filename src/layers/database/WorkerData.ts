@@ -1,6 +1,6 @@
 /** What the main thread tells a worker thread when it starts it: plain data. */
 import { Schema } from "effect"
-import { LmdbOptions } from "../../services/Lmdb.ts"
+import { LmdbTask } from "../../services/LmdbTask.ts"
 
 export const WorkerData = Schema.Struct({
   log: Schema.Struct({
@@ -10,7 +10,7 @@ export const WorkerData = Schema.Struct({
   }),
   /** As it stands in object names: a field of each line. */
   instance: Schema.String,
-  /** Of `drop-shadow`: the thread does that, and nothing else. */
-  dropShadow: Schema.optional(Schema.Array(Schema.Struct({ database: Schema.String, lmdb: LmdbOptions })))
+  /** The thread does that, and nothing else. */
+  task: Schema.optional(LmdbTask)
 })
 export type WorkerData = typeof WorkerData.Type

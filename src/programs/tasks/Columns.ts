@@ -1,0 +1,9 @@
+/** Lays rows of cells out in columns. */
+
+/** `sides`: for each column `l` (left) or `r` (right). The first row is the head. */
+export const columns = (rows: ReadonlyArray<ReadonlyArray<string>>, sides: string): string => {
+  const widths = Array.from(sides, (_, column) => Math.max(...rows.map((row) => row[column]!.length)))
+  const pad = (cell: string, column: number) =>
+    sides[column] === "l" ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)
+  return rows.map((row) => `${row.map(pad).join("  ").trimEnd()}\n`).join("")
+}

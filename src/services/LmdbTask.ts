@@ -1,0 +1,34 @@
+/**
+ * What a command that runs once asks of the thread that it gives LMDB to. Plain data: it crosses to that thread, and
+ * the result comes back. Each task works on LMDBs that no other thread of the process has open.
+ */
+import { Schema } from "effect"
+import { LmdbOptions } from "./Lmdb.ts"
+
+/** An LMDB of the configuration. */
+export const TaskTarget = Schema.Struct({
+  database: Schema.String,
+  lmdb: LmdbOptions,
+  /** `schema_tracks_changes`: the application's values have native headers. */
+  isNative: Schema.Boolean
+})
+export type TaskTarget = typeof TaskTarget.Type
+
+const targets = Schema.Array(TaskTarget)
+
+/** The private DBIs (`_sync*`) are dropped. */
+export const DropShadow = Schema.TaggedStruct("DropShadow", { targets })
+
+export const Stats = Schema.TaggedStruct("Stats", { targets, format: Schema.Literals(["text", "json"]) })
+export type Stats = typeof Stats.Type
+
+export const LmdbTask = Schema.Union([DropShadow, Stats])
+export type LmdbTask = typeof LmdbTask.Type
+
+export const LmdbTaskResult = Schema.Struct({
+  /** Exit code. What failed is in the log. */
+  code: Schema.Int,
+  /** For standard output. */
+  text: Schema.String
+})
+export type LmdbTaskResult = typeof LmdbTaskResult.Type
