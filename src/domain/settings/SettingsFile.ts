@@ -124,6 +124,8 @@ export const SettingsFile = Schema.Struct({
   storage_retry_forever: off,
   /** 0: never. */
   storage_force_snapshot_interval: durationAtLeast("1m", true).pipe(defaultsTo("4h0m0s")),
+  delta_snapshots: oneOf(["auto", "never", "always"]).pipe(defaultsTo("auto")),
+  full_snapshot_interval: durationAtLeast("1s").pipe(defaultsTo("15m0s")),
   memory_downloaded_snapshots: integerAtLeast(1).pipe(defaultsTo(2)),
   memory_decompressed_snapshots: integerAtLeast(1).pipe(defaultsTo(3)),
   only_once: off,

@@ -21,6 +21,9 @@ interface SetAside {
  */
 const endOfNames = NanoTimestamp.parse("25540101-000000-000000000")!
 
+/** Nanoseconds: an instance that has sent nothing for longer is not sent full snapshots for. */
+const silence = 7n * 86_400_000_000_000n
+
 const canBeFollowed = ({ name }: Snapshot): boolean => name.timestampNano < endOfNames
 
 /**
@@ -77,6 +80,17 @@ export class SnapshotIndex {
   /** The newest snapshot of the instance in the last listing, whatever became of it. */
   newest(instance: string): Snapshot | undefined {
     return this.snapshots.get(instance)?.at(-1)
+  }
+
+  /**
+   * Whether the last listing shows another instance that does not say that it reads deltas, and whose newest snapshot
+   * is younger than 7 days.
+   */
+  hasOriginals(nowNano: bigint): boolean {
+    return Array.from(this.snapshots.values(), (list) => list.at(-1)!.name).some(
+      ({ instance, readsDeltas, timestampNano }) =>
+        instance !== this.ownInstance && !readsDeltas && nowNano - timestampNano < silence
+    )
   }
 
   /** The snapshot of the instance to merge next: the newest that is not quarantined, if it was not merged. */

@@ -289,12 +289,14 @@ describe("SettingsYaml", () => {
   it.effect("refuses numbers beyond what is allowed elsewhere in the file, by key", () =>
     Effect.gen(function* () {
       const text =
-        "merge_lock_duration: 5ms\ndatabase_workers: 0\nsnapshot_compression: xz\nspool_memory: x\nspool_directory: /not/there\n" +
+        "delta_snapshots: sometimes\nfull_snapshot_interval: 999ms\nmerge_lock_duration: 5ms\ndatabase_workers: 0\nsnapshot_compression: xz\nspool_memory: x\nspool_directory: /not/there\n" +
         "sweeper: {retention_days: 0, interval: 0, first_interval: -1s, lock_duration: -1s, release_duration: -1ns}\n" +
         "storage: {type: fs, options: {root_path: /b}, cleanup: {interval: 0s}}\nlmdbs: {main: {path: ''}}\n"
       assert.deepStrictEqual(
         (yield* problemsOf(text)).map((problem) => problem.split(": ")[0]),
         [
+          "delta_snapshots",
+          "full_snapshot_interval",
           "merge_lock_duration",
           "spool_memory",
           "database_workers",

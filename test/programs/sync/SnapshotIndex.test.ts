@@ -173,3 +173,35 @@ describe("A listing that is the very array of the last one", () => {
     expect(reads).toBe(0)
   })
 })
+
+const day = 1_440n * minute
+const named = (instance: string, timestampNano: bigint, parts: { fromNano?: bigint; readsDeltas?: boolean } = {}) => ({
+  name: SnapshotName.format({ database: "main", instance, timestampNano, format: "gzip", ...parts }),
+  size: 1,
+  etag: "e"
+})
+const hasOriginals = (now: bigint, ...objects: ReadonlyArray<{ name: string; size: number; etag: string }>) => {
+  const index = new SnapshotIndex("main", "a")
+  index.update(objects)
+  return index.hasOriginals(now)
+}
+
+describe("Instances that do not read deltas", () => {
+  it("are those whose newest snapshot does not say that they do", () => {
+    expect(hasOriginals(start)).toBe(false)
+    expect(hasOriginals(start, named("b", start))).toBe(true)
+    expect(hasOriginals(start, named("b", start, { readsDeltas: true }))).toBe(false)
+    // Replaced by ours, and the other way round.
+    expect(hasOriginals(start, named("b", start - 1n), named("b", start, { readsDeltas: true }))).toBe(false)
+    expect(hasOriginals(start, named("b", start - 1n, { readsDeltas: true }), named("b", start))).toBe(true)
+    expect(hasOriginals(start, named("b", start, { readsDeltas: true }), named("c", start))).toBe(true)
+  })
+
+  it("do not count when they have been silent for 7 days, and this instance never does", () => {
+    expect(hasOriginals(start, named("a", start))).toBe(false)
+    expect(hasOriginals(start + 7n * day - 1n, named("b", start))).toBe(true)
+    expect(hasOriginals(start + 7n * day, named("b", start))).toBe(false)
+    // A clock that is ahead.
+    expect(hasOriginals(start, named("b", start + 8n * day))).toBe(true)
+  })
+})
