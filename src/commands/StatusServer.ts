@@ -19,5 +19,9 @@ export const serveOn = Effect.fnUntraced(function* (address: string) {
     MetricsPrometheus.layer,
     ProcessInfoNode.layerWith(packageJson.version)
   )
-  return (state: DaemonState) => Status.serve(state).pipe(Effect.provide(layer), Effect.provideContext(context))
+  // Built in the scope of the server, in which the pages go on using them.
+  return (state: DaemonState) =>
+    Effect.flatMap(Layer.build(layer), (built) =>
+      Status.serve(state).pipe(Effect.provideContext(built), Effect.provideContext(context))
+    )
 })

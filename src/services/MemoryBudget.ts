@@ -11,6 +11,8 @@ export interface BudgetUse {
   readonly limit: number
   readonly active: number
   readonly waiting: number
+  /** What the holders have counted with `hold`. */
+  readonly bytes: number
 }
 
 export class MemoryBudget extends Context.Service<
@@ -26,6 +28,8 @@ export class MemoryBudget extends Context.Service<
       database: string,
       budget: Budget
     ) => <A, E, R>(use: Effect.Effect<A, E, R>) => Effect.Effect<A, E, Exclude<R, Scope.Scope>>
+    /** Counts the bytes that a holder has: those given to what this returns, until the scope closes. */
+    readonly hold: (database: string, budget: Budget) => Effect.Effect<(bytes: number) => void, never, Scope.Scope>
     readonly use: (database: string, budget: Budget) => Effect.Effect<BudgetUse>
   }
 >()("lightningstream/services/MemoryBudget") {}

@@ -27,6 +27,9 @@ export interface ProcessUse {
   readonly heapUsedBytes: number
   readonly heapTotalBytes: number
   readonly externalBytes: number
+  /** Of the event loop of the main thread, lately: the 99th percentile, and the longest. */
+  readonly loopDelayP99Millis: number
+  readonly loopDelayLongestMillis: number
 }
 
 export class ProcessInfo extends Context.Service<

@@ -176,6 +176,9 @@ describeWith("metrics", await Swift.installed(), (installed) => {
           const download = { ...main, limit_name: "download" }
           yield* a.until("lightningstream_climit_active", download, is(1))
           yield* a.until("lightningstream_climit_waiting", download, is(1))
+          // Half of one of 2,000 bytes is there, and the rest does not come.
+          yield* proxy.set("stall")
+          yield* a.until("lightningstream_budget_bytes", download, is(1_000))
         }),
       180_000
     )

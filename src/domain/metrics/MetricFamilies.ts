@@ -193,6 +193,16 @@ export const ours = {
     "version",
     "node"
   ),
+  processMemory: gauge(
+    "lightningstream_process_memory_bytes",
+    "Memory of the process by kind: resident; anonymous (of that, what is no mapped file; Linux); of the main thread heap, heap_used, and external (buffers)",
+    "kind"
+  ),
+  loopDelay: gauge(
+    "lightningstream_event_loop_delay_seconds",
+    "How late the event loop of the main thread was in the last minute or two: the 99th percentile, and the longest (1)",
+    "quantile"
+  ),
   ready: gauge(
     "lightningstream_ready",
     "1 once what was in the bucket at the start is merged and ours is stored, else 0",
@@ -238,6 +248,12 @@ export const ours = {
     "Time of the newest snapshot of an instance that was merged, in seconds since the UNIX epoch",
     "lmdb",
     "syncer_instance"
+  ),
+  budgetBytes: gauge(
+    "lightningstream_budget_bytes",
+    "Compressed bytes of the snapshots that hold a permit of a memory budget: downloaded so far, or being merged",
+    "lmdb",
+    "limit_name"
   ),
   quarantined: gauge("lightningstream_quarantined_snapshots", "Snapshots that are quarantined now", "lmdb"),
   quarantines: counter(

@@ -14,6 +14,7 @@ interface Gate {
   readonly semaphore: Semaphore.Semaphore
   active: number
   waiting: number
+  bytes: number
 }
 
 const secondsSince = (began: bigint) => Effect.map(Clock.monotonicTimeNanos, (now) => Number(now - began) / 1e9)
@@ -27,6 +28,16 @@ const metered = <A, E, R>({ labels }: Gate, asked: bigint, holding: Effect.Effec
     const held = Effect.flatMap(secondsSince(began), (seconds) => observe(families.limitActiveSeconds, labels, seconds))
     return yield* Effect.ensuring(holding, held)
   })
+
+const countBytes = (gate: Gate) =>
+  Effect.acquireRelease(Effect.succeed({ bytes: 0 }), (held) =>
+    Effect.sync(() => void (gate.bytes -= held.bytes))
+  ).pipe(
+    Effect.map((held) => (bytes: number) => {
+      held.bytes += bytes
+      gate.bytes += bytes
+    })
+  )
 
 export const layerWith = (limits: Readonly<Record<Budget, number>>) =>
   Layer.effect(
@@ -46,7 +57,8 @@ export const layerWith = (limits: Readonly<Record<Budget, number>>) =>
           limit,
           semaphore: Semaphore.makeUnsafe(limit),
           active: 0,
-          waiting: 0
+          waiting: 0,
+          bytes: 0
         }
         gates.set(key, gate)
         return gate
@@ -83,10 +95,11 @@ export const layerWith = (limits: Readonly<Record<Budget, number>>) =>
             const gate = gateOf(database, budget)
             return counted(gate, metered(gate, asked, Effect.ensuring(Effect.scoped(use), collected[budget])))
           }),
+        hold: (database, budget) => Effect.suspend(() => countBytes(gateOf(database, budget))),
         use: (database, budget) =>
           Effect.sync(() => {
-            const { active, limit, waiting } = gateOf(database, budget)
-            return { active, limit, waiting }
+            const { active, bytes, limit, waiting } = gateOf(database, budget)
+            return { active, bytes, limit, waiting }
           })
       })
     })

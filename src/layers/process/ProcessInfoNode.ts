@@ -7,6 +7,7 @@ import { Effect, Layer } from "effect"
 import * as fs from "node:fs/promises"
 import * as os from "node:os"
 import { ProcessInfo, type ProcessUse } from "../../services/ProcessInfo.ts"
+import * as LoopDelay from "./LoopDelay.ts"
 
 const goArch: Readonly<Record<string, string>> = { x64: "amd64", ia32: "386" }
 
@@ -24,7 +25,7 @@ const maxFilesOf = (limits: string): number | undefined => {
   return found === undefined ? undefined : Number(found)
 }
 
-const use: Effect.Effect<ProcessUse> = Effect.gen(function* () {
+const use = Effect.fnUntraced(function* (loopDelay: () => LoopDelay.LoopDelay) {
   const [status, limits, files] = yield* Effect.all(
     [
       text("/proc/self/status"),
@@ -40,6 +41,7 @@ const use: Effect.Effect<ProcessUse> = Effect.gen(function* () {
   )
   const cpu = process.cpuUsage()
   const { external, heapTotal, heapUsed, rss } = process.memoryUsage()
+  const { longestMillis, p99Millis } = loopDelay()
   return {
     cpuSeconds: (cpu.user + cpu.system) / 1e6,
     residentBytes: kilobytes(status, "VmRSS") ?? rss,
@@ -49,20 +51,25 @@ const use: Effect.Effect<ProcessUse> = Effect.gen(function* () {
     maxFiles: maxFilesOf(limits),
     heapUsedBytes: heapUsed,
     heapTotalBytes: heapTotal,
-    externalBytes: external
-  }
+    externalBytes: external,
+    loopDelayP99Millis: p99Millis,
+    loopDelayLongestMillis: longestMillis
+  } satisfies ProcessUse
 })
 
 export const layerWith = (version: string) =>
-  Layer.sync(ProcessInfo, () => ({
-    facts: {
-      version,
-      node: process.version,
-      arch: goArch[process.arch] ?? process.arch,
-      os: process.platform,
-      hostname: os.hostname(),
-      pid: process.pid,
-      startedAtMillis: Math.round(performance.timeOrigin)
-    },
-    use
-  }))
+  Layer.effect(
+    ProcessInfo,
+    Effect.map(LoopDelay.make, (loopDelay) => ({
+      facts: {
+        version,
+        node: process.version,
+        arch: goArch[process.arch] ?? process.arch,
+        os: process.platform,
+        hostname: os.hostname(),
+        pid: process.pid,
+        startedAtMillis: Math.round(performance.timeOrigin)
+      },
+      use: use(loopDelay)
+    }))
+  )

@@ -46,10 +46,11 @@ const collectBudgets = Effect.fnUntraced(function* (lmdb: string) {
   const { use } = yield* MemoryBudget
   for (const budget of budgets) {
     const labels = { lmdb, limit_name: budget }
-    const { active, limit, waiting } = yield* use(lmdb, budget)
+    const { active, bytes, limit, waiting } = yield* use(lmdb, budget)
     yield* set(families.limit, labels, limit)
     yield* set(families.limitActive, labels, active)
     yield* set(families.limitWaiting, labels, waiting)
+    yield* set(families.budgetBytes, labels, bytes)
   }
 })
 

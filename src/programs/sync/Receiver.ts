@@ -80,9 +80,10 @@ const ageOf = (snapshot: Snapshot) =>
 
 /** Compressed, into the spool of the scope. */
 const download = Effect.fnUntraced(
-  function* (snapshot: Snapshot) {
+  function* (database: string, snapshot: Snapshot) {
     const storage = yield* Storage
     const spool = yield* Spool
+    const hold = yield* (yield* MemoryBudget).hold(database, "download")
     const began = yield* Clock.monotonicTimeNanos
     const writer = spool.writer(yield* spool.open)
     const loadBegan = yield* Clock.monotonicTimeNanos
@@ -92,7 +93,10 @@ const download = Effect.fnUntraced(
       (chunk) =>
         Effect.andThen(
           writer.append(chunk),
-          Effect.sync(() => releaseBuffer(chunk))
+          Effect.sync(() => {
+            hold(chunk.length)
+            releaseBuffer(chunk)
+          })
         )
     )
     const loadMillis = yield* millisSince(loadBegan)
@@ -238,7 +242,7 @@ const receive = Effect.fnUntraced(function* (receiver: Receiver, instance: strin
   const stale = yield* Staleness.problemOf(state, snapshot)
   if (stale !== undefined) return yield* quarantine(receiver, snapshot, stale, "stale")
   yield* ReceiveMeter.downloading(state, instance)
-  const spooled = yield* download(snapshot)
+  const spooled = yield* download(database, snapshot)
   yield* ReceiveMeter.downloaded(state, instance, spooled.size)
   receiver.load.instances.delete(instance)
   const { lastForeign } = yield* observe(state)
@@ -249,6 +253,7 @@ const receive = Effect.fnUntraced(function* (receiver: Receiver, instance: strin
     )(
       Effect.gen(function* () {
         if (state.index.next(instance)?.name.text !== snapshot.name.text) return undefined
+        ;(yield* budget.hold(database, "decompress"))(spooled.size)
         const began = yield* Clock.monotonicTimeNanos
         const cutOffNano = yield* TombstoneRetention.cutOff
         const isForeign = state.index.isForeign(snapshot)

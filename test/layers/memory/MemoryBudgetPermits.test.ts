@@ -116,14 +116,40 @@ describe("MemoryBudgetPermits", () => {
         Effect.forkChild(withPermit("a", "decompress")(Effect.never))
       )
       yield* turns(5)
-      assert.deepStrictEqual(yield* use("a", "decompress"), { limit: 3, active: 3, waiting: 2 })
-      assert.deepStrictEqual(yield* use("a", "download"), { limit: 2, active: 0, waiting: 0 })
-      assert.deepStrictEqual(yield* use("b", "decompress"), { limit: 3, active: 0, waiting: 0 })
+      assert.deepStrictEqual(yield* use("a", "decompress"), { limit: 3, active: 3, waiting: 2, bytes: 0 })
+      assert.deepStrictEqual(yield* use("a", "download"), { limit: 2, active: 0, waiting: 0, bytes: 0 })
+      assert.deepStrictEqual(yield* use("b", "decompress"), { limit: 3, active: 0, waiting: 0, bytes: 0 })
       yield* Fiber.interruptAll(fibers.slice(3))
-      assert.deepStrictEqual(yield* use("a", "decompress"), { limit: 3, active: 3, waiting: 0 })
+      assert.deepStrictEqual(yield* use("a", "decompress"), { limit: 3, active: 3, waiting: 0, bytes: 0 })
       yield* Fiber.interruptAll(fibers)
-      assert.deepStrictEqual(yield* use("a", "decompress"), { limit: 3, active: 0, waiting: 0 })
+      assert.deepStrictEqual(yield* use("a", "decompress"), { limit: 3, active: 0, waiting: 0, bytes: 0 })
     }).pipe(Effect.provide(permits(2, 3)))
+  )
+
+  it.effect("bytes count as long as the scope of their holder is open", () =>
+    Effect.gen(function* () {
+      const { hold, use, withPermit } = yield* MemoryBudget
+      const bytes = Effect.map(
+        Effect.all([use("a", "download"), use("a", "decompress"), use("b", "download")]),
+        (budgets) => budgets.map(({ bytes }) => bytes)
+      )
+      yield* withPermit(
+        "a",
+        "download"
+      )(
+        Effect.gen(function* () {
+          const downloaded = yield* hold("a", "download")
+          downloaded(10)
+          downloaded(5)
+          assert.deepStrictEqual(yield* bytes, [15, 0, 0])
+          yield* Effect.scoped(Effect.map(hold("a", "decompress"), (merging) => merging(7)))
+          const other = yield* hold("b", "download")
+          other(1)
+          assert.deepStrictEqual(yield* bytes, [15, 0, 1])
+        })
+      )
+      assert.deepStrictEqual(yield* bytes, [0, 0, 0])
+    }).pipe(Effect.provide(permits(1, 1)))
   )
 
   it.effect.prop(
@@ -131,7 +157,7 @@ describe("MemoryBudgetPermits", () => {
     [Schema.Array(Step)],
     ([steps]) =>
       Effect.gen(function* () {
-        const { use, withPermit } = yield* MemoryBudget
+        const { hold, use, withPermit } = yield* MemoryBudget
         let holders = 0
         const holder = (step: typeof Step.Type) =>
           Effect.gen(function* () {
@@ -139,6 +165,8 @@ describe("MemoryBudgetPermits", () => {
               Effect.sync(() => assert.isAtMost(++holders, 2)),
               () => Effect.sync(() => holders--)
             )
+            ;(yield* hold("db", "download"))(step.turns + 1)
+            assert.isAtLeast((yield* use("db", "download")).bytes, step.turns + 1)
             yield* turns(step.turns)
             if (step.outcome === "fail") return yield* Effect.fail("failed" as const)
             if (step.outcome === "wait") return yield* Effect.never
@@ -152,7 +180,7 @@ describe("MemoryBudgetPermits", () => {
           }),
           { concurrency: "unbounded" }
         )
-        assert.deepStrictEqual(yield* use("db", "download"), { limit: 2, active: 0, waiting: 0 })
+        assert.deepStrictEqual(yield* use("db", "download"), { limit: 2, active: 0, waiting: 0, bytes: 0 })
         // Both permits can still be had, at the same time.
         const both = withPermit("db", "download")(withPermit("db", "download")(Effect.succeed("both")))
         assert.deepStrictEqual(yield* Effect.exit(both), Exit.succeed("both"))

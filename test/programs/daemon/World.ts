@@ -198,7 +198,9 @@ const processInfo = Layer.succeed(ProcessInfo, {
     maxFiles: 6,
     heapUsedBytes: 7,
     heapTotalBytes: 8,
-    externalBytes: 9
+    externalBytes: 9,
+    loopDelayP99Millis: 10,
+    loopDelayLongestMillis: 11
   })
 })
 

@@ -106,10 +106,11 @@ describe("Budgets", () => {
           assert.deepStrictEqual(yield* budget.use("main", "decompress"), {
             limit: decompressed,
             active: 0,
-            waiting: 0
+            waiting: 0,
+            bytes: 0
           })
           if (downloaded > 1) {
-            assert.deepStrictEqual(yield* budget.use("main", "download"), { limit: downloaded, active: 1, waiting: 0 })
+            assert.deepInclude(yield* budget.use("main", "download"), { limit: downloaded, active: 1, waiting: 0 })
             assert.deepStrictEqual(
               content["d"]!.map((line) => Buffer.from(line.split(" ")[0]!, "hex").toString()).toSorted(),
               ["k0", "k10", "k11", "k3", "k4", "k6", "k7", "k8", "k9"]
@@ -119,7 +120,7 @@ describe("Budgets", () => {
           yield* daemon.stop
           yield* pass(1_000)
           for (const kind of ["download", "decompress"] as const)
-            assert.deepInclude(yield* budget.use("main", kind), { active: 0, waiting: 0 })
+            assert.deepInclude(yield* budget.use("main", kind), { active: 0, waiting: 0, bytes: 0 })
           assert.strictEqual(merges.now, 0)
         })
     )

@@ -15,6 +15,8 @@ export type Fault =
   | "reset"
   /** Bodies of objects end in the middle. */
   | "cut"
+  /** Bodies of objects stop in the middle: the rest never comes. */
+  | "stall"
   /** A web page with a status of success. */
   | "page"
   /** The same, for objects alone. */
@@ -25,14 +27,16 @@ export type Fault =
 
 const page = "<!DOCTYPE html><html><body><p>We are down for maintenance.</p></body></html>"
 
-const pass = (port: number, request: http.IncomingMessage, response: http.ServerResponse, cut: boolean) => {
+const pass = (port: number, request: http.IncomingMessage, response: http.ServerResponse, fault: Fault) => {
   const { headers, method, url } = request
   const onward = http.request({ host: "127.0.0.1", port, method, path: url, headers }, (answer) => {
     const type = answer.headers["content-type"] ?? ""
     response.writeHead(answer.statusCode!, answer.headers)
-    if (!cut || method !== "GET" || type.includes("xml")) return void answer.pipe(response)
+    if (fault === "none" || method !== "GET" || type.includes("xml")) return void answer.pipe(response)
     answer.once("data", (chunk: Buffer) => {
-      response.write(chunk.subarray(0, chunk.length >> 1), () => request.socket.destroy())
+      response.write(chunk.subarray(0, chunk.length >> 1), () => {
+        if (fault === "cut") request.socket.destroy()
+      })
     })
   })
   onward.on("error", () => request.socket.destroy())
@@ -44,8 +48,8 @@ export const make = Effect.fnUntraced(function* (port: number) {
   let faults = 0
   const server = yield* serve((request, response) => {
     const isObject = request.method === "GET" && !request.url!.includes("list-type=")
-    if (fault === "none" || fault === "cut" || (fault === "page for objects" && !isObject))
-      return pass(port, request, response, fault === "cut")
+    if (fault === "none" || fault === "cut" || fault === "stall") return pass(port, request, response, fault)
+    if (fault === "page for objects" && !isObject) return pass(port, request, response, "none")
     faults++
     if (fault === "page" || fault === "page for objects")
       return void request.resume().on("end", () => response.writeHead(200, { "content-type": "text/html" }).end(page))
