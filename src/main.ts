@@ -27,6 +27,7 @@ import { snapshotsPut } from "./commands/snapshots/SnapshotsPut.ts"
 import { snapshotsRemove } from "./commands/snapshots/SnapshotsRemove.ts"
 import { stats } from "./commands/Stats.ts"
 import { sync } from "./commands/Sync.ts"
+import { verify } from "./commands/Verify.ts"
 import { version } from "./commands/Version.ts"
 import { handleSignals } from "./layers/process/DefaultSignals.ts"
 import { endProcess } from "./layers/process/EndProcess.ts"
@@ -42,6 +43,7 @@ export const commands = [
   },
   dump,
   stats,
+  verify,
   dropShadow,
   { name: "config", summary: "Check and show the configuration", commands: [configCheck, configShow] },
   version,
