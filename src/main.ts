@@ -18,6 +18,8 @@ import { configShow } from "./commands/config/ConfigShow.ts"
 import { docs } from "./commands/Docs.ts"
 import { dropShadow } from "./commands/DropShadow.ts"
 import { dump } from "./commands/Dump.ts"
+import { migrateTimestamps } from "./commands/experimental/MigrateTimestamps.ts"
+import { pdnsV5FixDuplicateDomains } from "./commands/experimental/PdnsV5FixDuplicateDomains.ts"
 import { help } from "./commands/Help.ts"
 import { receive } from "./commands/Receive.ts"
 import { snapshotsDump } from "./commands/snapshots/SnapshotsDump.ts"
@@ -46,6 +48,11 @@ export const commands = [
   verify,
   dropShadow,
   { name: "config", summary: "Check and show the configuration", commands: [configCheck, configShow] },
+  {
+    name: "experimental",
+    summary: "Commands for special cases: they may change in any release",
+    commands: [migrateTimestamps, pdnsV5FixDuplicateDomains]
+  },
   version,
   completion,
   docs,

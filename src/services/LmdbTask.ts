@@ -22,7 +22,27 @@ export const DropShadow = Schema.TaggedStruct("DropShadow", { targets })
 export const Stats = Schema.TaggedStruct("Stats", { targets, format: Schema.Literals(["text", "json"]) })
 export type Stats = typeof Stats.Type
 
-export const LmdbTask = Schema.Union([DropShadow, Stats])
+/** Entries of DBI `dst` get the times of DBI `src`. */
+export const MigrateTimestamps = Schema.TaggedStruct("MigrateTimestamps", {
+  target: TaskTarget,
+  src: Schema.String,
+  dst: Schema.String,
+  /** Tombstones of `src` whose keys `dst` does not have are added there. */
+  addTombstones: Schema.Boolean,
+  /** Without `src` there is nothing to do. */
+  ignoreMissingSource: Schema.Boolean
+})
+export type MigrateTimestamps = typeof MigrateTimestamps.Type
+
+/** Zones that the schema of PowerDNS 4.8 has twice. */
+export const FixDuplicateDomains = Schema.TaggedStruct("FixDuplicateDomains", {
+  target: TaskTarget,
+  /** Without it they are only listed. */
+  rename: Schema.Boolean
+})
+export type FixDuplicateDomains = typeof FixDuplicateDomains.Type
+
+export const LmdbTask = Schema.Union([DropShadow, Stats, MigrateTimestamps, FixDuplicateDomains])
 export type LmdbTask = typeof LmdbTask.Type
 
 export const LmdbTaskResult = Schema.Struct({
