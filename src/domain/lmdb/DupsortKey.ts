@@ -5,6 +5,7 @@
  *
  * Source: docs/sync.md. These functions run once per entry and do not allocate.
  */
+import { compareBytes } from "../bytes/ByteOrder.ts"
 import { maxKeyBytes } from "./Limits.ts"
 
 const separator = 4
@@ -48,6 +49,21 @@ export const isLayout = (bytes: Uint8Array, start: number, end: number): boolean
     bytes[at + 2] === 0 &&
     bytes[at + 3] === 0
   )
+}
+
+/** Whether a shadow key `bytes[start..end)` of the right layout is the one of this value. */
+export const isOfValue = (
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  value: Uint8Array,
+  valueStart: number,
+  valueEnd: number
+): boolean => {
+  const room = maxKeyBytes - 1 - separator - bytes[end - 1]!
+  const length = valueEnd - valueStart
+  const at = start + bytes[end - 1]! + separator
+  return compareBytes(bytes, at, end - 1, value, valueStart, valueStart + (length > room ? room : length)) === 0
 }
 
 /** Returns the offset at which the key of the pair ends, in a shadow key `bytes[start..end)` of the right layout. */

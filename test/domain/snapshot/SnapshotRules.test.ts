@@ -30,6 +30,7 @@ const checkKeys = (head: DbiHead, ...groups: ReadonlyArray<ReadonlyArray<string>
     for (const [i, key] of keys.entries()) {
       batch.keyStart[i] = at
       batch.keyEnd[i] = at += key.length
+      batch.flags[i] = 1
     }
     batch.count = keys.length
     layout.checkBatch(batch)
@@ -132,6 +133,7 @@ describe("KeyLayout", () => {
     assert.throws(() => checkKeys(dbi(DbiFlags.INTEGERKEY), ["abcd"], ["abcdefgh"]), SnapshotRefused)
   })
 
+  /** As tombstones, which have no value that a key could be held against. */
   it("dupsort keys hold the key, a separator, part of the value, and the key's length", () => {
     checkKeys(
       dbi(DbiFlags.DUPSORT, dupsort),

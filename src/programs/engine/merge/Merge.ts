@@ -90,12 +90,13 @@ const blameSnapshot = <A, E, R>(write: Effect.Effect<A, E, R>): Effect.Effect<A,
 const mergeInside = Effect.fnUntraced(function* (
   merging: Merging,
   seen: bigint,
+  isChecked: boolean,
   first?: Effect.Success<ReturnType<typeof ShadowCopy.insideNow>>
 ) {
   merging.passes++
   // Inside a write transaction nothing is skipped: it is there because nearly all of it wins.
   const feed = yield* MemberFeed.open(merging.request, new Map())
-  const job = new SnapshotJob(merging.known, merging.database.mode, cutOffOf(merging), first)
+  const job = new SnapshotJob(merging.known, merging.database.mode, cutOffOf(merging), isChecked, first)
   const last = yield* WriteTransactions.write(
     merging.writing,
     job,
@@ -164,7 +165,7 @@ const merge1 = Effect.fnUntraced(function* (merging: Merging) {
     ).pipe(blameSnapshot)
   const result =
     typeof found === "bigint" || found.phase.winners.overflown
-      ? yield* mergeInside(merging, seen)
+      ? yield* mergeInside(merging, seen, typeof found !== "bigint")
       : { ...found.result, transactionId: found.phase.hasWork ? yield* writeWinners(found.phase.winners) : seen }
   remember(merging, seen, before, result)
   return result
@@ -178,7 +179,7 @@ const round = Effect.fnUntraced(function* (merging: Merging) {
   if (isTooRestless) yield* ShadowCopy.start(mode, shadow, merging.writing)
   else yield* ShadowCopy.update(mode, shadow, merging.writing)
   const result = isTooRestless
-    ? yield* mergeInside(merging, 0n, yield* ShadowCopy.insideNow(mode))
+    ? yield* mergeInside(merging, 0n, false, yield* ShadowCopy.insideNow(mode))
     : yield* merge1(merging)
   shadow.copiedThrough = result.transactionId
   return result

@@ -5,6 +5,7 @@ import type { Dbi, ReadTransaction } from "../../../services/Lmdb.ts"
 import { type MergeEntries, MergeWalk, OrderOnly, ruleOf, type Sink } from "./MergeEntries.ts"
 import { type Mode, orderOfHead } from "./Mode.ts"
 import { firstKeyLength, type Phase } from "./SnapshotPass.ts"
+import { PairOrderCheck } from "../shadow/PairOrderCheck.ts"
 import { Winners, winnersLimit } from "./Winners.ts"
 
 export class MergeRead implements Phase, Sink {
@@ -36,11 +37,14 @@ export class MergeRead implements Phase, Sink {
     const order = orderOfHead(head)
     const headers = this.mode.headersOf(head.name)
     const whole = !this.walked.has(headers)
-    if (this.winners.overflown && !whole) return new OrderOnly(order)
+    const isPairs = this.mode.isPairs(head, this.local(head.name))
+    if (this.winners.overflown && !whole && !isPairs) return new OrderOnly(order)
     this.walked.add(headers)
     this.winners.section(head, this.dbis.has(head.name))
     const view = (this.dbis.get(headers)?.entries ?? 0) > 0 ? this.transaction : undefined
-    return new MergeWalk(headers, order, ruleOf(formatVersion, this.cutOffNano), this, view, whole)
+    const merge = (sink: Sink) =>
+      new MergeWalk(headers, order, ruleOf(formatVersion, this.cutOffNano), sink, view, whole)
+    return isPairs ? new PairOrderCheck(head.name, this.transaction, this, merge) : merge(this)
   }
 
   take(...[batch, i, deleted]: Parameters<Sink["take"]>): void {

@@ -11,9 +11,10 @@ import type * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import type { DbiHead } from "../../../domain/snapshot/SnapshotRules.ts"
 import type { Dbi, WriteTransaction } from "../../../services/Lmdb.ts"
 import { stepsPerLook } from "../Engine.ts"
-import { type MergeEntries, MergeLookups, MergeWalk, type Rule, ruleOf } from "./MergeEntries.ts"
+import { type MergeEntries, MergeLookups, MergeWalk, type Rule, ruleOf, type Sink } from "./MergeEntries.ts"
 import { type Mode, orderOfHead } from "./Mode.ts"
 import { firstKeyLength, type Phase, SnapshotPass } from "./SnapshotPass.ts"
+import { PairOrderCheck } from "../shadow/PairOrderCheck.ts"
 import type { Target } from "./Target.ts"
 import type { Section, Winners } from "./Winners.ts"
 import type { SnapshotKnowledge } from "./SnapshotKnowledge.ts"
@@ -126,6 +127,7 @@ export class SnapshotJob implements WriteJob, Phase {
   private readonly entered = new Map<DbiName.DbiName, DbiHead>()
   private readonly first: ((transaction: WriteTransaction) => Prepare) | undefined
   private readonly cutOffNano: bigint
+  private readonly isChecked: boolean
   private transaction: WriteTransaction | undefined
   /** Of the DBI that is being merged: the one or the other. */
   private walk: MergeWalk | undefined
@@ -137,6 +139,8 @@ export class SnapshotJob implements WriteJob, Phase {
   private fill: Prepare | undefined
 
   /**
+   * `isChecked`: the read phase has seen the pairs of MDB_DUPSORT DBIs to be what their shadows can represent.
+   *
    * `first`: work at the begin of the only transaction, after which the view of before it is not to be trusted: the
    * copy main → shadow, when the application commits too often for the copy and the merge to have a transaction each.
    */
@@ -144,9 +148,11 @@ export class SnapshotJob implements WriteJob, Phase {
     known: SnapshotKnowledge | undefined,
     mode: Mode,
     cutOffNano: bigint,
+    isChecked: boolean,
     first?: (transaction: WriteTransaction) => Prepare
   ) {
     this.cutOffNano = cutOffNano
+    this.isChecked = isChecked
     this.mode = mode
     this.pass = new SnapshotPass(this, known)
     this.target = mode.target()
@@ -211,12 +217,16 @@ export class SnapshotJob implements WriteJob, Phase {
     this.fill = prepare
     this.appending = !repeated && entries === 0
     this.target.into(head, this.appending)
-    if (repeated || this.first !== undefined) {
-      this.lookups = new MergeLookups(headers, order, rule, this.target, transaction)
-      return this.filled(this.lookups)
+    const merge = (sink: Sink): MergeEntries => {
+      if (repeated || this.first !== undefined)
+        return (this.lookups = new MergeLookups(headers, order, rule, sink, transaction))
+      return (this.walk = new MergeWalk(headers, order, rule, sink, this.appending ? undefined : transaction.before))
     }
-    this.walk = new MergeWalk(headers, order, rule, this.target, this.appending ? undefined : transaction.before)
-    return this.filled(this.walk)
+    return this.filled(
+      this.isChecked || !this.mode.isPairs(head, this.local(head.name))
+        ? merge(this.target)
+        : new PairOrderCheck(head.name, transaction.before, this.target, merge)
+    )
   }
 
   /** With `fill` before the first entry. */

@@ -36,6 +36,8 @@ export interface Mode {
   ) => string | undefined
   /** Returns the head that the layout of the snapshot's keys is checked with. */
   readonly layout: (head: DbiHead, local: Dbi | undefined) => DbiHead
+  /** Whether the entries of a DBI of a snapshot are pairs of a MDB_DUPSORT DBI. */
+  readonly isPairs: (head: DbiHead, local: Dbi | undefined) => boolean
   /** Returns the name of the DBI that has the headers. */
   readonly headersOf: (dbi: DbiName.DbiName) => DbiName.DbiName
   /** Returns the `transform` of the DBI in a snapshot. */
@@ -54,6 +56,7 @@ const native = (paddingBlocks: number): Mode => ({
   check: checkNative,
   refusal: (head) => nativeDbiRefusal(head),
   layout: (head) => head,
+  isPairs: () => false,
   headersOf: (dbi) => dbi,
   transformOf: () => "",
   target: () => new NativeTarget(paddingBlocks)
@@ -92,6 +95,7 @@ const shadow = (options: ShadowOptions, paddingBlocks: number): Mode => {
       DbiFlags.isDupsort(flagsHere(head, local) ?? 0)
         ? { name: head.name, flags: BigInt(DbiFlags.DUPSORT), transform: dupsortTransform }
         : head,
+    isPairs: (head, local) => DbiFlags.isDupsort(flagsHere(head, local) ?? Number(head.flags)),
     headersOf: ShadowName.of,
     transformOf: (dbi) => (DbiFlags.isDupsort(dbi.flags) ? dupsortTransform : ""),
     target: () => new ShadowTarget(options, paddingBlocks)

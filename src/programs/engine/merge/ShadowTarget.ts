@@ -14,10 +14,10 @@ import type { EntryBatch } from "../../../domain/snapshot/EntryBatch.ts"
 import * as NativeHeader from "../../../domain/lmdb/NativeHeader.ts"
 import * as ShadowName from "../../../domain/lmdb/ShadowName.ts"
 import { type DbiHead, SnapshotRefused } from "../../../domain/snapshot/SnapshotRules.ts"
-import { type Cursor, LmdbError, type WriteTransaction } from "../../../services/Lmdb.ts"
+import { LmdbError, type WriteTransaction } from "../../../services/Lmdb.ts"
 import { HeaderedValue } from "../HeaderedValue.ts"
-import { notNative } from "../NotNative.ts"
-import { checkShadow, otherKeys, shadowFlags } from "../SyncedDbis.ts"
+import { fill } from "../shadow/ShadowFill.ts"
+import { checkShadow, shadowFlags } from "../SyncedDbis.ts"
 import type { Entered, Target } from "./Target.ts"
 import { hexOf } from "../../../domain/bytes/Hex.ts"
 
@@ -88,7 +88,7 @@ export class ShadowTarget implements Target {
     const shadow = this.find(name)
     if (shadow === undefined) transaction.create(name, shadowFlags(flags))
     const entries = shadow?.entries ?? 0
-    return { entries, prepare: main === undefined && entries > 0 ? this.fill(head.name, name, flags) : undefined }
+    return { entries, prepare: main === undefined && entries > 0 ? fill(transaction, head.name, flags) : undefined }
   }
 
   into(head: DbiHead, append: boolean): void {
@@ -157,11 +157,23 @@ export class ShadowTarget implements Target {
     }
     if (deleted) return
     this.checkSize(bytes, start, end, batch.valueEnd[i]! - batch.valueStart[i]!)
+    this.makeRoom(bytes, start, end, batch.valueEnd[i] === batch.valueStart[i])
     try {
       transaction.put(this.main!, bytes, start, end, bytes, batch.valueStart[i]!, batch.valueEnd[i]!, false)
     } catch (thrown) {
       throw refusedPair(this.main!, bytes, start, end, thrown)
     }
+  }
+
+  /**
+   * An empty value is the only one of its key. Where one comes beside others, or the other way round, the snapshot
+   * deletes what is here with an entry that comes later: PairOrderCheck has seen that, or ends the transaction.
+   */
+  private makeRoom(bytes: Uint8Array, start: number, end: number, isEmpty: boolean): void {
+    const transaction = this.transaction!
+    const found = transaction.get(this.main!, bytes, start, end)
+    if (found !== undefined && (found.valueStart === found.valueEnd) !== isEmpty)
+      transaction.remove(this.main!, bytes, start, end)
   }
 
   /**
@@ -186,27 +198,5 @@ export class ShadowTarget implements Target {
     const size = cursor.next() ? cursor.valueEnd - cursor.valueStart : undefined
     cursor.close()
     return size
-  }
-
-  /** Puts all live entries of the shadow into main. */
-  private fill(main: DbiName.DbiName, shadow: DbiName.DbiName, flags: number): (steps: number) => boolean {
-    const transaction = this.transaction!
-    const cursor: Cursor = transaction.before.cursor(shadow)
-    const dupsort = (flags & DbiFlags.DUPSORT) !== 0
-    return (steps) => {
-      while (steps-- > 0) {
-        if (!cursor.next()) return true
-        const { key, keyStart, value, valueEnd, valueStart } = cursor
-        const application = NativeHeader.readHeader(value, valueStart, valueEnd)
-        if (application < 0) throw notNative(shadow, cursor, application)
-        if (NativeHeader.isDeleted(value, valueStart)) continue
-        if (dupsort && !DupsortKey.isLayout(key, keyStart, cursor.keyEnd)) {
-          throw otherKeys({ name: main, flags, entries: 0 })
-        }
-        const keyEnd = dupsort ? DupsortKey.keyEnd(key, keyStart, cursor.keyEnd) : cursor.keyEnd
-        transaction.put(main, key, keyStart, keyEnd, value, application, valueEnd, !dupsort)
-      }
-      return false
-    }
   }
 }

@@ -185,7 +185,8 @@ export class SnapshotPass {
     }
     this.layout = new KeyLayout(
       this.phase.mode.layout(head, local),
-      this.integerLengths.get(head.name) ?? this.localKeyLength(head.name)
+      this.integerLengths.get(head.name) ?? this.localKeyLength(head.name),
+      this.formatVersion
     )
     return this.phase.beginDbi(head, this.formatVersion)
   }
@@ -217,6 +218,20 @@ export class SnapshotPass {
       const problem = this.refusal(head, formatVersion)
       if (problem !== undefined)
         throw new SnapshotRefused({ problem: `DBI "${DbiName.display(head.name)}": ${problem}` })
+    }
+    this.refuseRepeatedPairs()
+  }
+
+  /** The pairs of one message are not held against those of another one: see PairOrderCheck. */
+  private refuseRepeatedPairs(): void {
+    const names = new Set<DbiName.DbiName>()
+    for (const head of this.heads) {
+      if (DbiName.isPrivate(head.name) || !this.phase.mode.isPairs(head, this.phase.local(head.name))) continue
+      if (names.has(head.name)) {
+        const problem = "it is a MDB_DUPSORT DBI that comes twice, which no version of Lightning Stream writes"
+        throw new SnapshotRefused({ problem: `DBI "${DbiName.display(head.name)}": ${problem}` })
+      }
+      names.add(head.name)
     }
   }
 }
