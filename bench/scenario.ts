@@ -133,7 +133,8 @@ const layer = DatabaseWorker.layerWith({
   lmdb: { path, noSubdir: true, create: false, mapSize: 0, maxDbs: 64, dirMask: 0o775, fileMask: 0o664 },
   ...(mode === "shadow" ? { shadow: { dupsortHack: false, createFlags: {} } } : {}),
   paddingBlock: false,
-  mergeLockMillis: kind === "merge" ? Number(rest[0]) : 0
+  mergeLockMillis: kind === "merge" ? Number(rest[0]) : 0,
+  deltas: true
 }).pipe(
   Layer.provide(
     WorkerPool.layerWith({ entry: new URL("./worker.js", import.meta.url), size: 1, worker: { workerData } })

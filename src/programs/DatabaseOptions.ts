@@ -25,6 +25,7 @@ export const databaseOptions = (settings: SettingsValues, name: string): Databas
       fileMask: options.file_mask
     },
     paddingBlock: header_extra_padding_block,
+    deltas: false,
     mergeLockMillis: Duration.toMillis(settings.merge_lock_duration)
   }
 }

@@ -132,7 +132,9 @@ export const DatabaseOptions = Schema.Struct({
   /** `header_extra_padding_block`. */
   paddingBlock: Schema.Boolean,
   /** `merge_lock_duration`. With 0, a snapshot is applied in one transaction. */
-  mergeLockMillis: Schema.Number
+  mergeLockMillis: Schema.Number,
+  /** Whether delta snapshots can be dumped: what changes is followed for them. */
+  deltas: Schema.Boolean
 })
 export type DatabaseOptions = typeof DatabaseOptions.Type
 
@@ -163,11 +165,11 @@ export class Changes extends Schema.Class<Changes>("Changes")({
   atOpen: Schema.BigInt,
   /** Whether no synced DBI had an entry then, not even a tombstone. */
   emptyAtOpen: Schema.Boolean,
-  /** In shadow mode. */
+  /** In shadow mode, and with deltas. */
   tracking: Schema.optionalKey(Tracking)
 }) {}
 
-export const DumpRequest = Schema.Struct({
+const asDumped = {
   place: SpoolPlace,
   format: SnapshotFormat,
   instanceID: Schema.String,
@@ -176,11 +178,35 @@ export const DumpRequest = Schema.Struct({
    * Nanoseconds since the UNIX epoch: time of the newest known snapshot of this instance. The new snapshot gets a later
    * one, whatever the clock says.
    */
-  newestKnown: Schema.BigInt,
+  newestKnown: Schema.BigInt
+}
+
+/** Times of earlier dumps from which deltas are still to start: what has changed since others is forgotten. */
+const keptNano = Schema.Array(Schema.BigInt)
+
+export const DumpRequest = Schema.Struct({
+  ...asDumped,
+  /** Absent: none. */
+  keptNano: Schema.optionalKey(keptNano),
   /** The last dump, if its place is still open. Members that have not changed since are taken from it. */
-  last: Schema.optionalKey(Schema.Struct({ spooled: Spooled, timestampNano: Schema.BigInt }))
+  last: Schema.optionalKey(Schema.Struct({ spooled: Spooled, timestampNano: Schema.BigInt })),
+  /**
+   * Time of an earlier dump that the new snapshot takes over: it holds all that the earlier one has reached, and may
+   * hold more. No delta can start at it that could not start at the earlier one.
+   */
+  timestampNano: Schema.optionalKey(Schema.BigInt)
 })
 export type DumpRequest = typeof DumpRequest.Type
+
+export const DeltaRequest = Schema.Struct({
+  ...asDumped,
+  keptNano,
+  /** Time of the dump that the delta is to start from. If that is not known any more, the next one after it does. */
+  fromNano: Schema.BigInt,
+  /** A delta of more entries is not made: a full snapshot costs less. */
+  entriesMax: Schema.Number
+})
+export type DeltaRequest = typeof DeltaRequest.Type
 
 export class DumpResult extends Schema.Class<DumpResult>("DumpResult")({
   spooled: Spooled,
@@ -190,6 +216,8 @@ export class DumpResult extends Schema.Class<DumpResult>("DumpResult")({
    */
   transactionId: Schema.BigInt,
   timestampNano: Schema.BigInt,
+  /** Of a delta: time of the dump that it starts from. */
+  fromNano: Schema.optionalKey(Schema.BigInt),
   /** Whether the clock was at or before `newestKnown`. */
   clockBehind: Schema.Boolean,
   entries: Schema.Number,
@@ -288,6 +316,12 @@ export class Database extends Context.Service<
     readonly changes: Effect.Effect<Changes, DatabaseError>
     /** Writes the whole environment as one snapshot into a place of the spool. */
     readonly dump: (request: DumpRequest) => Effect.Effect<DumpResult, DatabaseError>
+    /**
+     * Writes a delta snapshot: what has changed since an earlier dump of this run, entries that were removed without a
+     * trace excepted. Whoever has merged all up to that dump and merges the delta has all that this dump has found.
+     * Undefined, and nothing is written, when what has changed is not known, or is too much: then `dump` is needed.
+     */
+    readonly dumpDelta: (request: DeltaRequest) => Effect.Effect<DumpResult | undefined, DatabaseError>
     readonly merge: (request: MergeRequest) => Effect.Effect<MergeResult, DatabaseError>
     /** Newest timestamp of all entries, tombstones included, in nanoseconds; 0 if there are none. */
     readonly newest: Effect.Effect<bigint, DatabaseError>

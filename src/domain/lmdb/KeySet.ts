@@ -64,6 +64,14 @@ export class KeySet {
     }
   }
 
+  /** Keys that are in both take the marks of `later`, where it has some. */
+  addLater(later: KeySet): void {
+    for (let i = 0; i < later.count; i++) {
+      const index = this.add(later.bytes, later.startOf(i), later.endOf(i))
+      if (later.marks[i] !== 0) this.marks[index] = later.marks[i]!
+    }
+  }
+
   /** Indexes of the keys in the order of a DBI. */
   sorted(order: KeyOrder): Uint32Array {
     const { bytes } = this

@@ -300,13 +300,13 @@ export const ours = {
   ),
   trackerPendingKeys: gauge(
     "lightningstream_tracker_pending_keys",
-    "Changed keys that the next copy to the shadow looks at",
+    "Changed keys that the next copy to the shadow or delta looks at",
     "lmdb"
   ),
   trackerPendingBytes: gauge("lightningstream_tracker_pending_bytes", "Memory of the pending keys", "lmdb"),
   trackerGivenUp: counter(
     "lightningstream_tracker_given_up_total",
-    "How often changed keys could not be followed: the next copy looks at all entries",
+    "How often changed keys could not be followed: all is looked at, then",
     "lmdb"
   )
 } as const

@@ -8,8 +8,10 @@
 import { Effect, Exit, Layer, Semaphore } from "effect"
 import type { DbiName } from "../../domain/lmdb/DbiName.ts"
 import { KeyTracker } from "../../programs/engine/changes/KeyTracker.ts"
+import { ChangeLog } from "../../programs/engine/changes/ChangeLog.ts"
 import { ChangeTracker } from "../../programs/engine/ChangeTracker.ts"
 import { dump } from "../../programs/engine/dump/Dump.ts"
+import { dumpDelta } from "../../programs/engine/dump/DeltaDump.ts"
 import { attempt, type EngineError } from "../../programs/engine/Engine.ts"
 import { KnownMembers } from "../../programs/engine/merge/KnownMembers.ts"
 import { WalkedDbis } from "../../programs/engine/merge/WalkedDbis.ts"
@@ -60,17 +62,31 @@ interface Opened {
   readonly empty: boolean
 }
 
-/** In shadow mode the keys that have changed are followed as well. */
-const changesOf = Effect.fnUntraced(function* ({ mode, shadow, tracker }: EngineDatabase, opened: Opened) {
+/** In shadow mode and for deltas the keys that have changed are followed as well. */
+const changesOf = Effect.fnUntraced(function* ({ changes, mode, options, tracker }: EngineDatabase, opened: Opened) {
   const lmdb = yield* Lmdb
   const last = yield* lmdb.lastTransactionId
   tracker.observe(last)
   const stored = yield* lmdb.storedTransactionId
   const ids = { last, stored, lastForeign: tracker.lastForeign, atOpen: opened.id, emptyAtOpen: opened.empty }
-  if (mode.shadow === undefined) return new Changes(ids)
-  yield* shadow.changes.poll
-  return new Changes({ ...ids, tracking: yield* shadow.changes.tracking })
+  if (mode.shadow === undefined && !options.deltas) return new Changes(ids)
+  yield* changes.poll
+  return new Changes({ ...ids, tracking: yield* changes.tracking })
 })
+
+const databaseOf = (options: DatabaseOptions, mode: Mode.Mode, { id }: Opened): EngineDatabase => {
+  const changes = new KeyTracker(options.deltas ? new ChangeLog(mode.shadow !== undefined) : undefined)
+  return {
+    options,
+    mode,
+    tracker: new ChangeTracker(id),
+    changes,
+    shadow: { started: false, copiedThrough: undefined, changes },
+    known: new KnownMembers(),
+    walked: new WalkedDbis(),
+    last: undefined
+  }
+}
 
 const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
   const { name } = options
@@ -81,18 +97,9 @@ const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
   const mode = Mode.of(options)
 
   const opened = yield* lookAround(mode).pipe(named(name, "open"))
-  const tracker = new ChangeTracker(opened.id)
-  const changes = new KeyTracker()
+  const database = databaseOf(options, mode, opened)
+  const { changes, tracker } = database
   yield* Effect.addFinalizer(() => changes.release)
-  const database: EngineDatabase = {
-    options,
-    mode,
-    tracker,
-    shadow: { started: false, copiedThrough: undefined, changes },
-    known: new KnownMembers(),
-    walked: new WalkedDbis(),
-    last: undefined
-  }
 
   // What happened while we were not running must not beat newer data. With a full map, the first dump or merge tries
   // again.
@@ -125,6 +132,12 @@ const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
       inSlot(oneDump, Effect.provideContext(dump(database, request, exclusively), context), isSmall).pipe(
         named(name, "dump")
       ),
+    dumpDelta: (request) =>
+      inSlot(
+        oneDump,
+        Effect.provideContext(dumpDelta(database, request, exclusively), context),
+        (result) => result === undefined || isSmall(result)
+      ).pipe(named(name, "dump")),
     merge: (request) =>
       inSlot(oneMerge, exclusively(Effect.provideContext(merge(database, request), context))).pipe(
         named(name, "merge")

@@ -14,6 +14,7 @@ import {
   DatabaseError,
   DatabaseInfo,
   DatabaseOptions,
+  DeltaRequest,
   DumpRequest,
   DumpResult,
   MergeRequest,
@@ -40,6 +41,11 @@ export class DatabaseRpcs extends RpcGroup.make(
   Rpc.make("MarkStale", { payload: { database: Schema.String, stale: Schema.Boolean }, error: DatabaseError }),
   Rpc.make("Begin", { payload: Call }),
   Rpc.make("Dump", { payload: { ...Call, request: DumpRequest }, success: DumpResult, error: DatabaseError }),
+  Rpc.make("DumpDelta", {
+    payload: { ...Call, request: DeltaRequest },
+    success: Schema.UndefinedOr(DumpResult),
+    error: DatabaseError
+  }),
   Rpc.make("Merge", { payload: { ...Call, request: MergeRequest }, success: MergeResult, error: DatabaseError }),
   Rpc.make("Sweep", { payload: { ...Call, request: SweepRequest }, success: SweepResult, error: DatabaseError }),
   Rpc.make("End", { payload: Call })

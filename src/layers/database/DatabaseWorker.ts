@@ -60,6 +60,7 @@ const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
     markStale: (stale) => lost("mark")(client.MarkStale({ database, stale })),
     clearDeadReaders: lost("info")(client.ClearDeadReaders({ database })),
     dump: (request) => inCall("dump", (call) => lost("dump")(client.Dump({ ...call, request }))),
+    dumpDelta: (request) => inCall("dump", (call) => lost("dump")(client.DumpDelta({ ...call, request }))),
     merge: (request) => inCall("merge", (call) => lost("merge")(client.Merge({ ...call, request }))),
     sweep: (request) => inCall("sweep", (call) => lost("sweep")(client.Sweep({ ...call, request })))
   })

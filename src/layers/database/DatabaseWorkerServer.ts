@@ -101,6 +101,11 @@ const handlers = (layers: Layers) =>
             call,
             use(database, "dump", (_) => _.dump(request))
           ),
+        DumpDelta: ({ call, database, request }) =>
+          calls.run(
+            call,
+            use(database, "dump", (_) => _.dumpDelta(request))
+          ),
         Merge: ({ call, database, request }) =>
           calls.run(
             call,

@@ -1,6 +1,7 @@
 /** State of one open database, in the worker that owns it. */
 import type { Effect } from "effect"
 import type { DatabaseOptions } from "../../services/Database.ts"
+import type { KeyTracker } from "./changes/KeyTracker.ts"
 import type { ChangeTracker } from "./ChangeTracker.ts"
 import type { CompressedMembers } from "./dump/PreviousMembers.ts"
 import type { KnownMembers } from "./merge/KnownMembers.ts"
@@ -12,6 +13,8 @@ export interface EngineDatabase {
   readonly options: DatabaseOptions
   readonly mode: Mode
   readonly tracker: ChangeTracker
+  /** Tells which keys have changed. */
+  readonly changes: KeyTracker
   readonly shadow: ShadowState
   readonly known: KnownMembers
   readonly walked: WalkedDbis

@@ -35,6 +35,12 @@ describe("KeySet", () => {
     set.addAll(other)
     const marked = Object.fromEntries(["a", "b", "c", "more 7"].map((key) => [key, set.marks[add(set, key)]]))
     assert.deepStrictEqual(marked, { a: 1, b: 1, c: 2, "more 7": 0 })
+    other.marks[add(other, "c")] = 0
+    set.addLater(other)
+    assert.deepStrictEqual(
+      ["a", "b", "c"].map((key) => set.marks[add(set, key)]),
+      [1, 2, 2]
+    )
   })
 
   it("tells the memory that many keys take, and sorts them as LMDB does", () => {

@@ -1,56 +1,115 @@
 /**
  * Knows which keys have changed in the application's DBIs and in their shadows, without looking at those that have not.
+ * Two have to know: the copy main → shadow (`look`) and delta snapshots (`mark`).
  *
  * It keeps a read transaction open, the pin. When LMDB's last id has moved it opens a newer one, compares the two
- * (`Lmdb.changes`), adds the keys to a pending set, and makes the newer one the pin: at each poll, so the pin never
- * holds back more pages than are written between two polls, or during one copy.
+ * (`Lmdb.changes`), adds the keys to the pending set and to the log, and makes the newer one the pin: at each poll, so
+ * the pin never holds back more pages than are written between two polls, or during one copy or dump.
  *
- *     unknown ── look ──▶ known, with a pin ── poll, look: compare, move the pin ──▶ known
- *        ▲                                        │
- *        └── too many keys, ReadersFull, ChangesUnknown, or what was looked at in vain was unknown
+ *     unknown ── look, mark ──▶ known, with a pin ── poll, look, mark: compare, move the pin ──▶ known
+ *        ▲                                              │
+ *        └── too many keys, ReadersFull, ChangesUnknown, little room in the map, or what was looked at in vain was
+ *            unknown
  *
  * Guarantees: while it knows, each entry that was put, changed or removed since the last look that succeeded is among
- * the pending keys, or the next comparison adds it. Not guaranteed: that a pending key has changed.
+ * the pending keys, or the next comparison adds it; the same holds for the log and its bookmarks. Not guaranteed: that
+ * a pending key has changed.
  * When it does not know it has no pin, and says so by undefined: then everything has to be looked at, once.
  */
-import { Clock, Effect, Exit, Scope, Semaphore } from "effect"
+import { Clock, Effect, Exit, Semaphore } from "effect"
 import type { Tracking } from "../../../services/Database.ts"
-import { Lmdb, LmdbError, type ReadTransaction } from "../../../services/Lmdb.ts"
+import { type ChangeSink, Lmdb, LmdbError, type ReadTransaction } from "../../../services/Lmdb.ts"
 import { type EngineError, inSlices } from "../Engine.ts"
+import type { ChangeLog, ChangesSince } from "./ChangeLog.ts"
 import { PendingKeys } from "./PendingKeys.ts"
+import { SharedView } from "./SharedView.ts"
 
 interface Pin {
-  readonly view: ReadTransaction
-  readonly scope: Scope.Closeable
+  readonly shared: SharedView
   /** Nanoseconds of the monotonic clock. */
   readonly since: bigint
+  /** The map of the environment has so little room that a pin may make it full. */
+  readonly isRoomLow: boolean
 }
+
+/** A dump that is to be a bookmark of the log. */
+export interface Mark {
+  readonly timestampNano: bigint
+  /** Bookmarks that are needed on. */
+  readonly keptNano: ReadonlyArray<bigint>
+  /** Where a delta is to start: a later bookmark does as well. Absent: no delta is wanted. */
+  readonly fromNano?: bigint | undefined
+}
+
+/** The state of a dump, until the scope closes. */
+export interface Marked {
+  readonly view: ReadTransaction
+  /** Undefined when it is unknown, or not wanted. */
+  readonly changes: ChangesSince | undefined
+}
+
+/**
+ * Share of the map that must be free for a pin. What is written while it is open needs new room, though as much becomes
+ * free at the same time: an eighth is what an application can write between two polls without a map that is full sooner
+ * than it would be without us, 128 MiB of a map of 1 GiB.
+ */
+const roomShare = 1 / 8
 
 /** What it can do without: everything is looked at instead. */
 const isGivenUp = (error: unknown): error is LmdbError =>
   error instanceof LmdbError && (error.reason._tag === "ReadersFull" || error.reason._tag === "ChangesUnknown")
 
+/** Gives what changes to two, of which one may have enough before the other. */
+const toBoth = (one: ChangeSink, other: ChangeSink): ChangeSink => {
+  let isOneIn = false
+  let isOtherIn = false
+  return {
+    dbi: (dbi) => {
+      isOneIn = one.dbi(dbi)
+      isOtherIn = other.dbi(dbi)
+      return isOneIn || isOtherIn
+    },
+    key: (key, start, end, isPresent) => {
+      if (isOneIn) isOneIn = one.key(key, start, end, isPresent)
+      if (isOtherIn) isOtherIn = other.key(key, start, end, isPresent)
+      // The other may want the next DBI.
+      return true
+    }
+  }
+}
+
 export class KeyTracker {
   private pin: Pin | undefined
-  /** Undefined: unknown. */
+  /** For the copy. Undefined: unknown. */
   private keys: PendingKeys | undefined
+  /** For deltas; undefined when there are none. */
+  private readonly log: ChangeLog | undefined
   private givenUp = 0
   /** It could not follow, and that was logged: once. */
   private said = false
+  private saidRoomLow = false
   /** The pin is moved by one at a time. */
   private readonly turn = Semaphore.makeUnsafe(1)
 
+  constructor(log?: ChangeLog) {
+    this.log = log
+  }
+
+  private get isKnown(): boolean {
+    return this.keys !== undefined || this.log?.isKnown === true
+  }
+
   /** For each poll: does nothing while a look is under way. */
   readonly poll: Effect.Effect<void, EngineError, Lmdb> = Effect.suspend(() =>
-    this.keys === undefined && this.pin === undefined
-      ? Effect.void
-      : Effect.asVoid(
-          this.turn.withPermitsIfAvailable(1)(
-            Effect.suspend(() => (this.keys === undefined ? this.release : Effect.asVoid(this.advance))).pipe(
-              Effect.catchIf(isGivenUp, (error) => Effect.andThen(this.release, this.giveUp(error)))
-            )
-          )
-        )
+    this.pin === undefined ? Effect.void : Effect.asVoid(this.turn.withPermitsIfAvailable(1)(this.follow))
+  )
+
+  private readonly follow: Effect.Effect<void, EngineError, Lmdb> = Effect.suspend(() =>
+    this.isKnown ? Effect.asVoid(this.advance) : Effect.void
+  ).pipe(
+    Effect.andThen(Effect.suspend(() => (this.pin?.isRoomLow === true ? this.sayRoomLow : Effect.void))),
+    Effect.andThen(Effect.suspend(() => (this.isKnown && this.pin?.isRoomLow !== true ? Effect.void : this.release))),
+    Effect.catchIf(isGivenUp, (error) => Effect.andThen(this.release, this.giveUp(error)))
   )
 
   /**
@@ -63,7 +122,7 @@ export class KeyTracker {
   ) {
     return this.whileTaken((take) =>
       Effect.flatMap(
-        this.turn.withPermits(1)(Effect.flatMap(this.advance, (view) => Effect.suspend(() => find(view, take())))),
+        this.turn.withPermits(1)(Effect.flatMap(this.advance, ({ view }) => Effect.suspend(() => find(view, take())))),
         apply
       )
     )
@@ -72,6 +131,29 @@ export class KeyTracker {
   /** The same for an `apply` that looks at everything by itself. */
   lookAtAll<B, E, R>(apply: Effect.Effect<B, E, R>): Effect.Effect<B, E, R> {
     return this.whileTaken((take) => Effect.andThen(Effect.sync(take), apply))
+  }
+
+  /**
+   * Gives the newest state, and sets a bookmark at it; undefined when changes cannot be followed from there. Nothing is
+   * marked when a delta is wanted and what it would hold is unknown.
+   */
+  mark({ fromNano, keptNano, timestampNano }: Mark) {
+    return this.turn.withPermits(1)(
+      Effect.gen({ self: this }, function* () {
+        const { log } = this
+        if (log === undefined) return undefined
+        const shared = yield* this.advance
+        const { isRoomLow } = this.pin!
+        if (isRoomLow) yield* Effect.andThen(this.release, this.sayRoomLow)
+        log.keepOnly(keptNano)
+        const changes = fromNano === undefined ? undefined : log.since(fromNano)
+        if (isRoomLow || (fromNano !== undefined && changes === undefined)) return undefined
+        log.mark({ timestampNano, transactionId: shared.view.id })
+        return { view: yield* shared.use, changes } satisfies Marked
+      }).pipe(
+        Effect.catchIf(isGivenUp, (error) => Effect.as(Effect.andThen(this.release, this.giveUp(error)), undefined))
+      )
+    )
   }
 
   private whileTaken<B, E, R>(
@@ -101,13 +183,14 @@ export class KeyTracker {
     const { pin } = this
     this.pin = undefined
     this.keys = undefined
-    return pin === undefined ? Effect.void : Scope.close(pin.scope, Exit.void)
+    this.log?.clear()
+    return pin === undefined ? Effect.void : pin.shared.leave
   })
 
   readonly tracking: Effect.Effect<typeof Tracking.Type> = Effect.map(Clock.monotonicTimeNanos, (now) => ({
     pinMillis: this.pin === undefined ? 0 : Number((now - this.pin.since) / 1_000_000n),
-    pendingKeys: this.keys?.count ?? 0,
-    pendingBytes: this.keys?.held ?? 0,
+    pendingKeys: (this.keys?.count ?? 0) + (this.log?.count ?? 0),
+    pendingBytes: (this.keys?.held ?? 0) + (this.log?.held ?? 0),
     givenUp: this.givenUp
   }))
 
@@ -116,37 +199,40 @@ export class KeyTracker {
 
   private readonly move = Effect.gen({ self: this }, function* () {
     const lmdb = yield* Lmdb
-    const before = this.pin
-    if (before !== undefined && (yield* lmdb.lastTransactionId) === before.view.id) return before.view
-    const scope = yield* Scope.make()
-    const moved = yield* Effect.exit(
-      Effect.gen({ self: this }, function* () {
-        const view = yield* Scope.provide(lmdb.read, scope)
-        if (before !== undefined) yield* Effect.interruptible(this.compare(before.view, view))
-        return view
-      })
-    )
-    if (Exit.isFailure(moved)) {
-      yield* Scope.close(scope, moved)
-      return yield* moved
-    }
-    this.pin = { view: moved.value, scope, since: yield* Clock.monotonicTimeNanos }
-    if (before !== undefined) yield* Scope.close(before.scope, Exit.void)
-    return moved.value
+    const before = this.pin?.shared
+    if (before !== undefined && (yield* lmdb.lastTransactionId) === before.view.id) return before
+    const shared = yield* SharedView.open
+    const isRoomLow = yield* Effect.gen({ self: this }, function* () {
+      if (before !== undefined) yield* Effect.interruptible(this.compare(before.view, shared.view))
+      const { mapSize, used } = yield* lmdb.info
+      return mapSize - used < roomShare * mapSize
+    }).pipe(Effect.onError(() => shared.leave))
+    this.pin = { shared, since: yield* Clock.monotonicTimeNanos, isRoomLow }
+    if (before !== undefined) yield* before.leave
+    return shared
   })
 
-  /** Adds what differs to the pending keys, as long as they are known. */
+  /** Adds what differs to the pending keys and to the log, as long as they are known. */
   private readonly compare = Effect.fnUntraced(
     { self: this },
     function* (before: ReadTransaction, after: ReadTransaction) {
       const { keys } = this
-      if (keys === undefined) return
-      const walk = yield* (yield* Lmdb).changes(before, after, keys.sinkSince(before))
+      const log = this.log?.isKnown === true ? this.log : undefined
+      const [sink, other] = [keys?.sinkSince(before), log?.sinkSince(before, after)].filter(
+        (sink) => sink !== undefined
+      )
+      if (sink === undefined) return
+      const walk = yield* (yield* Lmdb).changes(before, after, other === undefined ? sink : toBoth(sink, other))
       yield* inSlices((deadline) => walk.run(deadline))
-      if (!keys.overflown) return
-      this.givenUp++
-      this.keys = undefined
-      yield* Effect.logDebug("More keys have changed than are kept in mind: everything is looked at once")
+      if (keys?.overflown === true) {
+        this.givenUp++
+        this.keys = undefined
+        yield* Effect.logDebug("More keys have changed than are kept in mind: everything is looked at once")
+      }
+      if (log?.isKnown === false) {
+        this.givenUp++
+        yield* Effect.logDebug("More keys have changed than are kept in mind: the next snapshot is a full one")
+      }
     },
     Effect.scoped,
     Effect.catchIf(
@@ -155,9 +241,18 @@ export class KeyTracker {
     )
   )
 
+  private readonly sayRoomLow: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.saidRoomLow) return Effect.void
+    this.saidRoomLow = true
+    return Effect.logWarning(
+      "The map is nearly full: changes are not followed, since that would take room in it. Set a larger map size"
+    )
+  })
+
   private giveUp(error: EngineError): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.keys = undefined
+      this.log?.clear()
       this.givenUp++
       if (this.said) return Effect.void
       this.said = true

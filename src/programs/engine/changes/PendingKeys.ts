@@ -15,7 +15,7 @@ const none = new KeySet()
 
 /** Marks of a key: whether the application's DBI has it now. Unmarked: only the shadow's entry has changed. */
 export const isThere = 1
-const isGone = 2
+export const isGone = 2
 
 export class PendingKeys {
   overflown = false
@@ -31,8 +31,13 @@ export class PendingKeys {
 
   /** Of a DBI; undefined: any of its keys may have changed. */
   of(dbi: DbiName.DbiName): KeySet | undefined {
-    if (this.overflown || this.whole.has(dbi)) return undefined
+    if (this.isWhole(dbi)) return undefined
     return this.sets.get(dbi) ?? none
+  }
+
+  /** Any key of the DBI may have changed. */
+  isWhole(dbi: DbiName.DbiName): boolean {
+    return this.overflown || this.whole.has(dbi)
   }
 
   get count(): number {
@@ -64,29 +69,46 @@ export class PendingKeys {
         return true
       },
       key: (key, start, end, isPresent) => {
-        const held = set.held
-        const index = set.add(key, start, end)
-        if (isMain) set.marks[index] = isPresent ? isThere : isGone
-        this.grow(set.held - held)
+        const mark = isPresent ? isThere : isGone
+        this.add(set, key, start, end, isMain ? mark : 0)
         return !this.overflown
       }
     }
   }
 
-  addAll(other: PendingKeys): void {
+  /** `set`: of `setOf`. `mark`: what is known of the key now; 0: nothing new. */
+  add(set: KeySet, key: Uint8Array, start: number, end: number, mark: number): void {
+    const { held } = set
+    const index = set.add(key, start, end)
+    if (mark !== 0) set.marks[index] = mark
+    this.grow(set.held - held)
+  }
+
+  /** Adds what had changed before; marks stay as they are. */
+  addAll(earlier: PendingKeys): void {
+    this.join(earlier, (set, keys) => set.addAll(keys))
+  }
+
+  /** Adds what has changed after; its marks win. */
+  addLater(later: PendingKeys): void {
+    this.join(later, (set, keys) => set.addLater(keys))
+  }
+
+  private join(other: PendingKeys, add: (set: KeySet, keys: KeySet) => void): void {
     if (other.overflown) this.giveUp()
     if (this.overflown) return
     for (const dbi of other.whole) this.markWhole(dbi)
     for (const [dbi, keys] of other.sets) {
-      if (this.overflown || this.whole.has(dbi)) continue
+      if (this.isWhole(dbi)) continue
       const set = this.setOf(dbi)
-      const before = set.held
-      set.addAll(keys)
-      this.grow(set.held - before)
+      const { held } = set
+      add(set, keys)
+      this.grow(set.held - held)
     }
   }
 
-  private setOf(dbi: DbiName.DbiName): KeySet {
+  /** Of a DBI that is not whole: to add keys to. */
+  setOf(dbi: DbiName.DbiName): KeySet {
     const found = this.sets.get(dbi)
     if (found !== undefined) return found
     const set = new KeySet()
@@ -95,7 +117,8 @@ export class PendingKeys {
     return set
   }
 
-  private markWhole(dbi: DbiName.DbiName): void {
+  /** From now on any of its keys may have changed. */
+  markWhole(dbi: DbiName.DbiName): void {
     this.held -= this.sets.get(dbi)?.held ?? 0
     this.sets.delete(dbi)
     this.whole.add(dbi)

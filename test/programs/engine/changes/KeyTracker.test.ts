@@ -4,6 +4,7 @@ import { Effect, Layer, Logger } from "effect"
 import * as DbiName from "../../../../src/domain/lmdb/DbiName.ts"
 import * as LmdbMemory from "../../../../src/layers/lmdb/memory/LmdbMemory.ts"
 import * as LmdbNative from "../../../../src/layers/lmdb/native/LmdbNative.ts"
+import { ChangeLog } from "../../../../src/programs/engine/changes/ChangeLog.ts"
 import { KeyTracker } from "../../../../src/programs/engine/changes/KeyTracker.ts"
 import { PendingKeys } from "../../../../src/programs/engine/changes/PendingKeys.ts"
 import { ChangesUnknown, Lmdb, LmdbError, ReadersFull, type WriteTransaction } from "../../../../src/services/Lmdb.ts"
@@ -236,6 +237,127 @@ describe("KeyTracker", () => {
           LmdbNative.layerWith(optionsOf(path))
         )
       })
+    )
+  )
+})
+
+/** What has changed since a bookmark, with a new one at the newest state. */
+const markAt = (tracker: KeyTracker, timestampNano: bigint, fromNano?: bigint) =>
+  Effect.scoped(
+    Effect.map(
+      tracker.mark({ timestampNano, keptNano: fromNano === undefined ? [] : [fromNano], fromNano }),
+      (marked) => (marked === undefined ? undefined : { id: marked.view.id, changes: keysIn(marked.changes?.keys) })
+    )
+  )
+
+describe("KeyTracker, for deltas", () => {
+  it.live("follows from a bookmark on, and has no pin before the first", () =>
+    Effect.provide(
+      Effect.gen(function* () {
+        const tracker = new KeyTracker(new ChangeLog(false))
+        yield* change(entry("a"))
+        yield* tracker.poll
+        assert.strictEqual((yield* tracker.tracking).pinMillis, 0)
+        assert.isUndefined(yield* markAt(tracker, 1n, 0n), "a delta from where nothing is known")
+        yield* markAt(tracker, 1n)
+        yield* change(entry("b"), remove("d", "a"))
+        yield* tracker.poll
+        yield* change(entry("c"))
+        assert.deepStrictEqual((yield* markAt(tracker, 2n, 1n))?.changes, ["a", "b", "c"])
+        yield* tracker.release
+        assert.isUndefined(yield* markAt(tracker, 3n, 2n))
+      }),
+      LmdbMemory.layerWith()
+    )
+  )
+
+  it.live("the view of a dump stays, and the pin moves on", () =>
+    Effect.provide(
+      Effect.gen(function* () {
+        const tracker = new KeyTracker(new ChangeLog(false))
+        const { info } = yield* Lmdb
+        yield* change(entry("a"))
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const marked = yield* tracker.mark({ timestampNano: 1n, keptNano: [] })
+            yield* change(entry("b"))
+            yield* tracker.poll
+            assert.strictEqual((yield* info).readers, 2)
+            const cursor = marked!.view.cursor(d)
+            assert.deepStrictEqual([cursor.next(), cursor.next()], [true, false])
+          })
+        )
+        assert.strictEqual((yield* info).readers, 1)
+        assert.deepStrictEqual((yield* markAt(tracker, 2n, 1n))?.changes, ["b"])
+        yield* tracker.release
+        assert.strictEqual((yield* info).readers, 0)
+      }),
+      LmdbMemory.layerWith()
+    )
+  )
+
+  it.live("one comparison serves the copy and the log, each for as long as it wants", () =>
+    Effect.provide(
+      Effect.gen(function* () {
+        const log = new ChangeLog(false, 8_000)
+        const tracker = new KeyTracker(log)
+        yield* change(entry("a"), put("e", [["a", "v"]]))
+        yield* look(tracker)
+        yield* markAt(tracker, 1n)
+        yield* change(entry("b"))
+        yield* tracker.poll
+        assert.deepStrictEqual((yield* markAt(tracker, 2n, 1n))?.changes, ["b"])
+        assert.deepStrictEqual<Known>(yield* look(tracker), ["b"])
+        // Too much for the log, in a DBI before the one with what the copy looks at.
+        const many = Array.from({ length: 500 }, (_, i) => [`${i}`, "v"] as const)
+        yield* change(put("a", [["a", "v"]]), entry("c"))
+        yield* look(tracker)
+        yield* markAt(tracker, 3n)
+        yield* change((transaction) => {
+          put("a", many)(transaction)
+          entry("f")(transaction)
+        })
+        yield* tracker.poll
+        assert.isFalse(log.isKnown)
+        assert.deepStrictEqual<Known>(yield* look(tracker), ["f"])
+        assert.strictEqual((yield* tracker.tracking).givenUp, 1)
+        assert.isUndefined(yield* markAt(tracker, 4n, 3n))
+      }),
+      LmdbMemory.layerWith()
+    )
+  )
+
+  it.live("has no pin while there is little room in the map, and says so once", () =>
+    Effect.provide(
+      Effect.gen(function* () {
+        const tracker = new KeyTracker(new ChangeLog(false))
+        const filler = Buffer.alloc(100_000)
+        const fill = (key: string) => (transaction: WriteTransaction) =>
+          transaction.put(d, Buffer.from(key), 0, key.length, filler, 0, filler.length, false)
+        yield* change(entry("a"))
+        yield* markAt(tracker, 1n)
+        yield* change(...Array.from({ length: 8 }, (_, i) => fill(`large ${i}`)))
+        yield* tracker.poll
+        assert.isAbove((yield* tracker.tracking).pendingKeys, 0)
+        const warnings = yield* warningsOf(
+          Effect.gen(function* () {
+            yield* change(fill("large 8"))
+            yield* tracker.poll
+            assert.deepInclude(yield* tracker.tracking, { pinMillis: 0, pendingKeys: 0 })
+            assert.strictEqual((yield* (yield* Lmdb).info).readers, 0)
+            assert.isUndefined(yield* markAt(tracker, 2n, 1n))
+            assert.isUndefined(yield* markAt(tracker, 2n))
+            assert.strictEqual((yield* (yield* Lmdb).info).readers, 0)
+          })
+        )
+        assert.lengthOf(warnings, 1)
+        assert.include(warnings[0], "The map is nearly full")
+        yield* change(remove("d", "large 7", "large 8"))
+        yield* markAt(tracker, 3n)
+        yield* change(entry("b"))
+        assert.deepStrictEqual((yield* markAt(tracker, 4n, 3n))?.changes, ["b"])
+      }),
+      LmdbMemory.layerWith({ mapSize: 1_000_000 })
     )
   )
 })

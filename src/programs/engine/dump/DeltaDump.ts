@@ -1,0 +1,76 @@
+/**
+ * Writes a delta snapshot into the spool: the entries that have changed since an earlier dump, read by their keys from
+ * one read transaction. It costs what has changed, whatever the size of the environment.
+ *
+ * A key that is gone without a tombstone is left out, as it would be missing in a full snapshot. A DBI that is new
+ * since then is in it even when it is empty.
+ */
+import { Clock, Effect } from "effect"
+import { Compression } from "../../../services/Compression.ts"
+import { type DeltaRequest, DumpResult } from "../../../services/Database.ts"
+import { Spool } from "../../../services/Spool.ts"
+import { millisSince } from "../../Elapsed.ts"
+import { attempt } from "../Engine.ts"
+import type { EngineDatabase, Exclusively } from "../EngineDatabase.ts"
+import * as WriteTransactions from "../WriteTransactions.ts"
+import { copyToShadow, timeOf } from "./Dump.ts"
+import { MemberCompressor } from "./MemberCompressor.ts"
+import { type DumpedDbi, dumpedDbis, encode, headOf } from "./SnapshotEncoding.ts"
+
+/** Entries of a dump to come, at most. */
+const entriesOf = (dbis: ReadonlyArray<DumpedDbi>): number =>
+  dbis.reduce((sum, { keys, source }) => sum + (keys?.count ?? source.entries), 0)
+
+/** Undefined when a full snapshot is needed. `exclusively`: as for a full one. */
+export const dumpDelta = Effect.fn("DeltaDump.dump")(function* (
+  database: EngineDatabase,
+  request: DeltaRequest,
+  exclusively: Exclusively
+) {
+  const copyBegan = yield* Clock.monotonicTimeNanos
+  const writing = WriteTransactions.begin(database.tracker, 0)
+  const copiedThrough = yield* exclusively(copyToShadow(database, writing))
+  const copyMillis = copiedThrough === undefined ? 0 : yield* millisSince(copyBegan)
+
+  const began = yield* Clock.monotonicTimeNanos
+  const { clockBehind, timestampNano } = yield* timeOf(request)
+  const { fromNano, keptNano } = request
+  const marked = yield* database.changes.mark({ timestampNano, keptNano, fromNano })
+  if (marked?.changes === undefined) return undefined
+  const { changes, view } = marked
+  const acquireMillis = yield* millisSince(began)
+  const dumpBegan = yield* Clock.monotonicTimeNanos
+  const dbis = yield* attempt(() => dumpedDbis(database.mode, view, changes.keys))
+  if (entriesOf(dbis) > request.entriesMax) return undefined
+
+  const compression = yield* Compression
+  const writer = (yield* Spool).writer(request.place)
+  const compressor = new MemberCompressor({
+    codec: compression[request.format],
+    digests: compression,
+    writer,
+    scope: yield* Effect.scope,
+    earlier: undefined
+  })
+  const { timestampNano: from, transactionId } = changes.bookmark
+  yield* encode(view, headOf(database, request, view, timestampNano, transactionId), dbis, compressor)
+  // A full snapshot walks such a DBI, and fails with the keys that are not in order.
+  if (dbis.some(({ isInDoubt }) => isInDoubt)) return undefined
+
+  return new DumpResult({
+    spooled: yield* writer.finish,
+    transactionId: copiedThrough ?? view.id,
+    timestampNano,
+    fromNano: from,
+    clockBehind,
+    entries: dbis.reduce((sum, { entries }) => sum + entries, 0),
+    dbis: dbis.map(({ dbi }) => dbi.name),
+    uncompressedSize: compressor.bytes,
+    reusedSize: 0,
+    copyMillis,
+    lockHeldMillis: writing.lockHeldMillis,
+    acquireMillis,
+    dumpMillis: yield* millisSince(dumpBegan),
+    compressMillis: compressor.waitedMillis
+  })
+}, Effect.scoped)
