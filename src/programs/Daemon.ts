@@ -57,10 +57,12 @@ const waitForMarker = Effect.fnUntraced(function* (name: string) {
     yield* Effect.sleep(storage_poll_interval)
 })
 
-const unsent = ({ stale }: SyncState) =>
-  stale
-    ? "Nothing was sent: the LMDB is stale, see above"
+const unsent = ({ index, stale }: SyncState): string => {
+  if (stale) return "Nothing was sent: the LMDB is stale, see above"
+  return index.isBlocked
+    ? "Nothing was sent: our own newest snapshot is refused, see above"
     : "Pending changes were not sent: they are sent after the next start"
+}
 
 /** Sends pending changes. Returns false if some were not sent. */
 const sendUnsent = (state: SyncState) =>

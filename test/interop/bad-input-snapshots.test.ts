@@ -129,7 +129,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a bucket", (it) => {
     })
   )
 
-  it.effect("in which our own newest snapshot is of a newer version: ends with 1 and stores nothing over it", () =>
+  it.effect("in which our own newest snapshot is of a newer version: stays, and stores nothing over it", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const directory = yield* temporaryFolder
@@ -146,9 +146,14 @@ layer(NodeServices.layer, { excludeTestServices: true })("a bucket", (it) => {
           storage: folderBucket(`${directory}/bucket`)
         }
       })
+      yield* drop(`${directory}/bucket`, nameOf("other", 1), yield* read("ok/native-small.pb.gz"))
+      yield* merged(daemon, "other", 1)
+      const blocked = yield* daemon.logged("our own newest snapshot")
+      assert.include(blocked.msg, nameOf("ours", 1))
+      yield* daemon.signal("SIGTERM")
       assert.strictEqual(yield* daemon.ended, 1)
-      assert.include(daemon.text(), nameOf("ours", 1))
-      assert.deepStrictEqual(yield* fs.readDirectory(`${directory}/bucket`), [nameOf("ours", 1)])
+      yield* daemon.logged("Nothing was sent: our own newest snapshot is refused")
+      assert.sameMembers(yield* fs.readDirectory(`${directory}/bucket`), [nameOf("other", 1), nameOf("ours", 1)])
     })
   )
 

@@ -3,10 +3,10 @@
  * how many snapshots are in memory, and how many are merged at once. If a newer snapshot appears while a child waits
  * for a permit, that one is merged.
  *
- * No object in the bucket can end the daemon, except our own newest snapshot if it is refused at the start: nothing may
- * be sent over it.
+ * No object in the bucket can end the daemon. If our own newest snapshot is refused at the start, nothing is sent as
+ * long as it is there: a newer one would hide it, and it may be the only copy of what it holds.
  */
-import { Clock, Data, Duration, Effect, FiberSet, Stream } from "effect"
+import { Clock, Duration, Effect, FiberSet, Stream } from "effect"
 import { releaseBuffer } from "../../domain/bytes/ReleaseBuffer.ts"
 import { DatabaseError, type MergeResult } from "../../services/Database.ts"
 import { Health } from "../../services/Health.ts"
@@ -22,19 +22,6 @@ import * as Staleness from "./Staleness.ts"
 import * as TombstoneRetention from "./TombstoneRetention.ts"
 import type { SyncState } from "./SyncState.ts"
 import { millisSince } from "../Elapsed.ts"
-
-/** Our own newest snapshot cannot be merged by this version or configuration: sending would hide what it holds. */
-export class OwnSnapshotRefused extends Data.TaggedError("OwnSnapshotRefused")<{
-  readonly name: string
-  readonly problem: string
-}> {
-  override get message(): string {
-    return (
-      `our own newest snapshot ${this.name} cannot be merged: ${this.problem}. ` +
-      "Nothing is sent before it is: run the version that wrote it, or remove it from the bucket"
-    )
-  }
-}
 
 interface WaitingForRoom {
   /** The application's last transaction before the merge: any later one may have made room. */
@@ -128,6 +115,15 @@ const logMerged = Effect.fnUntraced(function* (snapshot: Snapshot, size: number,
   })
 })
 
+/** A newer snapshot of ours would hide it from the others, and a cleaner would delete it. */
+const reportBlocked = Effect.fnUntraced(function* ({ options }: SyncState, { name }: Snapshot) {
+  const health = yield* Health
+  const message =
+    `our own newest snapshot ${name.text} is refused, and may be the only copy of what it holds: nothing is sent while it is in the ` +
+    "bucket. Change what the reason says, and start again; or keep a copy of it (snapshots get), and remove it"
+  if (yield* health.failing(`${options.database}_own_refused`, message)) yield* Effect.logError(message)
+})
+
 /** It will not be loaded again while it is in the bucket as it is now. */
 const quarantine = Effect.fnUntraced(function* (
   receiver: Receiver,
@@ -136,9 +132,9 @@ const quarantine = Effect.fnUntraced(function* (
   reason: ReceiveMeter.Reason
 ) {
   const { state } = receiver
-  const own = snapshot.name.instance === state.options.instance && !state.index.ownIsMerged
-  if (own && reason === "refused") return yield* new OwnSnapshotRefused({ name: snapshot.name.text, problem })
-  state.index.quarantine(snapshot, reason === "stale")
+  const isOwn = snapshot.name.instance === state.options.instance && !state.index.ownIsMerged
+  const blocksSending = isOwn && reason === "refused"
+  state.index.quarantine(snapshot, { isTooOld: reason === "stale", blocksSending })
   state.problems++
   yield* ReceiveMeter.quarantined(state, snapshot, problem, reason)
   const health = yield* Health
@@ -151,6 +147,7 @@ const quarantine = Effect.fnUntraced(function* (
       error: problem
     }
   )
+  if (blocksSending && !state.options.receiveOnly) yield* reportBlocked(state, snapshot)
 })
 
 /** Those that were quarantined by their age under a clock that was wrong are to be merged when it is right. */
@@ -350,6 +347,7 @@ export const run = Effect.fn("Receive.run")(function* (state: SyncState) {
       yield* notified
       yield* takeBack(receiver)
       if (state.index.setAsideNames.length === 0) yield* health.well(`${database}_snapshots_set_aside`)
+      if (!state.index.isBlocked) yield* health.well(`${database}_own_refused`)
       yield* recover(receiver)
       const now = yield* Clock.monotonicTimeNanos
       for (const instance of state.index.instances) {

@@ -13,6 +13,14 @@ interface SetAside {
   readonly etag: string
   /** Nanoseconds: its time, when that was what was wrong with it. */
   readonly tooOld: bigint | undefined
+  /** Ours, from before the start, and refused: it may be the only copy of what it holds, so nothing may hide it. */
+  readonly blocksSending: boolean
+}
+
+export interface WhyQuarantined {
+  /** Its time is all that is wrong with it, by our clock. */
+  readonly isTooOld?: boolean
+  readonly blocksSending?: boolean
 }
 
 /**
@@ -48,6 +56,8 @@ export class SnapshotIndex {
   private newestOwnNano = 0n
   private readonly waitedFor = new Set<string>()
   private listings = 0
+  /** One of ours that blocked sending was replaced by another object of its name, which is to be merged first. */
+  private ownWasReplaced = false
   readonly ownInstance: string
 
   constructor(database: string, ownInstance: string) {
@@ -117,11 +127,16 @@ export class SnapshotIndex {
     return snapshot.name.instance === this.ownInstance && this.ownIsMerged
   }
 
-  /** `isTooOld`: that is all that is wrong with it, by our clock. */
-  quarantine({ name, object }: Snapshot, isTooOld = false): void {
+  quarantine({ name, object }: Snapshot, { blocksSending = false, isTooOld = false }: WhyQuarantined = {}): void {
     const tooOld = isTooOld ? name.timestampNano : undefined
-    this.setAsides.set(object.name, { size: object.size, etag: object.etag, tooOld })
+    this.setAsides.set(object.name, { size: object.size, etag: object.etag, tooOld, blocksSending })
     this.settle()
+  }
+
+  /** Whether a snapshot of ours was refused that nothing may hide. */
+  get isBlocked(): boolean {
+    for (const { blocksSending } of this.setAsides.values()) if (blocksSending) return true
+    return false
   }
 
   /** Takes back those that were too old and are not: our clock was wrong. Returns their names. */
@@ -175,7 +190,7 @@ export class SnapshotIndex {
 
   /** Whether our own old snapshot was merged, or there is none left. */
   get ownIsMerged(): boolean {
-    return this.listed && !this.waitedFor.has(this.ownInstance)
+    return this.listed && !this.waitedFor.has(this.ownInstance) && !this.isBlocked && !this.ownWasReplaced
   }
 
   /**
@@ -188,6 +203,7 @@ export class SnapshotIndex {
 
   private settle(): void {
     this.objects = undefined
+    if (this.next(this.ownInstance) === undefined) this.ownWasReplaced = false
     for (const instance of this.waitedFor) {
       if (this.merged.has(instance) || this.next(instance) === undefined) this.waitedFor.delete(instance)
     }
@@ -200,9 +216,11 @@ export class SnapshotIndex {
   private forgetVanished(): void {
     const listed = new Map<string, StoredObject>()
     for (const list of this.snapshots.values()) for (const { object } of list) listed.set(object.name, object)
-    for (const [name, { etag, size }] of this.setAsides) {
+    for (const [name, { blocksSending, etag, size }] of this.setAsides) {
       const object = listed.get(name)
-      if (object === undefined || object.size !== size || object.etag !== etag) this.setAsides.delete(name)
+      if (object?.size === size && object.etag === etag) continue
+      this.setAsides.delete(name)
+      if (blocksSending && object !== undefined) this.ownWasReplaced = true
     }
     for (const name of this.mergedNames) if (!listed.has(name)) this.mergedNames.delete(name)
     for (const { text } of this.merged.values()) this.mergedNames.add(text)

@@ -76,9 +76,13 @@ export class SyncState {
     return Effect.andThen(latch.await, latch.close)
   }
 
-  /** First listing done, first store done or nothing to store, every instance waited for has come to an end. */
+  /**
+   * First listing done, first store done or nothing to store or nothing may be stored, every instance waited for has
+   * come to an end.
+   */
   get isReady(): boolean {
-    return this.index.listed && this.index.waiting.length === 0 && (this.firstStoreDone || this.options.receiveOnly)
+    const { isBlocked, listed, waiting } = this.index
+    return listed && waiting.length === 0 && (this.firstStoreDone || this.options.receiveOnly || isBlocked)
   }
 
   /** Something of the application's, or of another process under our name, is in no snapshot of ours. */

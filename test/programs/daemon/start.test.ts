@@ -1,6 +1,6 @@
 /** What a daemon does first. Source: docs/sync.md, Starting. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Stream } from "effect"
+import { Duration, Effect, Stream } from "effect"
 import { gunzipSync } from "node:zlib"
 import { ObjectNotFound } from "../../../src/services/Storage.ts"
 import { decode } from "../../support/fixtures/DecodedSnapshot.ts"
@@ -199,25 +199,85 @@ describe("Starting", () => {
     })
   )
 
-  it.effect("when our newest is refused the daemon ends with 1, says so, and sends nothing", () =>
-    Effect.gen(function* () {
-      const { bucket, put, start } = yield* makeWorld()
-      yield* put({ d: [["new", 6, "v"]] })
-      yield* bucket.store(
-        nameOf("a", epoch - 4_000),
-        objectOf({ ...snapshot({ d: [["k", 1, "v"]] }), compatVersion: 4 })
-      )
-      const daemon = yield* start()
-      yield* pass(10_000)
-      assert.strictEqual(yield* daemon.ended, 1)
-      assert.include(
-        String(daemon.logged("Fatal error", "Error")[0]!.fields["error"]),
-        `our own newest snapshot ${nameOf("a", epoch - 4_000)} cannot be merged`
-      )
-      assert.strictEqual(daemon.failures.length, 1)
-      assert.strictEqual((yield* bucket.callsOf("store")).length, 1)
+  describe("when our newest is refused", () => {
+    const refused = objectOf({ ...snapshot({ d: [["only", 1, "there"]] }), compatVersion: 4 })
+    const byLmdb = object({ "no\0name": [["only", 1, "there"]] })
+
+    /** Ours in the bucket, an older one of ours, and one of another instance; the LMDB has a change of its own. */
+    const makeBlocked = Effect.fnUntraced(function* (bytes: Uint8Array) {
+      const world = yield* makeWorld()
+      yield* world.put({ d: [["new", 6, "v"]] })
+      yield* world.bucket.put("a", epoch - 5_000, { d: [["older", 5, "v"]] })
+      yield* world.bucket.store(nameOf("a", epoch - 4_000), bytes)
+      yield* world.bucket.put("b", epoch - 3_000, { d: [["theirs", 5, "v"]] })
+      return world
     })
-  )
+
+    const stores = (bucket: Bucket) => Effect.map(bucket.callsOf("store"), (calls) => calls.length - 3)
+
+    it.effect(
+      "it stays, merges and reports, and sends nothing until that one is removed: it may be the only copy",
+      () =>
+        Effect.gen(function* () {
+          for (const bytes of [refused, byLmdb]) {
+            const { bucket, content, put, start } = yield* makeBlocked(bytes)
+            const daemon = yield* start({ settings: { storage_force_snapshot_interval: Duration.minutes(1) } })
+            yield* pass(5_000)
+            yield* put({ d: [["newer", 7, "v"]] })
+            yield* pass(90_000)
+            assert.isUndefined(yield* daemon.ended)
+            assert.strictEqual(yield* stores(bucket), 0)
+            assert.lengthOf((yield* content)["d"]!, 4)
+            assert.deepStrictEqual(yield* daemon.failing, ["main_own_refused", "main_snapshots_set_aside"])
+            assert.lengthOf(daemon.logged("nothing is sent while it is in the bucket", "Error"), 1)
+            assert.lengthOf(daemon.logged("Initial sync complete"), 1)
+
+            yield* bucket.storage.delete(nameOf("a", epoch - 4_000))
+            yield* pass(3_000)
+            assert.strictEqual(yield* stores(bucket), 1)
+            assert.deepStrictEqual((yield* newest(bucket)).content, yield* content)
+            assert.deepStrictEqual(yield* daemon.failing, [])
+            yield* put({ d: [["newest", 8, "v"]] })
+            yield* daemon.stop
+            assert.strictEqual(yield* daemon.ended, 0)
+            assert.deepStrictEqual((yield* newest(bucket)).content, yield* content)
+          }
+        })
+    )
+
+    it.effect("it ends with 1 when it is stopped, since its changes are unsent; with --only-once by itself", () =>
+      Effect.gen(function* () {
+        const { bucket, start } = yield* makeBlocked(refused)
+        const daemon = yield* start()
+        yield* pass(5_000)
+        yield* daemon.stop
+        assert.strictEqual(yield* daemon.ended, 1)
+        assert.lengthOf(daemon.logged("Nothing was sent: our own newest snapshot is refused, see above", "Error"), 1)
+        const once = yield* start({ options: { onlyOnce: true } })
+        yield* pass(5_000)
+        assert.strictEqual(yield* once.ended, 1)
+        assert.strictEqual(yield* stores(bucket), 0)
+      })
+    )
+
+    it.effect("and it is replaced by one that can be merged, that is done before anything is sent", () =>
+      Effect.gen(function* () {
+        const { bucket, content, start } = yield* makeBlocked(byLmdb)
+        yield* start()
+        yield* pass(5_000)
+        const name = nameOf("a", epoch - 4_000)
+        yield* bucket.faults.add({ operation: "load", name, times: 2 }, { kind: "fail", reason: unavailable })
+        yield* bucket.storage.delete(name)
+        yield* bucket.store(name, object({ d: [["only", 1, "there"]] }))
+        yield* pass(4_000)
+        assert.strictEqual(yield* stores(bucket), 1, "the one that replaces it")
+        yield* pass(20_000)
+        assert.strictEqual(yield* stores(bucket), 2)
+        assert.lengthOf((yield* content)["d"]!, 4)
+        assert.deepStrictEqual((yield* newest(bucket)).content, yield* content)
+      })
+    )
+  })
 
   it.effect("nothing is sent before the first listing, which is tried every second forever, and logged once", () =>
     Effect.gen(function* () {
