@@ -3,6 +3,8 @@
  * these problems are reported together with those of single keys, whether or not the file decodes. Source:
  * docs/configuration.md.
  */
+import * as ShadowFlags from "../lmdb/ShadowFlags.ts"
+import { parse as parseFlags } from "./values/DbiFlagsText.ts"
 import { booleanOf, scalarOf } from "./values/YamlScalar.ts"
 import { at, isGiven, isMap, type KeyPath, matching, type Problem, textAt, type TreeMap } from "./SettingsTree.ts"
 import { databaseNameExpected, isDatabaseName } from "./values/SettingValues.ts"
@@ -43,6 +45,24 @@ const databases = (tree: TreeMap): ReadonlyArray<Problem> => {
   }
   return problems
 }
+
+/** Flags under which nothing could be created: each snapshot that has the DBI would be refused. */
+const createFlags = (tree: TreeMap): ReadonlyArray<Problem> =>
+  matching(tree, "lmdbs.*.dbi_options.*.override_create_flags").flatMap((path) => {
+    const database = path.slice(0, 2)
+    const flags = parseFlags(textAt(tree, path) ?? "")
+    if (flags === undefined) return []
+    const impossible = ShadowFlags.impossible(flags)
+    const problem = isOn(tree, [...database, "schema_tracks_changes"])
+      ? impossible
+      : ShadowFlags.problemOf(flags, isOn(tree, [...database, "dupsort_hack"]))
+    if (problem === undefined) return []
+    const remedy =
+      impossible === undefined
+        ? ""
+        : ": write the flags that the application creates the DBI with; one that has these cannot be synced"
+    return [{ path, message: `no DBI can be created with that: ${problem}${remedy}` }]
+  })
 
 const options = ["storage", "options"] as const
 
@@ -99,6 +119,7 @@ const byType: Readonly<Record<string, (tree: TreeMap) => ReadonlyArray<Problem>>
 
 export const crossChecks = (tree: TreeMap): ReadonlyArray<Problem> => [
   ...databases(tree),
+  ...createFlags(tree),
   ...(byType[textAt(tree, ["storage", "type"]) ?? ""]?.(tree) ?? [])
 ]
 

@@ -65,6 +65,18 @@ const modes = (tree: TreeMap): ReadonlyArray<string> =>
         : []
     })
 
+/** Native mode knows plain DBIs only. */
+const createFlags = ({ lmdbs }: SettingsValues): ReadonlyArray<string> =>
+  Object.entries(lmdbs).flatMap(([name, { dbi_options, schema_tracks_changes }]) =>
+    Object.entries(dbi_options).flatMap(([dbi, { override_create_flags = 0 }]) =>
+      schema_tracks_changes && override_create_flags !== 0
+        ? [
+            `lmdbs.${name}.dbi_options.${dbi}.override_create_flags: not used: with schema_tracks_changes: true all DBIs are plain ones`
+          ]
+        : []
+    )
+  )
+
 const storage = (settings: SettingsValues, tree: TreeMap): ReadonlyArray<string> => {
   const given = (key: string) => isGiven(tree, ["storage", "options", key])
   const warnings: Array<string> = []
@@ -109,6 +121,7 @@ const tls = (tree: TreeMap): ReadonlyArray<string> => {
 /** `tree` is what the settings were decoded from. */
 export const warningsOf = (settings: SettingsValues, tree: TreeMap): ReadonlyArray<string> => [
   ...modes(tree),
+  ...createFlags(settings),
   ...sweeper(settings),
   ...storage(settings, tree),
   ...tls(tree),

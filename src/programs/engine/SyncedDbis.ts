@@ -1,6 +1,7 @@
 /** Decides which DBIs of an environment are synced, and checks that they can be. Source: docs/sync.md. */
 import * as DbiFlags from "../../domain/lmdb/DbiFlags.ts"
 import * as DbiName from "../../domain/lmdb/DbiName.ts"
+import * as ShadowFlags from "../../domain/lmdb/ShadowFlags.ts"
 import * as ShadowName from "../../domain/lmdb/ShadowName.ts"
 import { UnsupportedDbi } from "../../services/Database.ts"
 import type { Dbi } from "../../services/Lmdb.ts"
@@ -13,31 +14,10 @@ export const checkNative = (dbi: Dbi): void => {
     throw unsupported(dbi, `it has the flags ${DbiFlags.display(dbi.flags)}, and native mode supports plain DBIs only`)
 }
 
-/**
- * Returns why a DBI with these flags cannot be represented in a shadow, or undefined. Supported are MDB_INTEGERKEY, and
- * MDB_DUPSORT with `dupsort_hack`.
- */
-export const shadowProblem = (flags: number, dupsortHack: boolean): string | undefined => {
-  if ((flags & DbiFlags.REVERSEKEY) !== 0) return "it has MDB_REVERSEKEY, which is not supported"
-  if ((flags & DbiFlags.DUPSORT) === 0) {
-    // LMDB does not check that, and damages the pages of such a DBI.
-    const alone = flags & (DbiFlags.DUPFIXED | DbiFlags.INTEGERDUP | DbiFlags.REVERSEDUP)
-    return alone === 0 ? undefined : `it has ${DbiFlags.display(alone)} without MDB_DUPSORT`
-  }
-  if (!dupsortHack) return "it has MDB_DUPSORT: set dupsort_hack: true for this database"
-  const inexact = flags & (DbiFlags.INTEGERKEY | DbiFlags.INTEGERDUP | DbiFlags.REVERSEDUP)
-  if (inexact === 0) return undefined
-  return `it has MDB_DUPSORT and ${DbiFlags.display(inexact)}, whose order the shadow of dupsort_hack cannot represent`
-}
-
 export const checkShadow = (dbi: Dbi, dupsortHack: boolean): void => {
-  const problem = ShadowName.problemOf(dbi.name) ?? shadowProblem(dbi.flags, dupsortHack)
+  const problem = ShadowName.problemOf(dbi.name) ?? ShadowFlags.problemOf(dbi.flags, dupsortHack)
   if (problem !== undefined) throw unsupported(dbi, problem)
 }
-
-/** Returns the flags of the shadow of a DBI with these flags. */
-export const shadowFlags = (mainFlags: number): number =>
-  (mainFlags & DbiFlags.DUPSORT) !== 0 ? 0 : mainFlags & DbiFlags.INTEGERKEY
 
 /** `dbi` was recreated, and is not what its shadow is of. */
 export const otherShadow = (dbi: Dbi, difference: string): UnsupportedDbi =>
@@ -51,7 +31,7 @@ export const otherKeys = (dbi: Dbi): UnsupportedDbi => otherShadow(dbi, "keys th
 
 /** Throws when `dbi` was recreated with other flags than its shadow is for. */
 export const checkShadowFlags = (dbi: Dbi, shadow: Dbi): void => {
-  const wanted = shadowFlags(dbi.flags)
+  const wanted = ShadowFlags.of(dbi.flags)
   if (shadow.flags !== wanted)
     throw otherShadow(dbi, `the flags ${DbiFlags.display(shadow.flags)}, not ${DbiFlags.display(wanted)}`)
 }

@@ -71,6 +71,10 @@ const s3 = (options: string) => `lmdbs: {main: {path: /srv/a}}\nstorage: {type: 
 const azure = (options: string) =>
   `lmdbs: {main: {path: /srv/a}}\nstorage: {type: azure, options: {container: c, ${options}}}\n`
 
+/** Of a database with this `override_create_flags`. */
+const createFlags = (flags: string, more: string) =>
+  rest.replace("/srv/a", `/srv/a, dbi_options: {"d.x": {override_create_flags: "${flags}"}}${more}`)
+
 describe("SettingsYaml, golden files", () => {
   it.effect(
     "every file loads with the values, or is refused with the keys and what is allowed, that expect.json has",
@@ -342,10 +346,43 @@ describe("SettingsYaml", () => {
     })
   )
 
+  it.effect("refuses override_create_flags with which no DBI can be created, and warns where they are not used", () =>
+    Effect.gen(function* () {
+      const key = "lmdbs.main.dbi_options.d.x.override_create_flags: no DBI can be created with that: it has "
+      for (const [flags, more, problem] of [
+        ["MDB_REVERSEKEY", "", "MDB_REVERSEKEY, which is not supported: write the flags"],
+        ["DUPFIXED", "", "MDB_DUPFIXED without MDB_DUPSORT: write the flags"],
+        ["INTEGERKEY|INTEGERDUP|REVERSEDUP", "", "MDB_INTEGERDUP|MDB_REVERSEDUP without MDB_DUPSORT"],
+        ["DUPSORT", "", "MDB_DUPSORT: set dupsort_hack: true for this database"],
+        ["DUPSORT", ", dupsort_hack: false", "MDB_DUPSORT: set dupsort_hack: true"],
+        ["0x0c", ", dupsort_hack: true", "MDB_DUPSORT and MDB_INTEGERKEY, whose order"],
+        ["DUPSORT DUPFIXED INTEGERDUP", ", dupsort_hack: true", "MDB_DUPSORT and MDB_INTEGERDUP, whose order"],
+        ["DUPFIXED", ", schema_tracks_changes: true", "MDB_DUPFIXED without MDB_DUPSORT"]
+      ] as const) {
+        const [found, ...others] = yield* problemsOf(createFlags(flags, more))
+        assert.include(found, key + problem)
+        assert.deepStrictEqual(others, [])
+      }
+      for (const [flags, more] of [
+        ["", ""],
+        ["INTEGERKEY", ""],
+        ["DUPSORT", ", dupsort_hack: true"],
+        ["DUPSORT DUPFIXED", ", dupsort_hack: true"]
+      ] as const)
+        assert.deepStrictEqual((yield* loadText(createFlags(flags, more))).warnings, [])
+      const { warnings } = yield* loadText(createFlags("INTEGERKEY", ", schema_tracks_changes: true"))
+      assert.lengthOf(warnings, 1)
+      assert.include(warnings[0], "lmdbs.main.dbi_options.d.x.override_create_flags: not used")
+    })
+  )
+
   it.effect("the effective YAML loads again and is the same", () =>
     Effect.gen(function* () {
       const { settings } = yield* loadText(
-        s3("region: r").replace("{main:", "{one: {path: /b, dbi_options: {x: {override_create_flags: 4}}}, main:")
+        s3("region: r").replace(
+          "{main:",
+          "{one: {path: /b, dupsort_hack: true, dbi_options: {x: {override_create_flags: 4}}}, main:"
+        )
       )
       const again = yield* loadText(SettingsYaml.effectiveYaml(settings))
       assert.deepStrictEqual(again.settings, settings)

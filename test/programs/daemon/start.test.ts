@@ -17,6 +17,9 @@ const newest = Effect.fnUntraced(function* ({ names, storage }: Bucket, instance
   return { name, decoded, content: shown(mergeSnapshot(contentOf([]), decoded)) }
 })
 
+/** Besides the three objects that were in the bucket. */
+const stores = (bucket: Bucket) => Effect.map(bucket.callsOf("store"), (calls) => calls.length - 3)
+
 describe("Starting", () => {
   it.effect("an LMDB with data is sent at once when the bucket has none, once", () =>
     Effect.gen(function* () {
@@ -212,8 +215,6 @@ describe("Starting", () => {
       yield* world.bucket.put("b", epoch - 3_000, { d: [["theirs", 5, "v"]] })
       return world
     })
-
-    const stores = (bucket: Bucket) => Effect.map(bucket.callsOf("store"), (calls) => calls.length - 3)
 
     it.effect(
       "it stays, merges and reports, and sends nothing until that one is removed: it may be the only copy",

@@ -5,6 +5,7 @@
 import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import { type KeyOrder, orderOf, plain } from "../../../domain/lmdb/KeyOrder.ts"
+import * as ShadowFlags from "../../../domain/lmdb/ShadowFlags.ts"
 import * as ShadowName from "../../../domain/lmdb/ShadowName.ts"
 import {
   type DbiHead,
@@ -16,7 +17,7 @@ import type { DatabaseOptions } from "../../../services/Database.ts"
 import type { Dbi } from "../../../services/Lmdb.ts"
 import { NativeTarget } from "./NativeTarget.ts"
 import { type ShadowOptions, ShadowTarget } from "./ShadowTarget.ts"
-import { checkNative, checkShadow, shadowFlags, shadowProblem } from "../SyncedDbis.ts"
+import { checkNative, checkShadow } from "../SyncedDbis.ts"
 import type { Target } from "./Target.ts"
 
 export interface Mode {
@@ -78,13 +79,13 @@ const shadow = (options: ShadowOptions, paddingBlocks: number): Mode => {
       if (refusal !== undefined || DbiName.isPrivate(head.name)) return refusal
       const theirs = Number(head.flags)
       const here = flagsHere(head, local) ?? theirs
-      const problem = shadowProblem(here, options.dupsortHack)
+      const problem = ShadowFlags.problemOf(here, options.dupsortHack)
       if (problem !== undefined) return problem
-      if (headers !== undefined && headers.flags !== shadowFlags(here)) {
+      if (headers !== undefined && headers.flags !== ShadowFlags.of(here)) {
         return `it has the flags ${DbiFlags.display(here)}, but its shadow here is of a DBI with others: run drop-shadow, and start again`
       }
       const same =
-        shadowFlags(here) === shadowFlags(theirs) &&
+        ShadowFlags.of(here) === ShadowFlags.of(theirs) &&
         (formatVersion < 3 || DbiFlags.isDupsort(here) === DbiFlags.isDupsort(theirs))
       return same
         ? undefined

@@ -12,12 +12,13 @@ import * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import * as DupsortKey from "../../../domain/lmdb/DupsortKey.ts"
 import type { EntryBatch } from "../../../domain/snapshot/EntryBatch.ts"
 import * as NativeHeader from "../../../domain/lmdb/NativeHeader.ts"
+import * as ShadowFlags from "../../../domain/lmdb/ShadowFlags.ts"
 import * as ShadowName from "../../../domain/lmdb/ShadowName.ts"
 import { type DbiHead, SnapshotRefused } from "../../../domain/snapshot/SnapshotRules.ts"
 import { LmdbError, type WriteTransaction } from "../../../services/Lmdb.ts"
 import { HeaderedValue } from "../HeaderedValue.ts"
 import { fill } from "../shadow/ShadowFill.ts"
-import { checkShadow, shadowFlags } from "../SyncedDbis.ts"
+import { checkShadow } from "../SyncedDbis.ts"
 import type { Entered, Target } from "./Target.ts"
 import { hexOf } from "../../../domain/bytes/Hex.ts"
 
@@ -86,7 +87,7 @@ export class ShadowTarget implements Target {
       transaction.create(head.name, flags)
     }
     const shadow = this.find(name)
-    if (shadow === undefined) transaction.create(name, shadowFlags(flags))
+    if (shadow === undefined) transaction.create(name, ShadowFlags.of(flags))
     const entries = shadow?.entries ?? 0
     return { entries, prepare: main === undefined && entries > 0 ? fill(transaction, head.name, flags) : undefined }
   }

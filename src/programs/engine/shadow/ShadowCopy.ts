@@ -9,6 +9,7 @@
  * A DBI that the application has dropped is not touched: its shadow stays as it is.
  */
 import { Clock, Effect } from "effect"
+import * as ShadowFlags from "../../../domain/lmdb/ShadowFlags.ts"
 import * as ShadowName from "../../../domain/lmdb/ShadowName.ts"
 import { type Dbi, Lmdb, type ReadTransaction, type WriteTransaction } from "../../../services/Lmdb.ts"
 import type { DbiName } from "../../../domain/lmdb/DbiName.ts"
@@ -21,7 +22,7 @@ import { HeaderedValue } from "../HeaderedValue.ts"
 import * as MainEntries from "./MainEntries.ts"
 import { type Mode, orderOfHead } from "../merge/Mode.ts"
 import { type ShadowChanges, ShadowWalk, type Stamp } from "./ShadowWalk.ts"
-import { checkShadowFlags, shadowFlags, syncedDbis } from "../SyncedDbis.ts"
+import { checkShadowFlags, syncedDbis } from "../SyncedDbis.ts"
 import { Winners, winnersLimit } from "../merge/Winners.ts"
 import * as WriteTransactions from "../WriteTransactions.ts"
 import { BeginAgain, type WriteJob, State } from "../WriteJob.ts"
@@ -151,7 +152,7 @@ class DifferencesJob implements WriteJob {
     for (; this.section < this.winners.sections.length; this.section++) {
       const { batches, existed, head } = this.winners.sections[this.section]!
       const shadow = ShadowName.of(head.name)
-      if (this.entered < this.section && !existed) transaction.create(shadow, shadowFlags(Number(head.flags)))
+      if (this.entered < this.section && !existed) transaction.create(shadow, ShadowFlags.of(Number(head.flags)))
       this.entered = this.section
       for (; this.batch < batches.length; this.batch++) {
         const batch = batches[this.batch]!
@@ -193,7 +194,7 @@ const inside =
     const open = (dbi: Dbi): ShadowWalk => {
       const shadow = ShadowName.of(dbi.name)
       const there = transaction.before.dbis.find(({ name }) => name === shadow)
-      if (there === undefined) transaction.create(shadow, shadowFlags(dbi.flags))
+      if (there === undefined) transaction.create(shadow, ShadowFlags.of(dbi.flags))
       const append = (there?.entries ?? 0) === 0
       return walkOf(transaction.before, dbi, stamp, {
         change: (key, keyStart, keyEnd, from, valueStart, valueEnd, timestampHigh, timestampLow, deleted) => {
