@@ -22,6 +22,7 @@ import { migrateTimestamps } from "./commands/experimental/MigrateTimestamps.ts"
 import { pdnsV5FixDuplicateDomains } from "./commands/experimental/PdnsV5FixDuplicateDomains.ts"
 import { help } from "./commands/Help.ts"
 import { receive } from "./commands/Receive.ts"
+import { restore } from "./commands/Restore.ts"
 import { snapshotsDump } from "./commands/snapshots/SnapshotsDump.ts"
 import { snapshotsGet } from "./commands/snapshots/SnapshotsGet.ts"
 import { snapshotsList } from "./commands/snapshots/SnapshotsList.ts"
@@ -43,6 +44,7 @@ export const commands = [
     summary: "List, print, download, upload and delete the objects of the bucket",
     commands: [snapshotsList, snapshotsDump, snapshotsGet, snapshotsPut, snapshotsRemove]
   },
+  restore,
   dump,
   stats,
   verify,

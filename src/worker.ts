@@ -26,7 +26,9 @@ const serveDatabases = DatabaseWorkerServer.serve({
 
 /** Sends the result. */
 const runTask = (task: LmdbTask) =>
-  Effect.map(LmdbTasks.run(task, LmdbNative.layerWith), (result) => parentPort!.postMessage(result, []))
+  Effect.map(LmdbTasks.run(task, LmdbNative.layerWith), (result) => parentPort!.postMessage(result, [])).pipe(
+    Effect.provide(Compressions.layer)
+  )
 
 const runMain = <A, E>(program: Effect.Effect<A, E>) =>
   NodeRuntime.runMain(Effect.provide(program, Logs.layerWith(log)), { disableErrorReporting: true })

@@ -42,7 +42,18 @@ export const FixDuplicateDomains = Schema.TaggedStruct("FixDuplicateDomains", {
 })
 export type FixDuplicateDomains = typeof FixDuplicateDomains.Type
 
-export const LmdbTask = Schema.Union([DropShadow, Stats, MigrateTimestamps, FixDuplicateDomains])
+/** An LMDB that was restored is read to its end. */
+export const ReadBack = Schema.TaggedStruct("ReadBack", {
+  target: TaskTarget,
+  /** Where the headers are: in the application's values, in the shadow DBIs, or nowhere. */
+  headers: Schema.Literals(["native", "shadow", "none"]),
+  /** Entries that it must hold, tombstones included. */
+  entriesMin: Schema.Number,
+  entriesMax: Schema.Number
+})
+export type ReadBack = typeof ReadBack.Type
+
+export const LmdbTask = Schema.Union([DropShadow, Stats, MigrateTimestamps, FixDuplicateDomains, ReadBack])
 export type LmdbTask = typeof LmdbTask.Type
 
 export const LmdbTaskResult = Schema.Struct({

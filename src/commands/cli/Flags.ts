@@ -2,7 +2,9 @@
 import { Duration, Option } from "effect"
 import * as Flag from "effect/cli/Flag"
 import * as Param from "effect/cli/Param"
+import * as GoByteSize from "../../domain/settings/values/GoByteSize.ts"
 import * as GoDuration from "../../domain/settings/values/GoDuration.ts"
+import * as TimeText from "../../domain/snapshot/TimeText.ts"
 
 /**
  * Flags and arguments, by the name that the handler knows them under. Arguments come in the order of the command line.
@@ -85,5 +87,23 @@ export const duration = (name: string) =>
       (given) =>
         Option.filter(Option.fromUndefinedOr(GoDuration.parse(given)), (parsed) => !Duration.isNegative(parsed)),
       () => `Expected ${GoDuration.expected}, not below 0`
+    )
+  )
+
+/** A size in bytes, more than 0. */
+export const byteSize = (name: string) =>
+  text(name, "SIZE").pipe(
+    Flag.filterMap(
+      (given) => Option.filter(Option.fromUndefinedOr(GoByteSize.parse(given)), (size) => size > 0),
+      () => `Expected ${GoByteSize.expected}, more than 0`
+    )
+  )
+
+/** Nanoseconds since the UNIX epoch. */
+export const timestamp = (name: string) =>
+  text(name, "TIME").pipe(
+    Flag.filterMap(
+      (given) => Option.fromUndefinedOr(TimeText.parse(given)),
+      () => `Expected ${TimeText.expected}`
     )
   )

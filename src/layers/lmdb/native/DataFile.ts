@@ -33,6 +33,7 @@ const metaFlag = 0x08
 /** From the page's start to the end of the meta data. */
 const metaBytes = 152
 
+const mapSizeAt = 32
 const freeRecord = 40
 const rootRecord = 88
 /** Of an empty DBI. */
@@ -126,7 +127,7 @@ const readMetaOf = (file: string, descriptor: number): Meta | undefined => {
   // needs.
   requireRoots(file, current, pageSize, fs.fstatSync(descriptor).size)
   return {
-    mapSize: Number(current.getBigUint64(32, true)),
+    mapSize: Number(current.getBigUint64(mapSizeAt, true)),
     pageSize,
     lastPage: Number(current.getBigUint64(136, true)),
     ownPages: 2 + pagesOf(current, freeRecord) + pagesOf(current, rootRecord)
@@ -147,6 +148,21 @@ export const readMeta = (file: string): Meta | undefined => {
     }
   } catch (error) {
     throw fromSystem(file, error)
+  }
+}
+
+/**
+ * Writes the map size into both meta pages, of a file that no process has open. LMDB itself only ever raises it.
+ */
+export const writeMapSize = (file: string, pageSize: number, mapSize: number): void => {
+  const bytes = new Uint8Array(8)
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(mapSize), true)
+  const descriptor = fs.openSync(file, "r+")
+  try {
+    for (const page of [0, 1]) fs.writeSync(descriptor, bytes, 0, bytes.length, page * pageSize + mapSizeAt)
+    fs.fsyncSync(descriptor)
+  } finally {
+    fs.closeSync(descriptor)
   }
 }
 

@@ -1,0 +1,180 @@
+/**
+ * `restore`: merges the objects that give a state of the bucket into an empty LMDB, as a new server would. What is
+ * corrupt or refused is left out, and the next-newest of its instance is used, unless it was asked for by name.
+ *
+ * Tombstones are kept, whatever their age: so the order of the merges does not matter, and no deletion is undone. The
+ * sweeper removes them later.
+ */
+import { Clock, Duration, Effect, Schedule, Schema } from "effect"
+import * as NanoTimestamp from "../../domain/snapshot/NanoTimestamp.ts"
+import { listingPrefix } from "../../domain/snapshot/SnapshotName.ts"
+import type { Database, DatabaseOptions, MergeResult } from "../../services/Database.ts"
+import { Databases } from "../../services/Databases.ts"
+import { type Meter, Progress } from "../../services/Progress.ts"
+import { Storage, type StorageError, type StoredObject } from "../../services/Storage.ts"
+import { millisSince } from "../Elapsed.ts"
+import type { Snapshot } from "../sync/ListedSnapshots.ts"
+import * as CheckedSnapshot from "../verify/CheckedSnapshot.ts"
+import { planOf, type RestorePlan, type RestoreQuery } from "./RestorePlan.ts"
+
+/** Nothing in the bucket is what was asked for. */
+export class NothingToRestore extends Schema.TaggedError<NothingToRestore>()("NothingToRestore", {
+  wanted: Schema.String,
+  found: Schema.String
+}) {
+  override get message(): string {
+    return `there is no snapshot of ${this.wanted} in the bucket: ${this.found}`
+  }
+}
+
+/** An object that was asked for by name cannot be merged. */
+export class SnapshotUnusable extends Schema.TaggedError<SnapshotUnusable>()("SnapshotUnusable", {
+  name: Schema.String,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `${this.name}: ${this.problem}. An older one can be restored with --at, or by its name`
+  }
+}
+
+export interface RestoredObject {
+  readonly name: string
+  readonly result: MergeResult
+}
+
+export interface Restored {
+  /** In the order of the merges. */
+  readonly objects: ReadonlyArray<RestoredObject>
+  /** Objects that are corrupt or refused. */
+  readonly problems: number
+}
+
+/** Attempts of a request that may succeed in a moment. */
+const retries = 4
+
+/** Downloads of an object that is corrupt, or not there any more: its next listing may have another. */
+const attemptsMax = 3
+
+const patiently = <A, E extends { readonly _tag: string }, R>(use: Effect.Effect<A, E | StorageError, R>) =>
+  Effect.retry(use, {
+    times: retries,
+    while: (error) => error._tag === "StorageError" && (error as StorageError).isTransient,
+    schedule: Schedule.exponential("500 millis")
+  })
+
+const wantedText = ({ atNano, database, instance, snapshot }: RestoreQuery): string =>
+  snapshot === undefined
+    ? `database "${database}"` +
+      (instance === undefined ? "" : ` and instance "${instance}"`) +
+      (atNano === undefined ? "" : ` of ${NanoTimestamp.format(atNano)} or before`)
+    : `the name ${snapshot}`
+
+/** What there is instead. */
+const foundText = (objects: ReadonlyArray<StoredObject>, { database }: RestoreQuery): string => {
+  const { states } = planOf(objects, {
+    database,
+    snapshot: undefined,
+    instance: undefined,
+    atNano: undefined,
+    retentionNano: undefined
+  })
+  if (states.length === 0) return "there is none of this database at all"
+  const instances = states.map(({ instance, timestampNano }) => `${instance} (${NanoTimestamp.format(timestampNano)})`)
+  return `the newest ones are of ${instances.join(", ")}: see lightningstream snapshots list -t`
+}
+
+interface Restoring {
+  readonly query: RestoreQuery
+  readonly database: Database["Service"]
+  readonly meter: Meter
+}
+
+/** Why an object cannot be merged; undefined when the failure is not the object's. */
+const problemOf = (error: { readonly _tag: string; readonly message: string }): string | undefined =>
+  "reaction" in error && String(error.reaction).startsWith("quarantine") ? error.message : undefined
+
+/** Downloads and merges. A corrupt one is downloaded once more: another copy may be intact. */
+const mergeOne = Effect.fnUntraced(function* ({ database, meter }: Restoring, snapshot: Snapshot) {
+  const began = yield* Clock.monotonicTimeNanos
+  const merge = Effect.scoped(
+    Effect.gen(function* () {
+      const spooled = yield* patiently(CheckedSnapshot.download(snapshot, meter))
+      return yield* database.merge({ spooled, format: snapshot.name.format })
+    })
+  )
+  const result = yield* Effect.retry(merge, {
+    times: 1,
+    while: (error) => error._tag === "DatabaseError" && error.reaction === "quarantine: corrupt"
+  })
+  yield* Effect.logInfo("Restored a snapshot", {
+    snapshot_name: snapshot.name.text,
+    entries_read: result.entriesRead,
+    entries_written: result.entriesWritten,
+    time_total: Duration.millis(yield* millisSince(began))
+  })
+  return result
+})
+
+const warnOfStale = ({ stale }: RestorePlan) =>
+  Effect.forEach(
+    stale,
+    ({ instance, objects }) =>
+      Effect.logWarning(
+        "Left out of the restore: it is older than the newest one by more than sweeper.retention_days, and may bring deleted entries back",
+        { snapshot_name: objects.at(-1)!.name.text, snapshot_instance: instance }
+      ),
+    { discard: true }
+  )
+
+/** Into the database of `target`, which is empty. */
+export const run = Effect.fn("Restore.run")(function* (query: RestoreQuery, target: DatabaseOptions) {
+  const storage = yield* Storage
+  const list = patiently(storage.list(listingPrefix(query.database)))
+  let objects = yield* list
+  const first = planOf(objects, query)
+  if (first.states.length === 0)
+    return yield* new NothingToRestore({ wanted: wantedText(query), found: foundText(objects, query) })
+  yield* warnOfStale(first)
+  const total = first.states.flatMap((state) => state.objects).reduce((sum, { object }) => sum + object.size, 0)
+  const meter = yield* (yield* Progress).measure({ label: `Restoring ${query.database}`, unit: "bytes", total })
+  const restoring = { query, database: yield* (yield* Databases).open(target), meter }
+  const restored: Array<RestoredObject> = []
+  const done = new Set<string>()
+  const unusable = new Set<string>()
+  let vanished = 0
+  for (;;) {
+    const next = planOf(objects, query, unusable)
+      .states.flatMap((state) => state.objects)
+      .find(({ name }) => !done.has(name.text))
+    if (next === undefined) break
+    const { text } = next.name
+    const result = yield* mergeOne(restoring, next).pipe(
+      Effect.catchIf(
+        (error) => error._tag === "StorageError" && error.reason._tag === "ObjectNotFound" && ++vanished < attemptsMax,
+        () => Effect.succeed("vanished" as const)
+      ),
+      Effect.catchIf(
+        (error) => problemOf(error) !== undefined,
+        (error) => Effect.succeed({ problem: error.message })
+      )
+    )
+    // A cleaner has removed it since the listing: then there is a newer one.
+    if (result === "vanished") objects = yield* list
+    else if ("problem" in result) {
+      if (query.snapshot !== undefined) return yield* new SnapshotUnusable({ name: text, problem: result.problem })
+      unusable.add(text)
+      yield* Effect.logError("Left out of the restore: the next-newest of its instance is used", {
+        snapshot_name: text,
+        error: result.problem
+      })
+    } else {
+      done.add(text)
+      restored.push({ name: text, result })
+    }
+  }
+  if (restored.length === 0) {
+    const [name = ""] = unusable
+    return yield* new SnapshotUnusable({ name, problem: "neither it nor an older one can be used" })
+  }
+  return { objects: restored, problems: unusable.size } satisfies Restored
+}, Effect.scoped)

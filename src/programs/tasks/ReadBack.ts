@@ -1,0 +1,149 @@
+/**
+ * What a restored LMDB holds, read back from its file: counts and a digest of each DBI. In shadow mode the
+ * application's DBIs must hold exactly the live entries of their shadows.
+ */
+import { Effect } from "effect"
+import * as DbiFlags from "../../domain/lmdb/DbiFlags.ts"
+import * as DbiName from "../../domain/lmdb/DbiName.ts"
+import * as ShadowName from "../../domain/lmdb/ShadowName.ts"
+import { Compression } from "../../services/Compression.ts"
+import { type Cursor, type Dbi, type ForwardCursor, Lmdb, type ReadTransaction } from "../../services/Lmdb.ts"
+import type { ReadBack } from "../../services/LmdbTask.ts"
+import { attempt, inSlices, stepsPerLook } from "../engine/Engine.ts"
+import * as MainEntries from "../engine/shadow/MainEntries.ts"
+import { EntryDigest } from "../verify/EntryDigest.ts"
+import { EntrySource, LmdbEntries, Step } from "../verify/EntrySource.ts"
+import { columns } from "./Columns.ts"
+import { TaskFailed } from "./TaskFailed.ts"
+
+interface Counted {
+  readonly entries: number
+  readonly tombstones: number
+  readonly digest: string
+}
+
+/** An application's entries without headers. Their time counts as 0. */
+class PlainEntries extends EntrySource {
+  readonly feed = Effect.void
+  private readonly cursor: ForwardCursor
+
+  constructor(cursor: ForwardCursor) {
+    super()
+    this.cursor = cursor
+  }
+
+  advance(): number {
+    const { cursor } = this
+    if (!cursor.next()) return Step.End
+    this.key = cursor.key
+    this.keyStart = cursor.keyStart
+    this.keyEnd = cursor.keyEnd
+    this.value = cursor.value
+    this.valueStart = cursor.valueStart
+    this.valueEnd = cursor.valueEnd
+    return Step.Entry
+  }
+}
+
+/** The live entries of a DBI with headers, as the application has them. */
+class LiveEntries extends LmdbEntries {
+  override advance(): number {
+    let step = super.advance()
+    while (step === Step.Entry && this.isDeleted) step = super.advance()
+    this.timestampHigh = 0
+    this.timestampLow = 0
+    return step
+  }
+}
+
+const count = Effect.fnUntraced(function* (
+  transaction: ReadTransaction,
+  dbi: Dbi,
+  sourceOf: (cursor: Cursor) => EntrySource
+) {
+  const { digestNow } = yield* Compression
+  const cursor = yield* Effect.acquireRelease(
+    attempt(() => transaction.cursor(dbi.name)),
+    (cursor) => Effect.sync(() => cursor.close())
+  )
+  const source = sourceOf(cursor)
+  const digest = new EntryDigest(digestNow)
+  let entries = 0
+  let tombstones = 0
+  yield* inSlices((deadline) => {
+    for (;;) {
+      for (let step = 0; step < stepsPerLook; step++) {
+        if (source.advance() === Step.End) return true
+        entries++
+        if (source.isDeleted) tombstones++
+        digest.add(source)
+      }
+      if (performance.now() >= deadline) return false
+    }
+  })
+  return { entries, tombstones, digest: digest.hex } satisfies Counted
+}, Effect.scoped)
+
+const withHeaders = (transaction: ReadTransaction, dbi: Dbi) =>
+  count(transaction, dbi, (cursor) => new LmdbEntries(dbi.name, cursor))
+
+const withoutHeaders = (transaction: ReadTransaction, dbi: Dbi) =>
+  count(transaction, dbi, (cursor) => new PlainEntries(MainEntries.open(dbi, cursor)))
+
+/** Fails unless the application's DBI holds the live entries of its shadow. */
+const requireSame = Effect.fnUntraced(function* (transaction: ReadTransaction, main: Dbi, shadow: Dbi) {
+  const [here, there] = yield* Effect.all([
+    withoutHeaders(transaction, main),
+    count(transaction, shadow, (cursor) => new LiveEntries(shadow.name, cursor))
+  ])
+  if (here.entries === there.entries && here.digest === there.digest) return
+  return yield* new TaskFailed({
+    problem: `DBI "${DbiName.display(main.name)}" has ${here.entries} entries, which are not the ${there.entries} live ones of its shadow`
+  })
+})
+
+const countDbi = Effect.fnUntraced(function* (task: ReadBack, transaction: ReadTransaction, dbi: Dbi) {
+  if (task.headers === "none") return yield* withoutHeaders(transaction, dbi)
+  if (task.headers === "native") return yield* withHeaders(transaction, dbi)
+  const shadow = transaction.dbis.find(({ name }) => name === ShadowName.of(dbi.name))
+  if (shadow === undefined)
+    return yield* new TaskFailed({ problem: `DBI "${DbiName.display(dbi.name)}" has no shadow` })
+  yield* requireSame(transaction, dbi, shadow)
+  return yield* withHeaders(transaction, shadow)
+})
+
+/** A merge puts each entry once: fewer or more would be a fault. */
+const requireEntries = (found: number, { entriesMax, entriesMin }: ReadBack) =>
+  found >= entriesMin && found <= entriesMax
+    ? Effect.void
+    : new TaskFailed({
+        problem: `it holds ${found} entries, but ${entriesMin === entriesMax ? entriesMin : `${entriesMin} to ${entriesMax}`} were merged`
+      })
+
+/** What it prints. */
+export const run = Effect.fn("ReadBack.run")(function* (task: ReadBack) {
+  const lmdb = yield* Lmdb
+  const transaction = yield* lmdb.read
+  const dbis = transaction.dbis.filter(({ name }) => !DbiName.isPrivate(name))
+  const rows: Array<ReadonlyArray<string>> = []
+  let entries = 0
+  for (const dbi of dbis) {
+    const counted = yield* countDbi(task, transaction, dbi)
+    entries += counted.entries
+    const tombstones = task.headers === "none" ? "-" : String(counted.tombstones)
+    rows.push([
+      DbiName.display(dbi.name),
+      String(counted.entries),
+      tombstones,
+      DbiFlags.display(dbi.flags),
+      counted.digest
+    ])
+  }
+  yield* requireEntries(entries, task)
+  const { fileSize, mapSize } = yield* lmdb.info
+  const head = ["DBI", "Entries", "Tombstones", "Flags", "Digest"]
+  return (
+    `Map size:   ${mapSize}\nFile size:  ${fileSize}\n` +
+    (rows.length === 0 ? "" : `\n${columns([head, ...rows], "lrrll")}`)
+  )
+}, Effect.scoped)
