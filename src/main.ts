@@ -15,6 +15,7 @@ import { print } from "./commands/cli/Print.ts"
 import { completion } from "./commands/Completion.ts"
 import { configCheck } from "./commands/config/ConfigCheck.ts"
 import { configShow } from "./commands/config/ConfigShow.ts"
+import { doctor } from "./commands/doctor/Doctor.ts"
 import { docs } from "./commands/Docs.ts"
 import { dropShadow } from "./commands/DropShadow.ts"
 import { dump } from "./commands/Dump.ts"
@@ -48,6 +49,7 @@ export const commands = [
   dump,
   stats,
   verify,
+  doctor,
   dropShadow,
   { name: "config", summary: "Check and show the configuration", commands: [configCheck, configShow] },
   {

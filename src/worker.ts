@@ -7,9 +7,11 @@ import * as DatabaseInline from "./layers/database/DatabaseInline.ts"
 import * as DatabaseWorkerServer from "./layers/database/DatabaseWorkerServer.ts"
 import * as GarbageCollectorV8 from "./layers/memory/GarbageCollectorV8.ts"
 import * as LmdbNative from "./layers/lmdb/native/LmdbNative.ts"
+import * as ReaderTable from "./layers/doctor/ReaderTable.ts"
 import * as Logs from "./layers/logs/Logs.ts"
 import * as SpoolFile from "./layers/spool/SpoolFile.ts"
 import { WorkerData } from "./layers/database/WorkerData.ts"
+import * as LmdbInspection from "./programs/tasks/LmdbInspection.ts"
 import * as LmdbTasks from "./programs/tasks/LmdbTasks.ts"
 import type { LmdbTask } from "./services/LmdbTask.ts"
 
@@ -24,11 +26,14 @@ const serveDatabases = DatabaseWorkerServer.serve({
     Layer.provide(DatabaseInline.layerWith(options), [Compressions.layer, spool, GarbageCollectorV8.layer])
 }).pipe(Effect.annotateLogs({ instance }))
 
+const resultOf = (task: LmdbTask) =>
+  task._tag === "ReadReaders"
+    ? LmdbInspection.asResult(ReaderTable.read(task.lmdb))
+    : LmdbTasks.run(task, LmdbNative.layerWith)
+
 /** Sends the result. */
 const runTask = (task: LmdbTask) =>
-  Effect.map(LmdbTasks.run(task, LmdbNative.layerWith), (result) => parentPort!.postMessage(result, [])).pipe(
-    Effect.provide(Compressions.layer)
-  )
+  Effect.map(resultOf(task), (result) => parentPort!.postMessage(result, [])).pipe(Effect.provide(Compressions.layer))
 
 const runMain = <A, E>(program: Effect.Effect<A, E>) =>
   NodeRuntime.runMain(Effect.provide(program, Logs.layerWith(log)), { disableErrorReporting: true })

@@ -53,7 +53,23 @@ export const ReadBack = Schema.TaggedStruct("ReadBack", {
 })
 export type ReadBack = typeof ReadBack.Type
 
-export const LmdbTask = Schema.Union([DropShadow, Stats, MigrateTimestamps, FixDuplicateDomains, ReadBack])
+/** LMDB's table of readers is read. The text is a `ReaderTable` as JSON. */
+export const ReadReaders = Schema.TaggedStruct("ReadReaders", { lmdb: LmdbOptions })
+export type ReadReaders = typeof ReadReaders.Type
+
+/** What `doctor` wants to know of an LMDB is looked up. The text is an `LmdbFacts` as JSON. */
+export const Inspect = Schema.TaggedStruct("Inspect", { target: TaskTarget, dupsortHack: Schema.Boolean })
+export type Inspect = typeof Inspect.Type
+
+export const LmdbTask = Schema.Union([
+  DropShadow,
+  Stats,
+  MigrateTimestamps,
+  FixDuplicateDomains,
+  ReadBack,
+  ReadReaders,
+  Inspect
+])
 export type LmdbTask = typeof LmdbTask.Type
 
 export const LmdbTaskResult = Schema.Struct({
@@ -63,3 +79,39 @@ export const LmdbTaskResult = Schema.Struct({
   text: Schema.String
 })
 export type LmdbTaskResult = typeof LmdbTaskResult.Type
+
+/** Result of `ReadReaders`. Ids of transactions are decimal. */
+export const ReaderTable = Schema.Struct({
+  /** Bytes, as the data file has it. */
+  mapSize: Schema.Number,
+  maxReaders: Schema.Int,
+  lastTransactionId: Schema.String,
+  readers: Schema.Array(
+    Schema.Struct({
+      pid: Schema.Int,
+      /** LMDB has left the slot when it looked for dead processes. */
+      isAlive: Schema.Boolean,
+      /** Absent when it does not read at the moment. */
+      transactionId: Schema.optionalKey(Schema.String)
+    })
+  )
+})
+export type ReaderTable = typeof ReaderTable.Type
+
+/** Result of `Inspect`. Sizes are in bytes. */
+export const LmdbFacts = Schema.Struct({
+  used: Schema.Number,
+  pageSize: Schema.Number,
+  dbis: Schema.Array(
+    Schema.Struct({
+      name: Schema.String,
+      /** Why the DBI cannot be synced. */
+      problem: Schema.optionalKey(Schema.String),
+      /** Values whose header was looked at. */
+      looked: Schema.Int,
+      /** What is wrong with the first header that is. */
+      headerProblem: Schema.optionalKey(Schema.String)
+    })
+  )
+})
+export type LmdbFacts = typeof LmdbFacts.Type

@@ -105,7 +105,14 @@ export const withoutSettings = <E extends { readonly message: string }>(
 export const once = <E extends { readonly message: string }>(
   options: CommandOptions,
   command: Effect.Effect<number, E, NodeServices.NodeServices | Settings | Progress>
-): Effect.Effect<number> => withSettings(options, () => Effect.provide(endedBySignal(command), ProgressTerminal.layer))
+): Effect.Effect<number> => onceWith(options, () => command)
+
+/** The same for a command that shows what was wrong with the configuration, too. */
+export const onceWith = <E extends { readonly message: string }>(
+  options: CommandOptions,
+  use: (loaded: SettingsYaml.Loaded) => Effect.Effect<number, E, NodeServices.NodeServices | Settings | Progress>
+): Effect.Effect<number> =>
+  withSettings(options, (loaded) => Effect.provide(endedBySignal(use(loaded)), ProgressTerminal.layer))
 
 /** Runs `use` with the configuration, also as the service. It minds the signals itself. The exit code. */
 export const withSettings = <E extends { readonly message: string }>(

@@ -31,3 +31,10 @@ export const problemOf = Effect.fnUntraced(function* (directory: string) {
   )
   return isWritable ? undefined : `expected a directory that this user can write to, not ${JSON.stringify(directory)}`
 })
+
+/** Bytes that this user may fill; undefined where it cannot be told. */
+export const freeBytes = (directory: string) =>
+  Effect.tryPromise(() => NodeFs.statfs(directory)).pipe(
+    Effect.map(({ bavail, bsize }) => bavail * bsize),
+    Effect.orElseSucceed(() => undefined)
+  )

@@ -21,7 +21,7 @@ const marking = (options: S3Options | AzureOptions) =>
       })
     : StorageUpdateMarker.hidden
 
-const configured = (create: boolean) =>
+const configured = (create: boolean, marks = true) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const { storage } = yield* Settings
@@ -32,7 +32,7 @@ const configured = (create: boolean) =>
           const { layerWith } = yield* Effect.promise(() => import("./s3/StorageS3.ts"))
           const create_bucket = create && storage.options.create_bucket
           const counted = Layer.provide(StorageMeter.layerWith("s3"), layerWith({ ...storage.options, create_bucket }))
-          return Layer.provide(marking(storage.options), counted)
+          return marks ? Layer.provide(marking(storage.options), counted) : counted
         }
         case "memory":
           return Layer.provide(StorageMeter.layer, StorageMemory.layer)
@@ -40,7 +40,8 @@ const configured = (create: boolean) =>
           const { layerWith } = yield* Effect.promise(() => import("./azure/StorageAzure.ts"))
           const create_container = create && storage.options.create_container
           const bare = layerWith({ ...storage.options, create_container })
-          return Layer.provide(marking(storage.options), Layer.provide(StorageMeter.layerWith("azure"), bare))
+          const counted = Layer.provide(StorageMeter.layerWith("azure"), bare)
+          return marks ? Layer.provide(marking(storage.options), counted) : counted
         }
       }
     })
@@ -49,3 +50,6 @@ const configured = (create: boolean) =>
 export const layer = configured(true)
 
 export const readOnly = configured(false)
+
+/** Writes what it is told to, and no update marker: nobody else need know of it. It never makes a bucket. */
+export const unmarked = configured(false, false)

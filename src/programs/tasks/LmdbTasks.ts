@@ -1,10 +1,11 @@
 /** Does what a command asks of the thread that it gives LMDB to. */
 import { Effect } from "effect"
 import type { Lmdb } from "../../services/Lmdb.ts"
-import type { LmdbTask, LmdbTaskResult, TaskTarget } from "../../services/LmdbTask.ts"
+import type { LmdbTask, LmdbTaskResult, ReadReaders, TaskTarget } from "../../services/LmdbTask.ts"
 import type { Compression } from "../../services/Compression.ts"
 import * as DropShadow from "../DropShadow.ts"
 import * as FixDuplicateDomains from "./FixDuplicateDomains.ts"
+import * as LmdbInspection from "./LmdbInspection.ts"
 import * as LmdbStats from "./LmdbStats.ts"
 import * as MigrateTimestamps from "./MigrateTimestamps.ts"
 import * as ReadBack from "./ReadBack.ts"
@@ -18,7 +19,11 @@ const inOne = <E, R>(target: TaskTarget, open: OpenLmdb, failure: string, task: 
     Effect.annotateLogs({ db: target.database })
   )
 
-export const run = (task: LmdbTask, open: OpenLmdb): Effect.Effect<LmdbTaskResult, never, Compression> => {
+/** `ReadReaders` asks for what LMDB shows nobody who has it open, so the thread's entry does that one. */
+export const run = (
+  task: Exclude<LmdbTask, ReadReaders>,
+  open: OpenLmdb
+): Effect.Effect<LmdbTaskResult, never, Compression> => {
   switch (task._tag) {
     case "DropShadow":
       return Effect.map(DropShadow.run(task.targets, open), (code) => ({ code, text: "" }))
@@ -30,5 +35,7 @@ export const run = (task: LmdbTask, open: OpenLmdb): Effect.Effect<LmdbTaskResul
       return inOne(task.target, open, "Cannot fix duplicate domains", FixDuplicateDomains.run(task))
     case "ReadBack":
       return inOne(task.target, open, "The restored LMDB is not what was merged", ReadBack.run(task))
+    case "Inspect":
+      return LmdbInspection.run(task, open)
   }
 }

@@ -34,8 +34,8 @@ const read = Effect.fnUntraced(function* (directory: string, name: string) {
   return pair
 })
 
-/** A CA and a function that makes pairs that it has signed. */
-export const authority = Effect.gen(function* () {
+/** A CA and a function that makes pairs that it has signed, all valid for so many days. */
+export const authorityFor = Effect.fnUntraced(function* (days: number) {
   const fs = yield* FileSystem.FileSystem
   const directory = yield* fs.makeTempDirectoryScoped({ prefix: "certificates-" })
   yield* openssl(
@@ -50,14 +50,17 @@ export const authority = Effect.gen(function* () {
     "-subj",
     "/CN=Test CA",
     "-days",
-    "2"
+    String(days)
   )
   const issue = Effect.fnUntraced(function* (name: string) {
     yield* fs.writeFileString(`${directory}/names`, "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:store.example\n")
     yield* openssl(directory, "req", ...curve, "-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", `/CN=${name}`)
-    const sign = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names"]
+    const sign = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", String(days), "-extfile", "names"]
     yield* openssl(directory, "x509", "-req", "-in", `${name}.csr`, "-out", `${name}.pem`, ...sign)
     return yield* read(directory, name)
   })
   return { ...(yield* read(directory, "ca")), issue }
 })
+
+/** The same, for two days. */
+export const authority = authorityFor(2)

@@ -18,14 +18,14 @@ import { Instruction } from "./WriteInstruction.ts"
 import type { PackageRoot, PackageTransaction } from "./NativePackage.ts"
 import * as Root from "./RootDbi.ts"
 
-interface Reader {
+export interface Reader {
   readonly pid: number
   /** Undefined when its slot is taken, but no transaction is open. */
   readonly transaction: bigint | undefined
 }
 
 /** Lines "pid thread transaction", below a heading; "-" for no transaction. */
-const parseReaders = (list: string): ReadonlyArray<Reader> =>
+export const parseReaders = (list: string): ReadonlyArray<Reader> =>
   list.split("\n").flatMap((line) => {
     const match = /^\s*(\d+) [0-9a-f]+ (\d+|-)$/.exec(line)
     return match === null

@@ -1,0 +1,104 @@
+/** `doctor`: what may be wrong with this server's side of the sync. */
+import { Effect, type Stdio, Stream } from "effect"
+import { defineCommand } from "../cli/CommandDefinition.ts"
+import { about, toggle } from "../cli/Flags.ts"
+import { load, type Modules } from "../cli/Load.ts"
+import type { Finding } from "../../programs/doctor/Finding.ts"
+import type { OutputFailed } from "../../layers/process/StandardOutput.ts"
+import type { Loaded } from "../../layers/settings/SettingsYaml.ts"
+
+const parts = () => ({
+  Command: import("../cli/ConfiguredCommand.ts"),
+  ConfigurationCheck: import("../../programs/doctor/ConfigurationCheck.ts"),
+  DatabaseChecks: import("./DatabaseChecks.ts"),
+  Finding: import("../../programs/doctor/Finding.ts"),
+  MachineChecks: import("./MachineChecks.ts"),
+  SnapshotName: import("../../domain/snapshot/SnapshotName.ts"),
+  StandardOutput: import("../../layers/process/StandardOutput.ts"),
+  StorageChecks: import("./StorageChecks.ts")
+})
+
+type Parts = Modules<ReturnType<typeof parts>>
+
+type Group = ReadonlyArray<Finding>
+
+type Show = (findings: Group) => Effect.Effect<void, OutputFailed, Stdio.Stdio>
+
+/** The checks that need the bucket, one group after the other. */
+const bucketChecks = Effect.fnUntraced(function* (
+  { Finding, MachineChecks, SnapshotName, StorageChecks }: Parts,
+  { settings }: Loaded,
+  show: Show
+) {
+  yield* show(yield* StorageChecks.permissions(settings, SnapshotName.instanceText))
+  yield* show(yield* MachineChecks.spool(settings, yield* StorageChecks.largestObject))
+  for (const database of Object.keys(settings.lmdbs).toSorted())
+    yield* show(Finding.of(database, yield* StorageChecks.snapshots(database)))
+})
+
+/** Shows each group of findings as it is found. */
+const checkAll = Effect.fnUntraced(function* (parts: Parts, loaded: Loaded, file: string, show: Show) {
+  const { ConfigurationCheck, DatabaseChecks, Finding, MachineChecks, StorageChecks } = parts
+  const { settings, warnings } = loaded
+  yield* show(ConfigurationCheck.findings(file, warnings))
+  yield* show(yield* MachineChecks.build)
+  yield* show(yield* MachineChecks.memory(settings))
+  const endpoint = yield* StorageChecks.endpoint(settings)
+  if (endpoint !== undefined) yield* show(endpoint.findings)
+  if (endpoint?.isReached === false) yield* show(yield* MachineChecks.spool(settings, undefined))
+  else
+    yield* bucketChecks(parts, loaded, show).pipe(
+      Effect.provide(StorageChecks.layer),
+      Effect.catchTag("StorageError", ({ message }) => show(StorageChecks.cannotOpen(message)))
+    )
+  for (const database of Object.keys(settings.lmdbs).toSorted())
+    yield* show(Finding.of(database, yield* DatabaseChecks.findings(settings, database)))
+})
+
+export const doctor = defineCommand({
+  name: "doctor",
+  summary: "Look for what keeps this server from syncing, and say what to do",
+  details: `
+Looked at are: the configuration; the build of the package lmdb; the limit of
+memory (cgroup) against the settings; the endpoint, its certificates and its
+clock; what the credentials may do in the bucket; the spool directory; whether
+the newest snapshots are whole; and each LMDB: its format and path, which
+processes have it open and read, whether they live, the map's size, flags and
+headers.
+
+One line each: ok, warning or error, the check, what was found, why it matters
+and what to do. The exit code is 1 if there are errors. JSON is one object a
+line. No secret is shown.
+
+    error    permissions: put is refused: …; without it sync cannot send, …
+
+An object doctor-INSTANCE-… is stored below the prefix, loaded and deleted
+again; no update marker is written. Of the LMDB nothing is changed, but that
+LMDB frees slots of dead readers whenever it is opened. Snapshots are loaded
+to their end. If the LMDB's write lock is not free within 10 s, that is an
+error. It can run beside the daemon.
+`,
+  examples: [
+    { command: "lightningstream doctor", description: "Look at everything" },
+    {
+      command: "lightningstream doctor --json | grep -v '\"ok\"'",
+      description: "Print warnings and errors alone, for a script"
+    }
+  ],
+  params: { json: toggle("json").pipe(about("Print JSON, one object a line")) },
+  run: Effect.fnUntraced(function* ({ json }, global) {
+    const loaded = yield* load(parts)
+    const { Command, Finding, StandardOutput } = loaded
+    return yield* Command.onceWith({ global }, (configuration) =>
+      Effect.gen(function* () {
+        let code = 0
+        const show = (findings: Group) => {
+          if (Finding.hasErrors(findings)) code = 1
+          return StandardOutput.write(Stream.make(findings.map(json ? Finding.json : Finding.text).join("")))
+        }
+        yield* checkAll(loaded, configuration, global.config, show)
+        return code
+      })
+    )
+  })
+})

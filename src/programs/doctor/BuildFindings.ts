@@ -1,0 +1,21 @@
+/** The build of the package `lmdb`: of the right data format, and with the patches. */
+import type { LmdbError } from "../../services/Lmdb.ts"
+import { error, type Finding, ok } from "./Finding.ts"
+
+const check = "build"
+
+/** `problem`: why the daemon refuses it. */
+export const findings = (version: string, problem: LmdbError | undefined): ReadonlyArray<Finding> => {
+  if (problem === undefined) return [ok(check, version)]
+  const { reason } = problem
+  return [
+    error(
+      check,
+      reason._tag === "WrongBuild"
+        ? `the package lmdb is ${reason.version}, without its ${reason.lacks}`
+        : reason.message,
+      "the daemon refuses to start: it could damage files of other applications, or crash on them",
+      reason._tag === "WrongBuild" ? `run: ${reason.command}` : "install it again"
+    )
+  ]
+}

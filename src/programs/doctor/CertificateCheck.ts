@@ -1,0 +1,49 @@
+/** The certificates that the store's server shows: how long they are valid still. */
+import { error, type Finding, ok, warning } from "./Finding.ts"
+
+const check = "certificate"
+
+/** Days. Automatic renewals come 30 days before the end, so by then one has failed for some time. */
+const soonDays = 21
+/** Days. */
+const urgentDays = 3
+
+const dayMillis = 86_400_000
+
+export interface Certificate {
+  readonly subject: string
+  /** Milliseconds since the UNIX epoch. */
+  readonly validToMillis: number
+}
+
+/** `chain`: the server's first. */
+export const findings = (
+  chain: ReadonlyArray<Certificate>,
+  isVerified: boolean,
+  nowMillis: number
+): ReadonlyArray<Finding> => {
+  const first = chain.reduce<Certificate | undefined>(
+    (soonest, one) => (soonest === undefined || one.validToMillis < soonest.validToMillis ? one : soonest),
+    undefined
+  )
+  if (first === undefined) return []
+  const days = Math.floor((first.validToMillis - nowMillis) / dayMillis)
+  const names = chain.map(({ subject }) => subject).join(" < ")
+  const what = `of ${names}, ${first.subject} is the first to expire, in ${days} days`
+  const why = "after that every request to the store fails"
+  const todo = "renew it on the server"
+  const expiry =
+    days < urgentDays
+      ? error(check, what, why, todo)
+      : days < soonDays
+        ? warning(check, what, why, todo)
+        : ok(check, what)
+  if (isVerified) return [expiry]
+  const unverified = warning(
+    check,
+    "the server's certificate is not verified (tls.insecure_skip_verify)",
+    "whoever is on the way can read and change everything",
+    "set tls.ca_file to the server's CA instead"
+  )
+  return [expiry, unverified]
+}

@@ -1,0 +1,38 @@
+/** This machine's clock, held against that of the store's server. */
+import { error, type Finding, ok, warning } from "./Finding.ts"
+
+const check = "clock"
+
+/** Milliseconds. The header has whole seconds, and the response took a while: less cannot be told. */
+const noticedMillis = 2_000
+/** Milliseconds. The daemon warns of a snapshot that is as far ahead. */
+const wrongMillis = 10_000
+
+const why = "the later write wins: with a wrong clock, old changes win over newer ones of other servers"
+const todo = "synchronize this machine's clock (chrony, ntpd, timesyncd)"
+
+export interface ClockFacts {
+  /** The header `Date` of a response; undefined: it has none. */
+  readonly date: string | undefined
+  /** Milliseconds since the UNIX epoch, by this machine's clock: of the request and of the response. */
+  readonly sentMillis: number
+  readonly receivedMillis: number
+}
+
+/** Milliseconds by which this clock is ahead for certain, or behind if negative; 0 if it may be right. */
+const aheadMillis = (server: number, { receivedMillis, sentMillis }: ClockFacts): number => {
+  // The server's time was between `server` and a second later, at some moment between the two.
+  if (sentMillis > server + 1_000) return sentMillis - (server + 1_000)
+  return receivedMillis < server ? receivedMillis - server : 0
+}
+
+export const findings = (facts: ClockFacts): ReadonlyArray<Finding> => {
+  const server = Date.parse(facts.date ?? "")
+  if (Number.isNaN(server)) return [ok(check, "not compared: the server's responses have no time")]
+  const ahead = aheadMillis(server, facts)
+  const seconds = (Math.abs(ahead) / 1_000).toFixed(1)
+  const what = `this machine's clock is at least ${seconds} s ${ahead > 0 ? "ahead of" : "behind"} the server's`
+  if (Math.abs(ahead) >= wrongMillis) return [error(check, what, why, todo)]
+  if (Math.abs(ahead) >= noticedMillis) return [warning(check, what, why, todo)]
+  return [ok(check, `within ${noticedMillis / 1_000} s of the server's`)]
+}

@@ -1,0 +1,11 @@
+/** The warnings of the configuration. One with mistakes ends every command before this. */
+import { type Finding, ok, warning } from "./Finding.ts"
+
+const check = "configuration"
+
+export const findings = (file: string, warnings: ReadonlyArray<string>): ReadonlyArray<Finding> =>
+  warnings.length === 0
+    ? [ok(check, `${file} can be used`)]
+    : warnings.map((text) =>
+        warning(check, text, "the daemon starts, and may not do what is meant", `look at that key in ${file}`)
+      )

@@ -1,0 +1,67 @@
+/** What `doctor` says of one LMDB, from what could be found out of it. */
+import type { LmdbFacts, ReaderTable } from "../../services/LmdbTask.ts"
+import * as DbisCheck from "./DbisCheck.ts"
+import { error, type Finding, ok, warning } from "./Finding.ts"
+import * as MapCheck from "./MapCheck.ts"
+import * as ReadersCheck from "./ReadersCheck.ts"
+
+const check = "LMDB"
+
+/** The file is not there. `isMade`: `options.create`. */
+export const missing = (path: string, isMade: boolean): ReadonlyArray<Finding> => [
+  isMade
+    ? ok(check, `${path} is not there yet: the daemon makes it (options.create)`)
+    : error(
+        check,
+        `${path} is not there`,
+        "the daemon waits for it",
+        "start the application that makes it, correct path and options.no_subdir, or set options.create: true"
+      )
+]
+
+export const unusable = (message: string): ReadonlyArray<Finding> => [
+  error(check, message, "the daemon cannot use it", "see docs/operations.md, The LMDB")
+]
+
+/** `holders`: processes that have it open. */
+export const locked = (waitedSeconds: number, holders: ReadonlyArray<string>): ReadonlyArray<Finding> => [
+  error(
+    check,
+    `the write lock was not free within ${waitedSeconds} s`,
+    "nothing can be merged while another process holds it, nor can the daemon start",
+    holders.length === 0
+      ? "look for the process that holds it"
+      : `look which of these writes, or hangs in a transaction: process ${holders.join(", ")}`
+  )
+]
+
+export const readers = (table: ReaderTable, holders: ReadonlyArray<string>): ReadonlyArray<Finding> => [
+  ok(check, holders.length === 0 ? "no other process has it open" : `open in process ${holders.join(", ")}`),
+  ...ReadersCheck.findings(table)
+]
+
+/** `configured`: `options.map_size`. `systemPageSize`: undefined where it cannot be told. */
+export const content = (
+  { mapSize }: ReaderTable,
+  facts: LmdbFacts,
+  configured: number,
+  isNative: boolean,
+  systemPageSize: number | undefined
+) => {
+  const pages: ReadonlyArray<Finding> =
+    systemPageSize === undefined || facts.pageSize === Math.min(systemPageSize, 32_768)
+      ? []
+      : [
+          warning(
+            check,
+            `pages of ${facts.pageSize} bytes, this system's have ${systemPageSize}`,
+            "the file was made on another machine: it works, with more memory or more writes",
+            "let the application make it again here, if that matters"
+          )
+        ]
+  return [
+    ...pages,
+    ...MapCheck.findings({ ...facts, mapSize, configured }),
+    ...DbisCheck.findings(facts.dbis, isNative)
+  ]
+}

@@ -1,0 +1,74 @@
+/** The newest state of each instance in the bucket: whether its objects can be read to their end. */
+import { Effect, Stream } from "effect"
+import { Event, SnapshotReader } from "../../domain/snapshot/SnapshotReader.ts"
+import { listingPrefix } from "../../domain/snapshot/SnapshotName.ts"
+import { versionRefusal } from "../../domain/snapshot/SnapshotRules.ts"
+import { Compression } from "../../services/Compression.ts"
+import { Storage } from "../../services/Storage.ts"
+import { attempt } from "../engine/Engine.ts"
+import type { Snapshot } from "../sync/ListedSnapshots.ts"
+import { newestStates } from "../snapshots/StateObjects.ts"
+import { error, type Finding, ok, warning } from "./Finding.ts"
+
+const check = "snapshots"
+
+/** Returns the number of entries. */
+const readThrough = Effect.fnUntraced(function* ({ name, object }: Snapshot) {
+  const storage = yield* Storage
+  const compression = yield* Compression
+  const reader = new SnapshotReader()
+  let entries = 0
+  const advance = attempt(() => {
+    for (;;) {
+      const event = reader.next()
+      if (event === Event.Batch) entries += reader.batch.count
+      else if (event === Event.NeedChunk || event === Event.End) return
+    }
+  })
+  yield* Stream.runForEach(compression[name.format].decompress(storage.load(object.name, object)), (chunk) =>
+    Effect.andThen(
+      Effect.sync(() => reader.push(chunk)),
+      advance
+    )
+  )
+  reader.finish()
+  yield* advance
+  return { entries, refusal: versionRefusal(reader.formatVersion, reader.compatVersion) }
+})
+
+const why = "other instances do not get what it holds; they use an older one of that instance while there is one"
+
+const ofObject = (snapshot: Snapshot) =>
+  readThrough(snapshot).pipe(
+    Effect.map(({ entries, refusal }) =>
+      refusal === undefined
+        ? ok(check, `${snapshot.name.text} is whole, ${entries} entries`)
+        : error(check, `${snapshot.name.text} is refused: ${refusal}`, why, "update this instance")
+    ),
+    Effect.catch((failure) => {
+      const isOutage = failure._tag === "StorageError"
+      const todo = isOutage
+        ? "try again: a cleaner may have removed it meanwhile"
+        : `restart the daemon of ${snapshot.name.instance}, which sends a new one at its start, and look at its disk and network`
+      const found = `${snapshot.name.text} ${isOutage ? "cannot be loaded" : "is corrupt"}: ${failure.message}`
+      return Effect.succeed((isOutage ? warning : error)(check, found, why, todo))
+    })
+  )
+
+/** Never fails. */
+export const findings = Effect.fn("Doctor.snapshots")(
+  function* (database: string) {
+    const storage = yield* Storage
+    const states = newestStates(database, yield* storage.list(listingPrefix(database)))
+    if (states.length === 0) return [ok(check, "the bucket has none of this database yet")]
+    return yield* Effect.forEach(
+      states.flatMap(({ objects }) => objects),
+      ofObject
+    )
+  },
+  Effect.catch((failure) =>
+    Effect.succeed<ReadonlyArray<Finding>>([
+      error(check, `not looked at: ${failure.message}`, "it is not known whether they are whole", "see permissions")
+    ])
+  )
+)
