@@ -227,13 +227,20 @@ export const ours = {
   ),
   merges: counter(
     "lightningstream_merges_total",
-    "Merges that ended (merged), failed, or were aborted",
+    "Merges of full snapshots and deltas (kind) that ended (merged), failed, or were aborted",
     "lmdb",
+    "kind",
     "result"
   ),
   behind: gauge(
     "lightningstream_instance_behind_seconds",
     "For how long the newest snapshot of an instance has been listed without being merged; 0 if it is",
+    "lmdb",
+    "syncer_instance"
+  ),
+  deltaGaps: counter(
+    "lightningstream_delta_gaps_total",
+    "How often an object before deltas of an instance was missing for 10 listings",
     "lmdb",
     "syncer_instance"
   ),

@@ -111,7 +111,10 @@ export class CleanerPlan {
     const seen = new Map<string, Seen>()
     const instances = new Map<string, ReadonlyArray<Seen>>()
     for (const [instance, snapshots] of this.names.by(objects)) {
-      const list = snapshots.map((snapshot): Seen => {
+      // Deltas are never deleted, nor do they make a full snapshot old.
+      const full = snapshots.filter(({ name }) => name.kind === "snapshot")
+      if (full.length === 0) continue
+      const list = full.map((snapshot): Seen => {
         const before = this.seen.get(snapshot.name.text)
         return before !== undefined && isSameObject(before.snapshot.object, snapshot.object)
           ? before

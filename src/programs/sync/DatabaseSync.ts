@@ -10,7 +10,7 @@ import * as Cleaner from "./Cleaner.ts"
 import * as Lister from "./Lister.ts"
 import * as Outage from "./Outage.ts"
 import * as DeadReaders from "./DeadReaders.ts"
-import * as Receiver from "./Receiver.ts"
+import * as Receiver from "./receive/Receiver.ts"
 import * as Sender from "./Sender.ts"
 import * as Staleness from "./Staleness.ts"
 import * as StatisticsLog from "./StatisticsLog.ts"
@@ -23,7 +23,7 @@ export class NotAllMerged extends Data.TaggedError("NotAllMerged")<{
   readonly problems: number
 }> {
   override get message(): string {
-    return `database "${this.database}": ${this.problems} snapshot(s) were refused or corrupt, see above`
+    return `database "${this.database}": ${this.problems} snapshot(s) were refused, corrupt or missing, see above`
   }
 }
 

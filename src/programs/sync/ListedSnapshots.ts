@@ -26,8 +26,8 @@ export class ListedSnapshots {
   private parse(text: string): SnapshotName.SnapshotName | undefined {
     if (this.names.has(text)) return this.names.get(text)
     const name = SnapshotName.parse(text)
-    // Names of other databases may begin alike; deltas are not merged yet.
-    return name?.database === this.database && name.kind === "snapshot" ? name : undefined
+    // Names of other databases may begin alike.
+    return name?.database === this.database ? name : undefined
   }
 
   /** Whether this is the very listing that `by` was given last. */

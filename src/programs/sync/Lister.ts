@@ -6,6 +6,7 @@ import { Settings } from "../../services/Settings.ts"
 import { Storage } from "../../services/Storage.ts"
 import { learnInTurns } from "./ListedSnapshots.ts"
 import * as Outage from "./Outage.ts"
+import * as MissingObjects from "./receive/MissingObjects.ts"
 import * as ReceiveMeter from "./facts/ReceiveMeter.ts"
 import type { SyncState } from "./SyncState.ts"
 
@@ -49,6 +50,7 @@ export const run = Effect.fn("List.run")(
     const settings = yield* Settings
     const outage = yield* Outage.make(`${state.options.database}_storage_list`, "list snapshots")
     const warned = new Set<string>()
+    const gaps = new Set<string>()
     for (;;) {
       yield* ReceiveMeter.listing
       const listed = yield* storage.list(listingPrefix(state.options.database)).pipe(
@@ -68,6 +70,7 @@ export const run = Effect.fn("List.run")(
         yield* outage.over
         yield* warnOfFuture(state, warned)
         yield* reportUnsurpassable(state)
+        yield* MissingObjects.report(state, gaps)
         yield* state.notify
       }
       yield* Effect.sleep(state.index.listed ? settings.storage_poll_interval : "1 second")

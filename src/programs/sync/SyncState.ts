@@ -52,7 +52,7 @@ export class SyncState {
   newestAtOpen = 0n
   /** That is too old, or an earlier run found it to be. */
   maybeStale = false
-  /** A refused or corrupt snapshot was met: `--only-once` then ends with 1. */
+  /** A refused or corrupt snapshot was met, or one was missing: `--only-once` then ends with 1. */
   problems = 0
   private readonly latches: Array<Latch.Latch> = []
 

@@ -92,6 +92,12 @@ export type Environment = ReturnType<typeof makeEnvironment>
 export const nameOf = (instance: string, at: number, database = "main"): string =>
   `${database}__${instance}__${NanoTimestamp.format(BigInt(at) * 1_000_000n)}__GX.pb.gz`
 
+/** A delta from one such time to another, as a daemon would have stored it. */
+export const deltaNameOf = (instance: string, from: number, at: number): string => {
+  const [fromText, atText] = [from, at].map((millis) => NanoTimestamp.format(BigInt(millis) * 1_000_000n))
+  return `main__${instance}__${atText}__GX__F${fromText}.pbd.gz`
+}
+
 /** The bucket that all daemons of a test share. */
 export const makeBucket = Effect.gen(function* () {
   const context = yield* Layer.build(StorageFaults.layer.pipe(Layer.provide(StorageMemory.layer)))
@@ -110,6 +116,9 @@ export const makeBucket = Effect.gen(function* () {
     /** A snapshot of that instance with this content. */
     put: (instance: string, at: number, lines: Lines, database = "main") =>
       store(nameOf(instance, at, database), object(lines)),
+    /** A delta of that instance that holds these. */
+    putDelta: (instance: string, from: number, at: number, lines: Lines) =>
+      store(deltaNameOf(instance, from, at), object(lines)),
     names: Effect.map(storage.list(""), (objects) => objects.map(({ name }) => name)),
     callsOf
   }

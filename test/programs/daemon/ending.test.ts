@@ -160,7 +160,7 @@ describe("--only-once", () => {
       assert.strictEqual(yield* daemon.ended, 1)
       assert.strictEqual((yield* content)["d"]!.length, 2)
       assert.strictEqual(yield* storesOf(bucket), 1)
-      assert.strictEqual(daemon.logged("1 snapshot(s) were refused or corrupt", "Error").length, 1)
+      assert.strictEqual(daemon.logged("1 snapshot(s) were refused, corrupt or missing", "Error").length, 1)
     })
   )
 
@@ -179,7 +179,7 @@ describe("--only-once", () => {
       assert.strictEqual((yield* environments.two.content)["d"]!.length, 2)
       assert.strictEqual((yield* bucket.callsOf("store")).filter((name) => name.startsWith("two__a__")).length, 1)
       assert.deepStrictEqual(
-        daemon.logged("were refused or corrupt", "Error").map(({ fields }) => fields["db"]),
+        daemon.logged("were refused, corrupt or missing", "Error").map(({ fields }) => fields["db"]),
         ["one"]
       )
     })

@@ -16,7 +16,7 @@ export type Reason = "corrupt" | "refused" | "stale"
 /** Snapshots that wait to be merged, after a listing or a merge: an instance is behind from the first one on. */
 const lookBehind = ({ facts, index }: SyncState, instance: string, now: number): void => {
   const known = facts.instance(instance)
-  known.behindSince = index.next(instance) === undefined ? undefined : (known.behindSince ?? now)
+  known.behindSince = index.isBehind(instance) ? (known.behindSince ?? now) : undefined
 }
 
 const lookAtInstance = Effect.fnUntraced(function* (state: SyncState, instance: string, now: number) {
@@ -75,19 +75,22 @@ export const loadFailed = (state: SyncState, instance: string) =>
     entering(state, instance, "waiting to try again")
   )
 
-const mergeEnded = (state: SyncState, result: "merged" | "failed" | "aborted") =>
-  Metrics.add(families.merges, { ...lmdbOf(state), result }, 1)
+const mergeEnded = (state: SyncState, { name }: Snapshot, result: "merged" | "failed" | "aborted") =>
+  Metrics.add(families.merges, { ...lmdbOf(state), kind: name.kind, result }, 1)
 
 /** Around a merge. */
 export const merging =
-  (state: SyncState, instance: string) =>
+  (state: SyncState, snapshot: Snapshot) =>
   <A, E, R>(merge: Effect.Effect<A, E, R>) =>
-    entering(state, instance, "merging").pipe(
+    entering(state, snapshot.name.instance, "merging").pipe(
       Effect.andThen(merge),
       Effect.tapError(() =>
-        Effect.andThen(mergeEnded(state, "failed"), entering(state, instance, "waiting to try again"))
+        Effect.andThen(
+          mergeEnded(state, snapshot, "failed"),
+          entering(state, snapshot.name.instance, "waiting to try again")
+        )
       ),
-      Effect.onInterrupt(() => mergeEnded(state, "aborted"))
+      Effect.onInterrupt(() => mergeEnded(state, snapshot, "aborted"))
     )
 
 /** The index knows that it is merged. */
@@ -98,7 +101,7 @@ export const merged = Effect.fnUntraced(function* (state: SyncState, snapshot: S
   const now = yield* Clock.currentTimeMillis
   state.facts.instance(instance).merged = { snapshot, at: now, entriesWritten, lockHeldMillis }
   lookBehind(state, instance, now)
-  yield* mergeEnded(state, "merged")
+  yield* mergeEnded(state, snapshot, "merged")
   const entries = { scanned: entriesRead - entriesSkipped, skipped: entriesSkipped, written: entriesWritten }
   for (const [result, count] of Object.entries(entries)) {
     yield* Metrics.add(families.entries, { ...labels, operation: "merge", result }, count)

@@ -1,27 +1,27 @@
 /**
- * Merges the newest snapshot of each instance as it appears. Each instance has a child of its own. Memory budgets limit
- * how many snapshots are in memory, and how many are merged at once. If a newer snapshot appears while a child waits
- * for a permit, that one is merged.
+ * Merges what appears of each instance, along the path to its newest state (`SnapshotIndex`). Each instance has a child
+ * of its own. Memory budgets limit how many snapshots are in memory, and how many are merged at once. If a newer full
+ * snapshot appears while a child waits for a permit, that one is merged. Small deltas in a row are loaded side by side
+ * and merged one after the other, each in a transaction of its own: so each is as whole, and as short, as any other.
  *
  * No object in the bucket can end the daemon. If our own newest snapshot is refused at the start, nothing is sent as
  * long as it is there: a newer one would hide it, and it may be the only copy of what it holds.
  */
-import { Clock, Duration, Effect, FiberSet, Stream } from "effect"
-import { releaseBuffer } from "../../domain/bytes/ReleaseBuffer.ts"
-import { DatabaseError, type MergeResult } from "../../services/Database.ts"
-import { Health } from "../../services/Health.ts"
-import { MemoryBudget } from "../../services/MemoryBudget.ts"
-import { Settings } from "../../services/Settings.ts"
-import { Spool } from "../../services/Spool.ts"
-import { Storage } from "../../services/Storage.ts"
-import type { Snapshot } from "./ListedSnapshots.ts"
-import * as Outage from "./Outage.ts"
-import { observe } from "./LocalChanges.ts"
-import * as ReceiveMeter from "./facts/ReceiveMeter.ts"
-import * as Staleness from "./Staleness.ts"
-import * as TombstoneRetention from "./TombstoneRetention.ts"
-import type { SyncState } from "./SyncState.ts"
-import { millisSince } from "../Elapsed.ts"
+import { Clock, Duration, Effect, FiberSet } from "effect"
+import { DatabaseError, type MergeResult } from "../../../services/Database.ts"
+import { MemoryBudget } from "../../../services/MemoryBudget.ts"
+import { Settings } from "../../../services/Settings.ts"
+import type { Spooled } from "../../../services/Spool.ts"
+import { download, loadedTogether } from "./Downloader.ts"
+import type { Snapshot } from "../ListedSnapshots.ts"
+import * as Outage from "../Outage.ts"
+import { observe } from "../LocalChanges.ts"
+import * as Quarantine from "./Quarantine.ts"
+import * as ReceiveMeter from "../facts/ReceiveMeter.ts"
+import * as Staleness from "../Staleness.ts"
+import * as TombstoneRetention from "../TombstoneRetention.ts"
+import type { SyncState } from "../SyncState.ts"
+import { millisSince } from "../../Elapsed.ts"
 
 interface WaitingForRoom {
   /** The application's last transaction before the merge: any later one may have made room. */
@@ -65,40 +65,6 @@ const ageOf = (snapshot: Snapshot) =>
     Duration.nanos(now > snapshot.name.timestampNano ? now - snapshot.name.timestampNano : 0n)
   )
 
-/** Compressed, into the spool of the scope. */
-const download = Effect.fnUntraced(
-  function* (database: string, snapshot: Snapshot) {
-    const storage = yield* Storage
-    const spool = yield* Spool
-    const hold = yield* (yield* MemoryBudget).hold(database, "download")
-    const began = yield* Clock.monotonicTimeNanos
-    const writer = spool.writer(yield* spool.open)
-    const loadBegan = yield* Clock.monotonicTimeNanos
-    // The bucket is read while the spool is written.
-    yield* Stream.runForEach(
-      Stream.buffer(storage.load(snapshot.object.name, snapshot.object), { capacity: 2 }),
-      (chunk) =>
-        Effect.andThen(
-          writer.append(chunk),
-          Effect.sync(() => {
-            hold(chunk.length)
-            releaseBuffer(chunk)
-          })
-        )
-    )
-    const loadMillis = yield* millisSince(loadBegan)
-    const spooled = yield* writer.finish
-    yield* Effect.logInfo("Snapshot downloaded", {
-      snapshot_instance: snapshot.name.instance,
-      timestamp: snapshot.name.timestampText,
-      time_load_storage: Duration.millis(loadMillis),
-      time_load_total: Duration.millis(yield* millisSince(began))
-    })
-    return spooled
-  },
-  Effect.annotateLogs({ component: "downloader" })
-)
-
 const logMerged = Effect.fnUntraced(function* (snapshot: Snapshot, size: number, result: MergeResult, millis: number) {
   yield* Effect.logInfo("Loaded remote update", {
     snapshot_instance: snapshot.name.instance,
@@ -113,51 +79,6 @@ const logMerged = Effect.fnUntraced(function* (snapshot: Snapshot, size: number,
     time_total: Duration.millis(millis),
     time_write_lock: Duration.millis(result.lockHeldMillis)
   })
-})
-
-/** A newer snapshot of ours would hide it from the others, and a cleaner would delete it. */
-const reportBlocked = Effect.fnUntraced(function* ({ options }: SyncState, { name }: Snapshot) {
-  const health = yield* Health
-  const message =
-    `our own newest snapshot ${name.text} is refused, and may be the only copy of what it holds: nothing is sent while it is in the ` +
-    "bucket. Change what the reason says, and start again; or keep a copy of it (snapshots get), and remove it"
-  if (yield* health.failing(`${options.database}_own_refused`, message)) yield* Effect.logError(message)
-})
-
-/** It will not be loaded again while it is in the bucket as it is now. */
-const quarantine = Effect.fnUntraced(function* (
-  receiver: Receiver,
-  snapshot: Snapshot,
-  problem: string,
-  reason: ReceiveMeter.Reason
-) {
-  const { state } = receiver
-  const isOwn = snapshot.name.instance === state.options.instance && !state.index.ownIsMerged
-  const blocksSending = isOwn && reason === "refused"
-  state.index.quarantine(snapshot, { isTooOld: reason === "stale", blocksSending })
-  state.problems++
-  yield* ReceiveMeter.quarantined(state, snapshot, problem, reason)
-  const health = yield* Health
-  yield* health.failing(`${state.options.database}_snapshots_set_aside`, `${snapshot.name.text}: ${problem}`)
-  yield* Effect.logError(
-    "Snapshot quarantined: it is not loaded again while it is listed, the next-newest of its instance is used",
-    {
-      snapshot_name: snapshot.name.text,
-      snapshot_instance: snapshot.name.instance,
-      error: problem
-    }
-  )
-  if (blocksSending && !state.options.receiveOnly) yield* reportBlocked(state, snapshot)
-})
-
-/** Those that were quarantined by their age under a clock that was wrong are to be merged when it is right. */
-const takeBack = Effect.fnUntraced(function* ({ state, foreignSnapshots }: Receiver) {
-  for (const name of state.index.takeBack(yield* Staleness.isTooOld(state))) {
-    foreignSnapshots.add(name)
-    yield* Effect.logInfo("A snapshot that was quarantined as too old is not, by the clock as it is now", {
-      snapshot_name: name
-    })
-  }
 })
 
 const failedFor = Effect.fnUntraced(function* (
@@ -194,14 +115,14 @@ const afterFailure = Effect.fnUntraced(function* (receiver: Receiver, { error, l
     case "quarantine: corrupt":
       yield* ReceiveMeter.loadFailed(receiver.state, snapshot.name.instance)
       if (receiver.suspects.delete(snapshot.name.text))
-        return yield* quarantine(receiver, snapshot, error.message, "corrupt")
+        return yield* Quarantine.quarantine(receiver.state, snapshot, error.message, "corrupt")
       receiver.suspects.add(snapshot.name.text)
       return yield* Effect.logDebug("A snapshot is corrupt, loading it once more", {
         snapshot_name: snapshot.name.text,
         error: error.message
       })
     case "quarantine: refused":
-      return yield* quarantine(receiver, snapshot, error.message, "refused")
+      return yield* Quarantine.quarantine(receiver.state, snapshot, error.message, "refused")
     case "wait: map full":
       receiver.waitingForRoom.set(snapshot.name.instance, {
         lastForeign,
@@ -224,60 +145,82 @@ const warnOfForeign = Effect.fnUntraced(function* ({ state, foreignSnapshots }: 
   })
 })
 
+/** Merges what was loaded, and tells everybody. */
+const merge = Effect.fnUntraced(function* (receiver: Receiver, snapshot: Snapshot, spooled: Spooled) {
+  const { state } = receiver
+  const { instance } = snapshot.name
+  const { database } = state.options
+  ;(yield* (yield* MemoryBudget).hold(database, "decompress"))(spooled.size)
+  const began = yield* Clock.monotonicTimeNanos
+  const cutOffNano = yield* TombstoneRetention.cutOff
+  const isForeign = state.index.isForeign(snapshot)
+  const result = yield* state.database
+    .merge({ spooled, format: snapshot.name.format, ...(cutOffNano === undefined ? {} : { cutOffNano }) })
+    .pipe(
+      ReceiveMeter.merging(state, snapshot),
+      Effect.tapError(() =>
+        Effect.sync(() => {
+          if (isForeign) receiver.foreignInPart.add(snapshot.name.text)
+        })
+      )
+    )
+  state.index.markMerged(snapshot)
+  yield* ReceiveMeter.merged(state, snapshot, result)
+  const inPart = receiver.foreignInPart.delete(snapshot.name.text)
+  // Our own newer snapshot hides it from the others: only we can send them what it held.
+  if (isForeign && (inPart || result.entriesWritten > 0)) state.foreignMerged++
+  state.cleaner?.markMerged(snapshot, result, yield* Clock.monotonicTimeNanos)
+  receiver.suspects.delete(snapshot.name.text)
+  receiver.waitingForRoom.delete(instance)
+  receiver.merge.instances.delete(instance)
+  yield* logMerged(snapshot, spooled.size, result, yield* millisSince(began))
+})
+
+/** Merges with a permit for it, unless something better has appeared. Gives what the merge failed with. */
+const mergeNext = Effect.fnUntraced(function* (receiver: Receiver, snapshot: Snapshot, spooled: Spooled) {
+  const { state } = receiver
+  const { lastForeign } = yield* observe(state)
+  return yield* (yield* MemoryBudget)
+    .withPermit(
+      state.options.database,
+      "decompress"
+    )(Effect.suspend(() => (state.index.isNext(snapshot) ? merge(receiver, snapshot, spooled) : Effect.void)))
+    .pipe(
+      Effect.as(undefined),
+      Effect.catchTag("DatabaseError", (error) => Effect.succeed<FailedMerge>({ snapshot, error, lastForeign }))
+    )
+})
+
 /**
- * With a permit to have one more snapshot in memory. Gives what the merge failed with: permits and spool go back before
- * anything is waited for.
+ * With a permit to have more in memory: one object, or some small ones. Gives what a merge failed with: permits and
+ * spool go back before anything is waited for.
  */
 const receive = Effect.fnUntraced(function* (receiver: Receiver, instance: string) {
   const { state } = receiver
-  const { database } = state.options
-  const budget = yield* MemoryBudget
-  // A newer one may have appeared while this waited for the permit.
-  const snapshot = state.index.next(instance)
-  if (snapshot === undefined) return undefined
-  yield* warnOfForeign(receiver, snapshot)
-  const stale = yield* Staleness.problemOf(state, snapshot)
-  if (stale !== undefined) return yield* quarantine(receiver, snapshot, stale, "stale")
-  yield* ReceiveMeter.downloading(state, instance)
-  const spooled = yield* download(database, snapshot)
-  yield* ReceiveMeter.downloaded(state, instance, spooled.size)
+  // Newer ones may have appeared while this waited for the permit.
+  const steps = state.index.steps(instance)
+  const last = steps.at(-1)
+  if (last === undefined) return undefined
+  // The state that they lead to is of its time.
+  const stale = yield* Staleness.problemOf(state, last)
+  if (stale !== undefined) return yield* Quarantine.quarantine(state, last, stale, "stale")
+  const together = steps.slice(0, loadedTogether(steps))
+  for (const snapshot of together) yield* warnOfForeign(receiver, snapshot)
+  const loaded = yield* Effect.forEach(
+    together,
+    (snapshot) =>
+      ReceiveMeter.downloading(state, instance).pipe(
+        Effect.andThen(download(state.options.database, snapshot)),
+        Effect.tap((spooled) => ReceiveMeter.downloaded(state, instance, spooled.size))
+      ),
+    { concurrency: "unbounded" }
+  )
   receiver.load.instances.delete(instance)
-  const { lastForeign } = yield* observe(state)
-  return yield* budget
-    .withPermit(
-      database,
-      "decompress"
-    )(
-      Effect.gen(function* () {
-        if (state.index.next(instance)?.name.text !== snapshot.name.text) return undefined
-        ;(yield* budget.hold(database, "decompress"))(spooled.size)
-        const began = yield* Clock.monotonicTimeNanos
-        const cutOffNano = yield* TombstoneRetention.cutOff
-        const isForeign = state.index.isForeign(snapshot)
-        const result = yield* state.database
-          .merge({ spooled, format: snapshot.name.format, ...(cutOffNano === undefined ? {} : { cutOffNano }) })
-          .pipe(
-            ReceiveMeter.merging(state, instance),
-            Effect.tapError(() =>
-              Effect.sync(() => {
-                if (isForeign) receiver.foreignInPart.add(snapshot.name.text)
-              })
-            )
-          )
-        state.index.markMerged(snapshot)
-        yield* ReceiveMeter.merged(state, snapshot, result)
-        const inPart = receiver.foreignInPart.delete(snapshot.name.text)
-        // Our own newer snapshot hides it from the others: only we can send them what it held.
-        if (isForeign && (inPart || result.entriesWritten > 0)) state.foreignMerged++
-        state.cleaner?.markMerged(snapshot, result, yield* Clock.monotonicTimeNanos)
-        receiver.suspects.delete(snapshot.name.text)
-        receiver.waitingForRoom.delete(instance)
-        receiver.merge.instances.delete(instance)
-        yield* logMerged(snapshot, spooled.size, result, yield* millisSince(began))
-        return undefined
-      })
-    )
-    .pipe(Effect.catchTag("DatabaseError", (error) => Effect.succeed<FailedMerge>({ snapshot, error, lastForeign })))
+  for (const [index, spooled] of loaded.entries()) {
+    const failed = yield* mergeNext(receiver, together[index]!, spooled)
+    if (failed !== undefined) return failed
+  }
+  return undefined
 })
 
 /**
@@ -288,11 +231,11 @@ const receive = Effect.fnUntraced(function* (receiver: Receiver, instance: strin
 const notFound = Effect.fnUntraced(function* (state: SyncState, instance: string, name: string) {
   if (instance === state.options.instance && !state.index.ownIsMerged)
     return yield* Effect.sleep((yield* Settings).storage_poll_interval)
-  const snapshot = state.index.next(instance)
-  if (snapshot?.object.name === name) state.index.vanished(snapshot)
+  const snapshot = state.index.steps(instance).find(({ object }) => object.name === name)
+  if (snapshot !== undefined) state.index.vanished(snapshot)
 })
 
-/** Receives one snapshot of the instance, from the bucket to the database. Outages of the bucket are waited out. */
+/** Receives what is next of the instance, from the bucket to the database. Outages of the bucket are waited out. */
 const receiveOne = Effect.fn("Receive.one")(function* (receiver: Receiver, instance: string) {
   const { state } = receiver
   const budget = yield* MemoryBudget
@@ -328,7 +271,6 @@ const isDue = (receiver: Receiver, instance: string, now: bigint): boolean => {
 /** Never ends. */
 export const run = Effect.fn("Receive.run")(function* (state: SyncState) {
   const { database } = state.options
-  const health = yield* Health
   const receiver: Receiver = {
     state,
     load: { outage: yield* Outage.make(`${database}_storage_load`, "load a snapshot"), instances: new Set() },
@@ -345,9 +287,7 @@ export const run = Effect.fn("Receive.run")(function* (state: SyncState) {
   const loop = Effect.gen(function* () {
     for (;;) {
       yield* notified
-      yield* takeBack(receiver)
-      if (state.index.setAsideNames.length === 0) yield* health.well(`${database}_snapshots_set_aside`)
-      if (!state.index.isBlocked) yield* health.well(`${database}_own_refused`)
+      for (const name of yield* Quarantine.review(state)) receiver.foreignSnapshots.add(name)
       yield* recover(receiver)
       const now = yield* Clock.monotonicTimeNanos
       for (const instance of state.index.instances) {

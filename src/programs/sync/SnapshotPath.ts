@@ -1,0 +1,90 @@
+/**
+ * Finds the way from what was merged of an instance to its newest state: which of its objects to merge, and in which
+ * order. A full snapshot leads from anywhere to its time T; a delta leads to T whoever is at its start F or later.
+ *
+ *     merged through ──•                     d1          d2            d3
+ *                      |   d1 = (F, T]  ●━━━━━━━━━━●━━━━━━━━━━●━ ━ ━ ━ ━ ━ ━●
+ *                      |   full         ════════════════════════▶           |
+ *                                                                beyond a gap
+ *
+ * The path ends at the latest time that can be reached. Of all paths that end there it is the one that costs the least,
+ * so that a receiver that follows the deltas never loads a full snapshot for a change that a few small objects bring.
+ * Pure. Source: docs/sync.md, Receiving.
+ */
+import type { Snapshot } from "./ListedSnapshots.ts"
+
+export interface SnapshotPath {
+  /** Objects to merge, in order. */
+  readonly steps: ReadonlyArray<Snapshot>
+  /** Deltas that are later than the end of the path, oldest first: an object before them is missing. */
+  readonly beyond: ReadonlyArray<Snapshot>
+}
+
+/**
+ * Bytes that an object costs besides its own: a request, a merge and its commit. So a small full snapshot is taken
+ * instead of many deltas, and a large one only where no deltas lead.
+ */
+const bytesPerObject = 65_536
+
+/** A time that can be reached. */
+interface Place {
+  /** Undefined: nothing is merged yet. */
+  readonly at: bigint | undefined
+  readonly cost: number
+  /** The object that leads here, and the place that it starts from. Undefined where the path begins. */
+  readonly last: { readonly snapshot: Snapshot; readonly before: Place } | undefined
+}
+
+/** Whether an object leads on from there. */
+const leadsOn = ({ name: { fromNano } }: Snapshot, { at }: Place): boolean =>
+  fromNano === undefined || (at !== undefined && fromNano <= at)
+
+/**
+ * Returns the cheapest place from which the object leads on. `places`: later and dearer ones last, so it is the first
+ * that is late enough.
+ */
+const startOf = (snapshot: Snapshot, places: ReadonlyArray<Place>): Place | undefined => {
+  let low = 0
+  let high = places.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (leadsOn(snapshot, places[middle]!)) high = middle
+    else low = middle + 1
+  }
+  return places[low]
+}
+
+/** Returns those that can be part of a path: later than what is merged, and from the newest full snapshot on at first. */
+const candidates = (snapshots: ReadonlyArray<Snapshot>, through: bigint | undefined): ReadonlyArray<Snapshot> => {
+  const before =
+    through === undefined
+      ? snapshots.findLastIndex(({ name }) => name.kind === "snapshot") - 1
+      : snapshots.findLastIndex(({ name }) => name.timestampNano <= through)
+  return snapshots.slice(Math.max(0, before + 1))
+}
+
+/**
+ * Returns the path through objects of one instance, which are given oldest first. `through`: the time up to which
+ * everything of the instance is merged; undefined: nothing is.
+ */
+export const pathOf = (snapshots: ReadonlyArray<Snapshot>, through: bigint | undefined): SnapshotPath => {
+  const start: Place = { at: through, cost: 0, last: undefined }
+  // A place that is earlier and not cheaper than another one is of no use.
+  const places = [start]
+  const later = candidates(snapshots, through)
+  for (const snapshot of later) {
+    const before = startOf(snapshot, places)
+    if (before === undefined) continue
+    const at = snapshot.name.timestampNano
+    const cost = before.cost + snapshot.object.size + bytesPerObject
+    const newest = places.at(-1)!
+    if (newest.at === at && newest.cost <= cost) continue
+    while (places.at(-1)!.cost >= cost) places.pop()
+    places.push({ at, cost, last: { snapshot, before } })
+  }
+  const steps: Array<Snapshot> = []
+  const end = places.at(-1)!
+  for (let place = end; place.last !== undefined; place = place.last.before) steps.push(place.last.snapshot)
+  const beyond = later.filter(({ name }) => end.at === undefined || name.timestampNano > end.at)
+  return { steps: steps.toReversed(), beyond }
+}
