@@ -223,6 +223,8 @@ export class DumpResult extends Schema.Class<DumpResult>("DumpResult")({
   entries: Schema.Number,
   /** Names of the DBIs in the snapshot, each a `DbiName`. */
   dbis: Schema.Array(Schema.String),
+  /** Of a full snapshot: tombstones by the displayed name of the DBI that holds them, in shadow mode the shadow. */
+  tombstones: Schema.optionalKey(Schema.Array(Schema.Struct({ dbi: Schema.String, tombstones: Schema.Number }))),
   /** Bytes. */
   uncompressedSize: Schema.Number,
   /** Uncompressed bytes that were taken from the last dump. */

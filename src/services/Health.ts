@@ -9,6 +9,8 @@ export interface Failing {
   readonly check: string
   /** Milliseconds since the UNIX epoch: of the first failure after the last success. */
   readonly since: number
+  /** Failures since then. */
+  readonly attempts: number
   readonly message: string
 }
 

@@ -12,7 +12,8 @@ export const layer = Layer.sync(Health, () => {
   return Health.of({
     failing: Effect.fnUntraced(function* (check, message) {
       const before = checks.get(check)
-      checks.set(check, { check, message, since: before?.since ?? (yield* Clock.currentTimeMillis) })
+      const since = before?.since ?? (yield* Clock.currentTimeMillis)
+      checks.set(check, { check, message, since, attempts: (before?.attempts ?? 0) + 1 })
       return before === undefined
     }),
     well: Effect.fnUntraced(function* (check) {

@@ -12,7 +12,9 @@ describe("HealthRegistry", () => {
       assert.isTrue(yield* failing("main_storage_list", "refused"))
       yield* TestClock.adjust("5 seconds")
       assert.isFalse(yield* failing("main_storage_list", "timed out"))
-      assert.deepStrictEqual(yield* all, [{ check: "main_storage_list", since: 10_000, message: "timed out" }])
+      assert.deepStrictEqual(yield* all, [
+        { check: "main_storage_list", since: 10_000, attempts: 2, message: "timed out" }
+      ])
     }).pipe(Effect.provide(HealthRegistry.layer))
   )
 

@@ -34,7 +34,10 @@ describe("the status page", () => {
       const text = textOf(body)
       assert.include(text, "Everything is in sync")
       assert.match(sectionOf(text, "main"), /Last snapshot sent [\d.]+ s ago ?, \d+ B ?, \d ?entries/)
-      assert.match(sectionOf(text, "main"), /b [\d.]+ (s|min) ago [\d.]+ (s|min) ago in sync/)
+      assert.match(
+        sectionOf(text, "main"),
+        /b [\d.]+ (s|min) ago [\d.]+ (s|min) ago merged [\d.]+ s ago : 1 new.* in sync/
+      )
       assert.include(text, "No problems since the start")
     })
   )
@@ -47,19 +50,49 @@ describe("the status page", () => {
       yield* pass(3_000)
       yield* bucket.store(nameOf("b", epoch), Buffer.from("no snapshot"))
       yield* pass(3_000)
-      assert.match(textOf(yield* page(daemon)), new RegExp(`quarantined: ${nameOf("b", epoch)}: .*corrupt`))
+      assert.match(
+        textOf(yield* page(daemon)),
+        new RegExp(`quarantined [\\d.]+ s ago ?: ${nameOf("b", epoch)}: .*corrupt`)
+      )
       yield* bucket.faults.add({ operation: "store", times: Infinity }, { kind: "fail", reason: unavailable })
       yield* put({ d: [["k", 2, "v"]] })
       yield* pass(50_000)
       const failing = textOf(yield* page(daemon))
       assert.match(failing, /Not in sync, for \d+ s .*main ?: store .*injected.*, since [\d.]+ s ago/)
       assert.match(failing, /a change of the application is not stored yet \(for 5?\d+ s\)/)
+      assert.match(failing, /Retries under way for main .* store a snapshot \d+ s ago \d store .*injected/)
+      assert.match(failing, /Sending waiting to store again, for [\d.]+ s/)
       yield* bucket.faults.clear
       yield* bucket.storage.delete(nameOf("b", epoch))
       yield* pass(80_000)
       const after = textOf(yield* page(daemon))
       assert.include(after, "Everything is in sync")
-      assert.match(after, /over after \d+ s main_storage_store/)
+      assert.notInclude(after, "Retries under way")
+      assert.match(
+        after,
+        /main_storage_store 2026-01-01 00:00:\d\d [\d.]+ (s|min) ago over after \d+ s \d store .*injected/
+      )
+      assert.match(after, /main_snapshots_set_aside 2026-01-01 00:00:\d\d .* over after/)
+    })
+  )
+
+  it.effect("counts the tombstones of each DBI when all entries are dumped", () =>
+    Effect.gen(function* () {
+      const { put, start } = yield* makeWorld()
+      yield* put({
+        d: [
+          ["k", 1, "v"],
+          ["gone", 1, null],
+          ["gone too", 1, null]
+        ],
+        e: [["k", 1, "v"]]
+      })
+      const daemon = yield* start(serves)
+      yield* pass(3_000)
+      const text = textOf(yield* page(daemon))
+      assert.match(text, /DBI entries tombstones used pages depth flags d 3 2 /)
+      assert.match(text, / e 1 0 /)
+      assert.match(text, /Tombstones as of [\d.]+ s ago/)
     })
   )
 

@@ -8,6 +8,7 @@ import { type DumpRequest, DumpResult } from "../../../services/Database.ts"
 import { Lmdb } from "../../../services/Lmdb.ts"
 import { Spool } from "../../../services/Spool.ts"
 import { type CompressedMember, earlier as earlierOf } from "./PreviousMembers.ts"
+import * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import { attempt } from "../Engine.ts"
 import { MemberCompressor } from "./MemberCompressor.ts"
 import { type DumpedDbi, dumpedDbis, encode, headOf, type WrittenMember } from "./SnapshotEncoding.ts"
@@ -120,6 +121,7 @@ export const dump = Effect.fn("Dump.dump")(function* (
     clockBehind,
     entries: dbis.reduce((sum, { entries }) => sum + entries, 0),
     dbis: dbis.map(({ dbi }) => dbi.name),
+    tombstones: dbis.map(({ source, tombstones }) => ({ dbi: DbiName.display(source.name), tombstones })),
     uncompressedSize: compressor.bytes,
     reusedSize: compressor.reusedBytes,
     copyMillis,

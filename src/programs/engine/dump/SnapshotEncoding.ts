@@ -38,6 +38,7 @@ export interface DumpedDbi {
   /** A key that must be there was not found: the DBI is in another order than its flags say. */
   isInDoubt: boolean
   entries: number
+  tombstones: number
   /** Encoded. */
   bytes: number
 }
@@ -55,7 +56,9 @@ export const dumpedDbis = (mode: Mode, { dbis }: ReadTransaction, changed?: Pend
     if (source !== dbi) checkShadowFlags(dbi, source)
     const keys = changed?.of(headers)
     if (keys?.count === 0) return []
-    return [{ dbi, transform: mode.transformOf(dbi), source, keys, isInDoubt: false, entries: 0, bytes: 0 }]
+    return [
+      { dbi, transform: mode.transformOf(dbi), source, keys, isInDoubt: false, entries: 0, tombstones: 0, bytes: 0 }
+    ]
   })
 
 const openCursor = (transaction: ReadTransaction, { keys, source }: DumpedDbi) =>
@@ -83,6 +86,7 @@ const encodeSlice = (dumped: DumpedDbi, cursor: ForwardCursor, encoder: EntryEnc
     const value = NativeHeader.readHeader(cursor.value, start, cursor.valueEnd)
     if (value < 0) throw notNative(dumped.source.name, cursor, value)
     if (arePairs && !DupsortKey.isLayout(cursor.key, cursor.keyStart, cursor.keyEnd)) throw otherKeys(dumped.dbi)
+    const deleted = NativeHeader.flags(cursor.value, start) & 1
     const bytes = encoder.add(
       cursor.key,
       cursor.keyStart,
@@ -92,9 +96,10 @@ const encodeSlice = (dumped: DumpedDbi, cursor: ForwardCursor, encoder: EntryEnc
       cursor.valueEnd,
       NativeHeader.timestampHigh(cursor.value, start),
       NativeHeader.timestampLow(cursor.value, start),
-      NativeHeader.flags(cursor.value, start) & 1
+      deleted
     )
     dumped.entries++
+    dumped.tombstones += deleted
     dumped.bytes += bytes
     if (isBoundary(cursor.key, cursor.keyStart, cursor.keyEnd, bytes)) return Slice.boundary
   }

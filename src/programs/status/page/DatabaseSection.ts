@@ -1,17 +1,22 @@
 /** The part of the status page that one database has. */
 import { display } from "../../../domain/lmdb/DbiFlags.ts"
+import * as SnapshotName from "../../../domain/snapshot/SnapshotName.ts"
+import type { Failing } from "../../../services/Health.ts"
 import type { BudgetUse } from "../../../services/MemoryBudget.ts"
 import { pagesOf } from "../CollectLmdb.ts"
 import type { Statistics } from "../Statistics.ts"
 import type { DatabaseState } from "../../sync/facts/DaemonState.ts"
 import type { InstanceFacts, SyncFacts } from "../../sync/facts/SyncFacts.ts"
 import { type Html, markup } from "./Html.ts"
+import { isRetried, retries } from "./Problems.ts"
 import { ago, bytes, count, span } from "./Units.ts"
 import type { Verdict } from "./Verdict.ts"
 
 export interface DatabaseView {
   readonly database: DatabaseState
   readonly verdict: Verdict
+  /** Its checks. */
+  readonly failing: ReadonlyArray<Failing>
   readonly statistics: Statistics
   readonly budgets: Readonly<Record<"download" | "decompress", BudgetUse>>
   readonly isOpen: boolean
@@ -22,34 +27,51 @@ const millisOf = (nanos: bigint): number => Number(nanos / 1_000_000n)
 
 const fact = (name: string, value: Html | string): Html => markup`<div><dt>${name}</dt><dd>${value}</dd></div>`
 
-const budget = ({ active, limit, waiting }: BudgetUse): string =>
-  `${active} of ${limit} in use${waiting === 0 ? "" : `, ${waiting} waiting`}`
+const budget = ({ active, bytes: held, limit, waiting }: BudgetUse): Html =>
+  markup`${active} of ${limit} in use${waiting === 0 ? "" : `, ${waiting} waiting`}${held === 0 ? "" : markup`, ${bytes(held)}`}`
 
 const sent = ({ sent }: SyncFacts, now: number): Html =>
   sent === undefined
-    ? markup`none since the start`
-    : markup`${ago(sent.at, now)}, ${bytes(sent.size)}, ${count(sent.entries)} entries`
+    ? markup`<span class="soft">none since the start</span>`
+    : markup`${ago(sent.at, now)}<span class="soft" title="${sent.name}">, ${bytes(sent.size)}, ${count(sent.entries)} entries</span>`
 
-const quarantinedOf = ({ quarantined }: SyncFacts, instance: string): ReadonlyArray<Html> =>
+const sending = ({ sending }: SyncFacts, now: number): Html | undefined =>
+  sending === undefined ? undefined : fact("Sending", `${sending.name}, for ${span(now - sending.since)}`)
+
+/** `owner`: the one whose snapshots these are. */
+const quarantinedOf = ({ quarantined }: SyncFacts, owner: string, now: number): ReadonlyArray<Html> =>
   [...quarantined]
-    .filter(([name]) => name.split("__")[1] === instance)
-    .map(([name, { problem }]) => markup`<div class="bad">quarantined: ${name}: ${problem}</div>`)
+    .filter(([name]) => SnapshotName.parse(name)?.instance === owner)
+    .map(
+      ([name, { at, problem }]) => markup`<div class="bad note">quarantined ${ago(at, now)}: ${name}: ${problem}</div>`
+    )
 
-const stateOf = ({ quarantined }: SyncFacts, { behindSince, newest }: InstanceFacts, isOwn: boolean, now: number) => {
-  if (behindSince !== undefined) return `behind for ${span(now - behindSince)}`
-  if (newest !== undefined && quarantined.has(newest.name.text)) return "quarantined"
-  return isOwn ? "" : "in sync"
+const stateOf = (
+  facts: SyncFacts,
+  { behindSince, newest, stage }: InstanceFacts,
+  isOwn: boolean,
+  now: number
+): Html => {
+  const doing = stage === undefined ? "" : `: ${stage.name}, for ${span(now - stage.since)}`
+  if (behindSince !== undefined)
+    return markup`<span class="chip warn">behind</span> for ${span(now - behindSince)}${doing}`
+  if (newest !== undefined && facts.quarantined.has(newest.name.text))
+    return markup`<span class="chip bad">quarantined</span>`
+  return isOwn ? markup`<span class="soft">this instance</span>` : markup`<span class="chip ok">in sync</span>${doing}`
+}
+
+const mergedOf = ({ merged }: InstanceFacts, now: number): Html => {
+  if (merged === undefined) return markup`<span class="none">–</span>`
+  const { at, entriesWritten, lockHeldMillis, snapshot } = merged
+  const lock = lockHeldMillis === 0 ? "" : `, write lock held for ${span(lockHeldMillis)}`
+  return markup`${ago(millisOf(snapshot.name.timestampNano), now)}<br><span class="soft">merged ${ago(at, now)}: ${count(entriesWritten)} new${lock}</span>`
 }
 
 const instanceRow = (name: string, known: InstanceFacts, facts: SyncFacts, isOwn: boolean, now: number): Html => {
-  const { merged, newest, stage } = known
+  const { newest } = known
   const newestAt = newest === undefined ? undefined : millisOf(newest.name.timestampNano)
-  const doing = stage === undefined ? "" : `${stage.name}, ${span(now - stage.since)}`
-  return markup`<tr><th scope="row">${name}${isOwn ? " (this one)" : ""}</th>
-<td>${ago(newestAt, now)}</td>
-<td>${merged === undefined ? markup`<span class="none">–</span>` : ago(millisOf(merged.snapshot.name.timestampNano), now)}</td>
-<td>${stateOf(facts, known, isOwn, now)}</td>
-<td>${doing}${quarantinedOf(facts, name)}</td></tr>`
+  return markup`<tr><th scope="row">${name}</th><td data-label="newest snapshot">${ago(newestAt, now)}</td>
+<td data-label="last merged">${mergedOf(known, now)}</td><td data-label="state" class="text">${stateOf(facts, known, isOwn, now)}${quarantinedOf(facts, name, now)}</td></tr>`
 }
 
 const instances = ({ database: { name, sync }, now }: DatabaseView): Html => {
@@ -58,22 +80,29 @@ const instances = ({ database: { name, sync }, now }: DatabaseView): Html => {
   const rows = [...sync.facts.instances]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([instance, known]) => instanceRow(instance, known, sync.facts, instance === sync.options.instance, now))
-  return markup`<div class="scroll"><table><caption>Instances of ${name}</caption>
-<thead><tr><th scope="col">instance</th><th scope="col">newest snapshot</th><th scope="col">last merged</th><th scope="col">state</th><th scope="col">now</th></tr></thead>
+  return markup`<div class="scroll"><table class="stack"><caption>Instances of ${name}</caption>
+<thead><tr><th scope="col">instance</th><th scope="col">newest snapshot</th><th scope="col">last merged</th><th scope="col">state</th></tr></thead>
 <tbody>${rows}</tbody></table></div>`
 }
 
-const dbis = ({ database: { name }, statistics: { known } }: DatabaseView): Html | undefined => {
+const tombstonesOf = (facts: SyncFacts | undefined, dbi: string): Html => {
+  const found = facts?.tombstones?.ofDbi.get(dbi)
+  return found === undefined ? markup`<span class="none">–</span>` : count(found)
+}
+
+const dbis = ({ database: { name, sync }, now, statistics: { known } }: DatabaseView): Html | undefined => {
   if (known === undefined) return undefined
+  const { pageSize } = known.info
+  const counted = sync?.facts.tombstones
   const rows = known.info.dbis.map(
     (
       dbi
-    ) => markup`<tr><th scope="row">${dbi.name}</th><td class="n">${count(dbi.entries)}</td><td class="n">${bytes(pagesOf(dbi) * known.info.pageSize)}</td>
+    ) => markup`<tr><th scope="row">${dbi.name}</th><td class="n">${count(dbi.entries)}</td><td class="n">${tombstonesOf(sync?.facts, dbi.name)}</td><td class="n">${bytes(pagesOf(dbi) * pageSize)}</td>
 <td class="n">${count(pagesOf(dbi))}</td><td class="n">${dbi.depth}</td><td>${display(dbi.flags)}</td></tr>`
   )
   return markup`<div class="scroll"><table><caption>DBIs of ${name}</caption>
-<thead><tr><th scope="col">DBI</th><th scope="col" class="n">entries</th><th scope="col" class="n">used</th><th scope="col" class="n">pages</th><th scope="col" class="n">depth</th><th scope="col">flags</th></tr></thead>
-<tbody>${rows}</tbody></table></div>`
+<thead><tr><th scope="col">DBI</th><th scope="col" class="n">entries</th><th scope="col" class="n">tombstones</th><th scope="col" class="n">used</th><th scope="col" class="n">pages</th><th scope="col" class="n">depth</th><th scope="col">flags</th></tr></thead>
+<tbody>${rows}</tbody></table></div>${counted === undefined ? undefined : markup`<p class="soft">Tombstones as of ${ago(counted.at, now)}, when all entries were last dumped.</p>`}`
 }
 
 const map = ({ statistics: { growth, known } }: DatabaseView): Html | undefined => {
@@ -81,7 +110,7 @@ const map = ({ statistics: { growth, known } }: DatabaseView): Html | undefined 
   const { mapSize, used } = known.info
   const left = growth === undefined ? undefined : (mapSize - used) / growth
   const full = left === undefined ? "" : `; at this rate full in ${span(left)}`
-  return markup`<div><dt>Map</dt><dd><meter min="0" max="${mapSize}" low="${0.7 * mapSize}" high="${0.85 * mapSize}" optimum="0" value="${used}">${used} of ${mapSize} bytes</meter>
+  return markup`<div class="map"><dt>Map</dt><dd><meter min="0" max="${mapSize}" low="${0.7 * mapSize}" high="${0.85 * mapSize}" optimum="0" value="${used}">${used} of ${mapSize} bytes</meter>
 ${bytes(used)} of ${bytes(mapSize)} used (${((100 * used) / mapSize).toFixed(1)} %)${full}</dd></div>`
 }
 
@@ -92,21 +121,32 @@ const facts = (view: DatabaseView): Html => {
   return markup`<dl>${map(view)}
 ${database.sync === undefined ? undefined : fact("Last local change", ago(database.sync.facts.changedAt, now))}
 ${database.sync === undefined ? undefined : fact("Last snapshot sent", sent(database.sync.facts, now))}
+${database.sync === undefined ? undefined : sending(database.sync.facts, now)}
 ${info === undefined ? undefined : fact("Last transaction", String(info.lastTransactionId))}
 ${info === undefined ? undefined : fact("Readers", `${info.readers} of ${info.maxReaders}`)}
-${info === undefined ? undefined : fact("Data file", markup`${bytes(info.fileSize)}, <span class="soft">${info.path}</span>`)}
 ${fact("Downloads", budget(budgets.download))}${fact("Merges", budget(budgets.decompress))}
 ${problem === undefined ? undefined : fact("Statistics", markup`<span class="bad">${problem}</span>`)}
-${known === undefined || now - known.at < 5_000 ? undefined : fact("Statistics", markup`of ${ago(known.at, now)}`)}</dl>`
+${known === undefined || now - known.at < 5_000 ? undefined : fact("Statistics", markup`of ${ago(known.at, now)}`)}
+${info === undefined ? undefined : markup`<div class="wide"><dt>Data file</dt><dd>${bytes(info.fileSize)}, <span class="soft">${info.path}</span></dd></div>`}</dl>`
+}
+
+/** For one that is closed: how full it is, and how many instances it has. */
+const brief = ({ database: { sync }, statistics: { known } }: DatabaseView): Html => {
+  const found = sync?.facts.instances.size
+  const instances = found === undefined ? "" : `${found} ${found === 1 ? "instance" : "instances"}`
+  const used = known === undefined ? "" : `map ${((100 * known.info.used) / known.info.mapSize).toFixed(0)} %`
+  return markup`<span class="soft">${[instances, used].filter((part) => part !== "").join(", ")}</span>`
 }
 
 export const section = (view: DatabaseView): Html => {
-  const { database, isOpen, now, verdict } = view
-  const reasons = verdict.reasons.map(
-    ({ level, since, text }) =>
-      markup`<li class="${level}">${text}${since === undefined ? "" : markup` (for ${span(now - since)})`}</li>`
-  )
+  const { database, failing, isOpen, now, verdict } = view
+  const reasons = verdict.reasons
+    .filter(({ check }) => check === undefined || !isRetried(database.name, check))
+    .map(
+      ({ level, since, text }) =>
+        markup`<li class="${level} note">${text}${since === undefined ? "" : markup` (for ${span(now - since)})`}</li>`
+    )
   return markup`<details id="db-${database.name}"${isOpen ? markup` open` : undefined}><summary><h2>${database.name}</h2>
-<span class="chip ${verdict.level}">${verdict.state}</span></summary><div class="body">
-${reasons.length === 0 ? undefined : markup`<ul>${reasons}</ul>`}${facts(view)}${instances(view)}${dbis(view)}</div></details>`
+<span class="chip ${verdict.level}">${verdict.state}</span>${brief(view)}</summary><div class="body">
+${reasons.length === 0 ? undefined : markup`<ul class="notes">${reasons}</ul>`}${retries(database.name, failing, now)}${facts(view)}${instances(view)}${dbis(view)}</div></details>`
 }

@@ -1,6 +1,6 @@
 /** The page /: what the daemon is doing, for whoever is on call. One document, without anything from elsewhere. */
 import { Clock, Effect } from "effect"
-import { type Failing, Health, type PastFailure } from "../../../services/Health.ts"
+import { type Failing, Health } from "../../../services/Health.ts"
 import type { PageResponse } from "../../../services/HttpServer.ts"
 import { MemoryBudget } from "../../../services/MemoryBudget.ts"
 import { ProcessInfo } from "../../../services/ProcessInfo.ts"
@@ -11,6 +11,7 @@ import type { ReadStatistics } from "../Statistics.ts"
 import { script, style } from "./Assets.ts"
 import { type DatabaseView, section } from "./DatabaseSection.ts"
 import { Html, markup } from "./Html.ts"
+import { problems } from "./Problems.ts"
 import { ago, bytes, span } from "./Units.ts"
 import * as Verdict from "./Verdict.ts"
 
@@ -60,16 +61,6 @@ const verdict = (views: ReadonlyArray<DatabaseView>, now: number): Html => {
   return markup`<div class="verdict ${level}" role="status"><strong>Not in sync, for ${span(now - since)}</strong><ul>${items}</ul></div>`
 }
 
-const problems = (outages: ReadonlyArray<PastFailure>, now: number): Html => {
-  if (outages.length === 0) return markup`<p class="soft">No problems since the start.</p>`
-  const rows = outages.map(
-    ({ check, message, since, until }) =>
-      markup`<tr><td>${ago(since, now)}</td><td>${until === undefined ? "not over" : markup`over after ${span(until - since)}`}</td><th scope="row">${check}</th><td>${message}</td></tr>`
-  )
-  return markup`<div class="scroll"><table><caption>The last ${outages.length} problems</caption>
-<thead><tr><th scope="col">began</th><th scope="col">state</th><th scope="col">check</th><th scope="col">message</th></tr></thead><tbody>${rows}</tbody></table></div>`
-}
-
 const viewOf = Effect.fnUntraced(function* (
   state: DaemonState,
   database: DatabaseState,
@@ -78,10 +69,12 @@ const viewOf = Effect.fnUntraced(function* (
   now: number
 ) {
   const { use } = yield* MemoryBudget
-  const verdict = Verdict.of(database, checksOf(database.name, state.databases, failing), state.startedAt, now)
+  const ofThis = checksOf(database.name, state.databases, failing)
+  const verdict = Verdict.of(database, ofThis, state.startedAt, now)
   return {
     database,
     verdict,
+    failing: ofThis,
     statistics: statistics.get(database.name) ?? { known: undefined, problem: undefined, growth: undefined },
     budgets: { download: yield* use(database.name, "download"), decompress: yield* use(database.name, "decompress") },
     isOpen: state.databases.length <= openMax || verdict.level !== "ok",
@@ -99,10 +92,11 @@ const body = Effect.fnUntraced(function* (state: DaemonState, read: ReadStatisti
   const views = yield* Effect.forEach(state.databases, (database) => viewOf(state, database, statistics, failing, now))
   const { anonymousBytes, residentBytes } = yield* use
   const own = anonymousBytes === undefined ? undefined : markup`, ${bytes(anonymousBytes)} of it its own`
-  return markup`<header><h1>Lightning Stream: ${instanceText(instance)}</h1>
+  const top = markup`<header><h1>Lightning Stream: ${instanceText(instance)}</h1>
 <p class="soft">${facts.hostname}, version ${facts.version}, started ${ago(facts.startedAtMillis, now)}, ${bytes(residentBytes)} resident${own}.
 <a href="/metrics">metrics</a>, <a href="/healthz">health</a>, <a href="/storage">storage</a></p></header>
-${verdict(views, now)}${views.map(section)}<h3>Problems</h3>${problems(yield* recent, now)}`
+${verdict(views, now)}`
+  return { top, state: markup`${views.map(section)}<h2 class="block">Problems</h2>${problems(yield* recent, now)}` }
 })
 
 export const make = Effect.fnUntraced(function* (state: DaemonState, read: ReadStatistics) {
@@ -113,8 +107,9 @@ export const make = Effect.fnUntraced(function* (state: DaemonState, read: ReadS
     body: markup`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Lightning Stream</title>
 <link rel="icon" href="data:,"><style>${new Html(style)}</style></head><body><main>
-<div id="tools"><label>Filter <input id="filter" type="search"></label><button id="open" type="button">Open all</button><button id="close" type="button">Close all</button></div>
-<p id="live" role="alert"></p><div id="state">${content}</div></main><script>${new Html(script)}</script></body></html>
+<div id="top">${content.top}</div><p id="live" role="alert"></p>
+<div id="tools"${state.databases.length > openMax ? undefined : markup` hidden`}><label>Filter <input id="filter" type="search" placeholder="name or state"></label><button id="open" type="button">Open all</button><button id="close" type="button">Close all</button></div>
+<div id="state">${content.state}</div></main><script>${new Html(script)}</script></body></html>
 `.text
   }))
 })

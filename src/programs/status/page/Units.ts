@@ -25,6 +25,12 @@ export const span = (millis: number): string => {
 const timeOf = (at: number): string =>
   Math.abs(at) <= 8.64e15 ? DateTime.formatIso(DateTime.makeUnsafe(at)) : String(at)
 
+/** `2026-01-31 12:34:56`, in UTC. */
+export const time = (at: number): Html => {
+  const text = timeOf(at)
+  return markup`<time datetime="${text}" title="${text}">${text.slice(0, 19).replace("T", " ")}</time>`
+}
+
 /** How long ago, or how far ahead. */
 export const ago = (at: number | undefined, now: number): Html => {
   if (at === undefined) return markup`<span class="none">–</span>`

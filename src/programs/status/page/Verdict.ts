@@ -9,6 +9,8 @@ export interface VerdictReason {
   readonly text: string
   /** Milliseconds since the UNIX epoch; undefined where nobody knows. */
   readonly since: number | undefined
+  /** The check that fails, if it is one. */
+  readonly check?: string
 }
 
 export interface Verdict {
@@ -65,7 +67,7 @@ export const of = (
     ? []
     : [{ level: now - startedAt > graceMillis ? "warn" : "ok", text: "its start is in progress", since: startedAt }]
   const reasons = [
-    ...failing.map(({ message, since }): VerdictReason => ({ level: "bad", text: message, since })),
+    ...failing.map(({ check, message, since }): VerdictReason => ({ level: "bad", text: message, since, check })),
     ...starting,
     ...waiting(database, now)
   ]

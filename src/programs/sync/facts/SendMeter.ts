@@ -35,6 +35,10 @@ export const observed = Effect.fnUntraced(function* (state: SyncState) {
 
 export const dumped = Effect.fnUntraced(function* (state: SyncState, result: DumpResult) {
   const labels = lmdbOf(state)
+  if (result.tombstones !== undefined) {
+    const ofDbi = new Map(result.tombstones.map(({ dbi, tombstones }) => [dbi, tombstones]))
+    state.facts.tombstones = { at: yield* Clock.currentTimeMillis, ofDbi }
+  }
   yield* Metrics.add(families.generated, labels, 1)
   yield* Metrics.set(families.generatedLast, labels, Number(result.timestampNano) / 1e9)
   yield* Metrics.set(families.generatedLastSize, labels, result.spooled.size)

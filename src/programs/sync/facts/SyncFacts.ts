@@ -24,6 +24,12 @@ export interface Sent {
   readonly entries: number
 }
 
+/** As the last dump of all entries has counted them, by the displayed name of the DBI. */
+export interface Tombstones {
+  readonly at: number
+  readonly ofDbi: ReadonlyMap<string, number>
+}
+
 export interface Merged {
   readonly snapshot: Snapshot
   readonly at: number
@@ -56,6 +62,8 @@ export class SyncFacts {
   /** Since when something of the application waits to be stored. */
   unsentSince: number | undefined
   sent: Sent | undefined
+  /** Undefined before the first dump. */
+  tombstones: Tombstones | undefined
   /** Of the last listing, all objects of the database; undefined before the first. */
   inStorage: { readonly count: number; readonly bytes: number } | undefined
   readonly instances = new Map<string, InstanceFacts>()

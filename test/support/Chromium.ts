@@ -1,0 +1,144 @@
+/**
+ * Chromium without a window, driven by its devtools protocol: what a page does and how it looks in a real browser. It
+ * is the one of the system, since it is too large to be fetched for a test. It ends with its scope.
+ */
+import { NodeServices } from "@effect/platform-node"
+import { Config, Effect, FileSystem, Schema, Stream } from "effect"
+import { ChildProcess } from "effect/process"
+import { eventually } from "./Eventually.ts"
+import type { Installed } from "./servers/RealServers.ts"
+
+class BrowserFailed extends Schema.TaggedError<BrowserFailed>()("BrowserFailed", {
+  method: Schema.String,
+  detail: Schema.String
+}) {}
+
+const names = ["chromium", "chromium-browser", "google-chrome"]
+
+const find = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const directories = (yield* Config.String("PATH")).split(":")
+  for (const path of directories.flatMap((directory) => names.map((name) => `${directory}/${name}`))) {
+    const found: Installed = { _tag: "Installed", directory: path }
+    if (yield* fs.exists(path)) return found
+  }
+  const missing: Installed = {
+    _tag: "Missing",
+    reason: "there is no Chromium: install the package chromium",
+    isFailure: (yield* Config.String("CI").pipe(Config.withDefault(""))) === "true"
+  }
+  return missing
+})
+
+/** The program, found in the directories of PATH. */
+export const installed = (): Promise<Installed> => Effect.runPromise(Effect.provide(find, NodeServices.layer))
+
+export interface Screen {
+  readonly width: number
+  readonly height: number
+  readonly isDark?: boolean
+  readonly isPhone?: boolean
+}
+
+const Message = Schema.fromJsonString(
+  Schema.Struct({
+    id: Schema.optionalKey(Schema.Finite),
+    result: Schema.optionalKey(Schema.Unknown),
+    error: Schema.optionalKey(Schema.Struct({ message: Schema.String }))
+  })
+)
+
+type Parameters = Readonly<Record<string, unknown>>
+
+/** The devtools' connection: calls and their results, by number. */
+const connect = (url: string) =>
+  Effect.acquireRelease(
+    Effect.callback<WebSocket, BrowserFailed>((resume) => {
+      const socket = new WebSocket(url)
+      socket.addEventListener("open", () => resume(Effect.succeed(socket)))
+      socket.addEventListener("error", () =>
+        resume(new BrowserFailed({ method: "connect", detail: `cannot connect to ${url}` }))
+      )
+    }),
+    (socket) => Effect.sync(() => socket.close())
+  ).pipe(
+    Effect.map((socket) => {
+      let last = 0
+      return (method: string, params: Parameters = {}, sessionId?: string) =>
+        Effect.callback<any, BrowserFailed>((resume) => {
+          const id = ++last
+          const received = ({ data }: MessageEvent) => {
+            const message = Schema.decodeUnknownSync(Message)(data)
+            if (message.id !== id) return
+            socket.removeEventListener("message", received)
+            const { error, result } = message
+            resume(
+              error === undefined
+                ? Effect.succeed(result)
+                : Effect.fail(new BrowserFailed({ method, detail: error.message }))
+            )
+          }
+          socket.addEventListener("message", received)
+          socket.send(JSON.stringify({ id, method, params, ...(sessionId !== undefined && { sessionId }) }))
+        })
+    })
+  )
+
+const launch = Effect.fnUntraced(function* (program: string) {
+  const fs = yield* FileSystem.FileSystem
+  const profile = yield* fs.makeTempDirectoryScoped({ prefix: "chromium-" })
+  const args = ["--headless=new", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-port=0"]
+  // Its sandbox refuses to be root's.
+  const sandbox = process.getuid?.() === 0 ? ["--no-sandbox"] : []
+  const handle = yield* ChildProcess.make(program, [...args, ...sandbox, `--user-data-dir=${profile}`, "about:blank"], {
+    stdin: "ignore",
+    killSignal: "SIGKILL"
+  })
+  let url: string | undefined
+  const lines: Array<string> = []
+  yield* Effect.forkScoped(
+    Stream.runForEach(Stream.splitLines(Stream.decodeText(handle.all)), (line) =>
+      Effect.sync(() => {
+        lines.push(line)
+        url ??= /^DevTools listening on (ws:\S+)/.exec(line)?.[1]
+      })
+    )
+  )
+  return yield* eventually(
+    "Chromium listens",
+    Effect.sync(() => url),
+    () => lines.join("\n")
+  )
+})
+
+/** A tab. */
+export const open = Effect.fnUntraced(function* (program: string) {
+  const call = yield* connect(yield* launch(program))
+  const { targetId } = yield* call("Target.createTarget", { url: "about:blank" })
+  const { sessionId } = yield* call("Target.attachToTarget", { targetId, flatten: true })
+  const send = (method: string, params?: Parameters) => call(method, params, sessionId)
+  /** The value of an expression, or of the promise that it is; what it throws is a failure. */
+  const evaluate = (expression: string) =>
+    Effect.flatMap(send("Runtime.evaluate", { expression, returnByValue: true, awaitPromise: true }), (answer) =>
+      answer.exceptionDetails === undefined
+        ? Effect.succeed(answer.result.value)
+        : Effect.fail(new BrowserFailed({ method: expression, detail: JSON.stringify(answer.exceptionDetails) }))
+    )
+  return {
+    evaluate,
+    goTo: Effect.fnUntraced(function* (url: string, { height, isDark = false, isPhone = false, width }: Screen) {
+      const scheme = { name: "prefers-color-scheme", value: isDark ? "dark" : "light" }
+      yield* send("Emulation.setEmulatedMedia", { features: [scheme] })
+      yield* send("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile: isPhone })
+      yield* send("Page.navigate", { url })
+      yield* eventually(
+        `${url} is loaded`,
+        Effect.map(evaluate("location.href !== 'about:blank' && document.readyState"), (state) =>
+          state === "complete" ? state : undefined
+        )
+      )
+    }),
+    /** What is to be seen, as PNG. */
+    screenshot: Effect.map(send("Page.captureScreenshot", { format: "png" }), ({ data }) => Buffer.from(data, "base64"))
+  }
+})
