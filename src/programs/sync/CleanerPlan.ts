@@ -2,10 +2,12 @@
  * Decides which snapshots of one database may be deleted from the bucket. It is plain state, which learns what this
  * process has listed, merged and stored. Source: docs/sync.md, Cleaner.
  *
- * A snapshot is kept unless this process itself has proved that it is not needed. An older snapshot is deleted only if
- * a newer one of its instance is in the same listing and this process has read it to its end or stored it. The last one
- * of an instance is deleted only if our own newest snapshot, in the same listing, contains it. Objects that are not
- * snapshots of this database are never deleted.
+ * An object is kept unless this process itself has proved that it is not needed. A full snapshot or a delta that ends
+ * at T is deleted only if it is covered: a newer full snapshot of its instance, at T or later, is in the same listing,
+ * and this process has read that one to its end or stored it, or has merged all that it holds from deltas and stored
+ * that in a full snapshot of its own. A delta that is not covered is needed by those who follow the deltas. The last
+ * full snapshot of an instance, and the deltas after it, are deleted only if our own newest full snapshot, in the same
+ * listing, contains them. Objects that are not of this database are never deleted.
  *
  * Not guaranteed: that our own snapshot contains entries that the application has removed since. A dropped DBI is
  * noticed (our snapshot lacks it, or a merge had to create it), but a DBI that was emptied or recreated is not.
@@ -44,9 +46,10 @@ interface Seen {
   readonly since: bigint
 }
 
-/** A snapshot that was read to its end and merged completely. */
+/** An object that was read to its end and merged completely, with nothing missing before it. */
 interface Merged {
   readonly snapshot: Snapshot
+  /** Of a delta: those of its instance that were merged before it, too. */
   readonly dbis: ReadonlyArray<string>
   /** Of the monotonic clock. */
   readonly ended: bigint
@@ -54,7 +57,7 @@ interface Merged {
   readonly isWhole: boolean
 }
 
-/** The newest snapshot that this process has stored. */
+/** The newest full snapshot that this process has stored. */
 interface Stored {
   readonly name: SnapshotName.SnapshotName
   readonly dbis: ReadonlySet<string>
@@ -73,6 +76,8 @@ export class CleanerPlan {
   private seen: ReadonlyMap<string, Seen> = new Map()
   /** By name, the last one last. */
   private readonly merged = new Map<string, Merged>()
+  /** By instance. */
+  private readonly lastMerged = new Map<string, Merged>()
   private readonly written = new Set<string>()
   private stored: Stored | undefined
 
@@ -81,18 +86,38 @@ export class CleanerPlan {
     this.names = new ListedSnapshots(rules.database)
   }
 
-  /** Records that a snapshot was read to its end and merged completely. `ended`: monotonic time. */
-  markMerged(snapshot: Snapshot, { dbis, made }: Pick<MergeResult, "dbis" | "made">, ended: bigint): void {
+  /**
+   * Records that an object was read to its end and merged completely. `isOnPath`: all that its instance had before it
+   * was merged as well. `ended`: monotonic time.
+   */
+  markMerged(
+    snapshot: Snapshot,
+    { dbis, made }: Pick<MergeResult, "dbis" | "made">,
+    ended: bigint,
+    isOnPath = true
+  ): void {
     // If a DBI was dropped, this snapshot does not bring back what other snapshots had put into it.
-    for (const [name, earlier] of this.merged)
-      if (made.some((dbi) => earlier.dbis.includes(dbi))) this.merged.set(name, { ...earlier, isWhole: false })
-    this.merged.delete(snapshot.name.text)
-    this.merged.set(snapshot.name.text, { snapshot, dbis, ended, isWhole: true })
+    for (const known of [this.merged, this.lastMerged])
+      for (const [name, earlier] of known)
+        if (made.some((dbi) => earlier.dbis.includes(dbi))) known.set(name, { ...earlier, isWhole: false })
+    if (!isOnPath) return
+    const { instance, kind, text } = snapshot.name
+    const before = kind === "delta" ? this.lastMerged.get(instance) : undefined
+    const merged: Merged = {
+      snapshot,
+      dbis: Array.from(new Set([...(before?.dbis ?? []), ...dbis])),
+      ended,
+      isWhole: before?.isWhole ?? true
+    }
+    this.merged.delete(text)
+    this.merged.set(text, merged)
+    this.lastMerged.set(instance, merged)
   }
 
-  /** Records that our snapshot was stored and confirmed. `began`: monotonic time before it was made. */
+  /** Records that an object of ours was stored and confirmed. `began`: monotonic time before it was made. */
   markStored(name: SnapshotName.SnapshotName, dbis: ReadonlyArray<string>, began: bigint): void {
     this.written.add(name.text)
+    if (name.kind === "delta") return
     if (this.stored === undefined || SnapshotName.compare(this.stored.name, name) < 0)
       this.stored = { name, dbis: new Set(dbis), began }
   }
@@ -111,10 +136,7 @@ export class CleanerPlan {
     const seen = new Map<string, Seen>()
     const instances = new Map<string, ReadonlyArray<Seen>>()
     for (const [instance, snapshots] of this.names.by(objects)) {
-      // Deltas are never deleted, nor do they make a full snapshot old.
-      const full = snapshots.filter(({ name }) => name.kind === "snapshot")
-      if (full.length === 0) continue
-      const list = full.map((snapshot): Seen => {
+      const list = snapshots.map((snapshot): Seen => {
         const before = this.seen.get(snapshot.name.text)
         return before !== undefined && isSameObject(before.snapshot.object, snapshot.object)
           ? before
@@ -134,16 +156,25 @@ export class CleanerPlan {
     now: Now
   ): ReadonlyArray<Deletion> {
     const mayGo = ({ since }: Seen) => now.monotonic - since > this.rules.mustKeep
-    const kept = list.findLastIndex(mayGo)
-    if (kept < 0) return []
+    const full = list.filter(({ snapshot }) => snapshot.name.kind === "snapshot")
+    const kept = full.findLast(mayGo)
+    if (kept === undefined) return []
+    const own = instances.get(this.rules.ownInstance)
     const deletions: Array<Deletion> = []
-    if (list.slice(kept).some(({ snapshot }) => this.isProven(snapshot))) {
-      for (const one of list.slice(0, kept))
-        if (mayGo(one)) deletions.push({ name: one.snapshot.name, reason: "newer snapshot" })
+    const fromKept = full.slice(full.indexOf(kept))
+    if (fromKept.some(({ snapshot }) => this.isProven(snapshot)) || this.isContained(kept.snapshot, own)) {
+      const isCovered = (one: Seen) =>
+        one !== kept && one.snapshot.name.timestampNano <= kept.snapshot.name.timestampNano && !fromKept.includes(one)
+      for (const one of list)
+        if (isCovered(one) && mayGo(one)) deletions.push({ name: one.snapshot.name, reason: "newer snapshot" })
     }
-    const newest = list[kept]!.snapshot
-    if (kept === list.length - 1 && this.isSilent(newest, now) && this.isContained(newest, instances)) {
-      deletions.push({ name: newest.name, reason: "stale instance" })
+    const newest = list.at(-1)!.snapshot
+    const after = list.filter(({ snapshot }) => snapshot.name.timestampNano > kept.snapshot.name.timestampNano)
+    const isLast = after.every((one) => mayGo(one) && !full.includes(one))
+    if (isLast && this.isSilent(newest, now) && this.isContained(newest, own)) {
+      // The latest first: what is left, when a delete fails, is what was there before.
+      for (const { snapshot } of [kept, ...after].toReversed())
+        deletions.push({ name: snapshot.name, reason: "stale instance" })
     }
     return deletions
   }
@@ -158,18 +189,26 @@ export class CleanerPlan {
     return merged !== undefined && isSameObject(merged.snapshot.object, object) ? merged : undefined
   }
 
+  /** A full snapshot and a delta of one instance that have the same time lead to the same state. */
+  private mergeOfState(snapshot: Snapshot): Merged | undefined {
+    const { instance, timestampNano } = snapshot.name
+    const isOfState = ({ snapshot: { name } }: Merged) =>
+      name.kind === "delta" && name.instance === instance && name.timestampNano === timestampNano
+    return this.mergeOf(snapshot) ?? Array.from(this.merged.values()).find(isOfState)
+  }
+
   private isSilent({ name }: Snapshot, now: Now): boolean {
     return name.instance !== this.rules.ownInstance && now.wall - name.timestampNano >= this.rules.removeOldInstances
   }
 
   /**
-   * Whether our own newest snapshot contains it. A newer one that was merged, and is gone from the bucket, proves
-   * nothing: names of an instance rise with its content only as long as nobody removes the newest one by hand
-   * (`SnapshotIndex.next`).
+   * Whether our own newest full snapshot contains the state that the object leads to. A newer one that was merged, and
+   * is gone from the bucket, proves nothing: names of an instance rise with its content only as long as nobody removes
+   * the newest one by hand (`SnapshotIndex`). `ours`: our own objects in the listing.
    */
-  private isContained(snapshot: Snapshot, instances: ReadonlyMap<string, ReadonlyArray<Seen>>): boolean {
-    const merged = this.mergeOf(snapshot)
-    const own = instances.get(this.rules.ownInstance)?.at(-1)?.snapshot
+  private isContained(snapshot: Snapshot, ours: ReadonlyArray<Seen> = []): boolean {
+    const merged = this.mergeOfState(snapshot)
+    const own = ours.findLast(({ snapshot: { name } }) => name.kind === "snapshot")?.snapshot
     const { stored } = this
     if (merged === undefined || !merged.isWhole || stored === undefined || own?.name.text !== stored.name.text)
       return false

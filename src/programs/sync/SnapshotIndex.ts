@@ -151,7 +151,7 @@ export class SnapshotIndex {
     return beyond === undefined ? steps : [beyond]
   }
 
-  /** Whether a loaded object is still to be merged: a delta that leads on is, a full snapshot gives way to newer ones. */
+  /** Whether a loaded object is still to be merged: a delta that leads on is, a full one gives way to newer ones. */
   isNext(snapshot: Snapshot): boolean {
     const { name, object } = snapshot
     if (this.next(name.instance)?.object.name === object.name) return true
@@ -263,7 +263,8 @@ export class SnapshotIndex {
     this.settle()
   }
 
-  markMerged(snapshot: Snapshot): void {
+  /** Returns whether it was on a path: all that its instance had before it was merged as well. */
+  markMerged(snapshot: Snapshot): boolean {
     const { name } = snapshot
     const through = this.mergedThrough(name.instance)
     const isOnPath = name.fromNano === undefined || (through !== undefined && name.fromNano <= through)
@@ -273,6 +274,7 @@ export class SnapshotIndex {
       if (name.instance !== this.ownInstance || canBeFollowed(snapshot)) this.merged.set(name.instance, name)
     }
     this.settle()
+    return isOnPath
   }
 
   /** Records a name before it is stored: a listing may show it before the store has returned. */

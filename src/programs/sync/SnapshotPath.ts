@@ -54,7 +54,7 @@ const startOf = (snapshot: Snapshot, places: ReadonlyArray<Place>): Place | unde
   return places[low]
 }
 
-/** Returns those that can be part of a path: later than what is merged, and from the newest full snapshot on at first. */
+/** Returns those that can be part of a path: later than what is merged, at first from the newest full snapshot on. */
 const candidates = (snapshots: ReadonlyArray<Snapshot>, through: bigint | undefined): ReadonlyArray<Snapshot> => {
   const before =
     through === undefined

@@ -94,8 +94,8 @@ const makePlan = () => {
     removeOldInstances: 7n * day
   })
   return {
-    merged: (one: StoredObject, ended: number, dbis = ["x"], made: ReadonlyArray<string> = []) =>
-      plan.markMerged(snapshotOf(one), { dbis, made }, BigInt(ended) * second),
+    merged: (one: StoredObject, ended: number, dbis = ["x"], made: ReadonlyArray<string> = [], isOnPath = true) =>
+      plan.markMerged(snapshotOf(one), { dbis, made }, BigInt(ended) * second, isOnPath),
     stored: (one: StoredObject, began: number, dbis = ["x"]) =>
       plan.markStored(nameOf(one), dbis, BigInt(began) * second),
     /** What goes. */
@@ -305,5 +305,134 @@ describe("The last snapshot of an instance", () => {
     plan.merged(own, 5)
     plan.stored(own, 6)
     assert.deepStrictEqual(gone(plan, [own]), [])
+  })
+})
+
+const delta = (instance: string, from: bigint, at: bigint): StoredObject => ({
+  name: SnapshotName.format({
+    database: "main",
+    instance,
+    timestampNano: wall + at * second,
+    format: "gzip",
+    fromNano: wall + from * second
+  }),
+  size: 1,
+  etag: "1"
+})
+
+const names = (deletions: ReadonlyArray<ReadonlyArray<string>>) => deletions.map(([name]) => name)
+
+describe("Deltas", () => {
+  const week = 7 * 86_400
+  const [d1, d2, d3] = [delta("b", -19n, -12n), delta("b", -12n, -9n), delta("b", -9n, -5n)]
+  /** A full snapshot of the state that d2 leads to, and one of ours that was stored after everything was merged. */
+  const own = object("a", 20n)
+  const chain = [older, d1, d2, old, d3]
+  it("go when a full snapshot of their time or later was read, and those after it stay", () => {
+    const plan = makePlan()
+    plan.merged(old, 5)
+    plan.list(0, chain)
+    assert.deepStrictEqual(plan.list(600, chain), [])
+    assert.deepStrictEqual(names(plan.list(601, chain)), [older.name, d1.name, d2.name])
+  })
+
+  it("stay when no full snapshot covers them, however long they were seen and whatever was merged", () => {
+    const plan = makePlan()
+    for (const one of [older, d1, d2, d3]) plan.merged(one, 5)
+    plan.stored(own, 6)
+    const objects = [older, d1, d2, d3, own]
+    plan.list(0, objects)
+    assert.deepStrictEqual(plan.list(10_000, objects), [])
+  })
+
+  it("that span the time of the full snapshot stay", () => {
+    const plan = makePlan()
+    const spanning = delta("b", -19n, -8n)
+    plan.merged(old, 5)
+    plan.list(0, [...chain, spanning])
+    assert.notInclude(names(plan.list(601, [...chain, spanning])), spanning.name)
+  })
+
+  it("that were followed go when what covers them is in our own full snapshot, though it was not read", () => {
+    const plan = makePlan()
+    for (const one of [older, d1, d2]) plan.merged(one, 5)
+    const objects = [...chain, own]
+    plan.list(0, objects)
+    assert.deepStrictEqual(plan.list(601, objects), [])
+    plan.stored(own, 5)
+    assert.deepStrictEqual(plan.list(602, objects), [])
+    plan.stored(object("a", 21n), 6)
+    assert.deepStrictEqual(plan.list(603, objects), [])
+    assert.deepStrictEqual(names(plan.list(604, [...objects, object("a", 21n)])), [older.name, d1.name, d2.name])
+  })
+
+  it("of ours neither count as our full snapshot nor take its place", () => {
+    const plan = makePlan()
+    for (const one of [older, d1, d2]) plan.merged(one, 5)
+    const stored = delta("a", 10n, 21n)
+    plan.stored(stored, 6)
+    plan.list(0, [...chain, own, stored])
+    assert.deepStrictEqual(plan.list(601, [...chain, own, stored]), [])
+    plan.stored(own, 6)
+    plan.stored(stored, 7)
+    assert.lengthOf(plan.list(602, [...chain, own, stored]), 3)
+  })
+
+  it("that were merged with one missing before them prove nothing", () => {
+    const plan = makePlan()
+    plan.merged(older, 5)
+    plan.merged(d2, 5, ["x"], [], false)
+    plan.stored(own, 6)
+    const objects = [older, d2, old, own]
+    plan.list(0, objects)
+    assert.deepStrictEqual(plan.list(601, objects), [])
+  })
+
+  it("prove nothing when our own full snapshot lacks a DBI that came with them, or with what was before them", () => {
+    for (const lost of ["with them", "before them"]) {
+      const plan = makePlan()
+      plan.merged(older, 5, ["x", ...(lost === "before them" ? ["y"] : [])])
+      plan.merged(d1, 5)
+      plan.merged(d2, 5, ["x", ...(lost === "with them" ? ["y"] : [])])
+      plan.stored(own, 6, ["x"])
+      const objects = [...chain, own]
+      plan.list(0, objects)
+      assert.deepStrictEqual(plan.list(601, objects), [], lost)
+    }
+  })
+
+  it("prove nothing when a DBI was dropped and came back since", () => {
+    const plan = makePlan()
+    for (const one of [older, d1]) plan.merged(one, 5)
+    plan.merged(object("c", -1n), 5, ["x"], ["x"])
+    plan.merged(d2, 5)
+    plan.stored(own, 6)
+    const objects = [...chain, own]
+    plan.list(0, objects)
+    assert.deepStrictEqual(plan.list(601, objects), [])
+  })
+
+  it("are signs of life: an instance is silent when its last delta is old, and then they go first, the latest first", () => {
+    const plan = makePlan()
+    const late = delta("b", -9n, 100n)
+    for (const one of [old, late]) plan.merged(one, 5)
+    const ours = object("a", 200n)
+    plan.stored(ours, 6)
+    const objects = [old, late, ours]
+    plan.list(0, objects)
+    assert.deepStrictEqual(plan.list(week + 99, objects), [])
+    assert.deepStrictEqual(plan.list(week + 100, objects), [
+      [late.name, "stale instance"],
+      [old.name, "stale instance"]
+    ])
+  })
+
+  it("of a silent instance stay when the last one was not merged", () => {
+    const plan = makePlan()
+    plan.merged(old, 5)
+    plan.stored(own, 6)
+    const objects = [old, d3, own]
+    plan.list(0, objects)
+    assert.deepStrictEqual(plan.list(week + 1_000, objects), [])
   })
 })

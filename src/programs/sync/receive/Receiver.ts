@@ -164,12 +164,12 @@ const merge = Effect.fnUntraced(function* (receiver: Receiver, snapshot: Snapsho
         })
       )
     )
-  state.index.markMerged(snapshot)
+  const isOnPath = state.index.markMerged(snapshot)
   yield* ReceiveMeter.merged(state, snapshot, result)
   const inPart = receiver.foreignInPart.delete(snapshot.name.text)
   // Our own newer snapshot hides it from the others: only we can send them what it held.
   if (isForeign && (inPart || result.entriesWritten > 0)) state.foreignMerged++
-  state.cleaner?.markMerged(snapshot, result, yield* Clock.monotonicTimeNanos)
+  state.cleaner?.markMerged(snapshot, result, yield* Clock.monotonicTimeNanos, isOnPath)
   receiver.suspects.delete(snapshot.name.text)
   receiver.waitingForRoom.delete(instance)
   receiver.merge.instances.delete(instance)
