@@ -1,4 +1,4 @@
-/** `completion SHELL`: a script for a shell that completes commands and options. */
+/** `completion SHELL` prints a script with which the shell completes commands and options. */
 import { Effect } from "effect"
 import * as Argument from "effect/cli/Argument"
 import { CommandTree, defineCommand } from "./cli/CommandDefinition.ts"
@@ -41,7 +41,7 @@ Load it where the shell is set up:
     const { Completions } = yield* load(() => ({ Completions: import("effect/cli/Completions") }))
     const descriptor = Completions.fromCommand(commandFor(tree, () => {}))
     const script = Completions.generate(commandName, shell, descriptor)
-    // It names the flag that effect/cli would have for this.
+    // The generated script names the flag that effect/cli itself would have for this.
     return yield* print(`${script.replaceAll(`${commandName} --completions`, `${commandName} completion`)}\n`)
   })
 })

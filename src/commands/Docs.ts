@@ -1,4 +1,4 @@
-/** `docs`: the documentation of all commands, from their help. */
+/** `docs` prints the documentation of all commands, generated from their help. */
 import { Effect } from "effect"
 import * as Flag from "effect/cli/Flag"
 import { CommandTree, defineCommand } from "./cli/CommandDefinition.ts"

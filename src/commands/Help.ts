@@ -1,4 +1,4 @@
-/** `help COMMAND`: the same as `COMMAND --help`. */
+/** `help COMMAND` prints the same text as `COMMAND --help`. */
 import { Effect } from "effect"
 import * as Argument from "effect/cli/Argument"
 import { CommandTree, defineCommand } from "./cli/CommandDefinition.ts"
@@ -22,7 +22,7 @@ export const help = defineCommand({
   run: Effect.fnUntraced(function* ({ command }) {
     const { commands } = yield* CommandTree
     const isKnown = command.length === 0 || byWords(commands).some(([words]) => words === command.join(" "))
-    // Without the flag the parser says that there is no such command.
+    // An unknown command is parsed without the flag, so that the parser reports it.
     const parsed = yield* parse(isKnown ? [...command, "--help"] : command)
     return "text" in parsed ? yield* print(parsed.text) : 1
   })

@@ -1,4 +1,4 @@
-/** `receive`: as `sync`, without ever writing to the bucket. */
+/** `receive` does the same as `sync` but never writes to the bucket. */
 import { defineCommand } from "./cli/CommandDefinition.ts"
 import { runDaemon, syncFlags } from "./Sync.ts"
 

@@ -1,4 +1,4 @@
-/** `version`: prints the version alone, for scripts. */
+/** `version` prints the bare version, for scripts. */
 import { CommandTree, defineCommand } from "./cli/CommandDefinition.ts"
 import { print } from "./cli/Print.ts"
 

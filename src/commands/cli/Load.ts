@@ -1,12 +1,12 @@
 /**
- * Loads what a command needs besides its flags and help. `version` and `--help` take no longer than Node itself because
- * they load nothing of it.
+ * Loads the modules that a command needs besides its flags and help. `version` and `--help` load none of them, and so
+ * take no longer than Node itself.
  */
 import { Effect, Schema } from "effect"
 import { lmdbBuildCommand } from "../../layers/lmdb/native/BuildCommand.ts"
 import { commandName } from "./UsageError.ts"
 
-/** A part of the command, most likely a native package, is not there or does not fit. */
+/** A part of the command, most likely a native package, is missing or does not fit this system. */
 export class NotInstalled extends Schema.TaggedError<NotInstalled>()("NotInstalled", { detail: Schema.String }) {
   override get message(): string {
     return (
@@ -18,7 +18,7 @@ export class NotInstalled extends Schema.TaggedError<NotInstalled>()("NotInstall
 
 export type Modules<Parts> = { readonly [Name in keyof Parts]: Awaited<Parts[Name]> }
 
-/** Gives the modules of a record of `import()`s, under the names in the record. */
+/** Awaits a record of `import()`s and returns the modules under the same names. */
 export const load = <Parts extends Record<string, Promise<unknown>>>(
   parts: () => Parts
 ): Effect.Effect<Modules<Parts>, NotInstalled> =>

@@ -1,6 +1,6 @@
 /**
- * Parses the command line: the spellings of pflag first (PflagArguments), then effect/cli, which checks the values and
- * writes the help.
+ * Parses the command line. PflagArguments normalizes the spellings that pflag accepts; effect/cli then checks the
+ * values and writes the help.
  */
 import { Effect, FileSystem, Layer, Path, Stdio, Terminal } from "effect"
 import * as CliConfig from "effect/cli/CliConfig"
@@ -14,12 +14,12 @@ import { commandFor, type Invocation, spellingsOf } from "./Grammar.ts"
 import { canonical, spell, type Spelled, type Spellings } from "./PflagArguments.ts"
 import { commandName, UsageError } from "./UsageError.ts"
 
-/** Help and versions, which go to standard output as they are. */
+/** Help and version texts, which are written to standard output unchanged. */
 export interface Text {
   readonly text: string
 }
 
-/** Names what is allowed instead of a command that is not known. */
+/** Lists the allowed commands when the given one is unknown. */
 const describe = (error: CliError.CliError, { commands }: Spellings, { command }: Spelled): string => {
   if (error._tag !== "UnknownSubcommand") return error.message
   const below = [...commands.keys()]
@@ -31,8 +31,8 @@ const describe = (error: CliError.CliError, { commands }: Spellings, { command }
 const formatter = CliOutput.defaultFormatter({ colors: false })
 
 /**
- * What effect/cli may need for flags that are files, and for prompts: there are none here, and to load the real ones
- * takes longer than to parse.
+ * Services that effect/cli needs for file flags and prompts. There are no such flags and prompts here, and loading the
+ * real services takes longer than parsing.
  */
 const unused = Layer.mergeAll(
   FileSystem.layerNoop({}),
@@ -50,7 +50,7 @@ const parseSpelled = Effect.fnUntraced(function* (spellings: Spellings, spelled:
       if (event._tag === "Help") found = { text: `${formatter.formatHelpDoc(event.helpDoc)}\n` }
     })
   const output = Layer.merge(CliConfig.layer({ builtIns: [GlobalFlag.Help] }), CliOutput.layerPresenter({ present }))
-  // No version: that flag has been looked for.
+  // The version flag has been handled before, so effect/cli gets no version.
   const run = Cli.runWith(
     commandFor(tree, (invocation) => void (found = invocation)),
     { version: "", renderErrors: true }
@@ -61,14 +61,14 @@ const parseSpelled = Effect.fnUntraced(function* (spellings: Spellings, spelled:
     Effect.catch((error) => {
       const problems =
         error._tag === "ShowHelp" ? error.errors.map((one) => describe(one, spellings, spelled)) : [error.message]
-      // A command that only has others below it: its help.
+      // A command that only groups others prints its help.
       return problems.length === 0 ? Effect.void : Effect.fail(new UsageError({ command, problems }))
     })
   )
   return found ?? (yield* new UsageError({ command, problems: ["nothing to do"] }))
 })
 
-/** `args`: without the names of the runtime and the script. */
+/** Parses `args`, which exclude the names of the runtime and the script. */
 export const parse = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
   const tree = yield* CommandTree
   const spellings = spellingsOf(tree)

@@ -1,21 +1,22 @@
 /**
- * Brings arguments into one spelling: the command's words, each flag as `--name=value`, then `--` and what the command
- * works on. Users of Lightning Stream have all that the Go package pflag takes in their scripts: `-cVALUE`, `-c=VALUE`,
- * `-lt`, `--debug=false`, flags before, between and after words, a value that begins with a dash, a flag given twice
- * (the last one counts). What it does not know stays as it is, so that the parser can say what is wrong with it.
+ * Normalizes arguments to one spelling: the words of the command, each flag as `--name=value`, then `--` and the
+ * operands. Scripts written for Lightning Stream use everything that the Go package pflag accepts: `-cVALUE`,
+ * `-c=VALUE`, `-lt`, `--debug=false`, flags before, between and after words, a value that begins with a dash, a flag
+ * given twice (the last one counts). Arguments that are not recognized stay unchanged, so that the parser can report
+ * them.
  */
 
 export interface FlagSpelling {
   readonly name: string
   readonly short: string | undefined
-  /** `switch` has no value but after `=`; `list` may be given more than once. */
+  /** A `switch` takes a value only after `=`. A `list` may be given more than once. */
   readonly kind: "switch" | "value" | "list"
 }
 
-/** The flags there are. Grammar derives them from the commands. */
+/** The known flags. Grammar derives them from the commands. */
 export interface Spellings {
   readonly global: ReadonlyArray<FlagSpelling>
-  /** By the command's words. A group of commands has none. */
+  /** Flags by the words of the command. A group of commands has no entry. */
   readonly commands: ReadonlyMap<string, ReadonlyArray<FlagSpelling>>
 }
 
@@ -23,22 +24,22 @@ const isLeaf = ({ commands }: Spellings, words: ReadonlyArray<string>): boolean 
   words.length > 0 && ![...commands.keys()].some((name) => name.startsWith(`${words.join(" ")} `))
 
 export interface Spelled {
-  /** The command's words; empty: none, or one that is not known. */
+  /** The words of the command. Empty when there is no command or it is unknown. */
   readonly command: ReadonlyArray<string>
-  /** True when the command takes operands: it is no group. */
+  /** True when the command takes operands, that is, when it is not a group. */
   readonly isLeaf: boolean
-  /** Given flags that are known, by name; a switch is "true" or "false". */
+  /** Values of the known flags that were given, by name. A switch is "true" or "false". */
   readonly flags: ReadonlyMap<string, ReadonlyArray<string>>
-  /** Flags that are not known. */
+  /** The flags that were given and are unknown. */
   readonly unknown: ReadonlyArray<string>
   readonly operands: ReadonlyArray<string>
 }
 
-/** As Go's strconv.ParseBool; anything else stays, for the parser to refuse. */
+/** Reads a boolean as Go's strconv.ParseBool does. Any other text stays unchanged, and the parser refuses it. */
 const boolean = (text: string): string =>
   /^(?:1|t|T|true|TRUE|True)$/.test(text) ? "true" : /^(?:0|f|F|false|FALSE|False)$/.test(text) ? "false" : text
 
-/** Goes over the arguments with the flags of `known`; words and operands come in their order. */
+/** Scans the arguments for the flags in `known`. Words and operands keep their order. */
 const scan = (args: ReadonlyArray<string>, known: ReadonlyArray<FlagSpelling>) => {
   const flags = new Map<string, Array<string>>()
   const unknown: Array<string> = []
@@ -50,7 +51,7 @@ const scan = (args: ReadonlyArray<string>, known: ReadonlyArray<FlagSpelling>) =
       kind === "list" ? [...(flags.get(name) ?? []), value] : [kind === "switch" ? boolean(value) : value]
     )
   let index = 0
-  /** A flag that needs a value takes the next argument, whatever that looks like. */
+  /** A flag that needs a value takes the next argument, whatever it looks like. */
   const takeNext = (flag: FlagSpelling, raw: string) => {
     const next = args[index]
     if (next === undefined) return void unknown.push(raw)
@@ -88,7 +89,7 @@ const scan = (args: ReadonlyArray<string>, known: ReadonlyArray<FlagSpelling>) =
   return { flags, unknown, words, operands }
 }
 
-/** The longest known command that the words begin with. */
+/** Returns the longest known command that the words begin with. */
 const commandOf = (known: Spellings, words: ReadonlyArray<string>): ReadonlyArray<string> => {
   let length = 0
   const isNext = () =>
@@ -98,7 +99,7 @@ const commandOf = (known: Spellings, words: ReadonlyArray<string>): ReadonlyArra
 }
 
 export const spell = (known: Spellings, args: ReadonlyArray<string>): Spelled => {
-  // Which flags take a value depends on the command: it is looked for with the global ones first.
+  // Which flags take a value depends on the command, so the command is looked up with the global flags first.
   const command = commandOf(known, scan(args, known.global).words)
   const { flags, operands, unknown, words } = scan(args, [
     ...known.global,
@@ -114,7 +115,8 @@ export const spell = (known: Spellings, args: ReadonlyArray<string>): Spelled =>
 }
 
 /**
- * For a parser that knows `--name=value`. Operands of a group are words: the parser says that there is no such command.
+ * Returns the arguments for a parser that accepts only `--name=value`. The operands of a group are passed as words, so
+ * that the parser reports an unknown command.
  */
 export const canonical = ({ command, flags, isLeaf, operands, unknown }: Spelled): ReadonlyArray<string> => [
   ...command,

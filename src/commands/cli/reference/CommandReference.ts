@@ -1,11 +1,11 @@
-/** What there is to say about each command, taken from its definition, for docs/cli.md and the manual page. */
+/** The reference of each command, taken from its definition, for docs/cli.md and the manual page. */
 import type { CommandTree, Example } from "../CommandDefinition.ts"
 import { factsOf, type ParamFacts, type Params } from "../Flags.ts"
 import { byWords } from "../Grammar.ts"
 import { commandName } from "../UsageError.ts"
 
 export interface CommandReference {
-  /** Without `lightningstream`. */
+  /** The words of the command, without `lightningstream`. */
   readonly words: string
   readonly usage: string
   readonly summary: string
@@ -20,7 +20,7 @@ const argumentText = ({ isList, isRequired, metavar }: ParamFacts): string => {
   return isRequired ? text : `[${text}]`
 }
 
-/** Every command that does something, in the order of the help. */
+/** Returns every command that is not a group, in the order of the help. */
 export const referencesOf = ({ commands }: CommandTree["Service"]): ReadonlyArray<CommandReference> =>
   byWords(commands).flatMap(([words, entry]) => {
     if ("commands" in entry) return []

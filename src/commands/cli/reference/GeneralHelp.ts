@@ -1,4 +1,7 @@
-/** What docs/cli.md and the manual page say besides what each command says of itself. Light Markdown, as in details. */
+/**
+ * The chapters of docs/cli.md and of the manual page that are not about a single command, in the same light Markdown as
+ * the details of commands.
+ */
 import { commandName } from "../UsageError.ts"
 
 export interface Chapter {
@@ -23,7 +26,7 @@ export const globalOptions = `
 They are taken before the command and after it.
 `
 
-/** Before the commands. */
+/** The chapters before the commands. */
 export const before: ReadonlyArray<Chapter> = [
   {
     title: "Spellings of options",
@@ -38,7 +41,7 @@ all do.
   }
 ]
 
-/** After the commands. */
+/** The chapters after the commands. */
 export const after: ReadonlyArray<Chapter> = [
   {
     title: "Process numbers",
