@@ -1,2 +1,2 @@
-/** Bytes whose memory can be transferred between threads, and released. */
+/** Bytes whose memory can be transferred between threads and released. */
 export type Bytes = Uint8Array<ArrayBuffer>

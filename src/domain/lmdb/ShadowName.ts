@@ -4,18 +4,18 @@ import { maxKeyBytes } from "./Limits.ts"
 
 const prefix = "_sync_shadow_"
 
-/** Bytes of a name whose shadow still has a name that LMDB can hold. */
+/** Largest number of bytes in the name of a DBI whose shadow's name still fits into LMDB's limit. */
 const maxBytes = maxKeyBytes - prefix.length
 
 export const isShadow = (dbi: DbiName.DbiName): boolean => dbi.startsWith(prefix)
 
 export const of = (dbi: DbiName.DbiName): DbiName.DbiName => DbiName.fromBytes(Buffer.from(prefix + dbi, "latin1"))
 
-/** The DBI whose shadow has this name; undefined when it is no shadow's. */
+/** Returns the name of the DBI whose shadow has this name, or undefined when this is not the name of a shadow. */
 export const mainOf = (name: DbiName.DbiName): DbiName.DbiName | undefined =>
   name.startsWith(prefix) ? DbiName.fromBytes(Buffer.from(name.slice(prefix.length), "latin1")) : undefined
 
-/** Why a DBI cannot have a shadow; undefined when it can. */
+/** Returns why the DBI cannot have a shadow, or undefined when it can. */
 export const problemOf = (dbi: DbiName.DbiName): string | undefined =>
   dbi.length <= maxBytes
     ? undefined

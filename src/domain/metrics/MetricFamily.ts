@@ -1,8 +1,8 @@
-/** What a metric is, as data: the code counts with it, /metrics shows it, and docs/monitoring.md has a row for it. */
+/** Describes a metric as data. The code counts with it, /metrics shows it, and docs/monitoring.md has a row for it. */
 
 interface Described<Labels extends string> {
   readonly name: string
-  /** Shown as `# HELP`. */
+  /** The text of `# HELP`. */
   readonly help: string
   readonly labels: ReadonlyArray<Labels>
 }
@@ -11,18 +11,18 @@ export interface CounterFamily<Labels extends string = string> extends Described
   readonly type: "counter"
 }
 
-/** A value that is read when it is shown, or that was set when something happened. */
+/** A value that is read when it is shown, or that was set when an event occurred. */
 export interface GaugeFamily<Labels extends string = string> extends Described<Labels> {
   readonly type: "gauge"
 }
 
 export interface HistogramFamily<Labels extends string = string> extends Described<Labels> {
   readonly type: "histogram"
-  /** Upper bounds, which belong to the bucket. */
+  /** Upper bounds of the buckets, inclusive. */
   readonly buckets: ReadonlyArray<number>
 }
 
-/** Sum and count alone, without quantiles. */
+/** A sum and a count, without quantiles. */
 export interface SummaryFamily<Labels extends string = string> extends Described<Labels> {
   readonly type: "summary"
 }

@@ -1,6 +1,6 @@
 /**
- * Settings as they count: 0 and empty where they stand for a default, limits where values beyond them count as the
- * limit.
+ * Computes the effective settings: replaces 0 and empty values by the defaults that they stand for, and clamps values
+ * to their limits.
  */
 import { Duration } from "effect"
 import { parse } from "./values/GoDuration.ts"

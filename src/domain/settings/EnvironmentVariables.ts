@@ -1,10 +1,10 @@
 /**
- * Replaces `$NAME` and `${NAME}` by the environment's values, and `$$` by one `$`; a `$` without a name after it stays.
- * A variable that is not set becomes a mark that survives parsing, so that the error can name the setting it was needed
- * for.
+ * Replaces `$NAME` and `${NAME}` by the values of environment variables, and `$$` by a single `$`. A `$` that is not
+ * followed by a name stays. A variable that is not set is replaced by a mark that survives parsing, so that the error
+ * can name the setting that needed it.
  */
 
-/** Two characters for private use, which YAML allows in any text and no file has. */
+/** Two characters from Unicode's private use area, which YAML allows in any text and no real file contains. */
 const [open, close] = ["\uE0F8", "\uE0F9"] as const
 
 const variable = /\$(?:\$|\{([^}\n]+)\}|([A-Za-z_][A-Za-z0-9_]*))/g
@@ -18,7 +18,7 @@ export const replaceVariables = (text: string, environment: EnvironmentVariables
     return name === undefined ? "$" : (environment[name] ?? open + name + close)
   })
 
-/** Names of the variables that were not set, in a text that was replaced. */
+/** Returns the names of the unset variables that are marked in a text after replacement. */
 export const unsetIn = (text: string): ReadonlyArray<string> => [
   ...new Set([...text.matchAll(mark)].map(([, name = ""]) => name))
 ]

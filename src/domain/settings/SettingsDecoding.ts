@@ -1,6 +1,6 @@
 /**
- * Decodes a configuration tree and says everything that is wrong with it, each with its key, its value (not that of
- * secrets) and what is allowed.
+ * Decodes a configuration tree and reports every problem in it, each with its key, its value (unless it is a secret)
+ * and the values that are allowed.
  */
 import { Exit, Schema, SchemaIssue } from "effect"
 import { Scalar } from "./values/YamlScalar.ts"
@@ -30,13 +30,13 @@ const valueOf = (tree: TreeMap, path: KeyPath): string => {
   const node = at(tree, path)
   if (node === undefined || isMap(node)) return ""
   if (!(node instanceof Scalar)) return ", not a list"
-  // Secrets are any text, so none is ever wrong; but a URL may have a password in it.
+  // A secret may be any text, so its value is never reported as wrong. A URL may contain a password, which is hidden.
   return path.length === 0 ? "" : `, not ${JSON.stringify(node.text.replace(/\/\/[^/@]*@/, "//<hidden>@"))}`
 }
 
 /**
- * The storage section as the schema needs it: `type` as plain text, so that it selects the options; `memory` where it
- * is unusable.
+ * Prepares the storage section for the schema: `type` becomes plain text, so that it selects the options. An unusable
+ * type is replaced by `memory`.
  */
 const decodable = (tree: TreeMap): unknown => {
   const storage = at(tree, ["storage"])
@@ -61,7 +61,7 @@ const storageProblems = (tree: TreeMap): ReadonlyArray<Problem> => {
     : [{ path, message: `expected one of ${storageTypes.join(", ")}${valueOf(tree, path)}` }]
 }
 
-/** `below`: where in the tree it was decoded. */
+/** Decodes a tree and returns its problems. `below` is the tree's path in the file. */
 const schemaProblems = (
   exit: Exit.Exit<unknown, Schema.SchemaError>,
   tree: TreeMap,
@@ -80,8 +80,8 @@ const schemaProblems = (
 const decodeLmdb = Schema.decodeUnknownExit(LmdbSection, { onExcessProperty: "error", errors: "all" })
 
 /**
- * A record of effect's stops at its first mistake, whatever `errors` says: so each database is decoded by itself, for
- * its mistakes.
+ * A record schema of Effect stops at its first mistake, whatever `errors` says. Each database is therefore decoded
+ * separately, so that the mistakes of all databases are reported.
  */
 const lmdbProblems = (tree: TreeMap): ReadonlyArray<Problem> => {
   const lmdbs = at(tree, ["lmdbs"])
@@ -89,7 +89,7 @@ const lmdbProblems = (tree: TreeMap): ReadonlyArray<Problem> => {
   return Object.entries(lmdbs).flatMap(([name, section]) => schemaProblems(decodeLmdb(section), tree, ["lmdbs", name]))
 }
 
-/** In the place of those that were found. */
+/** Replaces the problems that were found in `lmdbs` by those of all databases. */
 const withAllOfLmdbs = (problems: ReadonlyArray<Problem>, tree: TreeMap): ReadonlyArray<Problem> => {
   const place = problems.findIndex(isOfOneLmdb)
   return place < 0
@@ -104,7 +104,9 @@ const withAllOfLmdbs = (problems: ReadonlyArray<Problem>, tree: TreeMap): Readon
 const isOfOneLmdb = ({ path }: Problem): boolean => path[0] === "lmdbs" && path.length > 1
 
 export interface Decoded {
-  /** As written: not yet effective. Undefined when a problem of a single key prevents it. */
+  /**
+   * The settings as written, before effectiveSettings. Undefined when the problem of a single key prevents decoding.
+   */
   readonly settings: SettingsValues | undefined
   readonly problems: ReadonlyArray<Problem>
 }

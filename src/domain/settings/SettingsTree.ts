@@ -1,6 +1,6 @@
 /**
- * A configuration file as it is written, before it is checked: maps, lists, and scalars that keep their text. Keys with
- * null are left out.
+ * A configuration file as written, before it is checked: maps, lists, and scalars that keep their text. Keys whose
+ * value is null are left out.
  */
 import { Scalar } from "./values/YamlScalar.ts"
 
@@ -11,9 +11,9 @@ export interface TreeMap {
 
 export type KeyPath = ReadonlyArray<string>
 
-/** What is wrong with one key. */
+/** A problem with one key. */
 export interface Problem {
-  /** Empty: the file as a whole. */
+  /** Path of the key. Empty when the problem concerns the file as a whole. */
   readonly path: KeyPath
   readonly message: string
 }
@@ -32,26 +32,26 @@ export const textAt = (tree: Tree, path: KeyPath): string | undefined => {
   return node instanceof Scalar ? node.text : undefined
 }
 
-/** Neither absent nor empty text. */
+/** True when the key is present and its value is not empty. */
 export const isGiven = (tree: Tree, path: KeyPath): boolean => {
   const node = at(tree, path)
   return node !== undefined && !(node instanceof Scalar && node.text === "")
 }
 
-/** A copy with `value` at `path`; maps on the way are made. */
+/** Returns a copy with `value` at `path`. Missing maps on the way are created. */
 export const withValue = (tree: TreeMap, [key, ...rest]: KeyPath, value: Tree): TreeMap => {
   if (key === undefined) return tree
   const below = Object.hasOwn(tree, key) ? tree[key] : undefined
   return { ...tree, [key]: rest.length === 0 ? value : withValue(isMap(below) ? below : {}, rest, value) }
 }
 
-/** Of all scalars and lists. */
+/** Returns the paths of all scalars and lists. */
 export const paths = (tree: Tree, path: KeyPath = []): ReadonlyArray<KeyPath> =>
   isMap(tree) ? Object.keys(tree).flatMap((key) => paths(tree[key]!, [...path, key])) : [path]
 
 /**
- * Existing paths that match a pattern such as `lmdbs.*.path`; `*` stands for one key, which may contain dots. Also of
- * decoded settings.
+ * Returns the existing paths that match a pattern such as `lmdbs.*.path`. `*` stands for one key, which may contain
+ * dots. Accepts decoded settings, too.
  */
 export const matching = (tree: unknown, pattern: string): ReadonlyArray<KeyPath> => {
   let found: ReadonlyArray<readonly [KeyPath, unknown]> = [[[], tree]]

@@ -1,6 +1,6 @@
 /**
- * The section `storage.options` of each storage type, as written in the file. Cross checks between keys are in
- * SettingsChecks.ts, the meaning of 0 and of absent keys in effectiveSettings. Source: docs/configuration.md.
+ * The section `storage.options` of each storage type, as written in the file. SettingsChecks.ts has the checks across
+ * keys, and effectiveSettings the meaning of 0 and of absent keys. Source: docs/configuration.md.
  */
 import { Effect, Schema } from "effect"
 import { durationAtLeast } from "./values/GoDuration.ts"
@@ -14,7 +14,7 @@ import {
   TextNotEmpty
 } from "./values/SettingValues.ts"
 
-/** The value of a key that is missing, as it would be written in the file. */
+/** The value of a missing key, as it would be written in the file. */
 export const defaultsTo =
   (written: string | number | boolean | {}) =>
   <S extends Schema.Constraint>(schema: S) =>
@@ -39,7 +39,7 @@ export const Tls = Schema.Struct({
   require_client_cert: off
 })
 
-/** 0 is the default. */
+/** 0 stands for the default. */
 const timeOut = (written: string) => durationAtLeast("0s").pipe(defaultsTo(written))
 
 export const timeOutDefaults = {
@@ -52,7 +52,7 @@ export const timeOutDefaults = {
   client_timeout: "15m0s"
 } as const
 
-/** What both network stores have. */
+/** Options that S3 and Azure have in common. */
 const network = {
   secrets_refresh_interval: durationAtLeast("1s", true).pipe(defaultsTo("15s")),
   global_prefix: empty,
@@ -70,10 +70,10 @@ const network = {
 }
 
 export const S3Options = Schema.Struct({
-  /** Without keys and key files: the SDK's default credential chain. */
+  /** Without keys and key files, the SDK uses its default credential chain. */
   access_key: optionalSecret,
   secret_key: optionalSecret,
-  /** Both or none; they win over the keys. */
+  /** Both key files must be given or neither. They take precedence over the keys. */
   access_key_file: empty,
   secret_key_file: empty,
   region: Text.pipe(defaultsTo("us-east-1")),
@@ -95,16 +95,16 @@ export const AzureOptions = Schema.Struct({
   use_shared_key: off,
   container: TextNotEmpty,
   create_container: off,
-  /** Empty: `https://<account_name>.blob.core.windows.net`. */
+  /** Empty stands for `https://<account_name>.blob.core.windows.net`. */
   endpoint_url: EndpointWithPath.pipe(defaultsTo("")),
   concurrency: integerAtLeast(0).pipe(defaultsTo(1)),
   ...network
 })
 
-/** Empty only when `storage.root_path` is given. */
+/** May be empty only when `storage.root_path` is given. */
 export const FsOptions = Schema.Struct({ root_path: empty })
 
-/** Any options are taken, and none is used or kept: there may be secrets among them. */
+/** Any options are accepted, but none is used or kept, because there may be secrets among them. */
 export const MemoryOptions = Schema.Struct({})
 
 export type S3Options = typeof S3Options.Type

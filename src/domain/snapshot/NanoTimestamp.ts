@@ -1,17 +1,18 @@
 /**
- * The timestamp in object names, `YYYYMMDD-HHMMSS-nnnnnnnnn` in UTC, from and to nanoseconds since the UNIX epoch.
+ * The timestamp in object names, `YYYYMMDD-HHMMSS-nnnnnnnnn` in UTC, converted from and to nanoseconds since the UNIX
+ * epoch.
  *
- * Exact, and strict: digits only, a date and a time that exist, no leap second. Any year from 0000 to 9999 is read, so
- * the result may be negative or need more than 64 bits; `isUnsigned64` tells. Byte order of the texts is order in time.
- * Source: docs/format.md.
+ * Parsing is exact and strict: only digits, only dates and times that exist, no leap second. Years 0000 to 9999 are
+ * accepted, so the result may be negative or need more than 64 bits; `isUnsigned64` checks that. The byte order of the
+ * texts is the order of the times. Source: docs/format.md.
  */
 
 const second = 1_000_000_000n
 const day = 86_400n * second
 
 /**
- * Days from 1970-01-01 to that day of the proleptic Gregorian calendar; years begin in March here, so that the leap day
- * comes last.
+ * Returns the number of days from 1970-01-01 to a day of the proleptic Gregorian calendar. Years begin in March here,
+ * so that the leap day comes last.
  */
 const daysOf = (year: number, month: number, dayOfMonth: number): number => {
   const y = month > 2 ? year : year - 1
@@ -21,7 +22,7 @@ const daysOf = (year: number, month: number, dayOfMonth: number): number => {
   return era * 146_097 + yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear - 719_468
 }
 
-/** The inverse: [year, month, day of month]. */
+/** The inverse of `daysOf`: returns [year, month, day of month]. */
 const dateOf = (days: number): readonly [number, number, number] => {
   const shifted = days + 719_468
   const era = Math.floor(shifted / 146_097)
@@ -38,7 +39,7 @@ const dateOf = (days: number): readonly [number, number, number] => {
 
 const pattern = /^(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)-(\d{9})$/
 
-/** Nanoseconds since the UNIX epoch, or undefined when the text is no such timestamp. */
+/** Returns nanoseconds since the UNIX epoch, or undefined when the text is not such a timestamp. */
 export const parse = (text: string): bigint | undefined => {
   const match = pattern.exec(text)
   if (!match) return undefined
@@ -52,14 +53,14 @@ export const parse = (text: string): bigint | undefined => {
   ]
   if (month < 1 || month > 12 || hour > 23 || minute > 59 || seconds > 59) return undefined
   const days = daysOf(year, month, dayOfMonth)
-  // A day that the month does not have comes back as one of another month.
+  // A day that the month does not have comes back as a day of another month.
   if (dateOf(days)[1] !== month) return undefined
   return BigInt(days) * day + BigInt(hour * 3_600 + minute * 60 + seconds) * second + BigInt(match[7]!)
 }
 
 const digits = (value: number | bigint, width: number): string => String(value).padStart(width, "0")
 
-/** Of a time in the years 0000 to 9999. */
+/** Formats a time in the years 0000 to 9999. */
 export const format = (nanos: bigint): string => {
   const inDay = ((nanos % day) + day) % day
   const [year, month, dayOfMonth] = dateOf(Number((nanos - inDay) / day))
@@ -71,5 +72,5 @@ export const format = (nanos: bigint): string => {
   )
 }
 
-/** Whether it has the form that entries and headers hold: from 1970 to 2554. */
+/** True when the time fits into the unsigned 64 bits of entries and headers: from 1970 to 2554. */
 export const isUnsigned64 = (nanos: bigint): boolean => BigInt.asUintN(64, nanos) === nanos

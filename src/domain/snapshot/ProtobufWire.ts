@@ -1,10 +1,9 @@
 /**
- * The wire format of protocol buffers, as much of it as snapshots use: the head of a field, read from chunks of any
- * size.
+ * The part of the protocol buffers wire format that snapshots use: reads the heads of fields from chunks of any size.
  *
- * Strict: varints of at most 10 bytes and 64 bits (longer than needed is legal), no field 0, no groups, no unknown wire
- * types. Numbers are two 32-bit halves, so that nothing is allocated. Source:
- * https://protobuf.dev/programming-guides/encoding/
+ * The reader is strict: it accepts varints of at most 10 bytes and 64 bits (longer encodings than needed are legal),
+ * and refuses field 0, groups and unknown wire types. Numbers are two 32-bit halves, so that nothing is allocated.
+ * Source: https://protobuf.dev/programming-guides/encoding/
  */
 
 /** Wire types. */
@@ -13,12 +12,12 @@ export const Fixed64 = 1
 export const Length = 2
 export const Fixed32 = 5
 
-/** What `FieldReader.step` gives. */
+/** Results of `FieldReader.step`. */
 export const More = 0
 export const Done = 1
 export const Bad = -1
 
-/** In place of the length of a field that has more bytes than any file. */
+/** Replaces the length of a field that is longer than any file. */
 const unreachable = Number.MAX_SAFE_INTEGER
 
 const highestField = 2 ** 29 - 1
@@ -27,28 +26,28 @@ type Phase = typeof phaseTag | typeof Varint | typeof Fixed64 | typeof Length | 
 const phaseTag = -1
 
 /**
- * Reads one field after the other: the tag, and with it the number (varint, fixed64, fixed32) or the length of what
- * follows. The bytes of a field of wire type `Length` are the caller's to take before the next `step`.
+ * Reads one field after the other: the tag, and then the number (varint, fixed64, fixed32) or the length of the
+ * content. The caller consumes the content of a field of wire type `Length` before it calls `step` again.
  */
 export class FieldReader {
-  /** Of the field that is done. */
+  /** Number of the field that was read. */
   field = 0
   wire = 0
-  /** The number, as halves; of a `Length` field its length. Unsigned. */
+  /** The number as unsigned 32-bit halves. For a field of wire type `Length` it is the length. */
   high = 0
   low = 0
-  /** Where `step` stopped in its array. */
+  /** Offset in the array at which `step` stopped. */
   at = 0
-  /** What is wrong, after `Bad`. */
+  /** Describes the problem after `Bad`. */
   problem = ""
 
   #phase: Phase = phaseTag
-  /** Bytes of the current number that were read. */
+  /** Number of bytes read so far of the current number. */
   #count = 0
   #high = 0
   #low = 0
 
-  /** In the middle of a field. */
+  /** True in the middle of a field. */
   get started(): boolean {
     return this.#phase !== phaseTag || this.#count !== 0
   }
@@ -59,8 +58,8 @@ export class FieldReader {
   }
 
   /**
-   * Reads on from `bytes[from..limit)`: `Done` with a field, `More` when the bytes were used up before that, `Bad` for
-   * what is no field.
+   * Reads on from `bytes[from..limit)`. Returns `Done` after a field, `More` when the bytes end before that, and `Bad`
+   * when the bytes are not a field.
    */
   step(bytes: Uint8Array, from: number, limit: number): number {
     let at = from

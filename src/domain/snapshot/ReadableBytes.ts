@@ -1,7 +1,7 @@
-/** Keys, values and times for people who look into a snapshot. Source: docs/cli.md. */
+/** Formats keys, values and times for people who inspect a snapshot. Source: docs/cli.md. */
 import * as NanoTimestamp from "./NanoTimestamp.ts"
 
-/** `2023-11-14T22:13:20.000000001Z`. */
+/** Returns a time such as `2023-11-14T22:13:20.000000001Z`. */
 export const rfc3339 = (nanos: bigint): string =>
   NanoTimestamp.format(nanos).replace(/^(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)-(\d{9})$/, "$1-$2-$3T$4:$5:$6.$7Z")
 
@@ -9,8 +9,8 @@ const year2022 = 1_640_995_200_000_000_000n
 const ahead = 30n * 86_400_000_000_000n
 
 /**
- * The time that the first 8 bytes may be, big-endian, as native headers begin; undefined when it would be an unlikely
- * one.
+ * Returns the first 8 bytes as a time in big-endian order, as native headers begin, or undefined when that time is
+ * implausible.
  */
 const timeAtStart = (bytes: Buffer, now: bigint): bigint | undefined => {
   if (bytes.length < 8) return undefined
@@ -19,8 +19,8 @@ const timeAtStart = (bytes: Buffer, now: bigint): bigint | undefined => {
 }
 
 /**
- * Printable ASCII, `.` for the rest, then in brackets all of it in hexadecimal where that says more. `now`: nanoseconds
- * since the UNIX epoch.
+ * Returns the bytes as printable ASCII with `.` for all other bytes, followed by the hexadecimal form in brackets where
+ * it says more. `now` is in nanoseconds since the UNIX epoch.
  */
 export const readable = (bytes: Buffer, now: bigint): string => {
   const text = bytes.toString("latin1").replace(/[^ -~]/g, ".")

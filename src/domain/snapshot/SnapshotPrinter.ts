@@ -1,9 +1,9 @@
 /**
- * Turns a snapshot that arrives in chunks into text or JSON lines, and holds no more of it than the reader does. A
- * corrupt one is printed up to where it can be read.
+ * Prints a snapshot that arrives in chunks as text or JSON lines, and holds no more of it than the reader does. A
+ * corrupt snapshot is printed up to the point where it becomes unreadable.
  *
- * What describes a DBI may legally come after its entries, and the meta after the DBIs: so the snapshot is read once
- * for its `Outline`, and once more to be printed. Source: docs/cli.md.
+ * The description of a DBI may legally follow its entries, and the meta may follow the DBIs. The snapshot is therefore
+ * read twice: once for its `Outline`, and once to be printed. Source: docs/cli.md.
  */
 import { Duration } from "effect"
 import { readable, rfc3339 } from "./ReadableBytes.ts"
@@ -20,11 +20,11 @@ export interface Outline {
   readonly formatVersion: number
   readonly compatVersion: number
   readonly meta: SnapshotMeta
-  /** One per DBI message, in order. */
+  /** The head of each DBI message, in order. */
   readonly heads: ReadonlyArray<DbiHead>
 }
 
-/** Goes over a snapshot. What breaks it is kept in `failure` and ends the walk; everything before it was visited. */
+/** Walks through a snapshot. An error ends the walk and is kept in `failure`; everything before it has been visited. */
 abstract class Walk {
   protected readonly reader = new SnapshotReader()
   failure: SnapshotCorrupt | undefined
@@ -46,7 +46,7 @@ abstract class Walk {
     } catch (error) {
       if (!(error instanceof SnapshotCorrupt)) throw error
       this.failure = error
-      // Entries of the batch that was being made are complete.
+      // The entries of the unfinished batch are complete.
       if (this.reader.batch.count > 0) this.entries(this.reader.batch)
     }
   }
@@ -55,14 +55,14 @@ abstract class Walk {
 export class OutlineReader extends Walk {
   private readonly heads: Array<DbiHead> = []
 
-  /** The chunk is read at once, to its end. */
+  /** Reads the whole chunk at once. */
   push(chunk: Uint8Array): void {
     if (this.failure !== undefined) return
     this.reader.push(chunk)
     this.walk()
   }
 
-  /** Of what was pushed. A DBI that breaks off is in it, as far as it describes itself. */
+  /** Returns the outline of the pushed chunks. A DBI that breaks off is included, as far as it describes itself. */
   finish(): Outline {
     this.reader.finish()
     this.walk()
@@ -82,7 +82,7 @@ export class OutlineReader extends Walk {
 interface Form {
   readonly head: (outline: Outline) => string
   readonly dbi: (head: DbiHead) => string
-  /** `now`: nanoseconds since the UNIX epoch. */
+  /** Formats the entries of a batch. `now` is in nanoseconds since the UNIX epoch. */
   readonly entries: (batch: EntryBatch, now: bigint) => string
 }
 
@@ -91,7 +91,7 @@ const bufferOf = ({ bytes }: EntryBatch): Buffer => Buffer.from(bytes.buffer, by
 const timestampAt = ({ timestampHigh, timestampLow }: EntryBatch, index: number): bigint =>
   (BigInt(timestampHigh[index]!) << 32n) | BigInt(timestampLow[index]!)
 
-/** To the second; below that, to the nanosecond. */
+/** Formats an age in whole seconds, or in nanoseconds when it is less than a second. */
 const age = (timestamp: bigint, now: bigint): string => {
   const nanos = now - timestamp
   const seconds = nanos - (nanos % 1_000_000_000n)
@@ -169,7 +169,7 @@ const json: Form = {
   }
 }
 
-/** With a transform the keys are those of the shadow DBI. */
+/** With a transform, the keys are those of the shadow DBI. */
 const orderOf = ({ flags, transform }: DbiHead): KeyOrder.KeyOrder =>
   transform === "" ? KeyOrder.orderOf(Number(flags & BigInt(DbiFlags.persistent))) : KeyOrder.plain
 
@@ -182,10 +182,10 @@ export class SnapshotPrinter extends Walk {
   private index = -1
   private printing = false
   private rising: RisingKeys | undefined
-  /** The first key that is out of order. Everything can be read all the same, so it is all printed. */
+  /** The first key that is out of order. The rest of the snapshot can still be read and is printed. */
   private disorder: SnapshotCorrupt | undefined
 
-  /** `now`: nanoseconds since the UNIX epoch. */
+  /** `now` is in nanoseconds since the UNIX epoch. */
   constructor(options: {
     readonly format: "text" | "json"
     readonly outline: Outline
@@ -197,12 +197,12 @@ export class SnapshotPrinter extends Walk {
     this.outline = options.outline
     this.now = options.now
     this.selected = options.selected
-    // Of what is no snapshot at all there is nothing to show.
+    // An outline without a version and DBIs is not a snapshot, so there is nothing to show.
     const { formatVersion, heads } = options.outline
     this.printed = formatVersion === 0 && heads.length === 0 ? "" : this.form.head(options.outline)
   }
 
-  /** Lines for what was read by now, and not given before. */
+  /** Returns the lines for what has been read and not yet been printed. */
   push(chunk: Uint8Array): string {
     if (this.failure === undefined) {
       this.reader.push(chunk)

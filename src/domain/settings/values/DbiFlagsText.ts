@@ -1,7 +1,7 @@
 /**
- * Persistent flags of a DBI as a person writes them: a number (decimal, octal or `0x…`), or names such as
- * `MDB_DUPSORT|MDB_DUPFIXED`, in any case, `MDB_` may be missing, joined by `|`, `,`, `+` or space. Source: lmdb.h,
- * docs/configuration.md.
+ * Persistent flags of a DBI as text: a number (decimal, octal or `0x…`), or names such as `MDB_DUPSORT|MDB_DUPFIXED`.
+ * Names are case-insensitive, the prefix `MDB_` is optional, and the separator is `|`, `,`, `+` or a space. Source:
+ * lmdb.h, docs/configuration.md.
  */
 import { Schema } from "effect"
 import * as DbiFlags from "../../lmdb/DbiFlags.ts"
@@ -14,7 +14,7 @@ export const expected = `persistent flags of a DBI: ${Object.keys(bits)
   .map((name) => `MDB_${name}`)
   .join(", ")}, joined by |, or a number of these (0x02 to 0x40); "" or 0 is none`
 
-/** Undefined when there is something in it that is not a persistent flag. */
+/** Returns undefined when the text contains anything but persistent flags. */
 export const parse = (text: string): number | undefined => {
   const number = YamlScalar.integerOf(new YamlScalar.Scalar(text.trim()))
   if (number !== undefined)
@@ -28,7 +28,7 @@ export const parse = (text: string): number | undefined => {
   return flags
 }
 
-/** `MDB_DUPSORT|MDB_DUPFIXED`; empty for none. */
+/** Returns text such as `MDB_DUPSORT|MDB_DUPFIXED`, or an empty text when no flag is set. */
 export const format = (flags: number): string => (flags === 0 ? "" : DbiFlags.display(flags))
 
 export const DbiFlagsText = YamlScalar.setting({

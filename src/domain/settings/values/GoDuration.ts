@@ -1,7 +1,7 @@
 /**
- * Durations as Go writes them ("1h30m", "500ms", "-1.5s"), because the configuration files of existing users do;
- * without quotes also a bare number, of nanoseconds. Exact, in integers: 1.1 s is not a whole number of nanoseconds in
- * binary floating point. Source: time.ParseDuration and time.Duration.String of Go's standard library.
+ * Durations in Go's notation ("1h30m", "500ms", "-1.5s"), which existing configuration files use. An unquoted number
+ * without a unit is a number of nanoseconds. Integers keep the values exact: 1.1 s is not a whole number of nanoseconds
+ * in binary floating point. Source: time.ParseDuration and time.Duration.String of Go's standard library.
  */
 import { Duration, Schema } from "effect"
 import * as YamlScalar from "./YamlScalar.ts"
@@ -20,21 +20,21 @@ const nanosPer: Readonly<Record<string, bigint>> = {
 const part = /(?=\.?\d)(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)/g
 const whole = new RegExp(`^([-+]?)((?:${part.source})+|0)$`)
 
-/** What a duration in Go can hold: 292 years. */
+/** The largest duration in Go: 292 years. */
 const maximum = 2n ** 63n - 1n
 
 export const expected = `a duration such as "1h30m", "500ms" or "1.5s" (units: ns, us, ms, s, m, h)`
 
 /**
- * Duration keeps nanoseconds and milliseconds apart, and compares equal durations of the two kinds as different in deep
- * equality.
+ * Effect's Duration has a representation in nanoseconds and another one in milliseconds, and deep equality compares
+ * equal durations in different representations as different.
  */
 const fromNanos = (nanos: bigint): Duration.Duration | undefined => {
   if (nanos > maximum || nanos < -maximum) return undefined
   return nanos % 1_000_000n === 0n ? Duration.millis(Number(nanos / 1_000_000n)) : Duration.nanos(nanos)
 }
 
-/** Undefined when it is not a duration, also a number without a unit. */
+/** Returns undefined when the text is not a duration. A number without a unit is not one. */
 export const parse = (text: string): Duration.Duration | undefined => {
   const [, sign, parts] = whole.exec(text) ?? []
   if (parts === undefined) return undefined
@@ -45,7 +45,7 @@ export const parse = (text: string): Duration.Duration | undefined => {
   return fromNanos(sign === "-" ? -nanos : nanos)
 }
 
-/** `value` units of `nanos`, the fraction without zeros at its end. */
+/** Formats `value` as a number of units of `nanos` nanoseconds, without zeros at the end of the fraction. */
 const decimal = (value: bigint, nanos: bigint): string => {
   const fraction = (value % nanos)
     .toString()
@@ -54,7 +54,7 @@ const decimal = (value: bigint, nanos: bigint): string => {
   return `${value / nanos}${nanos > 1n && fraction !== "" ? `.${fraction}` : ""}`
 }
 
-/** `4h0m0s`, `1m30s`, `1.5s`, `250ms`, `0s`. */
+/** Returns text such as `4h0m0s`, `1m30s`, `1.5s`, `250ms` or `0s`. */
 export const format = (duration: Duration.Duration): string => {
   const signed = Duration.toNanosUnsafe(duration)
   const nanos = signed < 0n ? -signed : signed
@@ -80,7 +80,10 @@ export const GoDuration = YamlScalar.setting({
   write: format
 })
 
-/** At least `minimum`, or, with `orZero`, 0. Texts in Go notation: they are what the message says. */
+/**
+ * Accepts durations of at least `minimum` and, with `orZero`, also 0. The arguments are in Go's notation because the
+ * error message quotes them.
+ */
 export const durationAtLeast = (minimum: string, orZero = false) => {
   const least = parse(minimum)!
   return GoDuration.check(

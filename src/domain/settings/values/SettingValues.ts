@@ -1,10 +1,10 @@
 /**
- * The kinds of values that settings have, besides durations, sizes, modes and flags of DBIs: each says what it expects.
+ * The kinds of setting values besides durations, sizes, modes and DBI flags. Each states which values it expects.
  */
 import { Redacted, Schema } from "effect"
 import * as YamlScalar from "./YamlScalar.ts"
 
-/** As it is written, quoted or not: `no` and `0123` are text here. */
+/** Text as written, quoted or not: `no` and `0123` are text here. */
 export const Text = YamlScalar.setting({
   type: Schema.String,
   expected: "text",
@@ -42,7 +42,7 @@ export const numberAbove = (minimum: number) =>
     write: (value) => value
   }).check(Schema.makeFilter((value) => value > minimum, { expected: `a number above ${minimum}` }))
 
-/** One of a few words. `read` maps what is written to one of them, or to something else. */
+/** One of a few words. `read` maps the text of the file to one of the words, or to text that is then refused. */
 export const oneOf = <const Words extends ReadonlyArray<string>>(
   words: Words,
   read: (text: string) => string = (text) => text
@@ -56,7 +56,7 @@ export const oneOf = <const Words extends ReadonlyArray<string>>(
 
 export const hidden = "<hidden>"
 
-/** Never shown: not in messages, not in the effective YAML. */
+/** A secret, which is hidden in messages and in the effective YAML. */
 export const Secret = YamlScalar.setting<Redacted.Redacted<string>>({
   type: Schema.Redacted(Schema.String),
   expected: "text",
@@ -65,18 +65,18 @@ export const Secret = YamlScalar.setting<Redacted.Redacted<string>>({
 })
 
 export interface ListenAddress {
-  /** Empty: all interfaces. Without the brackets of an IPv6 address. */
+  /** The host, without the brackets of an IPv6 address. Empty stands for all interfaces. */
   readonly host: string
   readonly port: number
 }
 
-/** `host:port`, `[ip6]:port`, `:port`; undefined for anything else. */
+/** Parses `host:port`, `[ip6]:port` or `:port`. Returns undefined for any other text. */
 export const parseListenAddress = (text: string): ListenAddress | undefined => {
   const [, ip6, host = "", port] = /^(?:\[([0-9A-Fa-f:.]+(?:%[^\]]+)?)\]|([^:[\]\s/]*)):([0-9]{1,5})$/.exec(text) ?? []
   return port === undefined || Number(port) > 65_535 ? undefined : { host: ip6 ?? host, port: Number(port) }
 }
 
-/** Kept as written; empty is none. */
+/** A listen address, kept as written. Empty stands for none. */
 export const ListenAddressText = Text.check(
   Schema.makeFilter((text) => text === "" || parseListenAddress(text) !== undefined, {
     expected: "an address to listen on: host:port, [ip6]:port or :port (all interfaces)"
@@ -87,7 +87,7 @@ const urlOf = (text: string): URL | undefined =>
   /^https?:\/\//i.test(text) && URL.canParse(text) ? new URL(text) : undefined
 const isBare = (url: URL): boolean => url.search === "" && url.hash === "" && url.username === "" && url.password === ""
 
-/** Empty is the default. */
+/** Empty stands for the default. */
 export const Endpoint = Text.check(
   Schema.makeFilter(
     (text) => {
@@ -109,8 +109,8 @@ export const EndpointWithPath = Text.check(
 )
 
 /**
- * A name that survives in object names, `<database>__<instance>__…`, which are split at the first `__` and the first
- * dot.
+ * Describes a name that can be part of object names, `<database>__<instance>__…`, which are split at the first `__` and
+ * the first dot.
  */
 export const databaseNameExpected =
   "a name that survives in object names: not empty, no dot, no slash, no __, not ending in _"
