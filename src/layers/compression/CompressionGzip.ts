@@ -1,11 +1,12 @@
 /**
- * `Codec` of gzip (RFC 1952) over Node's zlib: level 1 out, any valid gzip in. All of zlib's work is done on the thread
- * pool.
+ * `Codec` of gzip (RFC 1952) over Node's zlib. It compresses at level 1 and decompresses any valid gzip. All of zlib's
+ * work is done on the thread pool.
  *
- * Decompression is strict where Node is not. Node ends without an error at the first zero byte after a member, whatever
- * follows: what it left over is looked at here, and only zero bytes pass. Pieces of input must not change once they
- * were emitted: the next one is fetched while zlib still reads the one before. The offset in an error is where zlib
- * stood before the piece that broke: exact for truncation and garbage, else up to one piece of input early.
+ * Decompression is stricter than Node's. Node ends without an error at the first zero byte after a member, whatever
+ * follows, so this module checks the remaining input and accepts only zero bytes. A piece of input must not change
+ * after it was emitted, because the next piece is fetched while zlib still reads it. The offset in an error is where
+ * zlib stood before the piece that failed: exact for truncation and garbage, otherwise early by at most one piece of
+ * input.
  */
 import { Cause, Effect, Pull, Scope, Stream } from "effect"
 import * as zlib from "node:zlib"
@@ -15,16 +16,16 @@ import type { Bytes } from "../../domain/bytes/Bytes.ts"
 
 const chunkBytes = 256 * 1024
 
-/** Written down in docs/format.md. */
+/** docs/format.md specifies these options. */
 const compressOptions = { level: 1, memLevel: 8, windowBits: 15, strategy: zlib.constants.Z_DEFAULT_STRATEGY } as const
 
 /**
- * Room for all of the output in most cases, so that zlib needs no second turn through the pool: at level 1 records
- * compress to less than half. Small members are mostly header: at least 1 KiB.
+ * Returns a buffer size that holds all of the output in most cases, so that zlib needs no second turn through the pool:
+ * records compress to less than half at level 1. The minimum is 1 KiB, because small members are mostly header.
  */
 const outputRoom = (length: number): number => Math.min(chunkBytes, 1024 + (length >>> 1))
 
-// Uninterruptible: zlib reads the member until it is done, and the caller reuses it afterwards.
+// Uninterruptible, because zlib reads the member until it is done and the caller reuses the member afterwards.
 const compress: Codec["compress"] = (member) =>
   Effect.uninterruptible(
     Effect.callback((resume) => {
@@ -35,8 +36,8 @@ const compress: Codec["compress"] = (member) =>
   )
 
 /**
- * Objects instead of bytes on the readable side: `read` gives one piece, as zlib made it, and zlib is at work on the
- * next, no further.
+ * The readable side is in object mode: `read` returns one piece as zlib made it, while zlib works on the next piece and
+ * no further.
  */
 const gunzipOptions = { chunkSize: chunkBytes, readableObjectMode: true, readableHighWaterMark: 1 }
 
@@ -45,9 +46,9 @@ const corrupt = (problem: string, offset: number) => new CompressionError({ form
 const firstNonZero = (bytes: Uint8Array): number => bytes.findIndex((byte) => byte !== 0)
 
 /**
- * One container under way. Events of zlib set the fields and wake the one fiber that pulls. There is never more than
- * one write in zlib, so that nothing was handed over yet when it ends early; the next piece waits here, and goes in
- * from the callback of the one before.
+ * A container that is being decompressed. Zlib's events set the fields and wake the one fiber that pulls. Zlib has at
+ * most one write at a time, so that no further input was handed over when it ends early. The next piece waits here and
+ * is written in the callback of the previous one.
  */
 class Container<E, R> {
   private readonly gunzip = zlib.createGunzip(gunzipOptions)
@@ -78,14 +79,14 @@ class Container<E, R> {
 
   readonly close = Effect.sync(() => void this.gunzip.destroy())
 
-  /** The next piece of output. Everything that came before an error is given before the error. */
+  /** The next piece of output. All output that precedes an error is emitted before the error. */
   readonly pull: Pull.Pull<readonly [Bytes], CompressionError | E, void, R> = Effect.suspend(() => {
     this.changed = false
     const chunk: Bytes | null = this.gunzip.read()
     if (chunk !== null) return Effect.succeed([chunk] as const)
     if (this.failure !== undefined) return corrupt(this.failure.message, this.gunzip.bytesWritten)
     if (this.ended) return this.afterEnd
-    // Fetched while zlib works on the one before.
+    // Fetched while zlib works on the previous piece.
     if (this.queued.length === 0 && !this.upstreamEnded) return Effect.andThen(this.fetch, this.pull)
     if (this.queued.length === 0 && !this.writing) {
       if (this.fed === 0) return corrupt("it is empty", 0)
@@ -110,7 +111,7 @@ class Container<E, R> {
     else this.wake = () => resume(Effect.void)
   })
 
-  /** Zlib saw the end of a member: nothing but zero bytes may be left. */
+  /** Zlib has seen the end of a member. Only zero bytes may remain. */
   private readonly afterEnd: Pull.Pull<never, CompressionError | E, void, R> = Effect.suspend(() => {
     for (const rest of this.queued.splice(0)) {
       const garbage = firstNonZero(rest)
@@ -121,7 +122,7 @@ class Container<E, R> {
     return Effect.andThen(this.fetch, this.afterEnd)
   })
 
-  /** What zlib was given and did not read. */
+  /** Takes back the input that zlib was given and did not read. */
   private takeBack(): void {
     const left = this.fed - this.gunzip.bytesWritten
     if (left > 0) this.queued.unshift(this.current.subarray(this.current.length - left))
@@ -129,7 +130,7 @@ class Container<E, R> {
   }
 
   private feed(): void {
-    // Zlib read less than it was given: it has seen the end.
+    // Zlib has seen the end when it read less than it was given.
     if (this.writing || this.gunzip.bytesWritten !== this.fed) return
     const chunk = this.queued.shift()
     if (chunk === undefined) return
@@ -159,18 +160,18 @@ const decompress: Codec["decompress"] = (compressed) =>
     })
   )
 
-/** Uninterruptible, like `compress`. */
+/** Uninterruptible for the same reason as `compress`. */
 const decompressMember: Members["decompress"] = (member) =>
   Effect.uninterruptible(
     Effect.callback((resume) => {
       const length = GzipMember.contentLength(member)
-      // One byte of room more than it says: content that is longer than that is noticed, and not made.
+      // One byte more than the announced size, so that longer content is detected without being produced.
       zlib.gunzip(
         member,
         { chunkSize: Math.max(64, length + 1), maxOutputLength: length + 1, info: true },
         (error, result) => {
           if (error !== null) return resume(corrupt(error.message, 0))
-          // That is what `info` makes of it, unknown to the types.
+          // The result with the option `info`, which the types do not declare.
           const { buffer, engine } = result as unknown as {
             readonly buffer: Buffer<ArrayBuffer>
             readonly engine: zlib.Gunzip

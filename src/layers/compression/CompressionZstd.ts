@@ -1,11 +1,11 @@
 /**
- * `Codec` of zstd (RFC 8878) over the package zstd-napi: one frame per member, level 1, with its size and a checksum.
- * Frames of others pass, too, if they need a window of 8 MiB at most, which bounds the memory.
+ * `Codec` of zstd (RFC 8878) over the package zstd-napi: one frame per member, at level 1, with its size and a
+ * checksum. Frames of other encoders are accepted if they need a window of at most 8 MiB, which bounds the memory.
  *
- * The package computes in the calling thread, so `compress` blocks it for about 2 ms per MiB and members are not made
- * in parallel: the caller is a database worker, never the main thread. It works on zstd's own streaming calls
- * (`zstd-napi/binding`) and not on the package's Node streams: those put out all that a piece of input expands to at
- * once, a gigabyte if need be, before anybody has read a byte. The native code is loaded at the first use.
+ * The package computes in the calling thread. `compress` blocks that thread for about 2 ms per MiB, and members are not
+ * compressed in parallel; the caller is a database worker, never the main thread. This module uses zstd's own streaming
+ * calls (`zstd-napi/binding`) instead of the package's Node streams, which emit everything that a piece of input
+ * expands to at once, possibly a gigabyte, before any byte is read. The native code is loaded at the first use.
  */
 import { Cause, Effect, Pull, Stream } from "effect"
 import { type Codec, CompressionError } from "../../services/Compression.ts"
@@ -17,8 +17,8 @@ type Compressor = InstanceType<Zstd["CCtx"]>
 const chunkBytes = 256 * 1024
 const windowLogMax = 23
 
-// Node keeps what it has loaded. A package that can't be loaded is a broken installation: a defect, whose message names
-// the file.
+// Node caches the loaded module. A package that cannot be loaded is a broken installation, hence a defect, whose
+// message names the file.
 const load: Effect.Effect<Zstd> = Effect.map(
   Effect.promise(() => import("zstd-napi/binding.js")),
   (module) => module.default
@@ -26,7 +26,7 @@ const load: Effect.Effect<Zstd> = Effect.map(
 
 let compressor: Compressor | undefined
 
-/** One per thread: it is never in use across turns. */
+/** Returns the thread's compressor. One is enough, because it is never in use across turns of the event loop. */
 const compressorOf = (zstd: Zstd): Compressor => {
   if (compressor === undefined) {
     compressor = new zstd.CCtx()
@@ -38,7 +38,7 @@ const compressorOf = (zstd: Zstd): Compressor => {
 
 const frame = (zstd: Zstd, member: Uint8Array): ReadonlyArray<Bytes> => {
   const context = compressorOf(zstd)
-  // Without it the size would not be in the header, nor the window be as small as the member.
+  // Puts the size into the header and makes the window as small as the member.
   context.setPledgedSrcSize(member.length)
   const pieces: Array<Bytes> = []
   for (let rest = member, left = 1; left > 0;) {
@@ -53,7 +53,7 @@ const frame = (zstd: Zstd, member: Uint8Array): ReadonlyArray<Bytes> => {
 
 const corrupt = (problem: string, offset: number) => new CompressionError({ format: "zstd", problem, offset })
 
-/** One container under way: a piece of output at each pull, made in this thread. */
+/** A container that is being decompressed. Each pull makes one piece of output in this thread. */
 class Container<E, R> {
   private readonly decompressor: InstanceType<Zstd["DCtx"]>
   private readonly upstream: Pull.Pull<ReadonlyArray<Bytes>, E, void, R>
@@ -61,7 +61,7 @@ class Container<E, R> {
   private room: Bytes = Buffer.allocUnsafeSlow(chunkBytes)
   private read = 0
   private inFrame = false
-  /** Zstd holds output that found no room yet. */
+  /** True while zstd holds output that did not fit into the last buffer. */
   private more = false
   private padding = false
   private failure: CompressionError | undefined
@@ -72,7 +72,7 @@ class Container<E, R> {
     this.decompressor.setParameter(zstd.DParameter.windowLogMax, windowLogMax)
   }
 
-  /** Everything that came before an error is given before the error. */
+  /** All output that precedes an error is emitted before the error. */
   readonly pull: Pull.Pull<readonly [Bytes], CompressionError | E, void, R> = Effect.suspend(() => {
     let filled = 0
     while (filled < chunkBytes && this.failure === undefined && (this.more || this.queued.length > 0)) {
@@ -103,8 +103,8 @@ class Container<E, R> {
   )
 
   /**
-   * Takes from the input, fills `room` from its start, and says how far. Throws what zstd or the container has against
-   * it.
+   * Reads from the input, fills `room` from its start, and returns the number of bytes written. Throws the errors of
+   * zstd and of the container.
    */
   private step(room: Bytes): number {
     const input = this.queued[0] ?? new Uint8Array(0)
@@ -118,7 +118,7 @@ class Container<E, R> {
     return produced
   }
 
-  /** No frame begins with a zero byte: from here on there may be nothing else. */
+  /** A frame never begins with a zero byte, so only zero bytes may follow here. */
   private skipPadding(input: Bytes): number {
     if (this.read === 0) throw corrupt("it is no zstd frame", 0)
     const garbage = input.findIndex((byte) => byte !== 0)

@@ -1,5 +1,5 @@
 /**
- * `Compression` with both formats; zstd's native code is loaded only when something is compressed or decompressed with
+ * `Compression` with both formats. Zstd's native code is loaded only when something is compressed or decompressed with
  * it.
  */
 import { Layer } from "effect"

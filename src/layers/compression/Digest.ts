@@ -1,6 +1,6 @@
 /**
- * SHA-256 for `Compression`: names content, so that equal names are equal bytes, also against somebody who would like
- * them not to be.
+ * SHA-256 for `Compression`. It names content: equal names mean equal bytes, even against an attacker who tries to
+ * produce a collision.
  */
 import { Effect } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- synchronous, and over several pieces
@@ -12,12 +12,12 @@ export const digestNow = (...pieces: ReadonlyArray<Uint8Array>): string => {
   return hash.digest().toString("latin1")
 }
 
-/** Bytes. Some 5 ms. */
+/** Bytes, which take about 5 ms. */
 const sliceBytes = 8 * 2 ** 20
 
 /**
- * In this thread: WebCrypto, which would take another, copies what it is given, and that takes longer than the digest
- * itself. A turn of the event loop after each slice.
+ * Computes the digest in this thread. WebCrypto would use another thread, but it copies its input, which takes longer
+ * than the digest itself. The event loop gets a turn after each slice.
  */
 export const digest = Effect.fnUntraced(function* (bytes: Uint8Array) {
   if (bytes.length <= sliceBytes) return digestNow(bytes)
