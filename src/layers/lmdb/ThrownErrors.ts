@@ -1,13 +1,13 @@
 /**
- * For layers of `Lmdb`: methods of a write transaction throw, and its body is an effect, so what they throw arrives as
- * a defect. It is no bug: an error.
+ * Shared by the layers of `Lmdb`. Methods of a write transaction throw, and their caller is the body, an Effect, so
+ * their errors arrive as defects. They are not bugs, so this module turns them back into errors.
  */
 import { Cause } from "effect"
 import { LmdbError } from "../../services/Lmdb.ts"
 
 const isThrown = <E>(reason: Cause.Reason<E>) => Cause.isDieReason(reason) && reason.defect instanceof LmdbError
 
-/** The same cause when it has none of them. */
+/** Turns defects that are LmdbErrors into failures. Returns the same cause when it contains none. */
 export const asFailure = <E>(cause: Cause.Cause<E>): Cause.Cause<E | LmdbError> => {
   if (!cause.reasons.some(isThrown)) return cause
   return Cause.fromReasons(

@@ -1,9 +1,9 @@
 /**
- * `Lmdb` in memory, for tests: the same contract, without files, other processes or a lock that blocks the thread. A
- * test is the application through `application`, which commits as another process would.
+ * `Lmdb` in memory, for tests: the same contract without files, other processes, or a lock that blocks the thread. A
+ * test acts as the application through `application`, which commits as another process would.
  *
- * Not as the real one: the map is full by the bytes of entries, not by pages; `enlargeMap` also fills it beyond the old
- * size; what waits for the write lock waits as an effect; there is no limit of readers or DBIs.
+ * It differs from the native layer: the map is full by the bytes of entries, not by pages; `enlargeMap` also fills the
+ * map beyond its old size; waiting for the write lock suspends the fiber; readers and DBIs are unlimited.
  */
 import { Effect, Exit, Layer, Semaphore } from "effect"
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
@@ -36,7 +36,7 @@ interface State {
   readonly lock: Semaphore.Semaphore
   committed: Committed
   readers: number
-  /** Why no transaction begins any more. */
+  /** The reason why no further transaction can begin. */
   end: LmdbError["reason"] | undefined
 }
 
@@ -82,7 +82,7 @@ const changes = (state: State) => (before: ReadTransaction, after: ReadTransacti
     )
   })
 
-/** An empty transaction is not recorded. */
+/** Commits a transaction. An empty transaction is not recorded. */
 const commit = (state: State, transaction: MemoryWrite): void => {
   if (transaction.wrote) state.committed = transaction.committed
 }
@@ -142,19 +142,20 @@ const service = (state: State) =>
           overflowPages: 0
         }))
     })),
-    // All readers are of this process.
+    // All readers belong to this process.
     clearDeadReaders: Effect.map(requireUsable(state), () => 0)
   })
 
 /** The application's side of an environment. */
 export interface Application {
   /**
-   * In a transaction of its own, when no other is open; what `body` throws aborts it. Returns the last transaction id.
+   * Runs `body` in a transaction of its own when no other one is open. An exception in `body` aborts it. Returns the
+   * last transaction id.
    */
   readonly write: (body: (transaction: WriteTransaction) => void) => Effect.Effect<bigint, LmdbError>
-  /** Puts another file, an empty one, in the place of this one. */
+  /** Replaces the data file with an empty one. */
   readonly replace: Effect.Effect<void>
-  /** Makes the map larger and fills it beyond the size that is in use here. */
+  /** Enlarges the map and fills it beyond the size that is in use here. */
   readonly enlargeMap: Effect.Effect<void>
 }
 
@@ -179,12 +180,15 @@ const application = (state: State): Application => ({
   enlargeMap: Effect.sync(() => void (state.end = new MapResized()))
 })
 
-/** The layer may be built any number of times: each shows the same environment, so a test can restart what uses it. */
+/**
+ * The layer may be built any number of times. Each build shows the same environment, so that a test can restart its
+ * users.
+ */
 export const makeMemoryEnvironment = (options: MemoryOptions = {}) => {
   const state = makeState(options)
   return { layer: Layer.sync(Lmdb, () => service(state)), application: application(state) }
 }
 
-/** An environment of its own each time it is built. */
+/** Each build of the layer has an environment of its own. */
 export const layerWith = (options: MemoryOptions = {}): Layer.Layer<Lmdb> =>
   Layer.sync(Lmdb, () => service(makeState(options)))

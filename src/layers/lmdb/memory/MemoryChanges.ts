@@ -1,6 +1,6 @@
 /**
- * What differs between two views of `LmdbMemory`. Tables that were committed are never changed: the same table holds
- * the same.
+ * Reports the differences between two views of `LmdbMemory`. A committed table never changes, so two views that share a
+ * table agree on its content.
  */
 import { compareBytes } from "../../../domain/bytes/ByteOrder.ts"
 import { compareKeys, orderOf } from "../../../domain/lmdb/KeyOrder.ts"
@@ -10,7 +10,7 @@ import type { MemoryRead } from "./MemoryTransaction.ts"
 
 const equal = (a: Uint8Array, b: Uint8Array): boolean => compareBytes(a, 0, a.length, b, 0, b.length) === 0
 
-/** Index of the first entry with another key than that at `from`. */
+/** Returns the index of the first entry whose key differs from the key at `from`. */
 const endOfKey = ({ keys }: Table, from: number): number => {
   let end = from + 1
   while (end < keys.length && equal(keys[end]!, keys[from]!)) end++
@@ -24,7 +24,7 @@ const haveSameValues = (before: Table, i: number, after: Table, j: number): bool
   return true
 }
 
-/** False when the sink wants no more. */
+/** Returns false when the sink wants no more changes. */
 const reportTable = (before: Table | undefined, after: Table, { key }: ChangeSink): boolean => {
   const order = orderOf(after.flags)
   const count = before?.keys.length ?? 0
@@ -56,7 +56,7 @@ const report = (before: MemoryRead, after: MemoryRead, sink: ChangeSink): void =
   }
 }
 
-/** All at once, whatever the deadline is. */
+/** Reports all changes at once, whatever the deadline is. */
 export const changesOf = (before: MemoryRead, after: MemoryRead, sink: ChangeSink): ChangeWalk => {
   let isDone = false
   return {

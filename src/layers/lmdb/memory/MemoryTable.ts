@@ -1,7 +1,7 @@
 /**
- * One DBI of `LmdbMemory`: its entries in LMDB's order, as two arrays; with MDB_DUPSORT a key is there once for each of
- * its values. A table that was committed is never changed: a transaction changes a copy. Inserting moves what comes
- * after, so it is for tests.
+ * One DBI of `LmdbMemory`: its entries in LMDB's order, as two arrays. With MDB_DUPSORT, a key occurs once for each of
+ * its values. A committed table never changes; a transaction changes a copy. Inserting moves all later entries, so the
+ * table is suitable for tests only.
  */
 import { compareBytes } from "../../../domain/bytes/ByteOrder.ts"
 import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
@@ -11,11 +11,11 @@ export interface Table {
   readonly flags: number
   readonly keys: Array<Uint8Array>
   readonly values: Array<Uint8Array>
-  /** Of keys and values, and `entryOverhead` for each. */
+  /** Bytes of all keys and values, plus `entryOverhead` for each entry. */
   bytes: number
 }
 
-/** LMDB's header of an entry and its place in the page. */
+/** Bytes of an entry's header and of its slot in the page. */
 const entryOverhead = 10
 
 export const make = (flags: number): Table => ({ flags, keys: [], values: [], bytes: 0 })
@@ -31,7 +31,7 @@ export const hasDuplicates = ({ flags }: Table): boolean => (flags & DbiFlags.DU
 
 const bytesOf = (key: Uint8Array, value: Uint8Array): number => key.length + value.length + entryOverhead
 
-/** The order of a key's values: LMDB's mdb_default_cmp. */
+/** Returns the order of a key's values, as in LMDB's mdb_default_cmp. */
 const valueOrder = (flags: number): KeyOrder.KeyOrder =>
   (flags & DbiFlags.INTEGERDUP) !== 0
     ? KeyOrder.integer
@@ -47,7 +47,7 @@ const compareAt = (table: Table, index: number, key: Uint8Array): number => {
     : KeyOrder.compareKeys(order, other, 0, other.length, key, 0, key.length)
 }
 
-/** Index of the first entry whose key is not before `key`. */
+/** Returns the index of the first entry whose key is not before `key`. */
 export const lowerBound = (table: Table, key: Uint8Array): number => {
   let low = 0
   let high = table.keys.length
@@ -62,7 +62,7 @@ export const lowerBound = (table: Table, key: Uint8Array): number => {
 const isAt = (table: Table, index: number, key: Uint8Array): boolean =>
   index < table.keys.length && compareAt(table, index, key) === 0
 
-/** The first value of the key. */
+/** Returns the first value of the key. */
 export const get = (table: Table, key: Uint8Array): Uint8Array | undefined => {
   const index = lowerBound(table, key)
   return isAt(table, index, key) ? table.values[index] : undefined
@@ -91,7 +91,7 @@ const putDuplicate = (table: Table, first: number, key: Uint8Array, value: Uint8
   insert(table, index, key, value)
 }
 
-/** Both arrays become the table's. */
+/** Puts an entry. The table takes ownership of both arrays. */
 export const put = (table: Table, key: Uint8Array, value: Uint8Array): void => {
   const index = lowerBound(table, key)
   if (hasDuplicates(table)) putDuplicate(table, index, key, value)
@@ -101,14 +101,14 @@ export const put = (table: Table, key: Uint8Array, value: Uint8Array): void => {
   } else insert(table, index, key, value)
 }
 
-/** False when the key is not after all others: nothing is changed. */
+/** Appends an entry. Returns false, without a change, when the key is not after all others. */
 export const append = (table: Table, key: Uint8Array, value: Uint8Array): boolean => {
   if (table.keys.length > 0 && compareAt(table, table.keys.length - 1, key) >= 0) return false
   insert(table, table.keys.length, key, value)
   return true
 }
 
-/** All values of the key. */
+/** Removes all values of the key. */
 export const remove = (table: Table, key: Uint8Array): boolean => {
   const first = lowerBound(table, key)
   let end = first
@@ -126,7 +126,7 @@ const pairAt = (table: Table, key: Uint8Array, value: Uint8Array): number => {
 
 export const hasPair = (table: Table, key: Uint8Array, value: Uint8Array): boolean => pairAt(table, key, value) >= 0
 
-/** False when there was none. */
+/** Removes one value of the key. Returns false when it did not exist. */
 export const removePair = (table: Table, key: Uint8Array, value: Uint8Array): boolean => {
   const at = pairAt(table, key, value)
   if (at < 0) return false

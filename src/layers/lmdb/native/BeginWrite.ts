@@ -1,7 +1,7 @@
 /**
- * Begin and end of a write transaction. The package keeps one open while the promise that its callback returned is
- * pending: so begin is a call with a promise that is settled at the end of the body, which runs as an ordinary effect
- * in between, and the settling is commit or abort.
+ * Begins and ends a write transaction. The package keeps the transaction open while the promise that its callback
+ * returned is pending. Begin therefore calls the package with a promise, the body runs as an ordinary Effect, and
+ * settling the promise afterwards commits or aborts.
  */
 import { LmdbError, MapResized } from "../../../services/Lmdb.ts"
 import type { Environment } from "./NativeEnvironment.ts"
@@ -10,26 +10,27 @@ import { NativeRead, tryBegin } from "./NativeRead.ts"
 import { NativeWrite } from "./NativeWrite.ts"
 
 /**
- * An open write transaction. Exactly one of `commit` and `abort` is called, once; their promises are never rejected.
+ * An open write transaction. Exactly one of `commit` and `abort` must be called, once. Their promises are never
+ * rejected.
  */
 export interface OpenWrite {
   readonly transaction: NativeWrite
-  /** Milliseconds from the return of begin to the return of commit. */
+  /** Commits, and returns the milliseconds from the return of begin to the return of commit. */
   readonly commit: () => Promise<number | LmdbError>
   readonly abort: () => Promise<unknown>
 }
 
-/** It was not begun, or is being aborted: nothing may be begun in this thread before `ended`. */
+/** A transaction that was not begun or is being aborted. This thread must not begin another one before `ended`. */
 export interface NoWrite {
-  /** Undefined when handles are missing or don't fit: refresh them, and try again. */
+  /** Undefined when handles are missing or do not fit: refresh them, then try again. */
   readonly why: LmdbError | undefined
   readonly ended: Promise<unknown>
 }
 
-/** A reason that the package passes on when it has aborted. */
+/** The reason for an abort, which the package passes back afterwards. */
 const abandoned = Symbol("abandoned")
 
-/** With the lock in hand when it returns. */
+/** Begins a transaction. The write lock is held when it returns. */
 const beginNative = (environment: Environment) => {
   const { promise, reject, resolve } = Promise.withResolvers<void>()
   let begun = 0
@@ -46,7 +47,7 @@ const beginNative = (environment: Environment) => {
   return { id: BigInt(id), ended, resolve, abandon: () => reject(abandoned) }
 }
 
-/** The package does not say why begin failed, only that there is no transaction. */
+/** The package does not report why begin failed, only that there is no transaction. */
 const beginFailed = (environment: Environment): LmdbError => {
   const { lastPageNumber, mapSize } = environment.root.env.info()
   return lastPageNumber >= Math.floor(mapSize / environment.facts.pageSize)
@@ -68,7 +69,10 @@ const beforeOf = (environment: Environment, id: bigint): NativeRead | LmdbError 
   }
 }
 
-/** Why it must not be committed: another process has committed meanwhile without the lock, and would lose that. */
+/**
+ * Returns the reason to refuse the transaction: another process has committed without the lock meanwhile, and this
+ * commit would discard its changes.
+ */
 const refusalOf = (environment: Environment, id: bigint): LmdbError | undefined => {
   try {
     environment.guard.requireAlone(id)
@@ -78,7 +82,7 @@ const refusalOf = (environment: Environment, id: bigint): LmdbError | undefined 
   }
 }
 
-/** Only with the permit of `writer`. Throws LmdbError when not even the call for it succeeded. */
+/** Requires the permit of `writer`. Throws LmdbError when the package could not even be called. */
 export const tryBeginWrite = (environment: Environment): OpenWrite | NoWrite => {
   environment.guard.requireSame()
   let begun: ReturnType<typeof beginNative>

@@ -1,10 +1,10 @@
 /**
- * Handles of DBIs. Opening one takes LMDB's write lock, always, so a handle that fits is kept and used again. A handle
- * of a DBI that another process dropped crashes the process at the next put, and one of a DBI with other flags reads in
- * the wrong order: `fit` tells whether a listing of the root, taken in the transaction that is to use them, has a
- * handle for each record; if not, the transaction is given up, `refresh` called, and it is begun again.
+ * Handles of DBIs. Opening a handle always takes LMDB's write lock, so handles are kept and reused while they fit. A
+ * handle of a DBI that another process dropped crashes the process at the next put, and a handle with outdated flags
+ * reads in the wrong order. Each transaction therefore lists the root, and `fit` checks that there is a handle for each
+ * record. If not, the transaction is abandoned, `refresh` is called, and the transaction is begun again.
  *
- * A handle that is opened while a transaction is open cannot be used in that one.
+ * A handle that was opened during a transaction cannot be used in that transaction.
  */
 import { Semaphore } from "effect"
 import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
@@ -15,9 +15,9 @@ import type { PackageDbi, PackageDbiOptions, PackageRoot } from "./NativePackage
 import type { RootListing, RootRecord } from "./RootDbi.ts"
 
 /**
- * Taken before each begin of a write transaction and each opening of handles, in this thread, over all environments: a
- * second `transactionSync` while one is paused would silently become its child; and waiting for the lock of B with a
- * transaction open in A deadlocks with an application that has B and waits for A.
+ * Held while a write transaction is begun and while handles are opened, in this thread, over all environments. Without
+ * it, a second `transactionSync` would silently become the child of one that is paused. Waiting for the lock of B with
+ * a transaction open in A would deadlock with an application that holds B and waits for A.
  */
 export const writer = Semaphore.makeUnsafe(1)
 
@@ -26,11 +26,12 @@ export interface Handle {
   readonly flags: number
   readonly dbi: PackageDbi
   /**
-   * A second handle of the package for the same number, to close or drop it with: the package crashes when a cursor
-   * goes on over the very one that was closed. Over the other it may: a cursor only follows pages.
+   * A second handle of the package for the same DBI number, which is used to close or drop it. The package crashes when
+   * a cursor moves after its own handle was closed, but not after another handle was, since a cursor only follows
+   * pages.
    */
   readonly closer: PackageDbi
-  /** Its number may be another DBI's by now. */
+  /** True when the number may belong to another DBI by now. */
   closed: boolean
 }
 
@@ -45,12 +46,12 @@ const flagOptions = (flags: number): Omit<PackageDbiOptions, "name" | "create" |
   reverseDup: (flags & DbiFlags.REVERSEDUP) !== 0
 })
 
-/** Open or close nothing but with the permit of `writer`. */
+/** The caller must hold the permit of `writer` to open or close handles. */
 export class Handles {
   readonly #root: PackageRoot
   readonly #facts: Facts
   readonly #handles = new Map<DbiName.DbiName, Handle>()
-  /** Entries that LMDB says are no DBI, though they look like one. */
+  /** Entries that look like DBIs, but that LMDB does not accept as such. */
   readonly #others = new Set<DbiName.DbiName>()
 
   constructor(root: PackageRoot, facts: Facts) {
@@ -58,12 +59,12 @@ export class Handles {
     this.#facts = facts
   }
 
-  /** Without the entries that turned out to be no DBI. */
+  /** Returns the records without the entries that turned out not to be DBIs. */
   dbisOf(listing: RootListing): ReadonlyArray<RootRecord> {
     return this.#others.size === 0 ? listing.records : listing.records.filter(({ name }) => !this.#others.has(name))
   }
 
-  /** Those of the listing, or undefined when one is missing or does not fit. */
+  /** Returns the handles of the listing, or undefined when one is missing or does not fit. */
   fit(listing: RootListing): HandleMap | undefined {
     const fitting = new Map<DbiName.DbiName, Handle>()
     for (const record of listing.records) {
@@ -74,13 +75,13 @@ export class Handles {
     return fitting
   }
 
-  /** Closes what is gone or changed, and opens what is missing. */
+  /** Closes the handles of DBIs that were dropped or have changed, and opens the missing ones. */
   refresh(listing: RootListing): void {
     const records = new Map(listing.records.map((record) => [record.name, record]))
     for (const handle of this.#handles.values()) {
       if (records.get(handle.name)?.flags !== handle.flags) this.#close(handle)
     }
-    // What is no DBI today may be one tomorrow, but not while its entry is there.
+    // An entry cannot become a DBI while it exists, but a DBI of the same name may be created after its removal.
     for (const name of this.#others) if (!records.has(name)) this.#others.delete(name)
     for (const record of listing.records) {
       if (!this.#handles.has(record.name) && !this.#others.has(record.name)) this.#open(record)
@@ -105,22 +106,22 @@ export class Handles {
     void handle.closer.close()
   }
 
-  /** One that was made in a transaction that is committed now. */
+  /** Adds a handle that was made in a transaction that has been committed. */
   adopt(handle: Handle): void {
     this.#handles.set(handle.name, handle)
   }
 
-  /** After LMDB has closed it by itself, since it was dropped. */
+  /** Removes a handle that LMDB closed when the DBI was dropped. */
   forget(handle: Handle): void {
     handle.closed = true
     if (this.#handles.get(handle.name) === handle) this.#handles.delete(handle.name)
   }
 
-  /** Makes a DBI in the open write transaction: nobody else's until that is committed. */
+  /** Creates a DBI in the open write transaction. Its handle is private to that transaction until the commit. */
   create(name: DbiName.DbiName, flags: number): Handle {
     const given = DbiName.toBytes(name)
-    // Once with its flags, which brings encoders of the package's own for integer keys; then with ours: it is the same
-    // handle of LMDB's.
+    // Opened twice, which returns the same LMDB handle: first with the flags, for which the package sets its own
+    // encoders for integer keys, then with our encoders.
     const closer = this.#root.openDB({ ...codec, ...flagOptions(flags), name: given, create: true })
     const dbi = this.#root.openDB({ ...codec, name: given, create: false })
     if (closer === undefined || dbi === undefined)

@@ -1,7 +1,7 @@
 /**
- * A cursor over the package's own one, in place. The package's walk (`getRange`) makes two objects for each entry: here
- * a step is one call, and makes nothing. Measured among 800,000 entries: 55 ns an entry, instead of 100. Each key is
- * checked to come after the one before.
+ * A cursor on top of the package's native cursor, without copies. The package's own walk (`getRange`) allocates two
+ * objects per entry. Here a step is one call and allocates nothing: 55 ns instead of 100 ns per entry, measured with
+ * 800,000 entries. Each key is checked to follow the previous one.
  */
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import * as KeyOrder from "../../../domain/lmdb/KeyOrder.ts"
@@ -18,39 +18,39 @@ import {
   setGlobalBuffer
 } from "./NativePackage.ts"
 
-/** Of `position`: keys and values, forward, and the keys must rise in the order of the DBI's flags. */
+/** Flags of `position`: read keys and values forward, and check that the keys rise in the order of the DBI's flags. */
 const withValues = 0x100
 const checkOrder = 0x20000
 const dbiFlagsShift = 17
 
-/** What the package, patched, returns when they do not. */
+/** Returned by the patched package when the keys are out of order. */
 const keysNotInOrder = -29_999
 
-/** What the package makes of "no more entries", besides 0. Source: lmdb.h. */
+/** Returned by the package, besides 0, when there are no more entries. Source: lmdb.h. */
 const notFound = -30_798
 
 export interface CursorSource {
-  /** Undefined: the root DBI. */
+  /** Undefined for the root DBI. */
   readonly name: DbiName.DbiName | undefined
   readonly flags: number
   readonly dbi: PackageDbi
   readonly closed: boolean
 }
 
-/** What a cursor needs of its environment. */
+/** The parts of the environment that a cursor uses. */
 export interface CursorHost {
   readonly toError: (error: unknown) => unknown
-  /** Throws when the data file is not the one that was opened, or smaller. */
+  /** Throws when the data file was replaced or has become smaller. */
   readonly requireSame: () => void
 }
 
 /**
- * Steps between two looks at the file, some milliseconds: a walk that touches pages beyond the end of a file that was
- * cut off meanwhile is the end of the process.
+ * Steps between two checks of the file, which take some milliseconds. A walk that touches pages beyond the end of a
+ * truncated file kills the process.
  */
 const stepsPerLook = 2 ** 15
 
-/** Throws what the package throws for it. */
+/** Throws the package's error for a code. */
 const fail = (code: number): never => {
   lmdbError(code)
   throw new Error(`LMDB failed with ${code}`)
@@ -63,23 +63,26 @@ export class InPlaceCursor implements Cursor, Owner {
   value: Uint8Array = none
   valueStart = 0
   valueEnd = 0
-  /** Lives as long as this: LMDB's cursor points into it. */
+  /** LMDB's cursor points into the source, so it must live as long as this object. */
   readonly #source: CursorSource
   readonly #host: CursorHost
   readonly #onClose: (cursor: InPlaceCursor) => void
   readonly #cursor: NativeCursor
   /**
-   * Undefined when it is closed. A field that has been that, and not always a number, V8 passes on as it is, without
-   * making a new number for each call.
+   * Undefined when the cursor is closed. Because the field has not always been a number, V8 passes the boxed value on
+   * without allocating a number for each call.
    */
   #address: number | undefined
-  /** Before the first step. */
+  /** The key to start at, until the first step. */
   #from: Uint8Array | undefined
   #steps = 0
   #keptKey: Uint8Array = none
   #keptValue: Uint8Array = none
 
-  /** Without `transaction`, in the open write transaction. To be closed before its transaction ends. */
+  /**
+   * Without `transaction`, the cursor belongs to the open write transaction. It must be closed before its transaction
+   * ends.
+   */
   constructor(
     source: CursorSource,
     transaction: PackageTransaction | undefined,
@@ -108,7 +111,7 @@ export class InPlaceCursor implements Cursor, Owner {
     displace(this)
     this.#from = undefined
     const { key } = shared
-    // A loop: keys are short, and `set` would need a view.
+    // A loop, because keys are short and `set` would need a view.
     for (let from = start, to = 0; from < end; from++, to++) key[to] = bytes[from]!
     return this.#show(this.#position(this.#address, end - start))
   }
@@ -138,13 +141,13 @@ export class InPlaceCursor implements Cursor, Owner {
     return position(address, withValues | checkOrder | (this.#source.flags << dbiFlagsShift), 0, keyLength, 0)
   }
 
-  /** LMDB would look for a key in the order of whichever DBI has the number now. */
+  /** LMDB would search in the order of whichever DBI has the number now. */
   #dropped(): unknown {
     this.close()
     return this.#host.toError(new Error("the DBI was dropped before a cursor looked for a key in it"))
   }
 
-  /** Nothing but the end of the entries is one. */
+  /** Every code other than the end of the entries is an error. */
   #end(code: number): false {
     this.close()
     if (code === 0 || code === notFound) return false
@@ -156,7 +159,7 @@ export class InPlaceCursor implements Cursor, Owner {
     }
   }
 
-  /** The package has put both keys into its buffer, one behind the other, and their lengths at its begin. */
+  /** The package has stored both keys in its buffer, one after the other, and their lengths at its start. */
   #outOfOrder(): unknown {
     const { flags, name } = this.#source
     const { key, lengths } = shared
@@ -171,7 +174,10 @@ export class InPlaceCursor implements Cursor, Owner {
     )
   }
 
-  /** A value that the package's buffer has no room for: into one of its own, which goes with the entry. */
+  /**
+   * Reads a value that is too large for the package's buffer into a buffer of its own, which lives as long as the
+   * entry.
+   */
   #large(address: number, length: number): Uint8Array {
     const buffer = new Uint8Array(length)
     setGlobalBuffer(buffer)
@@ -188,7 +194,7 @@ export class InPlaceCursor implements Cursor, Owner {
     this.key = this.#keptKey
     this.keyEnd -= this.keyStart
     this.keyStart = 0
-    // Another one is its own already.
+    // Any other buffer already belongs to the entry.
     if (this.value !== shared.value) return
     this.#keptValue = copyInto(this.#keptValue, this.value, this.valueStart, this.valueEnd)
     this.value = this.#keptValue

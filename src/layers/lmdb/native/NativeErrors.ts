@@ -1,6 +1,6 @@
 /**
- * What the package throws, as LmdbError: LMDB's negative codes, positive codes of the system, and errors of the package
- * that have none.
+ * Converts what the package throws to LmdbError: LMDB's negative codes, positive system codes, and errors of the
+ * package without a code.
  */
 import * as os from "node:os"
 import {
@@ -42,13 +42,13 @@ const codeOf = (error: unknown): number | undefined =>
 
 const systemCodes = new Map(Object.entries(os.constants.errno).map(([name, code]) => [code, name]))
 
-/** What a write to a disk that is full fails with: LMDB says EIO of one that the system has cut short. */
+/** Codes with which a write to a full disk fails. LMDB reports EIO when the system wrote less than was asked for. */
 const diskCodes: ReadonlySet<string> = new Set(["EIO", "ENOSPC", "EDQUOT"])
 
-/** The root entry is no DBI, or a DBI with other flags than the handle. */
+/** True when the root entry is not a DBI, or is a DBI with flags other than the handle's. */
 export const isIncompatible = (error: unknown): boolean => codeOf(error) === codes.incompatible
 
-/** What a message about a full map or table says. */
+/** Facts for the messages about a full map or table. */
 export interface Facts {
   readonly path: string
   readonly maxDbs: number
@@ -56,7 +56,7 @@ export interface Facts {
   readonly maxReaders: () => number
   readonly mapSize: () => number
   readonly used: () => number
-  /** Another process has stored a larger map size than the one in use. */
+  /** True when another process has stored a larger map size than the one in use. */
   readonly enlarged: () => boolean
 }
 
@@ -86,7 +86,7 @@ const failure = (facts: Facts, code: number | undefined, error: unknown): LmdbFa
   return new LmdbFailure({ code: name, detail: `${message}${advice}` })
 }
 
-/** `bytes`: of the value that was being written, if any. */
+/** Converts an error. `bytes` is the size of the value that was being written, if any. */
 export const fromNative = (facts: Facts, error: unknown, bytes = 0): LmdbError => {
   if (error instanceof LmdbError) return error
   if (error instanceof KeysNotInOrder) return new LmdbError({ path: facts.path, reason: error })
@@ -108,7 +108,7 @@ export const dbiMissing = (path: string, dbi: DbiName.DbiName): LmdbError =>
 export const failed = (path: string, code: string, detail: string): LmdbError =>
   new LmdbError({ path, reason: new LmdbFailure({ code, detail }) })
 
-/** Shown in hexadecimal, cut to what a log line takes. */
+/** The key is shown in hexadecimal, shortened to fit into a log line. */
 export const keyTooLong = (
   path: string,
   dbi: DbiName.DbiName,

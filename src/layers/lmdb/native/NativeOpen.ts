@@ -1,7 +1,7 @@
 /**
- * Opens an environment, or says why not. Nothing of LMDB is called before the file is known to be one that this build
- * can map: LMDB would make a new file where there is none, and the package would write its own default map size into
- * the application's file.
+ * Opens an environment, or reports why it cannot be opened. No LMDB function is called before the file is known to be
+ * one that this build can map: LMDB would create a missing file, and the package would write its own default map size
+ * into the application's file.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- paths of this machine, without a service
 import { dirname } from "node:path"
@@ -26,10 +26,10 @@ import { codec } from "./SharedBuffers.ts"
 import * as OwnSlots from "./OwnReaderSlots.ts"
 import * as Package from "./NativePackage.ts"
 
-/** Open in this thread. Two environments over one file lose commits. */
+/** Environments that are open in this thread. Two environments over one file lose commits. */
 const open = new Set<Identity>()
 
-/** What is known before LMDB has it open. */
+/** The facts that are known before LMDB has opened the environment. */
 const factsOf = (options: LmdbOptions, path: string): Facts => ({
   path,
   maxDbs: options.maxDbs,
@@ -49,7 +49,7 @@ const metaOf = (options: LmdbOptions, path: string): Meta | undefined => {
   }
 }
 
-/** Undefined for a file that is to be made, or was made empty. */
+/** Returns undefined for a file that does not exist or is empty. */
 const existing = (options: LmdbOptions, path: string): Meta | undefined => {
   const identity = identityOf(options)
   if (identity !== undefined && open.has(identity)) {
@@ -87,14 +87,14 @@ const openRoot = (options: LmdbOptions, path: string, mapSize: number): Package.
   }
 }
 
-/** Blocks for as long as another process holds the write lock: the package takes it to open the root DBI. */
+/** Blocks for as long as another process holds the write lock, which the package takes to open the root DBI. */
 const openNow = (options: LmdbOptions, path: string, meta: Meta | undefined): Environment => {
   const before = new OpenFiles(options)
   const root = openRoot(options, path, options.mapSize || meta?.mapSize || defaultMapSize)
   const files = new OpenFiles(options)
   const { identity } = files
   try {
-    // Which of the two LMDB has would be unknown.
+    // If the file was replaced meanwhile, it would be unknown which of the two LMDB has open.
     before.requireSame()
     if (identity === undefined) throw new LmdbError({ path, reason: new Replaced({}) })
     if (!files.hasLockFile) throw new LmdbError({ path, reason: new LockReplaced({ lockFile: files.lockFile }) })
@@ -145,6 +145,9 @@ const acquire = Effect.fnUntraced(function* (options: LmdbOptions) {
   return environment
 })
 
-/** For as long as the scope. The mapping stays until the process ends: the package leaves it. */
+/**
+ * Opens the environment for the lifetime of the scope. The memory mapping stays until the process ends, because the
+ * package does not remove it.
+ */
 export const environment = (options: LmdbOptions) =>
   Effect.acquireRelease(writer.withPermits(1)(acquire(options)), close)

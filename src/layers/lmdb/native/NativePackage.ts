@@ -1,22 +1,22 @@
 /**
- * The part of the package `lmdb` 3.5.6 that we use, typed: its own declarations leave out half of it. The version is
- * pinned exactly, since some of this is not documented there (`env`, `db`, encoders with offsets);
- * test/contracts/lmdb-contract.ts holds it.
+ * Types for the part of the package `lmdb` 3.5.6 that this project uses; the package's own declarations omit half of
+ * it. The version is pinned exactly, because parts of this are undocumented (`env`, `db`, encoders with offsets).
+ * test/contracts/lmdb-contract.ts tests it.
  *
- * Never used: the asynchronous API (hides MAP_FULL), `getStats` (begins a read transaction of its own, which the next
- * one would share).
+ * Two parts of the package are never used: the asynchronous API, which hides MAP_FULL, and `getStats`, which begins a
+ * read transaction that the next reader would share.
  */
 import * as declared from "lmdb"
 
 /** A read transaction that was begun with `useReadTransaction`. */
 export interface PackageTransaction {
-  /** For `NativeCursor`. */
+  /** Used by `NativeCursor`. */
   readonly address: number
   readonly done: () => void
 }
 
 /**
- * What the package calls for each key that is looked for, and each key and value that is read, with offsets into its
+ * Functions that the package calls for each key to look up and for each key and value read, with offsets into its
  * buffers.
  */
 export interface PackageCodec {
@@ -44,12 +44,12 @@ export interface PackageInfo {
   readonly maxReaders: number
 }
 
-/** A handle of a DBI. Keys and values that are given are placeholders: the codec knows the bytes. */
+/** A handle of a DBI. Keys and values passed to it are placeholders, because the codec holds the bytes. */
 export interface PackageDbi {
-  /** `dbi`: LMDB's number; 1 is the root. `stat`: inside the write transaction, as that one sees it. */
+  /** `dbi` is LMDB's number; the root has 1. Inside a write transaction, `stat` shows the state of that transaction. */
   readonly db: { readonly dbi: number; readonly stat: () => { readonly entryCount: number } }
   readonly getRange: (options: { readonly start: unknown; readonly transaction?: PackageTransaction }) => PackageEntries
-  /** The shared buffer, with its length set to that of the value, or undefined. */
+  /** Returns the shared buffer, with its length set to that of the value, or undefined. */
   readonly getBinaryFast: (key: unknown) => Uint8Array | undefined
   readonly clearSync: () => void
   readonly dropSync: () => void
@@ -57,7 +57,7 @@ export interface PackageDbi {
 }
 
 export interface PackageDbiOptions extends PackageCodec {
-  /** Bytes, which need not be UTF-8: the package as it is published takes text alone. */
+  /** Bytes, which need not be UTF-8. The published package accepts only text. */
   readonly name: Uint8Array
   readonly create: boolean
   readonly reverseKey?: boolean
@@ -70,17 +70,17 @@ export interface PackageDbiOptions extends PackageCodec {
 
 /** An environment, and the handle of its root DBI. */
 export interface PackageRoot extends PackageDbi {
-  /** `address`: of what C++ knows of it. */
+  /** `address` points to the C++ object of the environment. */
   readonly env: { readonly address: number; readonly info: () => PackageInfo }
   readonly openDB: (options: PackageDbiOptions) => PackageDbi | undefined
   readonly resetReadTxn: () => void
   readonly useReadTransaction: () => PackageTransaction
   /** Begins, calls `action`, and commits when the promise is fulfilled or aborts when it is rejected. */
   readonly transactionSync: (action: () => Promise<void>) => Promise<void>
-  /** 0 when begin failed: the package ignores that. */
+  /** Returns 0 when begin failed, which the package ignores. */
   readonly getWriteTxnId: () => number
   readonly readerList: () => string
-  /** How many slots were freed. */
+  /** Returns the number of slots that were freed. */
   readonly readerCheck: () => number
 }
 
@@ -98,37 +98,40 @@ export interface PackageOptions extends PackageCodec {
 }
 
 /**
- * What the package itself calls, of C++. A cursor is unknown to its transaction: it must be closed before that ends.
+ * The C++ functions that the package itself calls. A transaction does not know its cursors, so they must be closed
+ * before it ends.
  */
 interface Addon {
-  /** With address 0: in the open write transaction. Points into the handle, which must outlive it. */
+  /**
+   * With address 0, the cursor belongs to the open write transaction. It points into the handle, which must outlive it.
+   */
   readonly Cursor: new (handle: PackageDbi["db"], transactionAddress: number) => NativeCursor
   /**
-   * Reads the first entry at or after the key in the first `keyLength` bytes of the buffer of keys, or the first of
-   * all: its key into that buffer from byte 32 on, the length of its value into the first four bytes, its value into
-   * the buffer of values, unless it is larger than that. The length of the key; 0: none; negative: a code of LMDB's, or
-   * of the system with its sign changed.
+   * Reads the first entry at or after the key in the first `keyLength` bytes of the key buffer, or the first of all
+   * entries. The key is stored in that buffer from byte 32 on, the length of the value in the buffer's first four
+   * bytes, and the value in the value buffer, unless it is larger than that. Returns the length of the key, 0 when
+   * there is no entry, or a negative code: LMDB's, or a system error with its sign changed.
    */
   readonly position: (cursorAddress: number, flags: number, offset: 0, keyLength: number, endAddress: 0) => number
-  /** The same with the next one. */
+  /** Reads the next entry in the same way. */
   readonly iterate: (cursorAddress: number) => number
-  /** The same with the current one. */
+  /** Reads the current entry in the same way. */
   readonly getCurrentValue: (cursorAddress: number) => number
-  /** Where values go from now on. The package's own idea of it stays: it has to be set back. */
+  /** Sets the buffer for values. The package does not notice the change, so the buffer has to be set back. */
   readonly setGlobalBuffer: (buffer: Uint8Array) => void
   /**
-   * Of the bytes of an array, in memory that is shared with other threads, too. They stay there as long as the array's
-   * buffer is there and has not been detached.
+   * Returns the address of an array's bytes, which may be in memory shared with other threads. The address is valid as
+   * long as the array's buffer exists and is not detached.
    */
   readonly getBufferAddress: (bytes: Uint8Array) => number
   /**
-   * Runs the instruction at an address in the open write transaction, without which the process crashes: see
-   * LmdbNativeInstruction. Throws.
+   * Runs the instruction at an address in the open write transaction; see LmdbNativeInstruction. Throws. Without an
+   * open write transaction the process crashes.
    */
   readonly write: (environmentAddress: number, instructionAddress: number) => void
   /** Throws the error of a code. */
   readonly lmdbError: (code: number) => void
-  /** Where values go at first. */
+  /** The initial buffer for values. */
   readonly globalBuffer: Uint8Array
 }
 

@@ -1,6 +1,6 @@
 /**
- * What the body of a write transaction may call. Limits of stock LMDB that this build does not have, or that LMDB does
- * not check, are checked here: what was written must be readable for the application.
+ * The operations for the body of a write transaction. It checks the limits of stock LMDB that this build does not have
+ * or that LMDB does not check, so that the application can read everything that was written.
  */
 import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
@@ -14,8 +14,6 @@ import type { NativeRead } from "./NativeRead.ts"
 import * as Root from "./RootDbi.ts"
 import { maxKeyBytes } from "../../../domain/lmdb/Limits.ts"
 
-/** Of LMDB as applications have it; our build would take more, and they could not read it. */
-
 const isInteger = (length: number): boolean => length === 4 || length === 8
 
 const requireWithin = (bytes: Uint8Array, start: number, end: number): void => {
@@ -26,7 +24,7 @@ const requireWithin = (bytes: Uint8Array, start: number, end: number): void => {
 export class NativeWrite implements WriteTransaction {
   readonly id: bigint
   readonly before: NativeRead
-  /** Something was put, removed, created or dropped. */
+  /** True when something was put, removed, created or dropped. */
   wrote = false
   /** LMDB refuses to commit after a failed put. */
   failure: LmdbError | undefined
@@ -35,7 +33,7 @@ export class NativeWrite implements WriteTransaction {
   readonly #handles: Map<DbiName.DbiName, Handle>
   readonly #created = new Set<Handle>()
   readonly #found = new InPlaceFound()
-  // The last DBI that was used: mostly the next one, too.
+  // The last DBI that was used, which is usually the next one, too.
   #name: DbiName.DbiName | undefined
   #handle: Handle | undefined
 
@@ -46,7 +44,7 @@ export class NativeWrite implements WriteTransaction {
     this.#handles = new Map(before.handles)
   }
 
-  /** Without an open transaction the package would crash, or begin one. */
+  /** Without an open transaction, the package would crash or begin a transaction. */
   #requireOpen(): void {
     if (this.#ended) throw failed(this.#environment.path, "MDB_BAD_TXN", "the write transaction has ended")
   }
@@ -81,7 +79,7 @@ export class NativeWrite implements WriteTransaction {
     return failed(this.#environment.path, "MDB_BAD_VALSIZE", `DBI "${DbiName.display(name)}": ${problem}`)
   }
 
-  /** LMDB updates the root at commit: the counts of DBIs that are open here are asked for. */
+  /** LMDB updates the root at commit, so the counts of the DBIs that are open here are read from their handles. */
   readonly dbis = (): ReadonlyArray<Dbi> => {
     this.#requireOpen()
     const { handles, root, toError } = this.#environment
@@ -165,9 +163,9 @@ export class NativeWrite implements WriteTransaction {
   }
 
   /**
-   * LMDB refuses an empty value beside others, but, the other way round, drops it in silence when another is put beside
-   * it: so both are refused here. Never appended: a further value of the last key is no append for LMDB. Key and value
-   * are copied, since they may be in the buffers that `get` fills.
+   * LMDB refuses an empty value beside other values, but silently drops an existing empty value when another one is put
+   * beside it, so both cases are refused here. Values are never appended, because LMDB does not accept a further value
+   * of the last key as an append. Key and value are copied, since they may be in the buffers that `get` fills.
    */
   #putDuplicate(
     name: DbiName.DbiName,
@@ -189,7 +187,7 @@ export class NativeWrite implements WriteTransaction {
     if (found !== undefined && (found.valueEnd === found.valueStart) !== (length === 0)) {
       throw this.#badSize(name, "an empty value beside others of its key, which LMDB cannot hold")
     }
-    // LMDB does not check that, and takes what is there for values of the new size.
+    // LMDB does not check this, and would read the existing values with the new size.
     if (
       found !== undefined &&
       (this.#handleOf(name).flags & DbiFlags.DUPFIXED) !== 0 &&
@@ -268,7 +266,7 @@ export class NativeWrite implements WriteTransaction {
     this.wrote = true
   }
 
-  /** Before commit or abort: the cursors and the view. */
+  /** Closes the cursors and the view. To be called before commit or abort. */
   end(): void {
     this.#ended = true
     this.#name = undefined
@@ -277,7 +275,9 @@ export class NativeWrite implements WriteTransaction {
     this.before.end()
   }
 
-  /** After the commit, others may use the handles that were made here. When it aborts, LMDB closes them. */
+  /**
+   * Makes the new handles available to other transactions. To be called after the commit; on abort, LMDB closes them.
+   */
   committed(): void {
     for (const handle of this.#created) this.#environment.handles.adopt(handle)
   }

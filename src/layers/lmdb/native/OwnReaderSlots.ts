@@ -1,11 +1,13 @@
 /**
- * Slots in LMDB's table of readers that have this process's id before it has ever read: of a process that had the same
- * id. LMDB frees those of dead processes, but never those of the own id; and once this process reads, to all others
- * they look alive. So a container that was killed while it read, and starts again with the same ids, would pin for good
- * the pages that it saw then, and the file would grow until the map is full.
+ * Frees slots in LMDB's reader table that have this process's id although it has not read yet, because they belonged to
+ * an earlier process with the same id. LMDB frees the slots of dead processes, but never those of its own id, and once
+ * this process reads, the stale slots look alive to all others. A container that was killed while it read, and that
+ * restarts with the same process ids, would therefore pin the pages of that time forever, and the file would grow until
+ * the map is full.
  *
- * A process with another id can free them until this one reads. What is left then belongs to a process that lives, in a
- * container with ids of its own: when either closes the environment, LMDB frees the slots of both, so it is refused.
+ * A process with another id can free these slots until this process reads for the first time. Slots that remain belong
+ * to a live process in a container with its own process ids. LMDB would free the slots of both processes when either
+ * closes the environment, so opening is refused.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- synchronous, as LMDB is: nothing may read before this is done
 import { spawnSync } from "node:child_process"
@@ -17,21 +19,21 @@ import type { Environment } from "./NativeEnvironment.ts"
 import { failed } from "./NativeErrors.ts"
 import type { Identity } from "./DataFile.ts"
 
-/** Opened in this thread before: its slots may be ours. */
+/** Environments that this thread opened before, whose slots may be ours. */
 const known = new Set<Identity>()
 
-/** Opening looks for dead readers. */
+/** Opening an environment clears dead readers. */
 const script = "require(process.argv[1]).open(JSON.parse(process.argv[2]))"
 
-/** Milliseconds: opening takes the write lock, which the application may hold. */
+/** Milliseconds. Opening takes the write lock, which the application may hold. */
 const patience = 60_000
 
-/** What is needed of an environment. */
+/** The parts of an environment that are needed here. */
 interface Opened extends Pick<Environment, "identity" | "path" | "ownSlots"> {
   readonly root: { readonly env: { readonly info: () => { readonly mapSize: number } } }
 }
 
-/** Why it could not be opened. */
+/** Returns why the environment could not be opened. */
 const openElsewhere = ({ path, root }: Opened, { maxDbs, noSubdir }: LmdbOptions): string | undefined => {
   const options = {
     path: noSubdir ? path : dirname(path),
@@ -62,15 +64,15 @@ const inUse = (path: string): LmdbError =>
   )
 
 export interface Freed {
-  /** Slots. */
+  /** Number of slots. */
   readonly count: number
-  /** What is to be logged, where no other process could be had that frees them. */
+  /** A warning for the log, when no other process could be started to free the slots. */
   readonly warning?: string
 }
 
 const none: Freed = { count: 0 }
 
-/** Before the first transaction of a newly opened environment. Throws LmdbError. */
+/** Must be called before the first transaction of a newly opened environment. Throws LmdbError. */
 export const free = (environment: Opened, options: LmdbOptions): Freed => {
   if (known.has(environment.identity)) return none
   known.add(environment.identity)

@@ -1,10 +1,10 @@
 /**
- * The root DBI: the record of each DBI, by name, as a transaction sees it. The package hides the flags of DBIs, and a
- * handle may be of a DBI that is gone: so each transaction looks here first.
+ * The root DBI, which holds a record for each DBI under its name, as a transaction sees it. The package hides the flags
+ * of DBIs, and a handle may belong to a DBI that was dropped, so each transaction reads the root first.
  *
- * A record has 48 bytes: u32 size of values of a DUPFIXED DBI, flags u16 at 4 (0x8000 is LMDB's own), depth u16, pages
- * u64 at 8, 16 and 24 (branch, leaf, overflow), entries u64 at 32, page of the root u64 at 40; little-endian. Source:
- * MDB_db in LMDB's mdb.c.
+ * A record has 48 bytes, little-endian: the size of the values of a DUPFIXED DBI as u32 at 0, flags u16 at 4 (0x8000 is
+ * internal to LMDB), depth u16 at 6, pages u64 at 8, 16 and 24 (branch, leaf, overflow), entries u64 at 32, and the
+ * root page u64 at 40. Source: MDB_db in LMDB's mdb.c.
  */
 import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
@@ -24,14 +24,14 @@ export interface RootRecord extends Dbi {
   readonly branchPages: number
   readonly leafPages: number
   readonly overflowPages: number
-  /** Where its pages are. */
+  /** Location of its pages. */
   readonly tree: PageTree
 }
 
 export interface RootListing {
-  /** In byte order of the names. */
+  /** Records in byte order of the names. */
   readonly records: ReadonlyArray<RootRecord>
-  /** Names of entries that are no DBI. */
+  /** Names of entries that are not DBIs. */
   readonly others: ReadonlyArray<DbiName.DbiName>
 }
 
@@ -46,14 +46,14 @@ const recordOf = (name: DbiName.DbiName, view: DataView): RootRecord => ({
   tree: treeOf(view, 0)
 })
 
-/** Whether it can be a record. What LMDB's C functions make has no zero byte in its name. */
+/** True when the entry can be a record. A DBI that LMDB's C functions made has no zero byte in its name. */
 const isRecord = (name: DbiName.DbiName, view: DataView): boolean =>
   view.byteLength === recordBytes &&
   !name.includes("\0") &&
   (view.getUint16(4, true) & ~knownFlags) === 0 &&
   view.getUint16(6, true) <= maxDepth
 
-/** Without `transaction`, as the open write transaction sees it. */
+/** Lists the root. Without `transaction`, as the open write transaction sees it. */
 export const list = (
   root: PackageRoot,
   transaction: PackageTransaction | undefined,

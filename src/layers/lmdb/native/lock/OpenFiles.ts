@@ -1,9 +1,9 @@
 /**
- * The data file and the lock file of an open environment, held against what is at their paths now. LMDB looks at the
- * paths when it opens them and never again, so it would go on in a file that was removed, under a lock that no other
+ * Compares the data file and the lock file of an open environment with the files that are at their paths now. LMDB
+ * checks the paths only when it opens them, so it would continue to use a removed file, under a lock that no other
  * process has.
  *
- * Only `stat` is used: the lock file is never opened, since closing any descriptor of it drops the locks that LMDB
+ * Only `stat` is used. The lock file is never opened, because closing any descriptor of it releases the locks that LMDB
  * holds in this process.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- LMDB itself is synchronous, and what it is told must be true at that moment
@@ -28,10 +28,10 @@ const find = (file: string): Found | undefined => {
 export class OpenFiles {
   readonly dataFile: string
   readonly lockFile: string
-  /** Undefined before the file is made. */
+  /** Undefined before the file is created. */
   readonly identity: Identity | undefined
   readonly #lock: Identity | undefined
-  /** Bytes: the largest size that was seen. LMDB never makes a data file smaller. */
+  /** The largest size seen, in bytes. LMDB never shrinks a data file. */
   #size: bigint
 
   constructor(options: LmdbOptions) {
@@ -48,8 +48,8 @@ export class OpenFiles {
   }
 
   /**
-   * Throws when one of the files that were there is gone or is another one, or the data file is smaller: it must not be
-   * read then, since touching a page beyond its end kills the process.
+   * Throws when a file was removed or replaced, or when the data file has shrunk. The data file must not be read then,
+   * since touching a page beyond its end kills the process.
    */
   requireSame(): void {
     const data = find(this.dataFile)

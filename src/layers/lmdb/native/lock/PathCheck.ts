@@ -1,8 +1,8 @@
 /**
- * Whether all who open this data file get the same lock file. LMDB names it after the path by which the data file was
- * opened: beside a symbolic link, a hard link or a file that is mounted by itself there is another one than beside the
- * file, and two writers would each hold a lock of their own. A directory may be reached in any way: both files are in
- * it.
+ * Checks that all processes that open this data file use the same lock file. LMDB derives the name of the lock file
+ * from the path by which the data file was opened. A symbolic link, a hard link or a mount of the single file leads to
+ * a different lock file than the one beside the data file, and two writers would each hold a lock of their own. A
+ * directory may be reached by any path, because both files are in it.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- LMDB itself is synchronous, and what it is told must be true at that moment
 import * as fs from "node:fs"
@@ -11,13 +11,13 @@ import * as path from "node:path"
 import { LmdbError, type LmdbOptions, UnsafePath } from "../../../../services/Lmdb.ts"
 import { dataFile, lockFile } from "../DataFile.ts"
 
-/** As Linux: a chain that is longer is refused by the system, too. */
+/** Linux's limit: the system refuses longer chains, too. */
 const linksMax = 40
 
 const targetOf = (file: string): string | undefined => {
   try {
     const text = fs.readlinkSync(file)
-    // As the system does it: ".." is the parent of where a linked directory leads to.
+    // Resolves the directory as the system does: ".." is the parent of the directory that a link leads to.
     const directory = fs.realpathSync.native(
       path.isAbsolute(text) ? path.dirname(text) : `${path.dirname(file)}/${path.dirname(text)}`
     )
@@ -27,7 +27,10 @@ const targetOf = (file: string): string | undefined => {
   }
 }
 
-/** The paths that a data file's symbolic link leads to, the file itself last; none when it is no link. */
+/**
+ * Returns the paths that a data file's symbolic link leads to, ending with the file itself. Empty when it is not a
+ * link.
+ */
 export const targetsOf = (file: string): ReadonlyArray<string> => {
   const targets: Array<string> = []
   for (let next = targetOf(file); next !== undefined && targets.length < linksMax; next = targetOf(next))
@@ -35,7 +38,10 @@ export const targetsOf = (file: string): ReadonlyArray<string> => {
   return targets
 }
 
-/** Those that LMDB makes for a data file at this path: beside a single file, or in the directory of data.mdb. */
+/**
+ * Returns the lock files that LMDB uses for a data file at this path: beside a single file, or in the directory of
+ * data.mdb.
+ */
 export const lockFilesOf = (file: string): ReadonlyArray<string> =>
   path.basename(file) === "data.mdb" ? [`${file}-lock`, path.join(path.dirname(file), "lock.mdb")] : [`${file}-lock`]
 
@@ -48,7 +54,7 @@ const identityOf = (file: string): string | undefined => {
   }
 }
 
-/** A lock file of one of the paths that is there and is not ours. */
+/** Returns an existing lock file of one of the paths that is not ours. */
 const otherLockFile = (files: ReadonlyArray<string>, own: string): string | undefined => {
   const identity = identityOf(own)
   return files.flatMap(lockFilesOf).find((other) => {
@@ -78,7 +84,10 @@ const hardLinkProblem = (file: string): string | undefined => {
     : `${file} has ${links} names (hard links): remove the others. Copies that are not links do no harm`
 }
 
-/** Mount points, from the fifth field: blanks and the like are three octal digits there. */
+/**
+ * Returns the mount points from the fifth field, in which blanks and similar characters are written as three octal
+ * digits.
+ */
 const mountPoints = (): ReadonlySet<string> => {
   try {
     const lines = fs.readFileSync("/proc/self/mountinfo", "utf8").split("\n")
@@ -88,7 +97,7 @@ const mountPoints = (): ReadonlySet<string> => {
       )
     )
   } catch {
-    // Not Linux: a file cannot be mounted there.
+    // Outside Linux, a file cannot be a mount point.
     return new Set()
   }
 }
@@ -107,14 +116,14 @@ const mountProblem = (file: string): string | undefined => {
   return `${real} is a file that is mounted by itself: mount its directory instead`
 }
 
-/** Throws when there may be two locks. To be asked before LMDB opens the file, which makes a lock file. */
+/** Throws when there may be two locks. Must be called before LMDB opens the file, which creates a lock file. */
 export const requireOneLock = (options: LmdbOptions): void => {
   const file = dataFile(options)
   const detail = lockFileProblem(options) ?? hardLinkProblem(file) ?? mountProblem(file)
   if (detail !== undefined) throw new LmdbError({ path: file, reason: new UnsafePath({ detail }) })
 }
 
-/** What is to be said of a path that is safe only if everybody uses it. */
+/** Returns a warning for a path that is safe only if every process uses it. */
 export const warningOf = (options: LmdbOptions): string | undefined => {
   const file = dataFile(options)
   const target = targetsOf(file).at(-1)
@@ -125,7 +134,7 @@ export const warningOf = (options: LmdbOptions): string | undefined => {
   )
 }
 
-/** Which lock the other process may have, where it cannot be seen. */
+/** Names the lock file that the other process probably uses, when it cannot be determined. */
 export const guessOf = (file: string): string => {
   const target = targetsOf(file).at(-1)
   const path = target === undefined ? "another path of the data file" : lockFilesOf(target).join(" or ")
