@@ -1,6 +1,7 @@
 /**
- * Holds a stream of bytes to the size that was announced, so that neither a body that was cut short nor one that goes
- * on is taken for whole. Fails at the first byte too many, and never lets that chunk pass. Costs an addition per chunk.
+ * Checks that a stream of bytes has exactly the announced size, so that a truncated or overlong body is not mistaken
+ * for a complete one. Fails at the first excess byte and does not pass that chunk on. The cost is one addition per
+ * chunk.
  */
 import { Effect, Stream } from "effect"
 import { WrongSize } from "../../services/Storage.ts"

@@ -1,7 +1,7 @@
 /**
- * `Storage` in this process: type `memory` of the configuration, tests and the simulation. Each build of the layer is
- * an empty store of its own. The only layer that holds whole objects. ETags count up, so a run with the same calls
- * gives the same ones.
+ * `Storage` in this process, for the configured type `memory`, tests and the simulation. Each build of the layer is a
+ * new, empty store. No other layer holds whole objects. ETags are consecutive numbers, so a run with the same calls
+ * returns the same ones.
  */
 import { Effect, Layer, Stream } from "effect"
 import { ObjectNotFound, type Source, Storage, StorageError } from "../../services/Storage.ts"

@@ -1,34 +1,34 @@
 /**
- * Saves listings, which stores charge for and which take long in large buckets: a decorator over any `Storage` for
- * `use_update_marker`. An object, the marker, is rewritten after each store and delete; as long as it is byte for byte
- * the same, and the forced interval has not passed, a listing is answered from the one before. An idle poll is then one
- * small read. Source: docs/configuration.md, Update marker.
+ * Decorates any `Storage` for `use_update_marker` to save listings, which stores charge for and which are slow in large
+ * buckets. An object, the marker, is rewritten after each store and delete. While the marker is byte for byte the same
+ * and the forced interval has not passed, a listing is served from the cached one. An idle poll is then one small read.
+ * Source: docs/configuration.md, Update marker.
  *
- * Guarantees: a listing shows every store and delete whose marker was there when the listing began; one cache serves
- * all prefixes; the marker itself is never listed. A store or delete whose marker could not be written has failed, as
- * others would not see it. Not guaranteed: that instances which don't use the marker are seen before the forced
- * interval has passed.
+ * Guarantees: a listing shows every store and delete whose marker existed when the listing began; one cache serves all
+ * prefixes; the marker itself is never listed. A store or delete fails if its marker could not be written, since other
+ * instances would not see the change. Not guaranteed: that changes by instances that do not use the marker are seen
+ * before the forced interval has passed.
  */
 import { Clock, Duration, Effect, Layer, Semaphore, Stream } from "effect"
 import { type Source, Storage, StorageError, type StoredObject, Unavailable } from "../../services/Storage.ts"
 
 export const markerName = "update-marker"
 
-/** No marker is that long: one that is comes from elsewhere, and is not kept in memory. */
+/** A larger object is not a marker of ours and is not kept in memory. */
 const markerBytesAtMost = 65_536
 
 export interface MarkerOptions {
-  /** Of the store below: markers hold full names. */
+  /** Global prefix of the underlying store. Markers hold full names. */
   readonly globalPrefix: string
   readonly forceListInterval: Duration.Duration
-  /** `client_timeout`, where it is that of an operation with its marker. */
+  /** `client_timeout`, where it applies to an operation including its marker. */
   readonly timeout?: Duration.Duration
 }
 
 interface Listing {
   readonly marker: string
   readonly objects: ReadonlyArray<StoredObject>
-  /** Nanoseconds of the monotonic clock, from before it was made. */
+  /** Nanoseconds of the monotonic clock from before the listing was made. */
   readonly at: bigint
 }
 
@@ -36,7 +36,7 @@ const isMissing = (error: StorageError) => error.reason._tag === "ObjectNotFound
 
 const withoutMarker = (objects: ReadonlyArray<StoredObject>) => objects.filter(({ name }) => name !== markerName)
 
-/** Undefined when there is none that could be relied on. */
+/** Returns undefined when there is no marker to rely on. */
 const readMarker = (inner: Storage["Service"]) =>
   Stream.runFold(
     inner.load(markerName),
@@ -46,7 +46,7 @@ const readMarker = (inner: Storage["Service"]) =>
       return length > markerBytesAtMost ? undefined : [...(chunks ?? []), chunk]
     }
   ).pipe(
-    // Byte for byte: text would take damaged bytes for equal.
+    // Compared byte for byte, because damaged bytes could compare equal after decoding as UTF-8.
     Effect.map((chunks) => (chunks === undefined ? undefined : Buffer.concat(chunks).toString("latin1"))),
     Effect.catchIf(isMissing, () => Effect.undefined)
   )
@@ -56,7 +56,10 @@ const sourceOf = (text: string): Source<never, never> => {
   return { size: bytes.length, read: (start, end) => Stream.succeed(bytes.slice(start, end)) }
 }
 
-/** Each marker of this process is later than the one before: two that are equal would hide what lies between. */
+/**
+ * Each marker of this process is later than the previous one, because two equal markers would hide the changes between
+ * them.
+ */
 const makeNextNanos = () => {
   let last = 0n
   return Effect.map(Clock.currentTimeNanos, (now) => {
@@ -71,7 +74,7 @@ const make = Effect.fnUntraced(function* (options: MarkerOptions) {
   const nextNanos = makeNextNanos()
   const listings = yield* Semaphore.make(1)
   let cache: Listing | undefined
-  /** Counts our own changes: a listing that began before one is not remembered. */
+  /** Counts our own changes. A listing that began before the latest change is not cached. */
   let changes = 0
 
   const fresh = (marker: string) =>
@@ -80,7 +83,7 @@ const make = Effect.fnUntraced(function* (options: MarkerOptions) {
     )
 
   const listAll = Effect.fnUntraced(function* (marker: string) {
-    // Another poll may have listed while this one waited for its turn.
+    // Another poll may have listed while this one waited for the permit.
     const remembered = yield* fresh(marker)
     if (remembered !== undefined) return remembered
     const before = changes
@@ -113,7 +116,7 @@ const make = Effect.fnUntraced(function* (options: MarkerOptions) {
   }
 
   const list = Effect.fn("StorageUpdateMarker.list")(function* (prefix: string) {
-    // Outside of the permit: reads of many databases go side by side.
+    // Read without holding the permit, so that the reads of many databases run concurrently.
     const marker = yield* readMarker(inner)
     if (marker === undefined) return withoutMarker(yield* inner.list(prefix))
     const objects = (yield* fresh(marker)) ?? (yield* listings.withPermits(1)(listAll(marker)))
@@ -139,7 +142,7 @@ const make = Effect.fnUntraced(function* (options: MarkerOptions) {
 export const layerWith = (options: MarkerOptions): Layer.Layer<Storage, never, Storage> =>
   Layer.effect(Storage, make(options))
 
-/** Without `use_update_marker`: the marker of others is not listed either. */
+/** Hides the marker of other instances from listings when `use_update_marker` is off. */
 export const hidden: Layer.Layer<Storage, never, Storage> = Layer.effect(
   Storage,
   Effect.map(Storage, (inner) =>

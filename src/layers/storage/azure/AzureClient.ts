@@ -1,6 +1,6 @@
 /**
- * The SDK's client of a container as the layer uses it: one attempt per request, no redirects, our agent (and so our
- * proxies and our TLS), credentials as of each request. Load this module only where Azure is used.
+ * Creates the SDK's container client with one attempt per request, no redirects, our agent (hence our proxies and TLS
+ * settings), and the credentials that are current at each request. Import this module only when Azure is used.
  */
 import { AnonymousCredential, ContainerClient, newPipeline, StorageSharedKeyCredential } from "@azure/storage-blob"
 import { Effect } from "effect"
@@ -14,14 +14,14 @@ import * as SdkClient from "../network/SdkClient.ts"
 /** `send` ends within `client_timeout`. */
 export type Azure = SdkClient.StorageClient<ContainerClient, AzureOptions>
 
-/** There was no object to be missing. */
+/** The request was not about an object, so no object can be missing. */
 const notThere = new Refused({
   code: "404",
   detail: "the answer was 404",
   advice: "check endpoint_url, account_name and container: is this Azure Blob Storage, and the right account?"
 })
 
-/** The path that Azurite needs stays; no slash twice. */
+/** Keeps the path that Azurite needs, and avoids a double slash. */
 const containerUrl = ({ container, endpoint_url }: AzureOptions) =>
   `${endpoint_url.replace(/\/+$/, "")}/${encodeURIComponent(container)}`
 
@@ -29,18 +29,19 @@ type Credential = Parameters<typeof newPipeline>[0]
 
 const clientOf = (options: AzureOptions, agent: HttpAgent.StorageAgent, credential: Credential) => {
   const settings = {
-    // Options of the SDK's core that the types of its blob part leave out. A given agent wins over proxies of the SDK's
-    // own.
+    // Options of the SDK's core that the types of its blob part omit. The given agent takes precedence over proxies of
+    // the SDK.
     agent: "httpAgent" in agent.agent ? agent.agent.httpAgent : agent.agent.httpsAgent,
     redirectOptions: { maxRetries: 0 },
-    // Not used, but without it the SDK reads the environment, and throws at a proxy without a scheme.
+    // Not used. Without this value, the SDK would read the proxy from the environment and throw at one without a
+    // scheme.
     proxyOptions: { host: "http://unused.invalid", port: 1 },
     retryOptions: { maxTries: 1 }
   }
   return new ContainerClient(containerUrl(options), newPipeline(credential, settings))
 }
 
-/** A client for each new key: the SDK's is bound to the one that it was made with. */
+/** Makes a new client for each new key, because an SDK client is bound to the key that it was created with. */
 const clients = (options: AzureOptions, agent: HttpAgent.StorageAgent, credentials: AzureCredentials.Credentials) => {
   if (credentials._tag === "Token") {
     const client = clientOf(options, agent, credentials.credential)

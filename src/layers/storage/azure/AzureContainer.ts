@@ -1,4 +1,4 @@
-/** The container itself and what needs no upload: create, list, load, delete. */
+/** The operations that need no upload: creating the container, and listing, loading and deleting objects. */
 import type { ListBlobsFlatSegmentResponse } from "@azure/storage-blob"
 import { Effect, type Stream } from "effect"
 import type { StorageError, StoredObject } from "../../../services/Storage.ts"
@@ -14,7 +14,7 @@ export const create = (azure: Azure): Effect.Effect<void, StorageReason> =>
     (container, options) => container.getProperties(options)
   )
 
-/** The blobs of a page. Throws `Unavailable` when it is not the listing that was asked for. */
+/** Returns the blobs of a page. Throws `Unavailable` when the page is not the requested listing. */
 const blobsOf = (
   page: ListBlobsFlatSegmentResponse,
   container: string,
@@ -30,7 +30,7 @@ const blobsOf = (
   })
 }
 
-/** As many objects as a page of S3 has. By default Azure gives 5000, which are parsed in one go. */
+/** The number of objects in a page of S3. Azure's default of 5000 objects would be parsed in one go. */
 const pageSize = 1000
 
 export const list = Effect.fnUntraced(function* (azure: Azure, below: string) {

@@ -1,5 +1,5 @@
 /**
- * How requests to Azure are signed: with the account's key (`use_shared_key`), which may be replaced in its file while
+ * Signs requests to Azure, either with the account's key (`use_shared_key`), which may be replaced in its file while
  * the daemon runs, or with tokens of Azure's default credential chain, which the SDK fetches and renews.
  */
 import type { TokenCredential } from "@azure/identity"
@@ -13,7 +13,7 @@ export type Credentials =
   | { readonly _tag: "Key"; readonly keys: KeyFiles.KeySource }
   | { readonly _tag: "Token"; readonly credential: TokenCredential; readonly keys: KeyFiles.KeySource }
 
-/** The account's name is no secret: it is in the URL. */
+/** The account's name is not a secret, because it is part of the URL. */
 const hideKey = ({ secret }: KeyFiles.Keys, text: string) => text.replaceAll(secret, "<account key>")
 
 const sharedKey = ({ account_key, account_key_file, account_name: id, secrets_refresh_interval }: AzureOptions) => {
@@ -26,8 +26,8 @@ const sharedKey = ({ account_key, account_key_file, account_name: id, secrets_re
 }
 
 /**
- * Token servers are others than the store: its section `tls` is not theirs, but the system's CAs are trusted, not a
- * list that node brings along.
+ * Token servers differ from the store, so its section `tls` does not apply to them. They are verified with the system's
+ * CA certificates rather than the list built into Node.
  */
 const defaultChain = Effect.gen(function* () {
   const { DefaultAzureCredential } = yield* Effect.promise(() => import("@azure/identity"))

@@ -1,6 +1,6 @@
 /**
- * What the SDK and the network throw, as the reasons of `StorageError`. Codes: Microsoft's "Blob service error codes"
- * and "Common REST API error codes".
+ * Converts errors of the SDK and of the network to reasons of `StorageError`. Codes: Microsoft's "Blob service error
+ * codes" and "Common REST API error codes".
  */
 import { Refused } from "../../../services/Storage.ts"
 import { byCode, type Failure, fieldOf, type StorageReason } from "../network/ResponseErrors.ts"
@@ -50,20 +50,20 @@ const misfit = "check endpoint_url and the other options of storage: is this Azu
 const codes = { missing: "BlobNotFound", passing, advices, denied: permission }
 
 /**
- * Answers that are not Azure's (a proxy's page) have no code, or end in an error about parsing: then the status says
- * more.
+ * Responses that are not Azure's (a proxy's page) have no code or cause a parsing error. The status is more informative
+ * then.
  */
 const failureOf = (error: unknown): Failure => {
   const status = Number(fieldOf(error, "statusCode") ?? fieldOf(fieldOf(error, "response"), "status") ?? 0)
   const name = String(fieldOf(error, "name") ?? "Error")
   const code = fieldOf(error, "code")
   const message = String(fieldOf(error, "message") ?? error)
-  // Not our doing: nobody waits for the answer of a request that we have aborted.
+  // Not caused by us: the result of a request that we have aborted is not awaited.
   if (name === "AbortError")
     return { code: "ECONNRESET", message: "the connection was closed in the middle", status: 0 }
   if (Object.hasOwn(advices, name)) return { code: name, message, status: 0 }
   if (typeof code === "string" && code !== "" && code !== "PARSE_ERROR") return { code, message, status }
-  // What the SDK makes of a page of some proxy: it does not find what it reads, whatever the status was.
+  // The SDK's error for a proxy's page, in which it does not find the expected fields, whatever the status was.
   const isLost = error instanceof TypeError || error instanceof RangeError
   if (isLost || (status >= 200 && status < 300))
     return { code: "BadResponse", message: "the response is not that of Azure Blob Storage", status: 0 }
@@ -72,14 +72,14 @@ const failureOf = (error: unknown): Failure => {
     : { code: typeof code === "string" ? code : name, message, status }
 }
 
-/** What a refusal of the key looks like: it may have been replaced in the meantime. */
+/** True for a refusal of the key, which may have been replaced in the meantime. */
 export const mayBeStaleKey = (reason: StorageReason) =>
   reason._tag === "Refused" && /^(?:AuthenticationFailed|AuthorizationFailure|403)$/.test(reason.code)
 
-/** `hide` removes secrets from what the server said. */
+/** `hide` removes secrets from the server's message. */
 export const reasonOf = (error: unknown, hide: (text: string) => string): StorageReason => {
   const { code, message, status } = failureOf(error)
-  // What follows are ids and the time of the request.
+  // The rest of the message consists of ids and the time of the request.
   const detail = oneLine(hide(message.replace(/\s*RequestId:[^]*$/, "")))
   const known = byCode(codes, { code, message: detail, status })
   if (known !== undefined) return known

@@ -1,10 +1,10 @@
-/** Bodies of requests and answers between Effect's streams and node's, which the SDKs of the stores take and give. */
+/** Converts request and response bodies between Effect's streams and Node's, which the SDKs of the stores use. */
 import { NodeStream } from "@effect/platform-node"
 import { Effect, Stream } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- the SDKs take and give node's streams
 import type { PassThrough, Readable } from "node:stream"
 
-/** Writes all of it and ends the body. Waits while the socket is slower than the source. */
+/** Writes all bytes and ends the body. Waits while the socket is slower than the source. */
 export const pump = <E, R>(bytes: Stream.Stream<Uint8Array<ArrayBuffer>, E, R>, body: PassThrough) =>
   Stream.runForEach(bytes, (chunk) =>
     Effect.callback<void>((resume) => {
@@ -15,7 +15,7 @@ export const pump = <E, R>(bytes: Stream.Stream<Uint8Array<ArrayBuffer>, E, R>, 
     })
   ).pipe(Effect.andThen(Effect.sync(() => void body.end())))
 
-/** Chunks of one read of the socket may share a buffer; the reader must be able to move its own to another thread. */
+/** Chunks of one socket read may share a buffer. The reader must be able to transfer its chunk to another thread. */
 const owned = (chunk: Uint8Array): Uint8Array<ArrayBuffer> => {
   const { buffer, byteLength } = chunk
   return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength
@@ -23,7 +23,7 @@ const owned = (chunk: Uint8Array): Uint8Array<ArrayBuffer> => {
     : new Uint8Array(chunk)
 }
 
-/** Chunks that belong to the reader, none of them empty. */
+/** Returns non-empty chunks that belong to the reader. */
 export const chunksOf = <E>(
   body: Readable,
   onError: (error: unknown) => E

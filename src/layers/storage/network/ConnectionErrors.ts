@@ -1,14 +1,14 @@
 /**
- * What goes wrong on the way to a store, before it has answered, as reasons of `StorageError`; the same for every SDK,
- * as the errors are node's. What may pass by itself is `Unavailable`; what needs a person is `Refused` with advice.
- * Codes: node's errors, OpenSSL's verification errors.
+ * Converts errors that occur before a store has responded to reasons of `StorageError`. They are the same for every
+ * SDK, because they are Node's. A transient problem is `Unavailable`, and one that requires an operator is `Refused`
+ * with advice. Codes: Node's errors, OpenSSL's verification errors.
  */
 import { Refused, Unavailable } from "../../../services/Storage.ts"
 
 const untrusted =
   "check tls.ca_file (the server's CA), the host name in endpoint_url, and the clocks; tls.insecure_skip_verify is for tests only"
 
-/** OpenSSL's verification errors, as node names them. */
+/** True for OpenSSL's verification errors, by Node's names. */
 const isCertificateError = (code: string) =>
   code.includes("CERT") ||
   code === "UNABLE_TO_VERIFY_LEAF_SIGNATURE" ||
@@ -17,7 +17,7 @@ const isCertificateError = (code: string) =>
   code === "INVALID_CA" ||
   code === "INVALID_PURPOSE"
 
-/** Handshakes that end otherwise: the server wants a client certificate, or speaks no TLS at all. */
+/** True for other failures of the handshake: the server requires a client certificate or does not speak TLS. */
 const isHandshakeError = (code: string) =>
   code.startsWith("ERR_SSL_") || code.startsWith("ERR_TLS_") || code === "EPROTO"
 
@@ -26,7 +26,7 @@ export const oneLine = (text: string) => {
   return line.length > 300 ? `${line.slice(0, 300)}…` : line
 }
 
-/** `code`: of node's error. `detail`: for people, without secrets. */
+/** `code` is that of Node's error. `detail` is a text for operators without secrets. */
 export const ofConnection = (code: string, detail: string): Refused | Unavailable => {
   if (isCertificateError(code)) return new Refused({ code, detail, advice: untrusted })
   if (isHandshakeError(code)) {

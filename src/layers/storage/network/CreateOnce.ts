@@ -1,14 +1,15 @@
 /**
- * Makes the bucket before the first operation, until that worked once: a server that is down at the start is an outage
- * like any other, and not the end of the process.
+ * Creates the bucket before the first operation and retries until that succeeds once. A server that is down at the
+ * start is an outage like any other and does not end the process.
  *
- * Guarantees: one attempt at a time, begun by whoever needs the bucket; who waited for it shares its failure, so nobody
- * waits for more than two. Not guaranteed: that a bucket which is removed later is made again.
+ * Guarantees: there is one attempt at a time, started by the first operation that needs the bucket. Operations that
+ * wait for an attempt share its failure, so none waits for more than two. Not guaranteed: that a bucket removed later
+ * is created again.
  */
 import { Effect, Semaphore } from "effect"
 import type { StorageError } from "../../../services/Storage.ts"
 
-/** To be run before each operation; nothing any more as soon as `create` has succeeded. */
+/** Must be run before each operation. It does nothing once `create` has succeeded. */
 export const before = Effect.fnUntraced(function* (create: Effect.Effect<void, StorageError>) {
   const turns = yield* Semaphore.make(1)
   let isDone = false

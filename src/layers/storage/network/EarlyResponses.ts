@@ -1,11 +1,11 @@
 /**
  * Servers that refuse an upload (too large, no space left, too busy) respond and close the connection while the body is
  * still being sent. The next write then fails with EPIPE or ECONNRESET, upon which Node closes the socket and drops the
- * response that has arrived. So that error is held back until the response, if there is one, has been read.
+ * response that has arrived. This module delays that error until the response, if there is one, has been read.
  */
 import type * as net from "node:net"
 
-/** What has arrived is read in the next turn of the event loop, which then also sees the end of the connection. */
+/** Data that has arrived is read in the next turn of the event loop, which also detects the end of the connection. */
 const graceMillis = 1000
 
 type Done = (error?: Error | null) => void

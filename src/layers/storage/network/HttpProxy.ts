@@ -1,9 +1,9 @@
 /**
- * Which proxy a store is reached through, by the rules of Go's net/http, so that an environment that worked with the
- * reference works here: HTTP_PROXY for http, HTTPS_PROXY for https, upper case before lower case, never for localhost
- * and loopback addresses. NO_PROXY is a list of `*`, addresses, networks (10.0.0.0/8) and domains (example.com with its
- * subdomains, .example.com only those), each with an optional port. node's agents could read NO_PROXY themselves, but
- * know neither networks nor subdomains.
+ * Selects the proxy for a store by the rules of Go's net/http, so that an environment that worked with the reference
+ * implementation works here: HTTP_PROXY for http and HTTPS_PROXY for https, upper case before lower case, and no proxy
+ * for localhost and loopback addresses. NO_PROXY is a list of `*`, addresses, networks (10.0.0.0/8) and domains
+ * (example.com includes its subdomains, .example.com consists of them only), each with an optional port. Node's agents
+ * also read NO_PROXY, but support neither networks nor subdomains.
  */
 import { Config, Effect } from "effect"
 import * as net from "node:net"
@@ -14,7 +14,7 @@ export interface ProxyEnvironment {
   readonly no: string
 }
 
-/** Empty where not set. */
+/** Empty when the variable is not set. */
 const variable = (name: string) =>
   Config.all([
     Config.String(name).pipe(Config.withDefault("")),
@@ -49,7 +49,7 @@ const networkHas = (entry: string, host: string): boolean => {
   return list.check(host, type)
 }
 
-/** `name`, `name:port`, `[address]:port`; an IPv6 address without brackets has no port. */
+/** Splits `name`, `name:port` or `[address]:port`. An IPv6 address without brackets has no port. */
 const splitPort = (entry: string): readonly [host: string, port: string | undefined] => {
   const parts = /^(?:\[(.*)\]|([^:]*))(?::(\d+))?$/.exec(entry)
   return parts === null ? [entry, undefined] : [parts[1] ?? parts[2] ?? "", parts[3]]
@@ -64,7 +64,10 @@ const bypasses = (entry: string, host: string, port: string): boolean => {
   return domain.startsWith(".") ? host.endsWith(domain) : host === domain || host.endsWith(`.${domain}`)
 }
 
-/** The URL of the proxy, or undefined for a direct connection. It may hold a password: not for logs. */
+/**
+ * Returns the URL of the proxy, or undefined for a direct connection. The URL may contain a password and must not be
+ * logged.
+ */
 export const proxyOf = (target: URL, environment: ProxyEnvironment): string | undefined => {
   const proxy = target.protocol === "https:" ? environment.https : environment.http
   const host = target.hostname.replace(/^\[|\]$/g, "").toLowerCase()

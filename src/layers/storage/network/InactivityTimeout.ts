@@ -1,10 +1,10 @@
 /**
- * Closes connections on which nothing moves while a request waits: one whose other end is gone without a word, or whose
- * server hangs, would keep the request until `client_timeout`, while new ones work.
+ * Closes connections that are silent while a request waits. If the other end has disappeared or the server hangs, such
+ * a connection would block the request until `client_timeout`, although new connections work.
  *
- * The time counts from the last byte in either direction. A connection that we don't read from, because the reader of a
- * body is slow, is not closed. With it go the idle ones of the agent: what has cut one has probably cut them all, and
- * each would cost the same time again.
+ * The time counts from the last byte in either direction. A connection that we do not read from, because the consumer
+ * of a body is slow, is not closed. The agent's idle connections are closed as well: they have probably failed for the
+ * same reason, and each would cost the same time again.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- Node's agents
 import type * as http from "node:http"
@@ -17,11 +17,16 @@ const closeIdle = ({ freeSockets }: http.Agent) => {
   for (const sockets of Object.values(freeSockets)) for (const socket of sockets ?? []) socket.destroy()
 }
 
-/** Without it, the reader of a body would learn that the connection was "aborted", and not why. */
+/**
+ * The response gets the error, too. Otherwise the reader of the body would only see that the connection was "aborted".
+ */
 const responseOn = (socket: net.Socket) =>
   (socket as { readonly _httpMessage?: { readonly res?: http.IncomingMessage } })._httpMessage?.res
 
-/** From now on. Gives what is to be called with each new connection when it is ready for requests. */
+/**
+ * Applies to the agent's connections from now on. Returns a function to call with each new connection when it is ready
+ * for requests.
+ */
 export const inactiveFor = (agent: http.Agent, millis: number): ((socket: net.Socket) => void) => {
   const idle = new WeakSet<object>()
   const keep = agent.keepSocketAlive.bind(agent)
@@ -38,7 +43,7 @@ export const inactiveFor = (agent: http.Agent, millis: number): ((socket: net.So
   return (socket) => {
     socket.setTimeout(millis)
     socket.on("timeout", () => {
-      // Those that are idle are closed by the agent, after a time of their own.
+      // The agent closes idle connections after a timeout of its own.
       if (idle.has(socket)) return
       if (socket.isPaused()) return void socket.setTimeout(millis)
       closeIdle(agent)

@@ -1,11 +1,11 @@
 /**
- * The keys of a store (S3: access key and secret key; Azure: an account's), from the configuration or from files that
- * somebody replaces while the daemon runs.
+ * The keys of a store, from the configuration or from files that may be replaced while the daemon runs. For S3, these
+ * are the access key and the secret key; for Azure, the account's key.
  *
- * Files are read again every `secrets_refresh_interval`, and at the next request after `forget` (the store has refused
- * the keys). A newline at the end is not part of a key. While a file is missing or empty, as in the middle of a
- * rotation, the last good keys stay, with one warning. `hide` removes the keys of now from a text: servers quote what
- * they were sent.
+ * Files are read again every `secrets_refresh_interval`, and at the next request after `forget`, which is called when
+ * the store has refused the keys. A newline at the end is not part of a key. While a file is missing or empty, as
+ * during a rotation, the last good keys stay in use, with one warning. `hide` removes the current keys from a text,
+ * because servers quote what they were sent.
  */
 import { Clock, Duration, Effect, FileSystem, Redacted } from "effect"
 import type { S3Options } from "../../../domain/settings/StorageOptions.ts"
@@ -17,7 +17,7 @@ export interface Keys {
 }
 
 export interface KeySource {
-  /** Undefined when none are configured. As of the last `refresh`. */
+  /** The keys as of the last `refresh`. Undefined when none are configured. */
   readonly current: () => Keys | undefined
   readonly refresh: Effect.Effect<void, Refused>
   readonly forget: Effect.Effect<void>
@@ -29,7 +29,7 @@ export type KeyOptions = Pick<
   "access_key" | "secret_key" | "access_key_file" | "secret_key_file" | "secrets_refresh_interval"
 >
 
-/** `setting`: the keys of the configuration that name the files. */
+/** `setting` names the configuration keys that hold the file names. */
 export const readKey = Effect.fnUntraced(function* (file: string, setting: string) {
   const refuse = (detail: string) =>
     new Refused({ code: "BadKeyFile", detail, advice: `check ${setting}: each file holds one key and nothing else` })
@@ -57,7 +57,7 @@ export const watched = Effect.fnUntraced(function* (
   const fs = yield* FileSystem.FileSystem
   const interval = Duration.toNanosUnsafe(refreshInterval)
   let keys = yield* read
-  // Of the monotonic clock: one that is set back must not put the next look off.
+  // Uses the monotonic clock, so that setting the clock back does not postpone the next read.
   let due = (yield* Clock.monotonicTimeNanos) + interval
   let warned = ""
 
@@ -88,12 +88,12 @@ export const watched = Effect.fnUntraced(function* (
   return source
 })
 
-/** Shorter ones, as test servers have them, are parts of other words. */
+/** Shorter keys, such as those of test servers, occur as parts of other words. */
 const telling = 8
 
 /**
- * The access key is a name rather than a secret: a short one may be seen, a short secret is hidden where it stands by
- * itself.
+ * The access key is a name rather than a secret, so a short one may be shown. A short secret is hidden where it is a
+ * word of its own.
  */
 const hideBoth: Hide = ({ id, secret }, text) => {
   const hidden =
@@ -103,7 +103,7 @@ const hideBoth: Hide = ({ id, secret }, text) => {
   return id.length < telling ? hidden : hidden.replaceAll(id, "<access key>")
 }
 
-/** Those of S3. */
+/** Returns the keys of an S3 store. */
 export const make = Effect.fnUntraced(function* (options: KeyOptions) {
   const { access_key, access_key_file, secret_key, secret_key_file } = options
   if (access_key_file === "" && secret_key_file === "") {

@@ -1,7 +1,7 @@
 /**
- * What a store's SDK throws, as far as the reasons of `StorageError` follow from code and status alone; the codes and
- * their advices are each store's own. Everything that may pass by itself is `Unavailable`; what needs a person, or a
- * rotation of keys, is `Refused` with advice.
+ * Converts errors of a store's SDK to reasons of `StorageError`, as far as code and status determine them. Each store
+ * has codes and advice of its own. A transient problem is `Unavailable`. One that requires an operator, or a rotation
+ * of keys, is `Refused` with advice.
  */
 import { Predicate } from "effect"
 import { ObjectNotFound, Refused, type StorageError, Unavailable } from "../../../services/Storage.ts"
@@ -9,14 +9,14 @@ import { ObjectNotFound, Refused, type StorageError, Unavailable } from "../../.
 export type StorageReason = StorageError["reason"]
 
 /**
- * Code and message only: an SDK's error holds keys, signed strings, or the request with its signature in its other
- * fields.
+ * Only the code and the message. The other fields of an SDK's error contain keys, signed strings, or the request with
+ * its signature.
  */
 export interface Failure {
-  /** Of the answer, or of node's error. */
+  /** The code of the response or of Node's error. */
   readonly code: string
   readonly message: string
-  /** 0 without an answer. */
+  /** 0 when there is no response. */
   readonly status: number
 }
 
@@ -24,20 +24,20 @@ export const fieldOf = (value: unknown, key: string): unknown =>
   Predicate.hasProperty(value, key) ? value[key] : undefined
 
 export interface Codes {
-  /** There is no such object. */
+  /** The code of a missing object. */
   readonly missing: string
-  /** They say "not now" whatever their status is, or that a body was damaged on its way. */
+  /** Codes that ask to retry later, whatever the status is, or that report a body damaged in transit. */
   readonly passing: ReadonlySet<string>
-  /** For people, by code. */
+  /** Advice for operators, by code. */
   readonly advices: Readonly<Record<string, string>>
-  /** For answers of 401 and 403 with other codes. */
+  /** Advice for responses 401 and 403 with other codes. */
   readonly denied: string
 }
 
-/** Proxies have limits as well, and lower ones than stores. */
+/** Proxies have limits, too, which are often lower than those of stores. */
 const tooLarge = "the store, or a proxy in front of it, takes no requests of this size: raise its limit"
 
-/** Undefined where the store's other rules decide. The failure's message is shown as it is. */
+/** Returns undefined when the store's other rules decide. The failure's message is shown unchanged. */
 export const byCode = (
   { advices, denied, missing, passing }: Codes,
   { code, message: detail, status }: Failure
@@ -50,11 +50,11 @@ export const byCode = (
   return advice === undefined ? undefined : new Refused({ code, detail, advice })
 }
 
-/** A response that is not what was asked for, whatever its status says. */
+/** A response that is not the requested one, whatever its status is. */
 export const badResponse = (problem: string) =>
   new Unavailable({ code: "BadResponse", detail: `the response is not what was asked for: ${problem}` })
 
 export const listingProblem = (problem: string) => `the response is not the listing that was asked for: ${problem}`
 
-/** The same of a listing. */
+/** A listing that is not the requested one. */
 export const badListing = (problem: string) => new Unavailable({ code: "BadListing", detail: listingProblem(problem) })

@@ -1,4 +1,4 @@
-/** The certificates that the system trusts, each once: files and directories overlap on most systems. */
+/** The system's trusted CA certificates without duplicates, since files and directories overlap on most systems. */
 import { Effect } from "effect"
 import * as tls from "node:tls"
 import { Refused } from "../../../services/Storage.ts"
@@ -10,7 +10,7 @@ const unreadable = (error: unknown) =>
     advice: "check SSL_CERT_FILE and SSL_CERT_DIR"
   })
 
-/** PEM. Read and parsed once by Node, which takes 30 ms. */
+/** In PEM. Node reads and parses them once, which takes 30 ms. */
 export const systemAuthorities = Effect.try({
   try: () => [...new Set(tls.getCACertificates("system"))],
   catch: unreadable

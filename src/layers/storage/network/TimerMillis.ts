@@ -1,6 +1,7 @@
 /**
- * Durations of the configuration as Node's timers take them. A timer of more than 24.8 days (2³¹ - 1 ms) would expire
- * at once: it gets 24.8 days. `Effect.sleep`, and what is made of it, has no such limit.
+ * Converts durations of the configuration to milliseconds for Node's timers. A timer of more than 24.8 days (2³¹ - 1
+ * ms) would expire at once, so the result is limited to that. `Effect.sleep` and functions based on it have no such
+ * limit.
  */
 import { Duration } from "effect"
 

@@ -1,10 +1,11 @@
 /**
- * What a store's connections are secured with: trusted CAs and client certificate, from the section `tls`.
+ * The TLS context of a store's connections: the trusted CA certificates and the client certificate from the section
+ * `tls`.
  *
- * Guarantees: without a CA in the section the system's are trusted (SSL_CERT_FILE and SSL_CERT_DIR too), never the list
- * that node brings along. Files are looked at again every `watch_certs_poll_interval`; new connections then use what is
- * in them. While what is there can't be used (half replaced, key and certificate of different pairs), the last good
- * state stays, with one warning.
+ * Guarantees: without a CA in that section, the system's CA certificates are trusted (including SSL_CERT_FILE and
+ * SSL_CERT_DIR), and never the list built into Node. Files are checked every `watch_certs_poll_interval`, and new
+ * connections use their content. While the files are unusable (half replaced, or a key that does not match the
+ * certificate), the last good context stays in use, with one warning.
  */
 import { Clock, Duration, Effect, FileSystem, Redacted } from "effect"
 import * as tls from "node:tls"
@@ -13,9 +14,9 @@ import { Refused } from "../../../services/Storage.ts"
 import { systemAuthorities } from "./SystemCertificates.ts"
 
 export interface TlsState {
-  /** For the next connection. */
+  /** The context for the next connection. */
   readonly context: () => tls.SecureContext
-  /** To be run before requests; cheap until the interval has passed. */
+  /** Must be run before requests. It is cheap until the interval has passed. */
   readonly refresh: Effect.Effect<void>
 }
 
@@ -49,7 +50,7 @@ const contextOf = Effect.fnUntraced(function* (options: Tls, { ca, cert, key }: 
   const all = ca === "" || options.add_system_ca_pool ? [...own, ...(yield* systemAuthorities)] : own
   return yield* Effect.try({
     try: () => tls.createSecureContext({ ca: all, ...(cert === "" ? {} : { cert, key }) }),
-    // OpenSSL says what was wrong and never quotes the input.
+    // OpenSSL describes the problem and never quotes the input.
     catch: (cause) => badTls(cause instanceof Error ? cause.message : String(cause))
   })
 })
@@ -60,7 +61,7 @@ export const make = Effect.fnUntraced(function* (options: Tls) {
   let context = yield* contextOf(options, material)
   const watched = options.ca_file !== "" || options.cert_file !== "" || options.key_file !== ""
   const interval = Duration.toNanosUnsafe(options.watch_certs_poll_interval)
-  // Of the monotonic clock: one that is set back must not put the next look off.
+  // Uses the monotonic clock, so that setting the clock back does not postpone the next check.
   let checked = yield* Clock.monotonicTimeNanos
   let warned = ""
 

@@ -1,6 +1,6 @@
 /**
- * Reads the body of a listing ahead of the SDK, which takes any XML for one: a web page, say, would be an empty bucket.
- * The SDK gets bodies that begin and end as a listing does, all others are errors.
+ * Reads the body of a listing before the SDK, which accepts any XML: it would take a web page, for example, for an
+ * empty bucket. A body is passed on only if it begins and ends as a listing does. Any other body is an error.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- the SDK takes and gives node's streams
 import type { Readable } from "node:stream"
@@ -8,19 +8,19 @@ import { oneLine } from "../network/ConnectionErrors.ts"
 import { listingProblem } from "../network/ResponseErrors.ts"
 
 /**
- * A page of 1000 names of 1024 bytes, all of them URL-encoded, has 4 MiB; some servers put more names in one. What goes
- * on is no listing, and must not fill the memory.
+ * A page of 1000 names of 1024 bytes, all of them URL-encoded, has 4 MiB, and some servers send larger pages. A longer
+ * body is not a listing and must not fill the memory.
  */
 const bodyBytesMax = 64 * 1024 * 1024
 
-/** The root element is looked for in as many bytes at either end. */
+/** The number of bytes at either end in which the root element is searched for. */
 const edgeBytes = 4096
 
-/** An error with a status of success is the SDK's to report. */
+/** The SDK reports an error that arrives with a status of success. */
 const begins = /^(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--[^]*?-->\s*)*<(?:ListBucketResult|Error)[\s>]/
 const ends = /<\/(?:ListBucketResult|Error)>\s*$/
 
-/** Its name is the code of the `Unavailable` that it becomes. */
+/** The name becomes the code of the resulting `Unavailable`. */
 class BadListing extends Error {
   override readonly name = "BadListing"
   constructor(detail: string) {
@@ -28,7 +28,7 @@ class BadListing extends Error {
   }
 }
 
-/** `body`: of a response with a status of success. */
+/** `body` belongs to a response with a status of success. */
 // @effect-diagnostics-next-line asyncFunction:off -- within the SDK's promises
 export const readListing = async (body: Readable): Promise<Buffer> => {
   const chunks: Array<Buffer> = []
