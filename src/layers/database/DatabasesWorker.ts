@@ -1,6 +1,6 @@
 /**
- * `Databases` over worker threads: refuses a data file that is open already, then gives the database to its worker, for
- * life.
+ * `Databases` over worker threads. Refuses a data file that is already open, then assigns the database permanently to
+ * its worker.
  */
 import { Effect, Layer, Scope } from "effect"
 import { Database, DatabaseError, OpenedTwice } from "../../services/Database.ts"
@@ -14,7 +14,7 @@ export const layer = Layer.effect(
   Effect.gen(function* () {
     const pool = yield* WorkerPool
     const scope = yield* Scope.Scope
-    /** Names by device and inode, and by path for a file that is not there yet. */
+    /** Names of the open databases by device and inode, and by path for a file that does not exist yet. */
     const names = new Map<string, string>()
 
     const refuseTwice = (name: string, path: string, identity: string) =>
@@ -40,7 +40,7 @@ export const layer = Layer.effect(
           Layer.provide(DatabaseWorker.layerWith(options), Layer.succeed(WorkerPool, pool)),
           scope
         )
-        // A file that opening has made.
+        // Opening may have created the file.
         const made = yield* Effect.sync(() => DataFile.identityOf(lmdb))
         if (made !== undefined) yield* refuseTwice(name, path, made)
         return yield* Effect.provideContext(Database, context)

@@ -1,7 +1,7 @@
 /**
- * A few worker threads, shared by all databases; each database is pinned to one, because LMDB wants one handle per path
- * and process. Private to `DatabaseWorker`, so a service of the layers only. Closing the scope asks each worker to
- * finish and ends it after 5 s.
+ * A few worker threads that all databases share. Each database is pinned to one worker, because LMDB allows only one
+ * handle per path and process. The service is private to `DatabaseWorker`, so it is not in src/services. Closing the
+ * scope asks each worker to finish and terminates it after 5 s.
  */
 import * as NodeWorker from "@effect/platform-node/NodeWorker"
 import { Context, Effect, Layer } from "effect"
@@ -21,15 +21,18 @@ export interface WorkerPoolOptions {
 export class WorkerPool extends Context.Service<
   WorkerPool,
   {
-    /** The client of the worker that `database` is pinned to, the least used one at first. */
+    /** Returns the client of the worker that `database` is pinned to. At first that is the least used worker. */
     readonly pin: (database: string) => Effect.Effect<RpcClient.FromGroup<typeof DatabaseRpcs, RpcClientError>>
   }
 >()("lightningstream/layers/WorkerPool") {}
 
-/** One worker as a pool of its own: RpcClient's pool picks any free worker, and a dying one fails the calls of all. */
+/**
+ * Each worker is a pool of its own, because RpcClient's pool picks any free worker, and a dying worker fails the calls
+ * of all.
+ */
 const makeClient = (options: WorkerPoolOptions) =>
   RpcClient.make(DatabaseRpcs, { disableTracing: true }).pipe(
-    // Calls at once on one worker; without it a long dump would keep `changes` waiting.
+    // Calls at once on one worker. Without concurrency, a long dump would keep `changes` waiting.
     Effect.provideServiceEffect(RpcClient.Protocol, RpcClient.makeProtocolWorker({ size: 1, concurrency: 1_000 })),
     Effect.provide(NodeWorker.layer(() => new Worker(options.entry, { resourceLimits, ...options.worker })))
   )

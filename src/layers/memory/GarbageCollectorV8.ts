@@ -1,10 +1,10 @@
 /**
- * `GarbageCollector` of V8, in one go: 10 to 34 ms, where all cores are busy. `gc` is normally reached with the command
- * line flag --expose-gc; setting the flag at run time adds `gc` to contexts made from then on, so one is made to take
- * it from. That way nobody has to remember the flag when starting the daemon.
+ * `GarbageCollector` of V8. A collection runs in one go and takes 10 to 34 ms when all cores are busy. `gc` normally
+ * requires the command line flag --expose-gc. Setting the flag at run time adds `gc` to contexts created afterwards, so
+ * this module creates a context to obtain it, and the daemon can be started without the flag.
  *
- * Not guaranteed: that anything is collected where less than 4 MiB of buffers are in use. That little is left for V8 to
- * find: many small snapshots would cost a collection each.
+ * Not guaranteed: that anything is collected while less than 4 MiB of buffers are in use. V8 collects such amounts on
+ * its own schedule; otherwise many small snapshots would cost a collection each.
  */
 import { Effect, Layer } from "effect"
 import * as v8 from "node:v8"

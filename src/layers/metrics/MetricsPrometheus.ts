@@ -1,11 +1,11 @@
-/** `Metrics` in the text format of Prometheus, by effect's own formatter. */
+/** `Metrics` in Prometheus's text format, produced by Effect's own formatter. */
 import { Effect, Layer, Metric } from "effect"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import { families } from "../../domain/metrics/MetricFamilies.ts"
 import type { CounterFamily, MetricFamily } from "../../domain/metrics/MetricFamily.ts"
 import { add, Metrics } from "../../services/Metrics.ts"
 
-/** Counters without labels appear at 0; the one that is collected is there anyway. */
+/** Counters without labels are shown from the start with 0. The collected one is present anyway. */
 const isAtZero = (family: MetricFamily): family is CounterFamily<never> =>
   family.type === "counter" && family.labels.length === 0 && family !== families.processCpu
 

@@ -1,4 +1,4 @@
-/** Files of this machine, for commands that work on a copy of an object. */
+/** Reads and writes local files, for commands that work on a copy of an object. */
 import { ByteSize, Effect, Exit, FileSystem, Random, Schema, Stream } from "effect"
 import type { PlatformError } from "effect/PlatformError"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- pure
@@ -25,7 +25,7 @@ const failed = (path: string, operation: LocalFileFailed["operation"]) => (error
     problem: error.reason.cause instanceof Error ? error.reason.cause.message : error.message
   })
 
-/** The whole file, or bytes `start` to `end` (exclusive). Can be run more than once. */
+/** Returns the whole file, or bytes `start` to `end` (exclusive). The stream can be run more than once. */
 export const read = (path: string, range?: { readonly start: number; readonly end: number }) =>
   Stream.unwrap(
     Effect.map(FileSystem.FileSystem, (fs) =>
@@ -39,7 +39,7 @@ export const read = (path: string, range?: { readonly start: number; readonly en
     Stream.mapError(failed(path, "read"))
   )
 
-/** The file as something that can be stored. */
+/** Returns the file as a source for `Storage.store`. */
 export const source = Effect.fnUntraced(function* (path: string) {
   const fs = yield* FileSystem.FileSystem
   const info = yield* Effect.mapError(fs.stat(path), failed(path, "read"))
@@ -57,7 +57,7 @@ const append = <E, R>(path: string, file: FileSystem.File, bytes: Stream.Stream<
     Effect.mapError(Effect.uninterruptible(file.writeAll(chunk)), failed(path, "written"))
   )
 
-/** What is no regular file is written to as it is: a pipe, a terminal, /dev/null. */
+/** True for a special file, such as a pipe, a terminal or /dev/null, which is written to directly. */
 const isSpecial = Effect.fnUntraced(function* (path: string) {
   const fs = yield* FileSystem.FileSystem
   const type = yield* fs.stat(path).pipe(
@@ -68,14 +68,14 @@ const isSpecial = Effect.fnUntraced(function* (path: string) {
 })
 
 /**
- * Writes a file, instead of one that is there: a temporary file beside it is written, synced and renamed. When this
- * fails or is interrupted, what was there is there still, and the temporary file is gone.
+ * Writes a file, replacing an existing one: a temporary file in the same directory is written, synced and renamed. On
+ * failure or interruption the existing file is unchanged and the temporary file is removed.
  */
 export const write = Effect.fnUntraced(function* <E, R>(path: string, bytes: Stream.Stream<Bytes, E, R>) {
   const fs = yield* FileSystem.FileSystem
   const isFailed = failed(path, "written")
   if (yield* isSpecial(path)) {
-    // With "w" each write would be at a position, which a pipe does not have.
+    // With "w", each write would have a position, which a pipe does not support.
     const file = yield* Effect.mapError(fs.open(path, { flag: "a" }), isFailed)
     return yield* append(path, file, bytes)
   }

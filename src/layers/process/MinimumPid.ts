@@ -1,25 +1,26 @@
 /**
- * `--minimum-pid`: containers that share an LMDB but number their processes each for itself could meet in LMDB's table
- * of readers, which goes by pid. Below that number, short-lived processes are started until the numbers are used up,
- * then the command runs again as a child, whose pid is large enough. Its exit code is passed on, and signals to it.
+ * `--minimum-pid`: containers that share an LMDB but have their own PID namespaces could collide in LMDB's reader
+ * table, which identifies processes by pid. If the pid is below that number, short-lived processes are started to use
+ * up the numbers, and the command runs again as a child with a large enough pid. Signals are passed on to the child,
+ * and its exit code is passed back.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- synchronous, before anything else of the command is loaded
 import { spawn, spawnSync } from "node:child_process"
 import * as os from "node:os"
 import { Effect } from "effect"
 
-/** What a larger number counts as. */
+/** Larger numbers are reduced to this one. */
 const largest = 200
 
-/** Set for the child, and by whoever wants no check. */
+/** Set for the child, and by users who want no check. */
 const skip = "LIGHTNINGSTREAM_NO_PID_CHECK"
 
 const forwarded: ReadonlyArray<NodeJS.Signals> = ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"]
 
-/** As shells say it. */
+/** Added to the number of the signal, as shells do. */
 const signalCode = 128
 
-/** Uses numbers up. Gives up when they do not grow: they have started over. */
+/** Uses up process numbers. Stops when they no longer grow, because they have wrapped around. */
 const useNumbers = (minimum: number): boolean => {
   for (let last = process.pid; last < minimum;) {
     const { pid } = spawnSync(process.execPath, ["--version"], { stdio: "ignore" })
@@ -32,7 +33,7 @@ const useNumbers = (minimum: number): boolean => {
 const runAgain = Effect.callback<number>((resume) => {
   const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
     stdio: "inherit",
-    // Not in the terminal's foreground group: Ctrl-C would reach it twice.
+    // Outside the terminal's foreground group, since Ctrl-C would otherwise reach the child twice.
     detached: true,
     env: { ...process.env, [skip]: "1" }
   })
@@ -48,13 +49,13 @@ const runAgain = Effect.callback<number>((resume) => {
 export const warningOf = (minimum: number): string | undefined =>
   minimum > largest ? `--minimum-pid ${minimum} counts as ${largest}` : undefined
 
-/** There is no log yet. */
+/** The log is not available yet. */
 const refuse = () =>
   process.stderr.write(
     `lightningstream: --minimum-pid: processes that were started got no rising numbers. Set ${skip}=1 if no other container shares the LMDB\n`
   )
 
-/** Runs `command` in this process if its number is large enough, else again as a child. The exit code. */
+/** Runs `command` in this process if its pid is large enough, otherwise in a child. Returns the exit code. */
 export const atLeast = <E, R>(minimum: number, command: Effect.Effect<number, E, R>): Effect.Effect<number, E, R> =>
   Effect.suspend(() => {
     const wanted = Math.min(minimum, largest)

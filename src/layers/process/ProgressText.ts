@@ -1,9 +1,9 @@
-/** The line that shows how far work is: `Downloading x: 12 MiB of 120 MiB (10%), 6.0 MiB/s, 18s left`. */
+/** Formats the progress of long work: `Downloading x: 12 MiB of 120 MiB (10%), 6.0 MiB/s, 18s left`. */
 import type { Work } from "../../services/Progress.ts"
 
 const units = ["B", "KiB", "MiB", "GiB", "TiB"]
 
-/** `999 B`, `1.5 KiB`, `23 MiB`: two digits say enough. */
+/** Returns text such as `999 B`, `1.5 KiB` or `23 MiB`, with one decimal below 10. */
 export const bytesText = (bytes: number): string => {
   let value = bytes
   let unit = 0
@@ -16,7 +16,7 @@ export const bytesText = (bytes: number): string => {
 
 const pad = (part: number): string => String(part).padStart(2, "0")
 
-/** `42s`, `3m05s`, `2h07m`. */
+/** Returns text such as `42s`, `3m05s` or `2h07m`. */
 export const secondsText = (seconds: number): string => {
   const whole = Math.ceil(seconds)
   if (whole < 60) return `${whole}s`
@@ -27,7 +27,7 @@ export const secondsText = (seconds: number): string => {
 const amountText = (unit: Work["unit"], amount: number): string =>
   unit === "bytes" ? bytesText(amount) : `${Math.round(amount).toLocaleString("en")} entries`
 
-/** `elapsedMillis` is more than 0. */
+/** `elapsedMillis` must be greater than 0. */
 export const progressText = ({ label, total, unit }: Work, done: number, elapsedMillis: number): string => {
   const perSecond = (done * 1_000) / elapsedMillis
   const rate = `${amountText(unit, perSecond)}/s`

@@ -1,11 +1,11 @@
 /**
- * The signals that end the daemon. The first one is an event; after ten seconds, or at a second one, the process kills
- * itself (137), since anything gentler hangs, and keeps LMDB's write lock taken, while a worker thread is in LMDB: the
- * lock recovers from a kill. See EndProcess.
+ * Handles the signals that end the daemon. The first one is an event. Ten seconds later, or at a second signal, the
+ * process kills itself (137). Anything gentler would hang while a worker thread is inside LMDB, and would keep the
+ * write lock taken; the lock recovers from a kill. See EndProcess.
  *
- * Whoever ends a process often does it twice at once: coreutils' `timeout` signals it and then its group; a terminal
- * signals all of its foreground, a wrapper among them that passes it on. That is one wish, and what is unsent must be
- * sent.
+ * Tools often send a signal twice at once: coreutils' `timeout` signals the process and then its group, and a terminal
+ * signals all processes in its foreground, including a wrapper that passes the signal on. Such signals count as one, so
+ * that pending changes are still sent.
  */
 import { Effect, Latch } from "effect"
 import type * as Scope from "effect/Scope"
@@ -14,19 +14,19 @@ import { killProcess } from "./EndProcess.ts"
 /** Milliseconds from the first signal, or from `arm`, to the kill. */
 const patience = 10_000
 
-/** Milliseconds from the first signal in which others are the same. */
+/** Milliseconds after the first signal during which further signals count as the same one. */
 const sameFor = 500
 
 export interface Signals {
-  /** Ends at the first signal, with its name. */
+  /** Completes at the first signal, with its name. */
   readonly first: Effect.Effect<string>
-  /** From now on the process has ten seconds to end. */
+  /** Gives the process ten seconds to end from now on. */
   readonly arm: Effect.Effect<void>
   /** Ends the process at once. */
   readonly killNow: (why: string) => Effect.Effect<never>
 }
 
-/** The log is written before this goes on: see Logs. */
+/** The log entry is written before the call returns: see Logs. */
 const killing = Effect.map(Effect.context<never>(), (context) => (why: string) => {
   Effect.runSyncWith(context)(Effect.logError(`Killing the process: ${why}`))
   killProcess()
@@ -35,11 +35,11 @@ const killing = Effect.map(Effect.context<never>(), (context) => (why: string) =
 const killLater = (kill: (why: string) => void): NodeJS.Timeout => {
   // @effect-diagnostics-next-line globalTimers:off -- it must go off whatever the fibers do
   const timer = setTimeout(() => kill("it did not end within 10 s"), patience)
-  // It must not keep a process alive that has nothing left to do.
+  // The timer must not keep a process alive that has nothing left to do.
   return timer.unref()
 }
 
-/** From now on the process has ten seconds to end, without any signal. */
+/** Gives the process ten seconds to end from now on, without any signal. */
 export const arm: Effect.Effect<void> = Effect.map(killing, (kill) => void killLater(kill))
 
 export const make: Effect.Effect<Signals, never, Scope.Scope> = Effect.gen(function* () {

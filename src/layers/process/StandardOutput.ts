@@ -1,10 +1,10 @@
 /**
- * Text to standard output, as fast as its reader takes it. A reader that has seen enough (`… | head`) is no error: the
- * rest is not made.
+ * Writes text to standard output as fast as its reader takes it. It is not an error when the reader closes the pipe
+ * early (`… | head`): the rest of the text is then not produced.
  */
 import { Effect, PlatformError, Schema, Sink, Stdio, Stream } from "effect"
 
-/** `code`: the system's, such as ENOSPC; empty where it said none. */
+/** `code` is the system's, such as ENOSPC, or empty when there is none. */
 export class OutputFailed extends Schema.TaggedError<OutputFailed>()("OutputFailed", {
   code: Schema.String,
   detail: Schema.String
@@ -22,7 +22,7 @@ const failed = (error: PlatformError.PlatformError): OutputFailed => {
   })
 }
 
-/** A failure of `text` comes after what it gave before was written. */
+/** Writes all text that precedes a failure of `text`, then fails with it. */
 export const write = <E, R>(text: Stream.Stream<string, E, R>) =>
   Effect.flatMap(Stdio.Stdio, (stdio) => Stream.run(text, Sink.mapError(stdio.stdout(), failed))).pipe(
     Effect.catchIf(

@@ -1,6 +1,7 @@
 /**
- * `Settings` from a YAML file: variables replaced, decoded, checked, made effective. A key that is not known is an
- * error: a misspelled setting would otherwise be a silent default. Everything that is wrong is reported together.
+ * `Settings` from a YAML file. Environment variables are replaced, the values are decoded and checked, and defaults are
+ * made effective. An unknown key is an error, because a misspelled setting would otherwise silently keep its default.
+ * All problems are reported together.
  */
 import * as Os from "node:os"
 import { Effect, FileSystem, Layer, Schema } from "effect"
@@ -31,21 +32,21 @@ import { mapOutsideComments, parse } from "./YamlTree.ts"
 export interface Options {
   readonly file: string
   /**
-   * False for commands that never use the bucket: then an unset variable or a missing secret in `storage` is no error.
-   * Default: true.
+   * False for commands that never use the bucket. An unset variable or a missing secret in `storage` is then not an
+   * error. Default: true.
    */
   readonly usesBucket?: boolean | undefined
-  /** By key path: what the command line says instead of the file. */
+  /** Values from the command line that override the file, by key path. */
   readonly overrides?: Readonly<Record<string, string>> | undefined
-  /** Default: that of the process. */
+  /** Default: the environment of the process. */
   readonly environment?: EnvironmentVariables | undefined
 }
 
 export interface Loaded {
   readonly settings: SettingsValues
-  /** Values that load and make no sense, the key path first. To be logged. */
+  /** Warnings about values that are valid but make no sense, each beginning with the key path. The caller logs them. */
   readonly warnings: ReadonlyArray<string>
-  /** Key paths that the file has. */
+  /** Key paths that are present in the file. */
   readonly explicit: ReadonlyArray<KeyPath>
 }
 
@@ -54,7 +55,7 @@ const unsetProblem = (path: KeyPath, name: string): Problem => ({
   message: `the environment variable ${name} is not set`
 })
 
-/** Takes values with unset variables out of the tree. */
+/** Removes values with unset variables from the tree. */
 const withoutUnset = (tree: Tree, path: KeyPath, problems: Array<Problem>): Tree | undefined => {
   const isUnset = (text: string, at: KeyPath): boolean => {
     const names = unsetIn(text)
@@ -69,7 +70,7 @@ const withoutUnset = (tree: Tree, path: KeyPath, problems: Array<Problem>): Tree
   return Object.fromEntries(entries.filter((entry): entry is readonly [string, Tree] => entry[1] !== undefined))
 }
 
-/** The defaults that depend on the machine. */
+/** Fills in the defaults that depend on the machine. */
 const withDefaults = (tree: TreeMap, environment: EnvironmentVariables): TreeMap => {
   const lmdbs = at(tree, ["lmdbs"])
   const databases = isMap(lmdbs) ? Object.keys(lmdbs).length : 1
@@ -83,10 +84,10 @@ const withDefaults = (tree: TreeMap, environment: EnvironmentVariables): TreeMap
 }
 
 interface Written {
-  /** Undefined when it is not YAML. */
+  /** Undefined when the text is not YAML. */
   readonly tree: TreeMap | undefined
   readonly problems: ReadonlyArray<Problem>
-  /** Apart, because some commands don't need what is in `storage`. */
+  /** Separate from the other problems, because some commands do not need the values in `storage`. */
   readonly unset: ReadonlyArray<Problem>
 }
 
@@ -106,12 +107,12 @@ const read = Effect.fnUntraced(function* (file: string, environment: Environment
   )
   const replaced = mapOutsideComments(text, (part) => replaceVariables(part, environment))
   const { nulls, problems, tree: parsed } = parse(replaced)
-  // A database without any keys is one that lacks its path, not one that is absent.
+  // A database without any keys is present but lacks its path.
   const bare = nulls.filter((path) => path.length === 2 && path[0] === "lmdbs")
   const tree = parsed && bare.reduce((whole, path) => withValue(whole, path, {}), parsed)
   const unset: Array<Problem> = []
   const usable = tree && withoutUnset(tree, [], unset)
-  // Where YAML itself broke, or in an anchor's name, they are not in the tree.
+  // Names that are not in the tree, because the YAML is invalid there or they are part of an anchor's name.
   const lost = unsetIn(replaced)
     .map((name) => unsetProblem([], name))
     .filter(({ message }) => !unset.some((one) => one.message === message))
@@ -123,14 +124,17 @@ const isStorage = ({ path }: Problem): boolean => path[0] === "storage"
 const isBelow = (path: KeyPath, above: KeyPath): boolean =>
   above.length > 0 && above.every((key, index) => key === path[index])
 
-/** A tree's settings, and what is wrong with it. An unset variable is reported once, not as a missing key besides. */
+/**
+ * Returns the settings of a tree and their problems. An unset variable is reported once, and not as a missing key as
+ * well.
+ */
 const check = (tree: TreeMap, unset: ReadonlyArray<Problem>, usesBucket: boolean) => {
   const { problems, settings } = decodeTree(tree)
   const caused = problems.filter(({ path }) => !unset.some((one) => isBelow(path, one.path)))
   if (usesBucket) return { settings, problems: [...caused, ...unset] }
   const left = [...caused.filter(({ path }) => !isCredential(path)), ...unset.filter((one) => !isStorage(one))]
   if (left.length > 0 || settings !== undefined) return { settings, problems: left }
-  // Nothing of the bucket is used: it stands for what could not be known.
+  // The command does not use the bucket, so type `memory` stands in for the values that are unknown.
   return { settings: decodeTree(withValue(tree, ["storage"], { type: new Scalar("memory") })).settings, problems: left }
 }
 
@@ -159,7 +163,7 @@ export const load = Effect.fn("SettingsYaml.load")(function* (options: Options) 
   if (settings === undefined || all.length > 0) return yield* invalid(all)
   return {
     settings: effective(settings),
-    // Of the default, only the commands that spool something need it.
+    // The default spool directory matters only to the commands that spool.
     warnings: [
       ...warningsOf(settings, tree),
       ...spoolProblem.map(lineOf),
@@ -177,7 +181,7 @@ export const layer = (options: Options) =>
 
 const encode = Schema.encodeSync(SettingsFile)
 
-/** Values as the file has them, with every default; secrets hidden. */
+/** Returns the values as the file would have them, with all defaults. Secrets are hidden. */
 export const encodeSettings = (settings: SettingsValues): unknown => encode(settings)
 
 export const effectiveYaml = (settings: SettingsValues): string => Yaml.stringify(encodeSettings(settings))

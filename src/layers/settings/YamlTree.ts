@@ -1,13 +1,13 @@
 /**
- * YAML 1.1 to a `Tree` of scalars as written: the setting decides how one is read. Merge keys and aliases work; a key
- * twice, an alias without an anchor and a cycle are problems. Bounded, so that aliases of aliases can't fill the
- * memory.
+ * Parses YAML 1.1 into a `Tree` of scalars as written; each setting decides how its scalar is read. Merge keys and
+ * aliases are supported. A duplicate key, an alias without an anchor and a cycle are problems. The size is limited, so
+ * that aliases of aliases cannot fill the memory.
  */
 import * as Yaml from "yaml"
 import { isNull, Scalar } from "../../domain/settings/values/YamlScalar.ts"
 import { isMap, type KeyPath, type Problem, type Tree, type TreeMap } from "../../domain/settings/SettingsTree.ts"
 
-/** Nodes with aliases followed. The largest real files have thousands. */
+/** Maximum number of nodes, with aliases followed. The largest real files have thousands. */
 const maximumNodes = 20_000
 
 interface Walk {
@@ -15,7 +15,7 @@ interface Walk {
   readonly problems: Array<Problem>
   readonly lines: Yaml.LineCounter
   readonly nulls: Array<KeyPath>
-  /** Nodes that are being walked: meeting one again is a cycle. */
+  /** Nodes that are being visited. Meeting one of them again means a cycle. */
   readonly open: Set<unknown>
   nodes: number
 }
@@ -36,7 +36,7 @@ const merged = (walk: Walk, value: unknown, path: KeyPath): TreeMap => {
     walk.problems.push({ path: [...path, "<<"], message: "expected a map to merge, or a list of maps" })
     return {}
   }
-  // The first of a list wins.
+  // The first map of the list takes precedence.
   return Object.fromEntries(maps.toReversed().flatMap((map) => Object.entries(map)))
 }
 
@@ -60,7 +60,7 @@ const mapNode = (walk: Walk, node: Yaml.YAMLMap, path: KeyPath): TreeMap => {
     if (name === "<<" && key.type === "PLAIN") inherited = merged(walk, value, path)
     else own.set(name, toTree(walk, value, [...path, name]))
   }
-  // A key with null hides the one of a merged map, as any other value does.
+  // A key with null overrides the key of a merged map, as any other value does.
   const entries = [...Object.entries(inherited).filter(([name]) => !own.has(name)), ...own]
   for (const [name, value] of entries) if (value === undefined) walk.nulls.push([...path, name])
   return Object.fromEntries(entries.filter((entry): entry is [string, Tree] => entry[1] !== undefined))
@@ -98,7 +98,7 @@ const toTree = (walk: Walk, node: unknown, path: KeyPath): Tree | undefined => {
   return tree
 }
 
-/** The parser's words, without text of the file, where there might be a secret. */
+/** Uses the parser's message without any text of the file, which might be a secret. */
 const syntaxProblem = (error: Yaml.YAMLParseError, lines: Yaml.LineCounter): Problem => {
   const { col, line } = lines.linePos(error.pos[0])
   return { path: [], message: `not YAML: line ${line}, column ${col}: ${error.message.replace(/(?::| %).*/s, "")}` }
@@ -107,16 +107,17 @@ const syntaxProblem = (error: Yaml.YAMLParseError, lines: Yaml.LineCounter): Pro
 const knownTags = /^tag:yaml\.org,2002:(?:str|int|float|bool|null|map|seq|merge)$/
 
 export interface Parsed {
-  /** Undefined when it is not YAML, or no map. */
+  /** Undefined when the text is not YAML or not a map. */
   readonly tree: TreeMap | undefined
   readonly problems: ReadonlyArray<Problem>
-  /** Keys that are there without a value. */
+  /** Keys without a value. */
   readonly nulls: ReadonlyArray<KeyPath>
 }
 
 export const parse = (text: string): Parsed => {
   const lines = new Yaml.LineCounter()
-  // Failsafe: all scalars are text. Duplicate keys are looked for here, because the parser does not say which.
+  // With the failsafe schema, all scalars are text. Duplicate keys are detected here, because the parser does not say
+  // which key is duplicate.
   const document = Yaml.parseDocument(text, {
     version: "1.1",
     schema: "failsafe",
@@ -147,7 +148,7 @@ export const mapOutsideComments = (text: string, replace: (text: string) => stri
   let result = ""
   let pending = ""
   for (const token of new Yaml.Lexer().lex(text)) {
-    // The lexer's own marks, which are no part of the text.
+    // The lexer's own marks, which are not part of the text.
     if (token === "\u0002" || token === "\u0018" || token === "\u001f") continue
     if (!token.startsWith("#")) pending += token
     else {

@@ -1,11 +1,11 @@
 /**
- * `Spool` in memory up to a limit, beyond it in a temporary file of mode 0600 that has no name any more when `open`
- * returns. The file is there from the start, empty: the thread that opened it closes it, whichever thread finds out
+ * `Spool` in memory up to a limit, and beyond it in a temporary file with mode 0600, which is unlinked before `open`
+ * returns. The file is created at the start, empty, and the thread that created it closes it, whichever thread finds
  * that it is needed.
  *
- * No call of the system is left before it has returned, interrupted or not: the buffer is the caller's again, and a
- * descriptor that was closed could be another file's by then. Memory is given back by dropping it: the collector has to
- * run.
+ * Each system call is awaited even when the caller is interrupted. Otherwise the caller could reuse the buffer while it
+ * is still being written, and a closed descriptor could belong to another file by then. Memory is released by dropping
+ * the references to it, so the garbage collector has to run.
  */
 import { Effect, Layer, Stream } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- names that no other process takes, whatever seed a test gave to Random
@@ -37,7 +37,7 @@ type Callback<A> = (error: NodeJS.ErrnoException | null, value: A) => void
 const system = <A>(call: System, start: (done: Callback<A>) => void): Effect.Effect<A, SpoolError> =>
   Effect.uninterruptible(
     Effect.callback((resume) => {
-      // libuv itself repeats an interrupted write, not an interrupted read.
+      // libuv repeats an interrupted write, but not an interrupted read.
       const attempt = () =>
         start((error, value) => {
           if (error === null) return resume(Effect.succeed(value))
@@ -60,10 +60,11 @@ const temporaryFile = Effect.fnUntraced(function* (directory: string) {
   return fd
 }, Effect.uninterruptible)
 
-// A failing close (only ever by a delayed write error of a network disk) loses nothing: nobody will read the file.
+// A failing close loses nothing, because the file will not be read again. It can only be a delayed write error of a
+// network disk.
 const close = (fd: number) => Effect.callback<void>((resume) => fs.close(fd, () => resume(Effect.void)))
 
-/** Writes all of it, however many calls the system takes for that. */
+/** Writes all bytes, with as many system calls as that takes. */
 const writeAll = Effect.fnUntraced(function* (place: SpoolPlace, bytes: Uint8Array, position: number) {
   const call: System = { operation: "write", directory: place.directory }
   for (let done = 0; done < bytes.length;) {
@@ -84,20 +85,20 @@ const readAll = Effect.fnUntraced(function* (place: SpoolPlace, bytes: Uint8Arra
   }
 })
 
-/** One that goes on where the last one ends makes that longer. */
+/** Adds an extent. If it continues the last one, the last one is extended instead. */
 const addExtent = (into: Array<Extent>, start: number, end: number) => {
   const last = into[into.length - 1]
   if (last?.end === start) into[into.length - 1] = { start: last.start, end }
   else if (end > start) into.push({ start, end })
 }
 
-/** Behind what `earlier` has. */
+/** Returns a writer that continues after the bytes of `earlier`. */
 const writerAfter = (place: SpoolPlace, earlier: Spooled | undefined): SpoolReviser => {
-  /** What was written of the place. */
+  /** Bytes of the place that have been written. */
   let written = earlier === undefined ? 0 : writtenBytes(earlier)
   let blocks: Array<SharedArrayBuffer> = (earlier?.memory ?? []).slice(0, Math.ceil(written / blockBytes))
   let inFile = written > 0 && blocks.length === 0
-  // In the order of reading: stretches between marks, and what was inserted at the marks.
+  // Extents in reading order: the stretches between marks, and the parts inserted at the marks.
   const extents: Array<Array<Extent>> = []
   let stretch: Array<Extent> = []
   extents.push(stretch)
@@ -113,7 +114,8 @@ const writerAfter = (place: SpoolPlace, earlier: Spooled | undefined): SpoolRevi
     }
   }
 
-  // Dropped only when all of them are written, so that an append that failed on a full disk can be repeated.
+  // The blocks are dropped only after all of them have been written, so that an append that failed on a full disk can
+  // be repeated.
   const moveToFile = Effect.fnUntraced(function* () {
     for (let index = 0; index < blocks.length; index++) {
       const position = index * blockBytes
@@ -170,7 +172,7 @@ const copyInto = (target: Uint8Array, memory: Spooled["memory"], start: number):
   }
 }
 
-/** Where bytes `from` to at most `to` of the reading order are, as far as they are in one extent. */
+/** Returns the location of the bytes from `from` to at most `to` in reading order, up to the end of their extent. */
 const stretchOf = ({ extents }: Spooled, from: number, to: number): Extent => {
   let before = 0
   for (const { end, start } of extents) {
@@ -197,7 +199,7 @@ export const readInto = Effect.fnUntraced(function* (spooled: Spooled, start: nu
 
 export const read = (spooled: Spooled, range?: { readonly start: number; readonly end: number }) => {
   const end = Math.min(range?.end ?? spooled.size, spooled.size)
-  // One chunk an array: nothing is read ahead of who reads.
+  // Arrays of one chunk, so that nothing is read ahead of the consumer.
   return Stream.unfold(
     range?.start ?? 0,
     Effect.fnUntraced(function* (start: number) {

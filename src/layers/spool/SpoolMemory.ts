@@ -1,6 +1,6 @@
 /**
- * `Spool` in memory without a limit, for tests and the simulation: the same code as `SpoolFile`, which never needs its
- * file.
+ * `Spool` in memory without a limit, for tests and the simulation. It shares the code of `SpoolFile`, but never needs
+ * the file.
  */
 import { Effect, Layer } from "effect"
 import { Spool } from "../../services/Spool.ts"
