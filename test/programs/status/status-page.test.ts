@@ -2,6 +2,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { sectionOf } from "./StatusPages.ts"
+import { DatabaseError } from "../../../src/services/Database.ts"
+import { LmdbError, Missing } from "../../../src/services/Lmdb.ts"
 import { unavailable } from "../../support/fakes/StorageFaults.ts"
 import { epoch, makeEnvironment, makeWorld, nameOf, pass, type RunningDaemon } from "../daemon/World.ts"
 
@@ -93,6 +95,37 @@ describe("the status page", () => {
       assert.match(text, /DBI entries tombstones used pages depth flags d 3 2 /)
       assert.match(text, / e 1 0 /)
       assert.match(text, /Tombstones as of [\d.]+ s ago/)
+    })
+  )
+
+  it.effect("of an LMDB whose statistics cannot be read any more says why, keeps the last ones, and syncs on", () =>
+    Effect.gen(function* () {
+      const { bucket, put, start } = yield* makeWorld()
+      yield* put({ d: [["k", 1, "v"]] })
+      const reason = new LmdbError({ path: "/memory/main", reason: new Missing() })
+      let isGone = false
+      const daemon = yield* start({
+        ...serves,
+        database: (database) => ({
+          ...database,
+          info: Effect.suspend(() =>
+            isGone ? Effect.fail(new DatabaseError({ database: "main", operation: "info", reason })) : database.info
+          )
+        })
+      })
+      yield* pass(3_000)
+      yield* page(daemon)
+      isGone = true
+      yield* pass(3_000)
+      const text = textOf(yield* page(daemon))
+      assert.include(text, `Statistics info of database &quot;main&quot;: ${reason.message}`)
+      assert.match(text, /DBI entries tombstones used pages depth flags d 1 0/)
+      const metrics = yield* daemon.get("/metrics")
+      assert.match(metrics.body, /^lmdb_stat_entries\{.*\} 1$/m)
+      assert.match(metrics.body, /^lightningstream_lmdb_statistics_age_seconds\{lmdb="main"\} 3/m)
+      yield* put({ d: [["k", 2, "v"]] })
+      yield* pass(3_000)
+      assert.strictEqual((yield* bucket.callsOf("store")).length, 2)
     })
   )
 
