@@ -13,6 +13,8 @@ export interface DaemonOptions {
   readonly directory: string
   /** Of LMDB and of the bucket. */
   readonly poll: string
+  /** Where it serves its pages; absent: nowhere. */
+  readonly http?: string
   /** Variables beside this process's own. */
   readonly env?: Readonly<Record<string, string>>
 }
@@ -32,6 +34,8 @@ export interface Daemon {
   readonly pid: number
   /** What was in the bucket is merged, and ours is stored: by its log. */
   readonly ready: Effect.Effect<void>
+  /** It has merged a snapshot of another instance: by its log. */
+  readonly merged: Effect.Effect<void>
   /** Never succeeds; fails when the daemon ends by itself. */
   readonly ended: Effect.Effect<never, DaemonEnded>
 }
@@ -50,7 +54,8 @@ const configuration = (options: DaemonOptions): string =>
       storage_poll_interval: options.poll,
       spool_directory: options.directory,
       lmdbs: { main: { path: options.lmdb, options: { no_subdir: true }, schema_tracks_changes: true } },
-      storage: storageOf(options)
+      storage: storageOf(options),
+      ...(options.http !== undefined && { http: { address: options.http } })
     },
     null,
     2
@@ -62,6 +67,7 @@ const linesKept = 20
 const follow = Effect.fnUntraced(function* (handle: ChildProcessHandle) {
   const lines: Array<string> = []
   const ready = yield* Deferred.make<void>()
+  const merged = yield* Deferred.make<void>()
   yield* Effect.forkScoped(
     handle.stderr.pipe(
       Stream.decodeText(),
@@ -70,13 +76,14 @@ const follow = Effect.fnUntraced(function* (handle: ChildProcessHandle) {
         Effect.suspend(() => {
           lines.push(line)
           if (lines.length > linesKept) lines.shift()
-          return line.includes("Initial sync complete") ? Deferred.succeed(ready, undefined) : Effect.void
+          if (line.includes("Initial sync complete")) return Deferred.succeed(ready, undefined)
+          return line.includes("Loaded remote update") ? Deferred.succeed(merged, undefined) : Effect.void
         })
       ),
       Effect.ignore
     )
   )
-  return { lines, ready: Deferred.await(ready) }
+  return { lines, ready: Deferred.await(ready), merged: Deferred.await(merged) }
 })
 
 /** Told to stop (SIGTERM, by its process id) when the scope closes; killed if it has not within 15 s. */
@@ -90,11 +97,12 @@ export const start = Effect.fn("Daemon.start")(function* (command: URL, options:
     extendEnv: true,
     forceKillAfter: "15 seconds"
   })
-  const { lines, ready } = yield* follow(handle)
+  const { lines, merged, ready } = yield* follow(handle)
   const daemon: Daemon = {
     instance: options.instance,
     pid: handle.pid,
     ready,
+    merged,
     ended: handle.exitCode.pipe(
       Effect.map((code) => `exit code ${code}`),
       // The spawner has no code of a process that a signal has ended.

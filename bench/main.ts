@@ -16,13 +16,14 @@ import { Command, Flag } from "effect/cli"
 import * as Bundle from "./Bundle.ts"
 import * as DaemonAlone from "./DaemonAlone.ts"
 import * as DaemonPair from "./DaemonPair.ts"
+import * as HealthWait from "./HealthWait.ts"
 import * as InProcess from "./InProcess.ts"
 import { entriesPerDomain } from "./PdnsEntries.ts"
 import * as Proc from "./Proc.ts"
 import { missed, render, type Row } from "./Table.ts"
 import * as Workspace from "./Workspace.ts"
 
-const keys: ReadonlyArray<string> = [...InProcess.scenarios.map(({ key }) => key), "lock", "latency"]
+const keys: ReadonlyArray<string> = [...InProcess.scenarios.map(({ key }) => key), "lock", "latency", "health"]
 
 const sizes = (text: string): ReadonlyArray<number> =>
   text
@@ -77,6 +78,7 @@ interface Part {
   readonly scenarios: ReadonlyArray<InProcess.Scenario>
   readonly lock: boolean
   readonly latency: boolean
+  readonly health: boolean
 }
 
 /** Changes are also timed at 80,000 entries. */
@@ -92,10 +94,11 @@ const partsOf = (domains: ReadonlyArray<number>, only: ReadonlyArray<string>): R
         mode,
         scenarios: domains.includes(size) ? chosenOf(mode) : [],
         lock: only.includes("lock") && mode === "native" && domains.includes(size),
-        latency: withLatency && mode === "native"
+        latency: withLatency && mode === "native",
+        health: only.includes("health") && mode === "native" && domains.includes(size)
       }))
     )
-    .filter(({ latency, lock, scenarios }) => latency || lock || scenarios.length > 0)
+    .filter(({ health, latency, lock, scenarios }) => health || latency || lock || scenarios.length > 0)
 }
 
 const inProcess = Effect.fnUntraced(function* (
@@ -128,6 +131,9 @@ const alone = Effect.fnUntraced(function* (workspace: Workspace.Workspace) {
   }
   return rows
 })
+
+const waits = (workspace: Workspace.Workspace) =>
+  Effect.andThen(progress(`${workspace.entries} entries: the wait for /healthz`), HealthWait.run(workspace))
 
 const limitAt = (entries: number, limit: number) =>
   entries >= large ? 6000 : entries <= 1.1 * small ? limit : undefined
@@ -172,15 +178,17 @@ Command.make(
           const single = yield* inProcess(workspace, part.scenarios, rounds, peaks)
           const lock = part.lock ? yield* alone(workspace) : []
           const pair = part.latency ? yield* pairs(workspace) : []
+          const health = part.health ? yield* waits(workspace) : []
           yield* Workspace.dispose(workspace)
-          return { single, lock, pair }
+          return { single, lock, pair, health }
         })
       )
     )
     const tables = [
       value.flatMap(({ single }) => single),
       value.flatMap(({ lock }) => lock),
-      value.flatMap(({ pair }) => pair)
+      value.flatMap(({ pair }) => pair),
+      value.flatMap(({ health }) => health)
     ].filter((rows) => rows.length > 0)
     yield* Console.log(
       `${Proc.machine()}; load before ${load.toFixed(2)}, stolen by the hypervisor ${(100 * steal).toFixed(1)} %; rounds: ${rounds}`
