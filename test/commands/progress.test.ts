@@ -48,6 +48,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("progress", (it) => {
           return void response.end(listing(name).replace("<Size>1<", `<Size>${size}<`))
         if (!request.url!.includes(name)) return void response.writeHead(404).end()
         response.writeHead(200, { "content-length": String(size), etag: '"e"' }).write(Buffer.alloc(size / 2))
+        // @effect-diagnostics-next-line globalTimers:off -- within Node's own server
         setTimeout(() => response.end(Buffer.alloc(size / 2)), 4_000)
       })
       const { directory } = yield* workspace((directory) => ({
