@@ -1,10 +1,10 @@
 /**
- * What a command is: one value with its name, help, examples, flags and handler. The grammar, the spellings of flags,
- * the help and the documentation are derived from it. A command is in one file and in the list of main.ts, nowhere
+ * Defines a command as one value with its name, help, examples, flags and handler. The grammar, the spellings of flags,
+ * the help and the documentation are derived from it. A command exists in one file and in the list of main.ts, nowhere
  * else.
  *
- * A file of a command imports no layer and no program directly, since the help of all commands is printed without them:
- * its handler loads them (Load.ts).
+ * The file of a command imports no layer and no program directly, because the help of all commands is printed without
+ * them. The handler loads them (Load.ts).
  */
 import { Context, type Effect } from "effect"
 import type { GlobalOptions } from "./GlobalFlags.ts"
@@ -13,34 +13,34 @@ import type { NotInstalled } from "./Load.ts"
 import type { UsageError } from "./UsageError.ts"
 
 export interface Example {
-  /** A line for a shell. */
+  /** A command line for a shell. */
   readonly command: string
   readonly description: string
 }
 
 export interface CommandDefinition<P extends Params = any> {
   readonly name: string
-  /** What the command does, on one line. */
+  /** Describes the command in one line. */
   readonly summary: string
-  /** What there is to know besides: paragraphs of at most 78 columns, and code that is indented by four. */
+  /** Further details: paragraphs of at most 78 columns, and code indented by four. */
   readonly details?: string
   readonly examples: ReadonlyArray<Example>
   readonly params: P
-  /** Runs the command. The result is the exit code; what failed has been reported by then. */
+  /** Runs the command and returns the exit code. Failures have already been reported then. */
   readonly run: (
     given: Given<P>,
     global: GlobalOptions
   ) => Effect.Effect<number, NotInstalled | UsageError, CommandTree>
 }
 
-/** A word with commands below it. */
+/** A group of commands under a common word. */
 export interface CommandGroup {
   readonly name: string
   readonly summary: string
   readonly commands: ReadonlyArray<CommandDefinition>
 }
 
-/** All commands there are: for those that print help, and the parser. */
+/** All commands, for the parser and for the commands that print help. */
 export class CommandTree extends Context.Service<
   CommandTree,
   {

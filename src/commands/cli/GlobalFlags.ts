@@ -1,4 +1,4 @@
-/** The options that every command takes, before its name and after it. */
+/** The options that every command accepts, before and after its name. */
 import { Duration } from "effect"
 import * as Flag from "effect/cli/Flag"
 import {
@@ -50,10 +50,10 @@ export const globalFlags = {
 
 export type GlobalOptions = Given<typeof globalFlags>
 
-/** The level of the log; undefined where the command line says none. */
+/** Returns the log level, or undefined when the command line does not set one. */
 export const levelOf = ({ debug, logLevel }: GlobalOptions): GlobalOptions["logLevel"] => (debug ? "debug" : logLevel)
 
-/** What the command line says instead of the configuration file, by key path. */
+/** Returns the settings of the command line that override the configuration file, by key path. */
 export const overridesOf = (global: GlobalOptions, onlyOnce?: boolean): Readonly<Record<string, string>> => {
   const all = {
     instance: global.instance,

@@ -1,4 +1,4 @@
-/** What effect/cli and the spellings of flags need to know about the commands, derived from their definitions. */
+/** Derives the grammar for effect/cli and the spellings of flags from the definitions of the commands. */
 import { Effect } from "effect"
 import * as Cli from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
@@ -11,7 +11,7 @@ import { commandName } from "./UsageError.ts"
 
 type Entry = CommandDefinition | CommandGroup
 
-/** A command that was given, with its decoded flags and arguments. */
+/** The command that was given, with its decoded flags and arguments. */
 export interface Invocation {
   readonly command: CommandDefinition
   readonly given: Readonly<Record<string, unknown>>
@@ -20,7 +20,7 @@ export interface Invocation {
 
 const isGroup = (entry: Entry): entry is CommandGroup => "commands" in entry
 
-/** Every command and group below `entries`, by its words. */
+/** Returns every command and group below `entries`, by its words. */
 export const byWords = (
   entries: ReadonlyArray<Entry>,
   above: ReadonlyArray<string> = []
@@ -45,11 +45,11 @@ export const spellingsOf = ({ commands }: CommandTree["Service"]): Spellings => 
   commands: new Map(byWords(commands).map(([words, entry]) => [words, isGroup(entry) ? [] : spellingsIn(entry.params)]))
 })
 
-/** The formatter indents the first line only. */
+/** The formatter indents only the first line. */
 const descriptionOf = ({ details, summary }: CommandDefinition): string =>
   details === undefined ? summary : `${summary}\n\n${details.trim()}`.replaceAll(/\n(?=.)/g, "\n  ")
 
-/** The commands for effect/cli. `found` gets the one that was given. */
+/** Returns the commands for effect/cli. `found` is called with the command that was given. */
 export const commandFor = ({ commands }: CommandTree["Service"], found: (invocation: Invocation) => void) => {
   const root = Cli.make(commandName).pipe(
     Cli.withSharedFlags(globalFlags),

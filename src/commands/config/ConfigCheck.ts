@@ -1,4 +1,4 @@
-/** `config check`: whether the configuration can be used. */
+/** `config check` reports whether the configuration can be used. */
 import { Effect, Stream } from "effect"
 import { defineCommand } from "../cli/CommandDefinition.ts"
 import { load } from "../cli/Load.ts"

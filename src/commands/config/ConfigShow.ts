@@ -1,4 +1,4 @@
-/** `config show`: the configuration in effect. */
+/** `config show` prints the effective configuration. */
 import { Effect, Stream } from "effect"
 import { defineCommand } from "../cli/CommandDefinition.ts"
 import { load } from "../cli/Load.ts"

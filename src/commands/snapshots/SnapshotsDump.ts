@@ -1,4 +1,4 @@
-/** `snapshots dump`: of an object, or of a file, which needs no configuration. */
+/** `snapshots dump` prints an object of the bucket, or a local file, which needs no configuration. */
 import { Effect } from "effect"
 import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"

@@ -1,4 +1,4 @@
-/** `snapshots get`: copies an object to a file of this machine. */
+/** `snapshots get` copies an object of the bucket to a local file. */
 import { Effect, Stream } from "effect"
 import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"

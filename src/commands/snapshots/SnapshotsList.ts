@@ -1,4 +1,4 @@
-/** `snapshots list`. */
+/** `snapshots list` lists the objects of the bucket. */
 import { Effect } from "effect"
 import * as Flag from "effect/cli/Flag"
 import { defineCommand } from "../cli/CommandDefinition.ts"

@@ -1,4 +1,4 @@
-/** `snapshots remove`: deletes an object of the bucket. */
+/** `snapshots remove` deletes an object from the bucket. */
 import { Effect } from "effect"
 import * as Argument from "effect/cli/Argument"
 import { defineCommand } from "../cli/CommandDefinition.ts"

@@ -1,4 +1,4 @@
-/** The manual page lightningstream(1), in roff with the macros of man(7). */
+/** Writes the manual page lightningstream(1), in roff with the macros of man(7). */
 import type { CommandTree } from "../CommandDefinition.ts"
 import { globalFlags } from "../GlobalFlags.ts"
 import { factsOf, type ParamFacts } from "../Flags.ts"
@@ -6,7 +6,7 @@ import { commandName } from "../UsageError.ts"
 import { type CommandReference, referencesOf } from "./CommandReference.ts"
 import { after, before, type Chapter, exitCodes, globalOptions, introduction, summary } from "./GeneralHelp.ts"
 
-/** roff takes a dash for a hyphen, a backslash for an escape, and a line that begins with a dot for a macro. */
+/** In roff, a dash is a hyphen, a backslash begins an escape, and a dot at the start of a line begins a macro. */
 const escaped = (text: string): string =>
   text
     .replaceAll("\\", "\\e")
@@ -15,7 +15,7 @@ const escaped = (text: string): string =>
     .replaceAll("…", "...")
     .replace(/^([.'])/gm, "\\&$1")
 
-/** Paragraphs, and code that is indented by four. */
+/** Formats paragraphs, and code that is indented by four. */
 const textOf = (text: string): string =>
   text
     .trim()

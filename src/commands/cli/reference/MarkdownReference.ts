@@ -1,4 +1,4 @@
-/** docs/cli.md. */
+/** Writes docs/cli.md. */
 import type { CommandTree } from "../CommandDefinition.ts"
 import { globalFlags } from "../GlobalFlags.ts"
 import { factsOf, type ParamFacts } from "../Flags.ts"
@@ -17,7 +17,7 @@ const optionRow = ({ description, isSwitch, metavar, name, short }: ParamFacts) 
 
 const argumentRow = ({ description, metavar }: ParamFacts) => [`\`${metavar}\``, description] as const
 
-/** None for a command without any. */
+/** Returns an empty list for a command without parameters. */
 const paramTable = (head: string, rows: ReadonlyArray<readonly [string, string]>): ReadonlyArray<string> =>
   rows.length === 0 ? [] : [table([head, "what it does"], rows)]
 
