@@ -1,6 +1,6 @@
 /**
- * Compares bytes in lexicographic order, a prefix before what it is a prefix of. This is LMDB's order of plain keys,
- * and decides ties between values.
+ * Compares bytes in lexicographic order, in which a prefix comes first. This is LMDB's order of plain keys, and it
+ * decides ties between values.
  *
  * Most keys and values are short, and a call into C++ costs as much as comparing 100 bytes in a loop, so memcmp is used
  * only after `loopLimit` equal bytes. Callers that compare once per entry pass `Sides`: equal bytes are then skipped
@@ -10,7 +10,7 @@ import { equalWords, loopLimit as wordsLimit, Words } from "./Words.ts"
 
 const loopLimit = 96
 
-/** Views of the two arrays that were compared last, to be used again. */
+/** Reusable views of the two arrays that were compared last. */
 export class Sides {
   readonly a = new Words()
   readonly b = new Words()

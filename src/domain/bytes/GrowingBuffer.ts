@@ -1,6 +1,6 @@
 /**
- * Gathers bytes from several chunks. The buffer grows with the bytes that arrive, not with an announced length: a wrong
- * length in a corrupt snapshot costs no memory.
+ * Gathers bytes from several chunks. The buffer grows with the bytes that arrive rather than to an announced length, so
+ * a wrong length in a corrupt snapshot costs no memory.
  */
 
 const firstSize = 4_096

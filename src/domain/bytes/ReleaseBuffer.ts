@@ -1,9 +1,9 @@
 /**
- * Returns the memory of a buffer to the system at once, not at the next garbage collection: a program that allocates
- * little is collected rarely, and would hold the memory of many buffers meanwhile. The buffer, and every other view of
- * the same memory, has no bytes afterwards.
+ * Returns the memory of a buffer to the system at once. The garbage collector would do so late, because it rarely runs
+ * in a program that allocates little, and the memory of many buffers would be held meanwhile. Afterwards the buffer,
+ * and every other view of the same memory, is empty.
  */
 export const releaseBuffer = ({ buffer }: Uint8Array<ArrayBuffer>): void => {
-  // Smaller buffers may be part of Node's pool, which they share with others.
+  // Smaller buffers may share the memory of Node's pool.
   if (buffer.byteLength > Buffer.poolSize) buffer.transfer(0)
 }

@@ -21,7 +21,7 @@ const names: ReadonlyArray<readonly [number, string]> = [
 
 export const isDupsort = (flags: number): boolean => (flags & DUPSORT) !== 0
 
-/** Flags as a readable text, such as `MDB_DUPSORT|MDB_DUPFIXED` or `none`. Bits without a name are hexadecimal. */
+/** Returns flags as text, such as `MDB_DUPSORT|MDB_DUPFIXED` or `none`. Bits without a name are hexadecimal. */
 export const display = (flags: number | bigint): string => {
   const bits = BigInt(flags)
   const parts = names.filter(([bit]) => (bits & BigInt(bit)) !== 0n).map(([, name]) => name)

@@ -29,8 +29,8 @@ export const toText = (name: DbiName): string | undefined => {
   }
 }
 
-/** The name for messages: text if its bytes are UTF-8, else hexadecimal. */
+/** Returns the name for messages: text if its bytes are UTF-8, otherwise hexadecimal. */
 export const display = (name: DbiName): string => toText(name) ?? `0x${Buffer.from(name, "latin1").toString("hex")}`
 
-/** Whether the DBI is one of our own. These are never written to a snapshot or taken from one. */
+/** True for our own DBIs, which are never written to a snapshot or taken from one. */
 export const isPrivate = (name: DbiName): boolean => name.startsWith("_sync")

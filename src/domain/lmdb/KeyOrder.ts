@@ -1,7 +1,7 @@
 /**
- * The order of the keys of a DBI: byte order; with MDB_INTEGERKEY, the order of unsigned little-endian integers; with
- * MDB_REVERSEKEY, byte order from the last byte to the first. An order is a number and not an object, since comparisons
- * run once per entry.
+ * The order of a DBI's keys: byte order by default, the order of unsigned little-endian integers with MDB_INTEGERKEY,
+ * and byte order from the last byte to the first with MDB_REVERSEKEY. An order is a number and not an object, because
+ * comparisons run once per entry.
  */
 import { compareBytes, type Sides } from "../bytes/ByteOrder.ts"
 import * as DbiFlags from "./DbiFlags.ts"
@@ -16,7 +16,7 @@ export type KeyOrder = typeof plain | typeof integer | typeof reverse
 export const orderOf = (flags: number): KeyOrder =>
   (flags & DbiFlags.REVERSEKEY) !== 0 ? reverse : (flags & DbiFlags.INTEGERKEY) !== 0 ? integer : plain
 
-/** The order for messages. */
+/** Returns the order for messages. */
 export const display = (order: KeyOrder): string =>
   order === plain
     ? "byte order"

@@ -1,9 +1,9 @@
 /**
- * Checks that the keys of one DBI message rise strictly. A repeated key, or one out of order, makes the snapshot
- * corrupt: a merge, which walks two sorted sequences side by side, would skip or overwrite entries. With MDB_REVERSEKEY
- * plain byte order is accepted as well, since a shadow DBI has it. Source: docs/format.md.
+ * Checks that the keys of one DBI message are strictly ascending. A repeated key, or one out of order, makes the
+ * snapshot corrupt: a merge walks two sorted sequences side by side and would skip or overwrite entries. With
+ * MDB_REVERSEKEY, plain byte order is accepted as well, because shadow DBIs use it. Source: docs/format.md.
  *
- * Entries are checked one by one, so that a caller that already knows that a key has risen can leave it out.
+ * Entries are checked one by one, so that a caller may omit a key that it already knows to be ascending.
  */
 import type { EntryBatch } from "../snapshot/EntryBatch.ts"
 import * as KeyOrder from "./KeyOrder.ts"
@@ -16,7 +16,7 @@ export class RisingKeys {
   /** The last key of the previous batch. */
   readonly #last = new Uint8Array(maxKeyBytes)
   #length = 0
-  /** With MDB_REVERSEKEY: the orders that the keys so far may be in. */
+  /** With MDB_REVERSEKEY, the orders that are consistent with the keys so far. */
   #plainHolds = true
   #reverseHolds = true
 
@@ -43,7 +43,7 @@ export class RisingKeys {
       : KeyOrder.compareKeys(order, bytes, keyStart[i - 1]!, keyEnd[i - 1]!, bytes, keyStart[i]!, keyEnd[i]!) < 0
   }
 
-  /** Keeps the last key of a batch, after the last `check` in it. */
+  /** Keeps the last key of a batch. Must be called after the last `check` in it. */
   endBatch(batch: EntryBatch): void {
     if (batch.count === 0) return
     const start = batch.keyStart[batch.count - 1]!
@@ -53,8 +53,8 @@ export class RisingKeys {
   }
 
   /**
-   * Accepts entries that are known to rise from the key `first` to the key `last`, in place of batches. Not with
-   * MDB_REVERSEKEY. Throws SnapshotCorrupt.
+   * Accepts entries that are known to be ascending from the key `first` to the key `last`, in place of batches. Not
+   * supported with MDB_REVERSEKEY. Throws SnapshotCorrupt.
    */
   skip(first: Uint8Array, last: Uint8Array): void {
     if (this.#length > 0 && KeyOrder.compareKeys(this.order, this.#last, 0, this.#length, first, 0, first.length) >= 0)

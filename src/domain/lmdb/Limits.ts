@@ -2,8 +2,10 @@
  * Limits of stock LMDB, which every application that shares an environment relies on. Source: lmdb.h, MDB_MAXKEYSIZE.
  */
 
-/** Bytes of a key, of a DBI's name, and of a value with MDB_DUPSORT. The package lmdb would accept more. */
+/**
+ * Largest size in bytes of a key, of a DBI's name, and of a value with MDB_DUPSORT. The package lmdb would accept more.
+ */
 export const maxKeyBytes = 511
 
-/** Bytes. The map size of a data file that `create: true` makes, when `map_size` is 0. */
+/** Bytes. The map size of a data file created with `create: true` when `map_size` is 0. */
 export const defaultMapSize = 1024 ** 3

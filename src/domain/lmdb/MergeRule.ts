@@ -1,21 +1,21 @@
 /**
- * Decides which of two versions of an entry wins: the one with the larger timestamp; else the one with the smaller
- * application value; else the tombstone. The value of a tombstone counts as empty. In format 1 an empty value is a
- * tombstone. This is a total order: without a cut-off, merging is commutative, associative and idempotent. Source:
- * docs/sync.md.
+ * Decides which of two versions of an entry wins: the one with the larger timestamp; on a tie, the one with the smaller
+ * application value; if these are equal, too, the tombstone. The value of a tombstone counts as empty. In format 1, an
+ * empty value is a tombstone. This is a total order: without a cut-off, merging is commutative, associative and
+ * idempotent. Source: docs/sync.md.
  *
- * It runs once per entry: numbers in, a number out, no allocation. Usually both sides are equal, which is the shortest
- * path.
+ * The rule runs once per entry, takes and returns numbers, and allocates nothing. Usually both sides are equal, which
+ * is the shortest path.
  */
 import { compareBytes, type Sides } from "../bytes/ByteOrder.ts"
 import type { EntryBatch } from "../snapshot/EntryBatch.ts"
 import * as NativeHeader from "./NativeHeader.ts"
 
-/** Result of `decide`: the local entry stays, nothing is written. */
+/** Result of `decide`: the local entry stays and nothing is written. */
 export const KeepLocal = 0
 /** Result of `decide`: the remote entry is to be written. */
 export const TakeRemote = 1
-// A negative decision is a code of `NativeHeader.readHeader`: the local value has no native header, and must not be
+// A negative decision is a code of `NativeHeader.readHeader`: the local value has no native header and must not be
 // overwritten.
 
 /** Result of `decideAbsent`: a tombstone that is too old to be added. */
@@ -23,7 +23,7 @@ export const Drop = 0
 /** Result of `decideAbsent`: the remote entry is to be written. */
 export const Add = 1
 
-/** Whether entry `i` is a tombstone. */
+/** True when entry `i` is a tombstone. */
 export const isTombstone = (batch: EntryBatch, i: number, formatVersion: number): boolean =>
   (batch.flags[i]! & NativeHeader.deletedFlag) !== 0 ||
   (formatVersion === 1 && batch.valueStart[i] === batch.valueEnd[i])
@@ -49,7 +49,8 @@ export const decide = (
   if (low !== batch.timestampLow[i]!) return low < batch.timestampLow[i]! ? TakeRemote : KeepLocal
   const localDeleted = NativeHeader.isDeleted(local, start)
   const remoteDeleted = isTombstone(batch, i, formatVersion)
-  // An empty value is the smallest, and a tombstone comes before it: nothing wins over a tombstone.
+  // The empty value is the smallest one, and a tombstone precedes it, so no entry with this timestamp wins over a
+  // tombstone.
   if (localDeleted) return KeepLocal
   if (remoteDeleted) return TakeRemote
   return compareBytes(batch.bytes, batch.valueStart[i]!, batch.valueEnd[i]!, local, value, end, sides) < 0

@@ -1,10 +1,10 @@
 /**
- * Reads and writes the header of a value in a native DBI, in place: 24 bytes, big-endian, then n extension blocks of 8
- * bytes.
+ * Reads and writes the header of a value in a native DBI, in place. The header has 24 bytes, big-endian, followed by n
+ * extension blocks of 8 bytes.
  *
  *     0 timestamp u64 | 8 LMDB transaction id u64 | 16 version u8 = 0 | 17 flags u8 | 18 reserved, 4 bytes | 22 n u16 | 24 blocks
  *
- * These functions run once per entry: they do not allocate, and 64-bit numbers are two 32-bit halves. Source:
+ * These functions run once per entry, so they do not allocate, and 64-bit numbers are two 32-bit halves. Source:
  * docs/format.md.
  */
 
@@ -17,7 +17,7 @@ export const blockSize = 8
 /** The deleted flag, the only one that snapshots carry. */
 export const deletedFlag = 0x01
 
-/** Results of `readHeader` in place of an offset. */
+/** Results of `readHeader` that replace the offset. */
 export const tooShort = -1
 export const wrongVersion = -2
 
@@ -32,7 +32,7 @@ export const readHeader = (bytes: Uint8Array, start: number, end: number): numbe
   return value > end ? tooShort : value
 }
 
-/** The problem of a value, for messages, from a negative result of `readHeader`. */
+/** Returns the problem of a value, for messages, from a negative result of `readHeader`. */
 export const problemOf = (code: number): string =>
   code === tooShort ? "the value is shorter than its header" : "the header has a version other than 0"
 

@@ -1,6 +1,6 @@
 /**
- * Entries of one DBI, as offsets into one buffer: there is no object, view or BigInt per entry. A batch is used again:
- * it is valid until its producer continues. Entry `i` has the key `bytes[keyStart[i]..keyEnd[i])` and the value
+ * Entries of one DBI, as offsets into one buffer, without an object, view or BigInt per entry. A batch is reused: it is
+ * valid until its producer continues. Entry `i` has the key `bytes[keyStart[i]..keyEnd[i])` and the value
  * `bytes[valueStart[i]..valueEnd[i])`.
  */
 export interface EntryBatch {
@@ -14,7 +14,7 @@ export interface EntryBatch {
   /** Nanoseconds since the UNIX epoch, unsigned, as two halves. */
   readonly timestampHigh: Uint32Array
   readonly timestampLow: Uint32Array
-  /** Flags as stored, not masked, cut to 32 bits. */
+  /** Flags as stored, not masked, truncated to 32 bits. */
   readonly flags: Uint32Array
 }
 

@@ -1,8 +1,8 @@
 /**
- * Reads entries that lie in one chunk as a whole into a batch, in place: offsets only, no copy, no allocation.
+ * Reads entries that lie completely in one chunk into a batch, in place: offsets only, without copies and allocations.
  *
- * `scanEntries` knows the layouts that writers use, and stops at anything else without an error. `readEntry` reads one
- * entry of any legal layout, and reports what is wrong with an illegal one. Source: docs/format.md.
+ * `scanEntries` knows the layouts that writers use, and stops at any other layout without an error. `readEntry` reads
+ * one entry of any legal layout and reports the problem of an illegal one. Source: docs/format.md.
  */
 import type { EntryBatch } from "./EntryBatch.ts"
 import { Bad, Done, type FieldReader, Fixed64, Length, Varint } from "./ProtobufWire.ts"
@@ -16,11 +16,12 @@ const timestampTag = 0x19
 const flagsTag = 0x20
 
 /**
- * Adds entries from `bytes[from]` on that end by `limit`, until the batch is full or an entry has another layout than
- * key, value, flags, timestamp (the last two swapped in snapshots of 0.3), with lengths in as few bytes as possible.
- * Returns the offset where it stopped.
+ * Adds entries that start at `bytes[from]` and end by `limit`. It stops when the batch is full or an entry has another
+ * layout than key, value, flags, timestamp (the last two swapped in snapshots of 0.3), with lengths in as few bytes as
+ * possible. Returns the offset at which it stopped.
  *
- * This loop runs for every entry of every snapshot, so it calls nothing. Every bound is checked before a byte is read.
+ * This loop runs for every entry of every snapshot, so it calls no function. Every bound is checked before a byte is
+ * read.
  */
 export const scanEntries = (bytes: Uint8Array, from: number, limit: number, batch: EntryBatch): number => {
   const { flags, keyEnd, keyStart, timestampHigh, timestampLow, valueEnd, valueStart } = batch
@@ -102,8 +103,8 @@ export const scanEntries = (bytes: Uint8Array, from: number, limit: number, batc
 }
 
 /**
- * Adds the entry `bytes[start..end)`, without its tag and length. Returns what is wrong with it, or undefined. The
- * batch must have room for it.
+ * Adds the entry `bytes[start..end)`, without its tag and length. Returns its problem, or undefined. The batch must
+ * have room for it.
  */
 export const readEntry = (
   fields: FieldReader,
@@ -157,7 +158,7 @@ export const emptyKey = "an entry without a key"
 
 const wireOf: ReadonlyArray<number> = [Bad, Length, Length, Fixed64, Varint]
 
-/** Returns what is wrong with the head of a field, in an entry that has `rest` more bytes, or undefined. */
+/** Returns the problem with the head of a field in an entry that has `rest` more bytes, or undefined. */
 export const entryFieldProblem = (fields: FieldReader, rest: number): string | undefined => {
   const { field, wire } = fields
   if (field <= 4 && wire !== wireOf[field]) return `field ${field} of an entry has wire type ${wire}`

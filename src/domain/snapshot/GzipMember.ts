@@ -1,6 +1,6 @@
 /**
- * Gzip members (RFC 1952) with their length in an extra field, which other readers skip. With it, the next member is
- * found without decompressing this one. Source: docs/format.md.
+ * Gzip members (RFC 1952) with their length in an extra field, which other readers skip. The length makes it possible
+ * to find the next member without decompressing this one. Source: docs/format.md.
  *
  *     1f 8b 08 04  00 00 00 00  04 03  08 00  'L' 'S' 04 00  length (uint32, little-endian; of the whole member)
  *     deflated content
@@ -20,7 +20,7 @@ const header = Uint8Array.of(0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 4, 3, 8, 0, 0x4c, 0x5
 const uint32 = (bytes: Uint8Array, at: number): number =>
   (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
 
-/** Adds the length to the header of a member that zlib made. One of 4 GiB or more stays as it is. */
+/** Adds the length to the header of a member made by zlib. A member of 4 GiB or more stays unchanged. */
 export const withLength = (member: Uint8Array<ArrayBuffer>): ReadonlyArray<Uint8Array<ArrayBuffer>> => {
   const length = member.length - plainHeader + headerBytes
   if (length >= 2 ** 32) return [member]

@@ -4,7 +4,7 @@ import { Schema } from "effect"
 export class SnapshotCorrupt extends Schema.TaggedError<SnapshotCorrupt>()("SnapshotCorrupt", {
   /** The problem, for messages. */
   problem: Schema.String,
-  /** Uncompressed bytes before the place of the problem. Absent where only the entry is known. */
+  /** Uncompressed bytes before the problem. Absent where only the entry is known. */
   offset: Schema.optionalKey(Schema.Finite)
 }) {
   override get message(): string {

@@ -7,11 +7,11 @@ export interface SnapshotMeta {
   readonly instanceID: string
   readonly hostname: string
   readonly databaseName: string
-  /** Id of the LMDB transaction that the snapshot was read in. Signed, 64 bits. */
+  /** Id of the LMDB transaction in which the snapshot was read. Signed, 64 bits. */
   readonly lmdbTxnID: bigint
-  /** Nanoseconds since the UNIX epoch, unsigned. The object's name has the same instant. */
+  /** Nanoseconds since the UNIX epoch, unsigned. The object's name contains the same time. */
   readonly timestampNano: bigint
-  /** Id of the transaction that the changes begin after; 0 in full snapshots. Signed, 64 bits. */
+  /** Id of the transaction after which the changes begin; 0 in full snapshots. Signed, 64 bits. */
   readonly fromLmdbTxnID: bigint
 }
 

@@ -10,9 +10,12 @@ import * as DbiName from "../lmdb/DbiName.ts"
 import * as ShadowName from "../lmdb/ShadowName.ts"
 import { maxKeyBytes } from "../lmdb/Limits.ts"
 
-/** Valid, but this version, mode or configuration must not merge it: nothing changes until somebody acts. */
+/**
+ * The snapshot is valid, but this version, mode or configuration must not merge it. Retrying does not help until an
+ * operator acts.
+ */
 export class SnapshotRefused extends Schema.TaggedError<SnapshotRefused>()("SnapshotRefused", {
-  /** Why, for people. */
+  /** The reason, for messages. */
   problem: Schema.String
 }) {
   override get message(): string {
@@ -47,7 +50,10 @@ const nameRefusal = (name: DbiName.DbiName): string | undefined => {
   return name.length > maxKeyBytes ? `its name has ${name.length} bytes, LMDB allows ${maxKeyBytes}` : undefined
 }
 
-/** Checks a DBI in native mode, which supports plain DBIs only. Our own DBIs are never merged, and so never refused. */
+/**
+ * Checks a DBI in native mode, which supports plain DBIs only. Our own DBIs are never merged, so they are never
+ * refused.
+ */
 export const nativeDbiRefusal = (dbi: DbiHead): string | undefined => {
   if (DbiName.isPrivate(dbi.name)) return undefined
   const name = nameRefusal(dbi.name)
@@ -60,7 +66,7 @@ export const nativeDbiRefusal = (dbi: DbiHead): string | undefined => {
 
 /** Local facts about a DBI in shadow mode. */
 export interface ShadowSettings {
-  /** Whether the DBI exists here: then the snapshot need not have its flags. */
+  /** True when the DBI exists here. The snapshot then need not contain its flags. */
   readonly exists: boolean
   /** Value of `override_create_flags` for the DBI. */
   readonly overrideCreateFlags: number | undefined
@@ -77,7 +83,7 @@ const transformRefusal = (dbi: DbiHead, flags: number, dupsortHack: boolean): st
   return dupsort && !dupsortHack ? "it has MDB_DUPSORT: set dupsort_hack: true for this database" : undefined
 }
 
-/** Checks a DBI in shadow mode. Our own DBIs are never merged, and so never refused. */
+/** Checks a DBI in shadow mode. Our own DBIs are never merged, so they are never refused. */
 export const shadowDbiRefusal = (dbi: DbiHead, formatVersion: number, settings: ShadowSettings): string | undefined => {
   if (DbiName.isPrivate(dbi.name)) return undefined
   const name = nameRefusal(dbi.name) ?? ShadowName.problemOf(dbi.name)
@@ -86,7 +92,7 @@ export const shadowDbiRefusal = (dbi: DbiHead, formatVersion: number, settings: 
   if (flags === undefined) return `it has the unknown flags ${DbiFlags.display(dbi.flags)}: update this instance`
   if ((flags & DbiFlags.REVERSEKEY) !== 0) return "it has MDB_REVERSEKEY, which is not supported"
   if (formatVersion >= 3) return transformRefusal(dbi, flags, settings.dupsortHack)
-  // Format 1 has the flags of the shadow DBI, and no transform.
+  // Format 1 carries the flags of the shadow DBI and has no transform.
   if (dbi.transform !== "")
     return `it has the transform "${dbi.transform}", which format ${formatVersion} does not have`
   if (settings.exists || settings.overrideCreateFlags !== undefined) return undefined

@@ -1,15 +1,15 @@
 /**
  * Writes the parts of a snapshot, byte for byte as Lightning Stream does since 0.4: its head (versions, meta), then for
- * each DBI its head and its entries. The head of a DBI has the size of its entries, so it is written last and put
- * before them (`MemberCompressor.place`).
+ * each DBI its head and its entries. The head of a DBI contains the size of its entries, so it is written last and
+ * placed before them (`MemberCompressor.place`).
  *
- * Zero and empty fields are left out. Sizes are exact up to 2^53. Source: docs/format.md.
+ * Zero and empty fields are omitted. Sizes are exact up to 2^53. Source: docs/format.md.
  */
 import * as DbiName from "../lmdb/DbiName.ts"
 import type { SnapshotMeta } from "./SnapshotMeta.ts"
 import { copyWords, overrun, Words } from "../bytes/Words.ts"
 
-/** Bytes of a varint, for numbers up to 2^53. */
+/** Number of bytes of a varint, for values up to 2^53. */
 const varintSize = (value: number): number => {
   if (value < 0x80) return 1
   if (value < 0x4000) return 2
@@ -66,8 +66,8 @@ export const snapshotHead = (
 }
 
 /**
- * Returns everything of a DBI before its entries, which have `entriesBytes` bytes in all. Empty for a DBI without name,
- * flags, transform and entries.
+ * Returns everything of a DBI that precedes its entries, which have `entriesBytes` bytes in total. Empty for a DBI
+ * without name, flags, transform and entries.
  */
 export const dbiHead = (
   name: DbiName.DbiName,
@@ -80,7 +80,7 @@ export const dbiHead = (
   return length === 0 ? new Uint8Array(0) : Uint8Array.from([(3 << 3) | 2, ...varint(BigInt(length)), ...fields])
 }
 
-/** Of the fields of an entry. */
+/** Number of bytes of an entry's fields. */
 const contentSize = (keyLength: number, valueLength: number, flags: number, timestampBits: number): number =>
   (keyLength === 0 ? 0 : 1 + varintSize(keyLength) + keyLength) +
   (valueLength === 0 ? 0 : 1 + varintSize(valueLength) + valueLength) +
@@ -88,15 +88,15 @@ const contentSize = (keyLength: number, valueLength: number, flags: number, time
   (timestampBits === 0 ? 0 : 9)
 
 /**
- * Encoded bytes of an entry, its tag and length included; 0 when there is nothing in it. `timestampBits`: its two
- * halves or-ed.
+ * Number of encoded bytes of an entry, its tag and length included; 0 when all its fields are empty. `timestampBits` is
+ * the bitwise OR of the timestamp's two halves.
  */
 export const entrySize = (keyLength: number, valueLength: number, flags: number, timestampBits: number): number => {
   const content = contentSize(keyLength, valueLength, flags, timestampBits)
   return content === 0 ? 0 : 1 + varintSize(content) + content
 }
 
-/** Encodes entries, one after the other, into a buffer that is used again and grows. */
+/** Encodes entries, one after the other, into a buffer that is reused and grows. */
 export class EntryEncoder {
   /** The encoded entries are `bytes[0..length)`. */
   bytes: Uint8Array<ArrayBuffer>
@@ -110,23 +110,23 @@ export class EntryEncoder {
     this.bytes = buffer
   }
 
-  /** Starts with an empty buffer: this one, or another. */
+  /** Starts with an empty buffer, either this one or another. */
   reset(buffer: Uint8Array<ArrayBuffer> = this.bytes): void {
     this.bytes = buffer
     this.length = 0
   }
 
-  /** Returns a copy of the first key. The buffer must have entries, with keys that are not empty. */
+  /** Returns a copy of the first key. The buffer must contain entries, and their keys must not be empty. */
   firstKey(): Uint8Array {
     return keyOf(this.bytes, 0)
   }
 
-  /** Returns a copy of the last key, on the same conditions. */
+  /** Returns a copy of the last key, under the same conditions. */
   lastKey(): Uint8Array {
     return keyOf(this.bytes, this.#lastStart)
   }
 
-  /** Encodes an entry. Returns its encoded bytes, 0 if all its fields are empty. */
+  /** Encodes an entry. Returns the number of encoded bytes, or 0 if all its fields are empty. */
   add(
     key: Uint8Array,
     keyStart: number,
@@ -141,7 +141,7 @@ export class EntryEncoder {
     const content = contentSize(keyEnd - keyStart, valueEnd - valueStart, flags, tsHigh | tsLow)
     if (content === 0) return 0
     const start = this.length
-    // The tag, the longest length, and the bytes that copyWords may write after the end.
+    // The tag, the longest length, and the bytes that copyWords may write past the end.
     const needed = start + 11 + content + overrun
     if (needed > this.bytes.length) this.#grow(needed)
     const { bytes } = this
@@ -182,7 +182,7 @@ export class EntryEncoder {
   }
 }
 
-/** Of the encoded entry at `start`, in which it comes first. */
+/** Returns the key of the encoded entry at `start`. The key is its first field. */
 const keyOf = (bytes: Uint8Array, start: number): Uint8Array => {
   let at = start + 1
   while (bytes[at]! >= 0x80) at++
@@ -200,7 +200,7 @@ const writeVarint = (target: Uint8Array, from: number, value: number): number =>
   let rest = value
   while (rest >= 0x80) {
     target[at++] = (rest & 0x7f) | 0x80
-    // A shift would cut the number to 32 bits.
+    // A shift would truncate the number to 32 bits.
     rest = rest > 0x7fff_ffff ? Math.floor(rest / 0x80) : rest >> 7
   }
   target[at++] = rest

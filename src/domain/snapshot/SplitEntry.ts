@@ -1,6 +1,6 @@
 /**
- * Gathers the one entry that lies across chunks. Its key and value are copied as they arrive, and it becomes a batch of
- * one entry.
+ * Gathers the one entry that is split across chunks. Its key and value are copied as they arrive, and the entry becomes
+ * a batch of one.
  */
 import type { EntryBatch } from "./EntryBatch.ts"
 import { emptyKey } from "./EntryScan.ts"
@@ -34,14 +34,16 @@ export class EntryAcrossChunks {
     }
   }
 
-  /** Takes the next part, possibly empty, of the key (field 1) or value (field 2), after `before` bytes of it. */
+  /**
+   * Takes the next part, possibly empty, of the key (field 1) or value (field 2), of which `before` bytes have arrived.
+   */
   put(field: number, chunk: Uint8Array, start: number, end: number, before: number): void {
     this.#buffer.put(chunk, start, end, before + (field === 1 ? 0 : valueOffset))
     if (field === 1) this.#keyLength = before + end - start
     else this.#valueLength = before + end - start
   }
 
-  /** Makes it the only entry of the batch. Returns what is wrong with the entry, or undefined. */
+  /** Makes the entry the only one of the batch. Returns the problem of the entry, or undefined. */
   show(batch: EntryBatch): string | undefined {
     if (this.#keyLength === 0) return emptyKey
     batch.bytes = this.#buffer.bytes

@@ -1,12 +1,12 @@
 /**
- * Sizes in bytes as Lightning Stream reads them: `1GB` is 1024³ bytes, `Gb` would be bits and is refused.
- * Source: the Go package datasize, and docs/configuration.md.
+ * Sizes in bytes as Lightning Stream reads them: `1GB` is 1024³ bytes. `Gb` would mean bits and is refused. Source: the
+ * Go package datasize, and docs/configuration.md.
  */
 import { Schema } from "effect"
 import * as YamlScalar from "./YamlScalar.ts"
 
 const units = ["", "k", "m", "g", "t", "p", "e"] as const
-/** None for E, as in Lightning Stream. */
+/** There is no word for E, as in Lightning Stream. */
 const words = ["", "kilo", "mega", "giga", "tera", "peta"] as const
 
 const powerOf = (unit: string): number => {
@@ -22,7 +22,7 @@ const powerOf = (unit: string): number => {
 export const expected =
   "a size in bytes such as 512MB or 1GB: a whole number and B, KB, MB, GB, TB or PB of 1024 each (Kb, Mb, Gb … mean bits)"
 
-/** Undefined when it is not a size, or above 2^53 bytes. */
+/** Returns undefined when the text is not a size or exceeds 2^53 bytes. */
 export const parse = (text: string): number | undefined => {
   const [, digits = "", unit = ""] = /^([0-9]+)\s*([A-Za-z]*)\s*$/.exec(text) ?? []
   const power = /^[KMGTPE]b$/.test(unit) ? -1 : powerOf(unit)
@@ -30,7 +30,7 @@ export const parse = (text: string): number | undefined => {
   return Number.isSafeInteger(size) ? size : undefined
 }
 
-/** In the largest unit that is exact: `1000MB`, `1GB`, `1025KB`. */
+/** Uses the largest unit that is exact: `1000MB`, `1GB`, `1025KB`. */
 export const format = (bytes: number): string => {
   let size = bytes
   let power = 0

@@ -1,13 +1,13 @@
 /**
- * One value as it is written in a YAML file, read as what the setting needs rather than as what it looks like: `no` is
- * text for an instance and false for a switch, `0640` is text for a name and 416 for a file mode. Source: YAML 1.1 as
- * the Go package yaml.v2 resolves it.
+ * A single value as written in a YAML file. It is read as the type that the setting needs, whatever it looks like: `no`
+ * is text for an instance and false for a switch, and `0640` is text for a name and 416 for a file mode. Source: YAML
+ * 1.1 as the Go package yaml.v2 resolves it.
  */
 import { Effect, Schema, SchemaIssue, SchemaTransformation } from "effect"
 
 export class Scalar {
   readonly text: string
-  /** Without quotes: only then can it be a number, a boolean or null. */
+  /** True without quotes. Only then can the value be a number, a boolean or null. */
   readonly plain: boolean
   constructor(text: string, plain = true) {
     this.text = text
@@ -15,7 +15,7 @@ export class Scalar {
   }
 }
 
-/** Values from elsewhere than a file (a default, a command line, a test) are as if written without quotes. */
+/** Values that do not come from a file (defaults, the command line, tests) count as written without quotes. */
 export const scalarOf = (value: unknown): Scalar | undefined => {
   if (value instanceof Scalar) return value
   return typeof value === "string" || typeof value === "number" || typeof value === "boolean"
@@ -25,7 +25,7 @@ export const scalarOf = (value: unknown): Scalar | undefined => {
 
 export const isNull = ({ plain, text }: Scalar): boolean => plain && /^(?:|~|null|Null|NULL)$/.test(text)
 
-/** Each in lower case, upper case, and with a capital. */
+/** Accepted in lower case, in upper case, and capitalized. */
 const truths = new Set(["y", "yes", "true", "on"])
 const lies = new Set(["n", "no", "false", "off"])
 
@@ -38,7 +38,7 @@ export const booleanOf = ({ plain, text }: Scalar): boolean | undefined => {
 
 const integer = /^([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|([1-9][0-9]*|0))$/
 
-/** Decimal, `0x`, `0b`, and octal with `0` or `0o` before it. */
+/** Reads decimal numbers, `0x`, `0b`, and octal numbers with the prefix `0` or `0o`. */
 export const integerOf = ({ plain, text }: Scalar): bigint | undefined => {
   const match = plain ? integer.exec(text.replaceAll("_", "")) : null
   if (!match) return undefined
@@ -56,7 +56,7 @@ export const numberOf = (scalar: Scalar): number | undefined => {
   return scalar.plain && float.test(text) ? Number(text) : undefined
 }
 
-/** `1e3` and `100.0` too, which Lightning Stream takes as integers. */
+/** Also reads `1e3` and `100.0`, which Lightning Stream accepts as integers. */
 export const wholeNumberOf = (scalar: Scalar): bigint | undefined => {
   const whole = integerOf(scalar)
   if (whole !== undefined) return whole
@@ -65,8 +65,8 @@ export const wholeNumberOf = (scalar: Scalar): bigint | undefined => {
 }
 
 /**
- * A setting that is one scalar in the file. `read` answers undefined for what is not `expected`; `write` makes what the
- * effective YAML shows.
+ * A setting that is one scalar in the file. `read` returns undefined for values other than the `expected` ones. `write`
+ * returns the value for the effective YAML.
  */
 export const setting = <A>(options: {
   readonly type: Schema.Codec<A, A>
