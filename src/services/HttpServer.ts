@@ -1,8 +1,9 @@
 /**
  * Serves pages over HTTP to browsers, Prometheus and probes. Each request renders its page.
  *
- * Guarantees: only `GET` and `HEAD`, 404 for other paths, 405 for other methods. A client that sends or reads too
- * slowly, or one too many, loses its connection, and nothing else. A page that fails is a 500 and an error in the log.
+ * Guarantees: only `GET` and `HEAD` are served; other paths get 404, and other methods 405. A client that sends or
+ * reads too slowly, or that exceeds the limit of connections, loses its connection; other clients are not affected. A
+ * page that fails gives a 500 and an error in the log.
  */
 import { Context, type Effect, Schema, type Scope } from "effect"
 
@@ -14,7 +15,7 @@ export interface PageResponse {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** By path. */
+/** Pages by path. */
 export type Pages = Readonly<Record<string, Effect.Effect<PageResponse>>>
 
 const advice: Readonly<Record<string, string>> = {
@@ -26,7 +27,7 @@ const advice: Readonly<Record<string, string>> = {
 
 export class CannotListen extends Schema.TaggedError<CannotListen>()("CannotListen", {
   address: Schema.String,
-  /** The system's. */
+  /** The system's code. */
   code: Schema.String
 }) {
   override get message(): string {
@@ -37,7 +38,7 @@ export class CannotListen extends Schema.TaggedError<CannotListen>()("CannotList
 export class HttpServer extends Context.Service<
   HttpServer,
   {
-    /** Listens until the scope closes; it does so when this returns. */
+    /** Starts to listen before it returns, and stops when the scope closes. */
     readonly serve: (pages: Pages) => Effect.Effect<void, CannotListen, Scope.Scope>
   }
 >()("lightningstream/services/HttpServer") {}

@@ -1,6 +1,6 @@
 /**
- * Metrics, and their exposition for Prometheus. Values live in effect's metric registry: counting needs no service, and
- * costs a lookup by name and labels. It is meant for calls, snapshots and transactions, not for entries.
+ * Metrics, and their exposition for Prometheus. Values are kept in Effect's metric registry, so that counting needs no
+ * service and costs a lookup by name and labels. It is meant for calls, snapshots and transactions, not for entries.
  */
 import { Context, Duration, Effect, Metric } from "effect"
 import type {
@@ -14,7 +14,7 @@ import type {
 
 const attributes = ({ help }: MetricFamily) => ({ description: help })
 
-/** Adds to a counter; 0 makes its series appear. */
+/** Adds to a counter. Adding 0 makes its series appear. */
 export const add = <Family extends CounterFamily>(
   family: Family,
   labels: LabelsOf<Family>,
@@ -46,8 +46,8 @@ export class Metrics extends Context.Service<
   Metrics,
   {
     /**
-     * Returns all counted values with those that `collect` sets or adds. The latter belong to this exposition alone, so
-     * the series of a database that is gone are gone with it. No family may be both counted and collected.
+     * Returns all counted values, together with those that `collect` sets or adds. The latter belong to this exposition
+     * alone, so the series of a removed database disappear with it. A family must not be both counted and collected.
      */
     readonly expose: <E, R>(collect: Effect.Effect<void, E, R>) => Effect.Effect<string, E, R>
   }

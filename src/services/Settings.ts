@@ -1,10 +1,10 @@
-/** The configuration in effect: decoded, checked, every default filled in. */
+/** The effective configuration: decoded and checked, with all defaults filled in. */
 import { Context, Schema } from "effect"
 import type { SettingsValues } from "../domain/settings/SettingsFile.ts"
 
 export { type LmdbSettings, type SettingsValues, type StorageSettings } from "../domain/settings/SettingsFile.ts"
 
-/** All mistakes in the file at once, so that one edit corrects them. */
+/** Contains all mistakes in the file, so that they can be corrected in one edit. */
 export class InvalidSettings extends Schema.TaggedError<InvalidSettings>()("InvalidSettings", {
   file: Schema.String,
   problems: Schema.Array(Schema.String)

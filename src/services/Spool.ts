@@ -1,18 +1,18 @@
 /**
- * Places for compressed snapshots. Each is written once and read any number of times, by any thread. It is in memory up
- * to `spool_memory`, and beyond that in a temporary file of `spool_directory`, which has no name and vanishes with the
- * process.
+ * Places for compressed snapshots. Each place is written once and read any number of times, by any thread. It is kept
+ * in memory up to `spool_memory`, and beyond that in an unlinked temporary file in `spool_directory`, which disappears
+ * with the process.
  *
- * Guarantees: what was appended is read back byte for byte; the place is freed when its scope closes; readers get
- * buffers of their own. The thread that opened a place frees it. Writer and readers may be in other threads:
- * `SpoolPlace` and `Spooled` are plain data that survive a structured clone (a file descriptor is valid in all threads,
- * and a SharedArrayBuffer is shared).
+ * Guarantees: appended bytes are read back unchanged; the place is freed when its scope closes, by the thread that
+ * opened it; readers get buffers of their own. Writers and readers may be in other threads: `SpoolPlace` and `Spooled`
+ * are plain data that survive a structured clone (a file descriptor is valid in all threads, and a SharedArrayBuffer is
+ * shared).
  */
 import { Context, type Effect, Schema, SchemaGetter, type Scope, type Stream } from "effect"
 
 /**
- * An operation on the spool directory failed with a code of the system (ENOSPC, EACCES …). All are retryable: space may
- * be freed.
+ * An operation on the spool directory failed with a system code (ENOSPC, EACCES …). All of them are retryable, because
+ * space may be freed.
  */
 export class SpoolError extends Schema.TaggedError<SpoolError>()("SpoolError", {
   operation: Schema.Literals(["open", "write", "read"]),
@@ -31,7 +31,7 @@ export class SpoolError extends Schema.TaggedError<SpoolError>()("SpoolError", {
   }
 }
 
-/** Data that crosses threads as it is, without encoding. */
+/** Passes data to another thread without encoding it. */
 const asItIs = Schema.link<SharedArrayBuffer>()(Schema.Any, {
   decode: SchemaGetter.passthrough(),
   encode: SchemaGetter.passthrough()
@@ -50,9 +50,9 @@ export const Extent = Schema.Struct({ start: Schema.Int, end: Schema.Int })
 export type Extent = typeof Extent.Type
 
 /**
- * A place that was written: in the blocks of `memory`, or, if there are none, in the file from offset 0. Readers get
- * its extents one after the other, `size` bytes in all. This need not be the order of writing, and after a revision it
- * is not all that was written.
+ * A place that was written. Its bytes are in the blocks of `memory` or, if there are none, in the file from offset 0.
+ * Readers get its extents one after the other, `size` bytes in total. Their order may differ from the order of writing,
+ * and after a revision they may omit bytes that were written.
  */
 export const Spooled = Schema.Struct({
   place: SpoolPlace,
@@ -77,8 +77,8 @@ export interface SpoolWriter {
 }
 
 /**
- * Writes new content after the earlier one in the same place. The earlier `Spooled` stays readable, whether the
- * revision is finished or not.
+ * Writes new content after the existing content in the same place. The earlier `Spooled` stays readable, whether or not
+ * the revision is finished.
  */
 export interface SpoolReviser extends SpoolWriter {
   /** Appends bytes `start` to `end` (exclusive) of the earlier content without copying them. */
@@ -88,14 +88,14 @@ export interface SpoolReviser extends SpoolWriter {
 export class Spool extends Context.Service<
   Spool,
   {
-    /** Opens a place, which is freed when the scope closes. No reader may be under way then. */
+    /** Opens a place, which is freed when the scope closes. No read may be in progress then. */
     readonly open: Effect.Effect<SpoolPlace, SpoolError, Scope.Scope>
     readonly writer: (place: SpoolPlace) => SpoolWriter
     /** Revises a place. There may be one revision at a time. */
     readonly revise: (spooled: Spooled) => SpoolReviser
     /**
-     * Fills the target from byte `start` on, without allocating. The target belongs to the caller again when this has
-     * ended, interrupted or not.
+     * Fills the target from byte `start` on, without allocating. The target belongs to the caller again when the call
+     * has ended or was interrupted.
      */
     readonly readInto: (
       spooled: Spooled,
@@ -103,7 +103,7 @@ export class Spool extends Context.Service<
       target: Uint8Array<ArrayBuffer>
     ) => Effect.Effect<void, SpoolError>
     /**
-     * Reads bytes `start` (default 0) to `end` (exclusive, default the size) in chunks of 256 KiB at most, each in an
+     * Reads bytes `start` (default 0) to `end` (exclusive, default the size) in chunks of at most 256 KiB, each in an
      * ArrayBuffer of its own.
      */
     readonly read: (

@@ -13,9 +13,7 @@ export class ObjectNotFound extends Schema.TaggedError<ObjectNotFound>()("Object
   }
 }
 
-/**
- * A body is shorter or longer than announced by the server (load) or the source (store).
- */
+/** A body is shorter or longer than the server (load) or the source (store) announced. */
 export class WrongSize extends Schema.TaggedError<WrongSize>()("WrongSize", {
   expected: Schema.Int,
   actual: Schema.Int
@@ -26,7 +24,7 @@ export class WrongSize extends Schema.TaggedError<WrongSize>()("WrongSize", {
 }
 
 /**
- * The store is unreachable, too slow, throttles, or fails (5xx). `code` is short, such as ECONNREFUSED, SlowDown or
+ * The store is unreachable, too slow, throttling, or failing (5xx). `code` is short, such as ECONNREFUSED, SlowDown or
  * 503.
  */
 export class Unavailable extends Schema.TaggedError<Unavailable>()("Unavailable", {
@@ -53,14 +51,11 @@ export class Refused extends Schema.TaggedError<Refused>()("Refused", {
 
 /** Any failed call; `reason` decides recovery. Messages never contain secrets. */
 export class StorageError extends Schema.TaggedError<StorageError>()("StorageError", {
-  /**
-   * `open`: keys, certificates and the like, before the first request. `create`: the bucket or directory
-   * itself.
-   */
+  /** `open` reads keys and certificates before the first request. `create` creates the bucket or directory. */
   operation: Schema.Literals(["list", "load", "store", "delete", "create", "open"]),
   /** The place of the store, such as `s3 bucket "b" at http://…`. */
   place: Schema.String,
-  /** Name of the object, or prefix of a listing. Empty if the place as a whole is meant. */
+  /** Name of the object, or prefix of a listing. Empty if the error concerns the place as a whole. */
   name: Schema.String,
   reason: Schema.Union([ObjectNotFound, WrongSize, Unavailable, Refused])
 }) {
@@ -69,12 +64,13 @@ export class StorageError extends Schema.TaggedError<StorageError>()("StorageErr
     if (operation === "open" && reason._tag === "Refused") return `open ${place}: ${reason.detail}: ${reason.advice}`
     return `${operation} ${name === "" ? "" : `"${name}" in `}${place}: ${reason.message}`
   }
-  /** Whether the failure is transient: the same request may succeed in a moment. */
+  /** True when the failure is transient, so that the same request may succeed in a moment. */
   get isTransient(): boolean {
     return this.reason._tag === "Unavailable"
   }
   /**
-   * Refused too: while the daemon runs, keys rotate and buckets come back. At start it is logged as an error at once.
+   * Includes refusals, because keys rotate and buckets come back while the daemon runs. At start, a refusal is logged
+   * as an error at once.
    */
   get retryable(): boolean {
     return this.reason._tag !== "ObjectNotFound"
@@ -86,13 +82,13 @@ export interface StoredObject {
   readonly name: string
   /** Size in bytes. */
   readonly size: number
-  /** Changes with the content. Empty if the store has none. */
+  /** Changes with the content. Empty if the store provides none. */
   readonly etag: string
 }
 
 /**
- * Bytes of known size that can be read more than once and in parts: stores need checksums before the body, and parts
- * are uploaded in parallel.
+ * Bytes of known size that can be read more than once and in parts, because stores need checksums before the body, and
+ * parts are uploaded in parallel.
  */
 export interface Source<E, R> {
   readonly size: number
@@ -103,25 +99,25 @@ export interface Source<E, R> {
 export class Storage extends Context.Service<
   Storage,
   {
-    /** The place of the store, for messages. It has no secrets. */
+    /** The place of the store, for messages. It contains no secrets. */
     readonly place: string
     /**
-     * Returns the objects whose names start with `prefix`, in byte order of the names. It may be the same array as last
-     * time if nothing has changed.
+     * Returns the objects whose names start with `prefix`, in byte order of the names. If nothing has changed, it may
+     * return the same array again.
      */
     readonly list: (prefix: string) => Effect.Effect<ReadonlyArray<StoredObject>, StorageError>
     /**
-     * Chunks of any size but zero; each belongs to the consumer. Fails when the body is shorter or longer than
-     * announced. `listed`: the object as a listing shows it; a load over a network then fails unless the response is
+     * Emits non-empty chunks, each of which belongs to the consumer. Fails when the body is shorter or longer than
+     * announced. `listed` is the object as a listing shows it; a load over a network then fails unless the response is
      * that object.
      */
     readonly load: (name: string, listed?: StoredObject) => Stream.Stream<Uint8Array<ArrayBuffer>, StorageError>
     /**
-     * Replaces what is there. A failure, also of the source, leaves what was there before. Gives the ETag, as a listing
-     * shows it, where the store tells; nothing otherwise.
+     * Stores an object and replaces an existing one. After a failure, including one of the source, the earlier object
+     * is unchanged. Returns the ETag as listings show it, if the store reports it.
      */
     readonly store: <E, R>(name: string, source: Source<E, R>) => Effect.Effect<string | void, StorageError | E, R>
-    /** Deletes an object. Succeeds if there is none. */
+    /** Deletes an object. Succeeds if the object does not exist. */
     readonly delete: (name: string) => Effect.Effect<void, StorageError>
   }
 >()("lightningstream/services/Storage") {}
