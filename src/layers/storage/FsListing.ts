@@ -1,41 +1,40 @@
 /**
- * Lists the objects of a directory. Reading the names of a directory is cheap, looking at each of its files is not:
- * 20,000 objects that nobody has cleaned up took half a core at one poll a second. So what was found out about a file
- * is kept, and a scan looks at few files.
+ * Lists the objects of a directory. Reading the names of a directory is cheap, but a `stat` of each file is not: at one
+ * poll per second, 20,000 objects took half a core. The results are therefore cached, and a scan looks at few files.
  *
  *     each scan      reads all names: an object that comes or goes is seen by the next listing
  *     looks at       names that are new, twice, and until two looks agree: they may still be written; those that this process has stored or deleted;
  *                    and the `rechecksMax` objects that were looked at longest ago
  *     all of them    when the directory has changed but none of its names: somebody has replaced an object
  *
- * Guarantees: what this process stores and deletes is in the next listing. An object that another process replaces or
- * rewrites under its name is seen by the next listing if there are at most `rechecksMax` objects, or if nothing else
- * changes in the directory meanwhile; in any case after `objects / rechecksMax` scans. None of this relies on the
- * timestamps of directories, which some network file systems do not keep.
+ * Guarantees: the next listing shows what this process has stored and deleted. An object that another process replaces
+ * or rewrites under its name is seen by the next listing if there are at most `rechecksMax` objects, or if nothing else
+ * changes in the directory meanwhile; in any case it is seen after `objects / rechecksMax` scans. None of this relies
+ * on the timestamps of directories, which some network file systems do not maintain.
  *
- * All prefixes share a scan, so that many databases in one bucket cost little more than one: in a directory of more
- * than 1,000 names a scan is reused for 10 µs a name, ten times as long as it takes. A listing that is like the one
- * before is the same array.
+ * All prefixes share a scan, so that many databases in one bucket cost little more than one. In a directory of more
+ * than 1,000 names, a scan is reused for 10 µs per name, ten times as long as it takes. A listing that equals the
+ * previous one is the same array.
  */
 import { ByteSize, Clock, Effect, type FileSystem, Option, Semaphore } from "effect"
 import type { PlatformError } from "effect/PlatformError"
 import type { StoredObject } from "../../services/Storage.ts"
 import { sortByName } from "./Listing.ts"
 
-/** Known objects that a scan looks at again. They take 4 ms of a core. */
+/** Number of known objects that a scan checks again. They take 4 ms of a core. */
 const rechecksMax = 256
 
-/** Files that are looked at side by side: as many as libuv has threads. */
+/** Number of files that are checked concurrently, which is the number of libuv's threads. */
 const looksAtOnce = 4
 
 const reusableNamesMin = 1_000
 const reuseNanosPerName = 10_000n
 
-/** Names of objects. Everything else in the directory is left alone. */
+/** True for names of objects. Other files in the directory are never touched. */
 export const isObjectName = (name: string): boolean =>
   name !== "" && !name.startsWith(".") && !name.endsWith(".tmp") && !name.includes("/") && !name.includes("\0")
 
-/** Looks at a file now. Undefined if it is no regular file, or is not there. */
+/** Looks at a file now. Returns undefined if it does not exist or is not a regular file. */
 export const lookAt = (
   fs: FileSystem.FileSystem,
   root: string,
@@ -56,40 +55,40 @@ export const lookAt = (
 const isSame = (a: StoredObject | undefined, b: StoredObject | undefined) => a?.size === b?.size && a?.etag === b?.etag
 
 interface Look {
-  /** Undefined if it is no object. */
+  /** Undefined if the file is not an object. */
   readonly object: StoredObject | undefined
 }
 
 interface Scan {
   /** Nanoseconds of the monotonic clock. */
   readonly began: bigint
-  /** Of the directory, in milliseconds. */
+  /** Modification time of the directory, in milliseconds. */
   readonly mtime: number
   readonly objects: ReadonlyArray<StoredObject>
-  /** What was listed of them, by prefix. */
+  /** Cached listings by prefix. */
   readonly parts: Map<string, ReadonlyArray<StoredObject>>
 }
 
 export interface FsListing {
   readonly list: (prefix: string) => Effect.Effect<ReadonlyArray<StoredObject>, PlatformError>
-  /** The next listing looks at the object: this process has changed it. */
+  /** Makes the next listing look at the object, because this process has changed it. */
   readonly recheck: (name: string) => void
-  /** Tells what a look outside of a scan has found. */
+  /** Reports the result of a look outside of a scan. */
   readonly seen: (name: string, object: StoredObject | undefined) => void
 }
 
 interface Directory {
   readonly fs: FileSystem.FileSystem
   readonly root: string
-  /** Of all that is in it, by name; those that were looked at longest ago first. */
+  /** Results for all files in the directory, by name, least recently checked first. */
   readonly looks: Map<string, Look>
   readonly unsettled: Set<string>
-  /** Names to look at before anything is listed. */
+  /** Names to check before the next listing. */
   readonly rechecks: Set<string>
   last: Scan | undefined
 }
 
-/** The object if it is another one than before. */
+/** Returns the object if it differs from the earlier result. */
 const look = Effect.fnUntraced(function* ({ fs, looks, root, unsettled }: Directory, name: string) {
   const found = isObjectName(name) ? yield* lookAt(fs, root, name) : undefined
   const before = looks.get(name)
@@ -102,7 +101,10 @@ const look = Effect.fnUntraced(function* ({ fs, looks, root, unsettled }: Direct
   return isChanged ? found : undefined
 })
 
-/** Reads the names. Adds those to look at to `due`, and removes those that are gone. Returns the directory's mtime. */
+/**
+ * Reads the names. Adds the names to check to `due`, and removes the names that have disappeared. Returns the
+ * directory's modification time.
+ */
 const read = Effect.fnUntraced(function* (directory: Directory, due: Set<string>) {
   const { fs, last, looks, root, unsettled } = directory
   const mtime = Option.match((yield* fs.stat(root)).mtime, { onNone: () => 0, onSome: (date) => date.getTime() })
@@ -124,7 +126,7 @@ const read = Effect.fnUntraced(function* (directory: Directory, due: Set<string>
   return mtime
 })
 
-/** Looks at `due`, and reads the directory before if `isReading`. Without an earlier scan all is put together again. */
+/** Checks `due`, after reading the directory if `isReading`. Without an earlier scan, the list is rebuilt. */
 const scan = Effect.fnUntraced(function* (
   directory: Directory,
   due: Set<string>,
@@ -133,11 +135,11 @@ const scan = Effect.fnUntraced(function* (
   const { last, looks, unsettled } = directory
   const now = yield* Clock.monotonicTimeNanos
   const { began, mtime } = last !== undefined && !isReading ? last : { began: now, mtime: yield* read(directory, due) }
-  // What is found out before a failure is not lost: the next scan puts all together again.
+  // Results before a failure are kept: the next scan rebuilds the list from them.
   directory.last = undefined
   const found = yield* Effect.forEach(due, (name) => look(directory, name), { concurrency: looksAtOnce })
   if (last === undefined) {
-    // What was there from the start is taken for complete.
+    // Files that existed at the start are considered complete.
     unsettled.clear()
     const objects = Array.from(looks.values(), ({ object }) => object).filter((object) => object !== undefined)
     return { began, mtime, objects: sortByName(objects), parts: new Map() }
@@ -148,17 +150,17 @@ const scan = Effect.fnUntraced(function* (
   return { began, mtime, objects: sortByName([...kept, ...changed]), parts: new Map() }
 })
 
-/** Whether the names read by the last scan still count. `asked`: when the listing was called. */
+/** True while the names read by the last scan are recent enough. `asked` is the time when the listing was called. */
 const isRecent = ({ looks }: Directory, { began }: Scan, asked: bigint, now: bigint) =>
   began > asked || (looks.size > reusableNamesMin && now - began < BigInt(looks.size) * reuseNanosPerName)
 
-/** The listing that was asked for at `asked`. One at a time. */
+/** Returns the listing for a call at `asked`. Scans run one at a time. */
 const scanned = Effect.fnUntraced(function* (directory: Directory, asked: bigint) {
   const { last, rechecks } = directory
   const isReading = last === undefined || !isRecent(directory, last, asked, yield* Clock.monotonicTimeNanos)
   if (!isReading && rechecks.size === 0) return last
   const due = new Set(rechecks)
-  // Before anything is read: what this process changes meanwhile is for the next scan.
+  // Cleared before anything is read, so that changes by this process during the scan are left for the next one.
   rechecks.clear()
   return (directory.last = yield* Effect.onError(scan(directory, due, isReading), () =>
     Effect.sync(() => due.forEach((name) => rechecks.add(name)))

@@ -1,11 +1,11 @@
 /**
- * Temporary files of the objects in a directory. A store writes to one and renames it in the end, so a process that is
- * killed in between leaves it behind, as large as a snapshot.
+ * Temporary files of the objects in a directory. A store writes to one and finally renames it, so a process that is
+ * killed in between leaves behind a file as large as a snapshot.
  *
- * Those of which nothing was written for an hour are removed, whichever host they are from: by the first store of a
- * process and by one an hour after that. So it works on a full disk, and commands that only read remove nothing. Age is
- * counted by the clock of the file system, which is that of the file server: from the time of a file that was made a
- * moment ago. A store that is so slow that its file is removed fails, and is tried again.
+ * Files that have not been written to for an hour are removed, whichever host they are from, by the first store of a
+ * process and then at most once per hour. Removal therefore works on a full disk, and commands that only read remove
+ * nothing. Age is measured by the clock of the file system, which may be a file server's: it is compared with the time
+ * of a file that was just created. A store that is so slow that its file is removed fails and is retried.
  */
 import { Clock, Effect, type FileSystem, Option, Random } from "effect"
 import type { PlatformError } from "effect/PlatformError"
@@ -22,7 +22,7 @@ const timeOf = ({ mtime }: FileSystem.File.Info) =>
     () => NaN
   )
 
-/** Undefined if the file is not there any more. */
+/** Returns undefined if the file no longer exists. */
 const look = <A>(effect: Effect.Effect<A, PlatformError>) =>
   Effect.catchIf(
     effect,
@@ -52,8 +52,8 @@ const removeAll = Effect.fn("FsTemporaryFiles.remove")(function* (
 })
 
 /**
- * Removes old ones, if that was not done within the last hour. `current`: one that was made a moment ago. A failure is
- * logged, and does not keep the store.
+ * Removes old files, unless that was done within the last hour. `current` is a file that was just created. A failure is
+ * logged and does not stop the store.
  */
 export const makeSweep = (fs: FileSystem.FileSystem, root: string) => {
   let next = 0n

@@ -1,15 +1,16 @@
 /**
  * `Storage` in a flat directory, which may be shared between hosts.
  *
- * Guarantees: what `store` reported survives a power cut: a temporary file `.<random>.tmp` beside the object is
- * written, synced and renamed, then the directory is synced. Readers see the old object or the new one whole. The
- * directory is made when the layer is built, unless told not to, and never later, so an unmounted file system is an
- * error and not an empty store. Not ours, so neither listed nor read: names with `/`, a leading `.` or ending in
- * `.tmp`, and what is no regular file (links too). What a listing shows of objects that other processes replace:
- * FsListing. What a process that is killed in the middle leaves behind: FsTemporaryFiles.
+ * Guarantees: an object whose `store` has succeeded survives a power failure. A temporary file `.<random>.tmp` in the
+ * same directory is written, synced and renamed, then the directory is synced. Readers see either the old or the new
+ * object as a whole. The directory is created when the layer is built, unless disabled, and never later, so an
+ * unmounted file system is an error and not an empty store. Other files are neither listed nor read: names with `/`,
+ * with a leading `.` or ending in `.tmp`, and anything but regular files (links included). FsListing documents how
+ * listings show objects that other processes replace, and FsTemporaryFiles what becomes of files that a killed process
+ * leaves behind.
  *
- * File operations are uninterruptible one by one: an abandoned write would go on in the thread pool after its
- * descriptor was closed, and could hit another file that got the same number.
+ * Each file operation is uninterruptible. An abandoned write would continue in the thread pool after its descriptor was
+ * closed, and could hit another file with the same number.
  */
 import { ByteSize, Effect, Exit, FileSystem, Layer, Stream } from "effect"
 import type { PlatformError } from "effect/PlatformError"
@@ -22,7 +23,7 @@ import { sized } from "./ExactSize.ts"
 
 const chunkBytes = 262_144
 
-/** The system's code, such as ENOSPC; Effect's own tag where the system said nothing. */
+/** Returns the system's code, such as ENOSPC, or Effect's own tag if there is none. */
 const codeOf = ({ reason }: PlatformError): string => {
   const cause: unknown = reason.cause
   return typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : reason._tag
@@ -55,7 +56,7 @@ interface Directory {
   readonly fs: FileSystem.FileSystem
   readonly root: string
   readonly listing: FsListing.FsListing
-  /** Before a store writes to its temporary file. */
+  /** Runs before a store writes to its temporary file. */
   readonly sweep: (current: FileSystem.File) => Effect.Effect<void>
   readonly fail: (operation: StorageError["operation"], name: string, reason: StorageError["reason"]) => StorageError
 }
@@ -65,7 +66,7 @@ const list = Effect.fn("StorageFs.list")(
   (effect, directory, prefix) => Effect.mapError(effect, (error) => directory.fail("list", prefix, reasonOf(error)))
 )
 
-/** Reads to the end of the file and not to its size, so that a file somebody still appends to is noticed. */
+/** Reads to the end of the file and not to its size, so that a file that is still being appended to is detected. */
 const load = (directory: Directory, name: string) =>
   Stream.unwrap(
     Effect.gen(function* () {
@@ -74,7 +75,7 @@ const load = (directory: Directory, name: string) =>
         ? yield* Effect.mapError(FsListing.lookAt(directory.fs, directory.root, name), failed)
         : undefined
       directory.listing.seen(name, object)
-      // An object that vanished is passed over; all of them, with the directory, are an outage.
+      // A missing object is reported as such. A missing directory is an outage.
       const vanished = Effect.andThen(
         Effect.mapError(directory.fs.stat(directory.root), failed),
         directory.fail("load", name, new ObjectNotFound())
@@ -95,7 +96,7 @@ const load = (directory: Directory, name: string) =>
     })
   )
 
-/** Some network file systems can't sync a directory; the rename is then as durable as they make it. */
+/** Some network file systems cannot sync a directory. The rename is then as durable as they make it. */
 const syncFolder = ({ fs, root }: Directory) =>
   Effect.scoped(Effect.flatMap(fs.open(root, { flag: "r" }), (file) => Effect.uninterruptible(file.sync))).pipe(
     Effect.catchIf(
@@ -134,7 +135,7 @@ const store = Effect.fn("StorageFs.store")(function* <E, R>(directory: Directory
       yield* Effect.mapError(Effect.uninterruptible(fs.rename(temporary, `${root}/${name}`)), failed)
     })
   ).pipe(Effect.ensuring(Effect.sync(() => listing.recheck(name))))
-  // A failure here leaves the new object in place, but not yet safe from a power cut: the caller stores it again.
+  // A failure here leaves the new object in place but possibly not durable, so the caller stores it again.
   yield* Effect.mapError(syncFolder(directory), failed)
 })
 
@@ -150,7 +151,7 @@ const remove = Effect.fn("StorageFs.delete")(
 
 export interface StorageFsOptions {
   readonly root_path: string
-  /** Makes the directory with its parents; default true. */
+  /** Creates the directory with its parents; default true. */
   readonly create?: boolean
 }
 

@@ -1,10 +1,10 @@
 /**
- * Storing in Azure, in one request or, above 16 MiB, in blocks, `concurrency` of them at once.
+ * Stores an object in Azure, in one request or, above 16 MiB, in blocks, of which `concurrency` are uploaded at once.
  *
- * No block is held in memory: each is read from the source into its request. A body that ends early is not stored by
- * the server. Blocks that fail for a transient reason are sent again a few times. The blob changes with the
- * last request, which names the blocks; those of an upload that failed or was interrupted are never seen, and Azure
- * removes them within a week, or with the next upload of that name.
+ * No block is held in memory, because each is streamed from the source into its request. The server does not store a
+ * body that ends early. A block whose upload fails with a transient error is sent again a few times. The blob changes
+ * only with the last request, which lists the blocks. Blocks of a failed or interrupted upload are never visible, and
+ * Azure removes them within a week or at the next upload of that name.
  */
 import type { BlockBlobClient } from "@azure/storage-blob"
 import { Effect, Random } from "effect"
@@ -15,7 +15,7 @@ import { pump } from "../network/BodyStream.ts"
 import { type Range, rangeOf, retryPart, storedEtag } from "../network/UploadRange.ts"
 import type { Azure } from "./AzureClient.ts"
 
-/** Blocks are of this size or, as there may be 50,000 of them, larger. */
+/** The size of a block. Blocks are larger only if there would be more than 50,000 of them. */
 const blockBytes = 16 * 1024 * 1024
 const blocksAtMost = 50_000
 
@@ -40,13 +40,13 @@ const sendBlob = <E, R, A>(
     .pipe(Effect.mapError((reason) => azure.fail("store", name, reason)))
 
 /**
- * One request whose body is the range. Ends with the answer, or as soon as the source fails, and then aborts the
- * request.
+ * Sends one request with the range as its body. Ends with the response, or as soon as the source fails, and then aborts
+ * the request.
  */
 const sendBody = <E, R, A>(upload: Upload<E, R>, range: Range<E, R>, send: SendBody<A>) => {
   if (range.size === 0) return sendBlob(upload, (blob, options) => send(blob, "", options))
   return Effect.acquireUseRelease(
-    // The SDK may destroy it with an error that is the request's as well.
+    // The SDK may destroy the stream with an error that the request reports as well.
     Effect.sync(() => new PassThrough().on("error", () => {})),
     (body) =>
       Effect.raceFirst(
@@ -63,8 +63,8 @@ const storeBlock = <E, R>(upload: Upload<E, R>, id: string, range: Range<E, R>) 
 const storeInBlocks = Effect.fnUntraced(function* <E, R>(upload: Upload<E, R>) {
   const { azure, source } = upload
   const size = Math.max(blockBytes, Math.ceil(source.size / blocksAtMost))
-  // Of one length, as the blocks of a blob must have, and of this upload only: a request of an earlier one may still be
-  // under way.
+  // Has a fixed length, as the block ids of a blob must have, and is unique to this upload, because a request of an
+  // earlier upload may still be in progress.
   const token = (yield* Random.nextIntBetween(0, 2 ** 48)).toString(16).padStart(12, "0")
   const ids = Array.from({ length: Math.ceil(source.size / size) }, (_, index) =>
     Buffer.from(`${token}-${String(index).padStart(5, "0")}`).toString("base64")
@@ -90,7 +90,7 @@ const storeWhole = <E, R>(upload: Upload<E, R>) => {
   )
 }
 
-/** The ETag, as listings show it. */
+/** Returns the ETag as listings show it. */
 export const store = <E, R>(
   azure: Azure,
   name: string,

@@ -1,11 +1,11 @@
 /**
- * `Storage` in a container of Azure Blob Storage, or of a server that speaks its API (Azurite).
+ * `Storage` in a container of Azure Blob Storage, or of a server that supports its API (Azurite).
  *
- * Guarantees: blobs appear whole, as Azure has it; bodies up and down are streamed; each request ends within
- * `client_timeout`; the account's key and certificates in files may be replaced while it runs. The container is made
- * before the first operation, if `create_container` says so; that failing fails the operation, and the next one tries
- * again. Load this module only where Azure is used, for the sake of its SDK. Not guaranteed: that blobs in the archive
- * tier, with leases or customers' keys can be read or replaced.
+ * Guarantees: blobs appear as a whole; uploads and downloads are streamed; each request ends within `client_timeout`;
+ * the files of the account's key and of certificates may be replaced while the daemon runs. With `create_container`,
+ * the container is created before the first operation. If that fails, the operation fails, and the next one tries
+ * again. Not guaranteed: that blobs in the archive tier, with leases, or with customer-managed keys can be read or
+ * replaced. Import this module only where Azure is used, because its SDK is large.
  */
 import { Effect, type FileSystem, Layer, Stream } from "effect"
 import type { AzureOptions } from "../../../domain/settings/StorageOptions.ts"

@@ -1,10 +1,10 @@
 /**
- * The timeout of making a connection: the TCP connection, or the tunnel through a proxy as a whole. One that takes
- * longer is closed, and fails the request that waits for it with the code ETIMEDOUT.
+ * Limits the time to establish a connection: the TCP connection, or the whole tunnel through a proxy. A connection that
+ * takes longer is closed, and the request that waits for it fails with the code ETIMEDOUT.
  *
- * A name may have several addresses. Node tries one after the other, and gives each of them but the last 250 ms, which
- * is less than a round trip to the other side of the world: here each gets its share of the timeout. An address that
- * did not connect is the last to be tried from then on, so that it costs its share once.
+ * A name may have several addresses. Node tries them one after the other and allows each of them but the last 250 ms,
+ * which is less than a round trip around the world. Here each address gets its share of the timeout. An address that
+ * failed is tried last from then on, so that it costs its share only once.
  */
 import * as dns from "node:dns"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- types of Node's agents
@@ -14,12 +14,12 @@ import * as https from "node:https"
 import * as net from "node:net"
 import * as tls from "node:tls"
 
-/** Addresses that are tried for one connection. More of them would get too short a time each. */
+/** Number of addresses that are tried for one connection. With more of them, each would get too little time. */
 const addressesMax = 3
 
 type Connect = http.Agent["createConnection"]
 
-/** The addresses that did not connect the last time. */
+/** The addresses that failed last time. */
 type Failed = Set<string>
 
 export const inOrder = (addresses: ReadonlyArray<dns.LookupAddress>, failed: Failed) =>
@@ -44,22 +44,25 @@ const remember = (socket: net.Socket, failed: Failed): void => {
     failed.delete(socket.remoteAddress ?? "")
     last = undefined
   })
-  // The last one has no timeout of its own.
+  // The last address has no timeout of its own.
   socket.once("close", () => (last === undefined ? undefined : fail(last)))
 }
 
 const isTunnel = (agent: http.Agent, socket: unknown) =>
   agent instanceof https.Agent && socket instanceof net.Socket && !(socket instanceof tls.TLSSocket)
 
-/** Options of Node's agents. */
+/** Returns options for Node's agents. */
 export const addressOptions = (failed: Failed, dialMillis: number) => {
   const autoSelectFamilyAttemptTimeout = Math.max(250, Math.floor(dialMillis / addressesMax))
-  // Of connections to proxies and to servers of credentials, which don't take options of the agent.
+  // Applies to connections to proxies and credential servers, which do not use the agent's options.
   net.setDefaultAutoSelectFamilyAttemptTimeout(autoSelectFamilyAttemptTimeout)
   return { lookup: lookupAfter(failed), autoSelectFamilyAttemptTimeout }
 }
 
-/** From now on, for all connections of the agent. `opened` is called with each of them when requests can go through. */
+/**
+ * Applies to all connections of the agent from now on. `opened` is called with each connection when it is ready for
+ * requests.
+ */
 export const dialWithin = (
   agent: http.Agent,
   millis: number,
@@ -70,7 +73,7 @@ export const dialWithin = (
   agent.createConnection = (options, callback) => {
     const late = () =>
       Object.assign(new Error(`no connection within ${millis} ms (dial_timeout)`), { code: "ETIMEDOUT" })
-    // Of a tunnel, the callback tells when it is there; the socket, which leads to the proxy, is there long before.
+    // For a tunnel, the callback reports that it is established; the socket to the proxy exists long before that.
     const socket = connect(options, (error, stream) => {
       clearTimeout(timer)
       if (isTunnel(agent, socket) && error === null && stream instanceof net.Socket) opened(stream)

@@ -1,7 +1,7 @@
 /**
- * Node's HTTP agents as the network section of a store wants them: idle connections, timeouts of dialling, of the TLS
- * handshake and of connections on which nothing moves, TLS settings that may change while running, and proxies. One
- * store, one host, one agent; closed with the scope.
+ * Node's HTTP agents with a store's network settings: idle connections, timeouts for connecting, for the TLS handshake
+ * and for inactive connections, TLS settings that may change at run time, and proxies. An agent serves one host of one
+ * store and is closed with the scope.
  */
 import { Duration, Effect, FileSystem } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- the SDK takes node's agents
@@ -31,7 +31,7 @@ export type NetworkOptions = Pick<
 
 export interface StorageAgent {
   readonly agent: { readonly httpAgent: http.Agent } | { readonly httpsAgent: https.Agent }
-  /** To be run before requests: takes over changed TLS files. */
+  /** Must be run before requests. Applies changed TLS files. */
   readonly refresh: Effect.Effect<void>
 }
 
@@ -40,7 +40,7 @@ class TlsAgent extends https.Agent {
   readonly #handshakeMillis: number
 
   constructor(options: https.AgentOptions, context: () => tls.SecureContext, handshakeMillis: number) {
-    // A resumed session would go on with the certificates of the one before.
+    // A resumed session would keep the certificates of the earlier one.
     super({ ...options, maxCachedSessions: 0 })
     this.#context = context
     this.#handshakeMillis = handshakeMillis
@@ -49,7 +49,7 @@ class TlsAgent extends https.Agent {
   override createConnection(...[options, callback]: Parameters<https.Agent["createConnection"]>) {
     const secured = Object.assign({}, options, { secureContext: this.#context() })
     const socket = super.createConnection(secured, callback)
-    // Through a proxy there is no socket yet: the tunnel as a whole is under the timeout of dialling.
+    // Through a proxy there is no socket yet. The connect timeout applies to the whole tunnel.
     if (socket instanceof tls.TLSSocket) this.#limitHandshake(socket)
     return socket
   }
@@ -69,7 +69,9 @@ class TlsAgent extends https.Agent {
   }
 }
 
-/** The proxy as node's agents take it. Its URL is never in the error: it may hold a password. */
+/**
+ * Returns the proxy in the form that Node's agents accept. Errors never contain its URL, which may include a password.
+ */
 const proxyEnv = (target: URL) =>
   Effect.flatMap(proxyEnvironment, (environment) => {
     const proxy = proxyOf(target, environment)
@@ -96,7 +98,7 @@ const logKeys = Effect.fnUntraced(function* (agent: https.Agent, path: string) {
   agent.on("keylog", (line: Buffer) => void fork(Effect.ignore(file.writeAll(line))))
 })
 
-/** Linux keeps at most 32767 s between two probes, and takes no more. */
+/** Linux accepts at most 32767 s between two probes. */
 const keepAliveMillisMax = 32_767_000
 
 const agentFor = Effect.fnUntraced(function* (options: NetworkOptions, target: URL, common: http.AgentOptions) {
@@ -108,7 +110,7 @@ const agentFor = Effect.fnUntraced(function* (options: NetworkOptions, target: U
   return { httpsAgent, refresh }
 })
 
-/** `target`: scheme and host of the store. */
+/** Makes the agent for `target`, the scheme and host of the store. */
 export const make = Effect.fnUntraced(function* (options: NetworkOptions, target: URL) {
   const dialMillis = timerMillis(options.dial_timeout)
   const failed = new Set<string>()
@@ -116,7 +118,7 @@ export const make = Effect.fnUntraced(function* (options: NetworkOptions, target
     keepAlive: true,
     keepAliveMsecs: Math.min(Duration.toMillis(options.dial_keep_alive), keepAliveMillisMax),
     maxFreeSockets: options.max_idle_conns,
-    // Ends idle connections only.
+    // Ends only idle connections.
     timeout: timerMillis(options.idle_conn_timeout),
     ...addressOptions(failed, dialMillis),
     ...(yield* proxyEnv(target))

@@ -1,9 +1,10 @@
 /**
- * Requests for one object or for the bucket, the same for every SDK: create the bucket, load an object, remove it.
+ * Requests for one object or for the bucket that are the same for every SDK: create the bucket, load an object, remove
+ * it.
  *
- * A response is not believed for its status alone. A load gives bytes only from a response that has an ETag, and,
- * where the caller knows what the listing shows, the ETag and the size of the listing. A page of a proxy, a body that
- * was cut, or an object that was replaced is an error to be retried, never an object.
+ * A success status alone is not trusted. A load returns bytes only from a response that has an ETag and, where the
+ * caller knows the listing, the listed ETag and size. A proxy's page, a truncated body, or an object that was replaced
+ * is an error that is retried, never an object.
  */
 import { Effect, Stream } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- the SDKs give bodies as node's streams
@@ -14,7 +15,7 @@ import { chunksOf } from "./BodyStream.ts"
 import { badResponse, type StorageReason } from "./ResponseErrors.ts"
 import type { Request, StorageClient } from "./SdkClient.ts"
 
-/** What a listing shows of an object. */
+/** The listed facts about an object. */
 export type Listed = Pick<StoredObject, "size" | "etag">
 
 /** Headers and body of a response to GET. */
@@ -25,10 +26,10 @@ export interface ObjectResponse {
   readonly etag: string | undefined
 }
 
-/** As `StoredObject` has it. Proxies that compress make ETags weak. */
+/** Returns the ETag in the form of `StoredObject`. Proxies that compress make ETags weak. */
 export const etagOf = (header: string | undefined): string => (header ?? "").replace(/^W\//, "").replaceAll('"', "")
 
-/** Undefined for the object that was asked for. */
+/** Returns why the response is not the requested object, or undefined when it is. */
 const problemOf = ({ etag: header, size }: ObjectResponse, listed: Listed | undefined): Unavailable | undefined => {
   const etag = etagOf(header)
   const wanted = listed?.etag ?? ""
@@ -40,16 +41,14 @@ const problemOf = ({ etag: header, size }: ObjectResponse, listed: Listed | unde
   return undefined
 }
 
-/** Reads a response of the SDK's with a function that throws `Unavailable` where it is not what was asked for. */
+/** Reads a response of the SDK with a function that throws `Unavailable` if it is not the requested one. */
 export const checked = <A>(read: () => A): Effect.Effect<A, Unavailable> =>
   Effect.try({
     try: read,
     catch: (error) => (error instanceof Unavailable ? error : badResponse(String(error)))
   })
 
-/**
- * A body that is not read, as its request was aborted or it is not the object, must not end the process with its error.
- */
+/** An unread body, whose request was aborted or which is not the object, must not end the process with its error. */
 const withoutThrowing =
   <Client>(request: Request<Client, ObjectResponse>): Request<Client, ObjectResponse> =>
   (client, options) =>
@@ -62,8 +61,8 @@ const isPreconditionFailed = (reason: StorageReason) =>
   reason._tag === "Unavailable" && /^(?:PreconditionFailed|ConditionNotMet|412)$/.test(reason.code)
 
 /**
- * `get`: with an ETag as in HTTP's If-Match, or without. A store that refuses the one that it has listed itself is
- * asked once more without: the ETag of the response decides.
+ * `get` sends an ETag as in HTTP's If-Match, or none. If a store refuses the ETag that it has listed itself, the
+ * request is repeated without it, and the ETag of the response is compared.
  */
 export const load = <Client>(
   client: StorageClient<Client, unknown>,
@@ -75,7 +74,7 @@ export const load = <Client>(
   const ifMatch = listed === undefined || listed.etag === "" ? undefined : `"${listed.etag}"`
   return Stream.unwrap(
     Effect.gen(function* () {
-      // Ends the request whatever the reader does; without effect once the body has ended.
+      // Ends the request in any case. It has no effect once the body has ended.
       const controller = yield* Effect.acquireRelease(
         Effect.sync(() => new AbortController()),
         (controller) => Effect.sync(() => controller.abort())
@@ -95,14 +94,14 @@ export const load = <Client>(
   )
 }
 
-/** An object that is already gone is deleted. */
+/** Succeeds if the object is already gone. */
 export const remove = <Client>(client: StorageClient<Client, unknown>, request: Request<Client, unknown>) =>
   client.send(request).pipe(
     Effect.catchTag("ObjectNotFound", () => Effect.void),
     Effect.asVoid
   )
 
-/** A bucket that is there is fine, however the server words that, and also where we may not make any. */
+/** An existing bucket is not an error, whatever the wording of the server, even if we may not create any. */
 export const createUnlessThere = <Client>(
   client: StorageClient<Client, unknown>,
   create: Request<Client, unknown>,

@@ -1,8 +1,8 @@
 /**
- * What the clients of S3 and Azure have in common around their SDKs: keys and certificates as of each request, errors
- * as reasons, timeouts.
+ * Common parts of the clients of S3 and Azure around their SDKs: keys and certificates that are current at each
+ * request, conversion of errors, timeouts.
  *
- * An interruption of `send` aborts the request and waits until the SDK has released the socket.
+ * Interrupting `send` aborts the request and waits until the SDK has released the socket.
  */
 import { Duration, Effect } from "effect"
 import { type Refused, StorageError, Unavailable } from "../../../services/Storage.ts"
@@ -15,13 +15,13 @@ export type Request<Client, A> = (client: Client, options: { readonly abortSigna
 
 export interface StorageClient<Client, Options> {
   readonly options: Options
-  /** As in `StorageError`. */
+  /** The same as in `StorageError`. */
   readonly place: string
-  /** One attempt. */
+  /** Makes one attempt. */
   readonly send: <A>(request: Request<Client, A>) => Effect.Effect<A, StorageReason>
-  /** For answers whose body is read later: until then `controller` can abort it. No timeout. */
+  /** For responses whose body is read later, until which `controller` can abort the request. It has no timeout. */
   readonly sendWith: <A>(request: Request<Client, A>, controller: AbortController) => Effect.Effect<A, StorageReason>
-  /** The SDK's errors in the stream of a body. */
+  /** Converts errors of the SDK that occur in the stream of a body. */
   readonly reasonOf: (error: unknown) => StorageReason
   readonly fail: (operation: StorageError["operation"], name: string, reason: StorageReason) => StorageError
 }
@@ -34,7 +34,7 @@ export const within =
   <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.timeoutOrElse(effect, { duration, orElse: () => Effect.fail(late(setting, duration)) })
 
-/** `notThere`: what "no such object" means where no object was asked for. */
+/** `notThere` is the error that replaces "no such object" where no object was requested. */
 export const failing =
   (place: string, notThere: Refused): StorageClient<never, never>["fail"] =>
   (operation, name, reason) =>
@@ -46,12 +46,12 @@ export const failing =
     })
 
 interface Parts<Client> {
-  /** For the next request. */
+  /** Returns the client for the next request. */
   readonly client: () => Client
   readonly agent: StorageAgent
   readonly keys: KeySource
   readonly reasonOf: (error: unknown) => StorageReason
-  /** A refusal that keys which were replaced in the meantime explain. */
+  /** True for a refusal that may be due to keys that were replaced in the meantime. */
   readonly mayBeStale: (reason: StorageReason) => boolean
 }
 

@@ -1,6 +1,6 @@
 /**
- * The bucket itself and what needs no upload: create, list, load, delete. Each is one call of the service without its
- * timeout.
+ * The operations that need no upload: creating the bucket, and listing, loading and deleting objects. Each makes one
+ * call of the service without its timeout.
  */
 import {
   BucketLocationConstraint,
@@ -31,7 +31,7 @@ export const create = (s3: S3): Effect.Effect<void, StorageReason> => {
   )
 }
 
-/** Keys come URL-encoded when the server knows how to: XML can't hold all characters. */
+/** Keys are URL-encoded if the server supports that, because XML cannot represent all characters. */
 const decoderOf =
   ({ EncodingType }: ListObjectsV2CommandOutput) =>
   (text: string) => {
@@ -44,13 +44,13 @@ const decoderOf =
   }
 
 /**
- * Ceph names a tenant's bucket `tenant:bucket` and lists `bucket`. What an alias of an access point is listed as is
- * Amazon's business.
+ * Ceph names a tenant's bucket `tenant:bucket` and lists it as `bucket`. The listed name for an alias of an access
+ * point is up to Amazon and not checked.
  */
 const isBucket = (listed: string, bucket: string) =>
   listed === bucket || bucket.endsWith(`:${listed}`) || (listed !== "" && bucket.endsWith("-s3alias"))
 
-/** The objects of a page. Throws `Unavailable` when it is not the listing that was asked for. */
+/** Returns the objects of a page. Throws `Unavailable` when the page is not the requested listing. */
 const objectsOf = (page: ListObjectsV2CommandOutput, bucket: string, prefix: string): ReadonlyArray<StoredObject> => {
   const { CommonPrefixes = [], Contents = [], IsTruncated, Name = "", Prefix } = page
   const decode = decoderOf(page)

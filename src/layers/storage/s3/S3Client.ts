@@ -1,6 +1,6 @@
 /**
- * The SDK's client as the layer uses it: one attempt per request, no checksum trailers, our agents, credentials as of
- * each request. Load this module only where S3 is used: the SDK takes 0.1 s and 25 MB.
+ * Creates the SDK's client with one attempt per request, no checksum trailers, our agents, and the credentials that are
+ * current at each request. Import this module only where S3 is used, because the SDK takes 0.1 s and 25 MB.
  */
 import { S3Client } from "@aws-sdk/client-s3"
 import { NodeHttpHandler } from "@smithy/node-http-handler"
@@ -15,13 +15,13 @@ import { readListing } from "./ListingResponse.ts"
 import { type Endpoint, endpointOf } from "./S3Endpoint.ts"
 import { mayBeStaleKeys, reasonOf } from "./S3Errors.ts"
 
-/** `send` has no timeout: those are of whole operations. */
+/** `send` has no timeout, because timeouts apply to whole operations. */
 export interface S3 extends SdkClient.StorageClient<S3Client, S3Options> {
-  /** Over http the body's SHA-256 must be signed, as nothing else protects it. */
+  /** Over plain http, the body's SHA-256 must be signed, because nothing else protects the body. */
   readonly isEncrypted: boolean
 }
 
-/** A 404 for anything but an object, and not S3's NoSuchBucket. */
+/** A 404 for anything but an object, other than S3's NoSuchBucket. */
 const notThere = new Refused({
   code: "404",
   detail: "the answer was 404",
@@ -30,7 +30,7 @@ const notThere = new Refused({
 
 const longAgo = DateTime.toDate(DateTime.makeUnsafe(0))
 
-/** Read for each request: identities with an expiration in the past are not kept by the SDK. */
+/** Read for each request, because the SDK does not cache identities with an expiration in the past. */
 const credentialsOf = (keys: KeyFiles.KeySource) => {
   if (keys.current() === undefined) return {}
   return {
@@ -41,10 +41,10 @@ const credentialsOf = (keys: KeyFiles.KeySource) => {
   }
 }
 
-/** What the SDK has to say comes as errors, too; without a logger it writes to the console. */
+/** The SDK's messages are also returned as errors. Without a logger, it would write them to the console. */
 const silent = { trace: () => {}, debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
-/** Checks a listing before the SDK takes anything that parses for an empty one. */
+/** Checks a listing before the SDK accepts anything that parses as an empty one. */
 class Handler extends NodeHttpHandler {
   // @effect-diagnostics-next-line asyncFunction:off -- within the SDK's promises
   override async handle(...args: Parameters<NodeHttpHandler["handle"]>) {
@@ -58,10 +58,13 @@ class Handler extends NodeHttpHandler {
   }
 }
 
-/** Goes to the SDK's chain of credentials, which would keep what it has read from a file for good. */
+/** Passed to the SDK's credential chain, which would otherwise cache the files that it has read forever. */
 const readFilesAgain = { ignoreCache: true }
 
-/** As Lightning Stream's, besides: requests are ours to repeat, and go where the configuration says. */
+/**
+ * Creates the client. Apart from the settings of Lightning Stream, it leaves retries to us and sends requests only to
+ * the configured endpoint.
+ */
 const clientOf = (options: S3Options, endpoint: Endpoint, handler: Handler, keys: KeyFiles.KeySource) =>
   new S3Client({
     endpoint: endpoint.url.href,
@@ -73,21 +76,23 @@ const clientOf = (options: S3Options, endpoint: Endpoint, handler: Handler, keys
     logger: silent,
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
-    // Settings of the environment and of ~/.aws that would change where requests go.
+    // Settings of the environment and of ~/.aws that would redirect requests.
     useArnRegion: false,
     useDualstackEndpoint: false,
     useFipsEndpoint: false,
-    // Older servers don't answer it, and with agents of our own the handler does not wait for the answer.
+    // Older servers do not respond to it, and with our own agents the handler does not wait for that response.
     expectContinueHeader: false,
     requestHandler: handler
   })
 
-/** Between two looks at the chain of credentials while the store refuses what it gives: some ask a server. */
+/**
+ * Interval between two checks of the credential chain while the store refuses its keys, since some chains ask a server.
+ */
 const chainInterval = Duration.toNanosUnsafe("5 seconds")
 
 /**
- * The client, and `keys` with a `forget` that makes the next one where the keys are those of the SDK's chain: a client
- * keeps keys without an expiration for good, such as those of ~/.aws/credentials, which may have been rotated.
+ * Returns the client, and `keys` with a `forget` that creates a new client where the keys come from the SDK's chain. A
+ * client keeps keys without an expiration forever, such as those of ~/.aws/credentials, which may have been rotated.
  */
 const clients = Effect.fnUntraced(function* (make: () => S3Client, keys: KeyFiles.KeySource) {
   let client = make()
@@ -108,7 +113,7 @@ export const make = Effect.fnUntraced(function* (options: S3Options) {
   const setUp = Effect.all([HttpAgent.make(options, endpoint.target), KeyFiles.make(options)])
   const [agent, configured] = yield* Effect.mapError(setUp, (reason) => fail("open", "", reason))
   yield* ensureHome
-  // Timeouts are ours: of connections those of the agent.
+  // The SDK's timeouts are off: operations have our own, and connections those of the agent.
   const handler = new Handler({ ...agent.agent, requestTimeout: 0, socketTimeout: 0 })
   const { client, keys } = yield* clients(() => clientOf(options, endpoint, handler, configured), configured)
   const toReason = (error: unknown) => reasonOf(error, keys.hide)

@@ -1,18 +1,18 @@
 /**
- * How a bucket is addressed, as Lightning Stream's client does it: with the bucket in the path, but for hosts of
- * Amazon, Google and Aliyun, which get it in the host name; not with https and a dot in the bucket's name, where no
- * certificate would fit. `s3.amazonaws.com` stands for the host of the region, which Amazon would otherwise redirect
- * to.
+ * Derives the address of a bucket as Lightning Stream's client does. The bucket is part of the path, except for hosts
+ * of Amazon, Google and Aliyun, where it is part of the host name. With https and a dot in the bucket's name it stays
+ * in the path, because no certificate would match the host name. `s3.amazonaws.com` is replaced by the host of the
+ * region, to which Amazon would otherwise redirect.
  */
 import type { S3Options } from "../../../domain/settings/StorageOptions.ts"
 
 export interface Endpoint {
-  /** Without the bucket. */
+  /** The URL without the bucket. */
   readonly url: URL
   readonly pathStyle: boolean
-  /** Where connections go: with the bucket in the host name unless `pathStyle`. */
+  /** The destination of connections, with the bucket in the host name unless `pathStyle`. */
   readonly target: URL
-  /** For people; no user or password that somebody may have put into the URL. */
+  /** The endpoint for messages, without a user or password that the URL may contain. */
   readonly text: string
 }
 

@@ -1,4 +1,4 @@
-/** What the SDK and the network throw, as the reasons of `StorageError`. Codes: Amazon's "Error responses". */
+/** Converts errors of the SDK and of the network to reasons of `StorageError`. Codes: Amazon's "Error responses". */
 import { Refused } from "../../../services/Storage.ts"
 import { byCode, type Failure, fieldOf, type StorageReason } from "../network/ResponseErrors.ts"
 import { ofConnection, oneLine } from "../network/ConnectionErrors.ts"
@@ -51,7 +51,7 @@ const misfit = "check endpoint_url and the other options of storage: is this an 
 
 const codes = { missing: "NoSuchKey", passing, advices, denied }
 
-/** Answers that are no XML (a proxy's page) end in an error about parsing: then the status says more. */
+/** Responses that are not XML (a proxy's page) cause a parsing error. The status is more informative then. */
 const failureOf = (error: unknown): Failure => {
   const status = Number(
     fieldOf(fieldOf(error, "$metadata"), "httpStatusCode") ?? fieldOf(fieldOf(error, "$response"), "statusCode") ?? 0
@@ -85,10 +85,10 @@ const staleKeys = new Set([
   "CredentialsProviderError"
 ])
 
-/** What a refusal of keys looks like: they may have been replaced in the meantime. */
+/** True for a refusal of the keys, which may have been replaced in the meantime. */
 export const mayBeStaleKeys = (reason: StorageReason) => reason._tag === "Refused" && staleKeys.has(reason.code)
 
-/** `hide` removes secrets from what the server said. */
+/** `hide` removes secrets from the server's message. */
 export const reasonOf = (error: unknown, hide: (text: string) => string): StorageReason => {
   const { code, message, status } = failureOf(error)
   const detail = oneLine(hide(message))

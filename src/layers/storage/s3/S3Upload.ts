@@ -1,10 +1,10 @@
 /**
- * Storing in S3, in one request or, from 16 MiB on, in parts side by side.
+ * Stores an object in S3, in one request or, from 16 MiB on, in parts that are uploaded concurrently.
  *
- * The source is read twice: for the checksums that go ahead of the body (Content-MD5, and SHA-256 where the body must
- * be signed), then as the body. No part is held in memory. A body that ends early or differs from its checksum is not
- * stored by the server. Parts that fail for a transient reason are sent again a few times; the parts of an
- * upload that failed or was interrupted are removed.
+ * The source is read twice: for the checksums that precede the body (Content-MD5, and SHA-256 where the body must be
+ * signed), and for the body. No part is held in memory. The server does not store a body that ends early or does not
+ * match its checksum. A part whose upload fails with a transient error is sent again a few times. The parts of a failed
+ * or interrupted upload are removed.
  */
 import {
   AbortMultipartUploadCommand,
@@ -27,7 +27,8 @@ import { type Range, rangeOf, retryPart, storedEtag } from "../network/UploadRan
 import type { S3 } from "./S3Client.ts"
 
 /**
- * From this size on in parts, each of this size or, as there may be 10,000 of them, larger. Lightning Stream's figures.
+ * Objects of at least this size are uploaded in parts of this size. Parts are larger if there would be more than 10,000
+ * of them. These are the figures of Lightning Stream.
  */
 const partBytes = 16 * 1024 * 1024
 const partsAtMost = 10_000
@@ -39,7 +40,7 @@ interface Checksums {
   readonly sha256: string | undefined
 }
 
-/** Yields after each chunk: a source in memory would otherwise keep the thread for the whole part. */
+/** Yields after each chunk, because a source in memory would otherwise occupy the thread for the whole part. */
 const checksumsOf = Effect.fnUntraced(function* <E, R>(s3: S3, range: Range<E, R>) {
   const md5 = s3.options.disable_send_content_md5 ? undefined : createHash("md5")
   const sha256 = s3.isEncrypted && md5 !== undefined ? undefined : createHash("sha256")
@@ -53,7 +54,7 @@ const checksumsOf = Effect.fnUntraced(function* <E, R>(s3: S3, range: Range<E, R
 
 type Command = PutObjectCommand | UploadPartCommand
 
-/** What the signature covers; without it the SDK leaves bodies that are streams unsigned. */
+/** Sets the hash that the signature covers. Without it, the SDK leaves streamed bodies unsigned. */
 const signBody = (command: Command, sha256: string | undefined): void => {
   if (sha256 === undefined) return
   const stack = command.middlewareStack as PutObjectCommand["middlewareStack"]
@@ -70,8 +71,8 @@ const signBody = (command: Command, sha256: string | undefined): void => {
 }
 
 /**
- * One request whose body is the range. Ends with the answer, or as soon as the source fails, and then aborts the
- * request.
+ * Sends one request with the range as its body. Ends with the response, or as soon as the source fails, and then aborts
+ * the request.
  */
 const sendBody = Effect.fnUntraced(function* <E, R, C extends Command>(
   s3: S3,
@@ -171,7 +172,7 @@ const storeInParts = Effect.fnUntraced(function* <E, R>(s3: S3, name: string, so
       failed
     )
   })
-  // Should this fail, too, the bucket's life-cycle rules have to remove the parts.
+  // If this fails, too, the bucket's lifecycle rules have to remove the parts.
   const abandon = (UploadId: string) =>
     s3
       .send((client, options) => client.send(new AbortMultipartUploadCommand({ ...object, UploadId }), options))
@@ -185,7 +186,7 @@ const storeInParts = Effect.fnUntraced(function* <E, R>(s3: S3, name: string, so
   )
 })
 
-/** The ETag, as listings show it. */
+/** Returns the ETag as listings show it. */
 export const store = <E, R>(s3: S3, name: string, source: Source<E, R>): Effect.Effect<string, StorageError | E, R> =>
   Effect.flatMap(source.size < partBytes ? storeWhole(s3, name, source) : storeInParts(s3, name, source), ({ ETag }) =>
     Effect.mapError(storedEtag(ETag), (reason) => s3.fail("store", name, reason))

@@ -1,11 +1,11 @@
 /**
- * `Storage` in a bucket of an S3 server: Amazon's or any that speaks its API (version 2 of listings, signature version
+ * `Storage` in a bucket of Amazon S3, or of a server that supports its API (version 2 of listings, signature version
  * 4).
  *
- * Guarantees: objects appear whole, as S3 has it; bodies up and down are streamed; each call ends within
- * `client_timeout`; credentials and certificates in files may be replaced while it runs. The bucket is made before the
- * first operation, if `create_bucket` says so; that failing fails the operation, and the next one tries again. The SDK
- * takes 0.1 s and 25 MB: load this module only where S3 is used.
+ * Guarantees: objects appear as a whole; uploads and downloads are streamed; each call ends within `client_timeout`;
+ * the files of credentials and certificates may be replaced while the daemon runs. With `create_bucket`, the bucket is
+ * created before the first operation. If that fails, the operation fails, and the next one tries again. Import this
+ * module only where S3 is used, because the SDK takes 0.1 s and 25 MB.
  */
 import { Effect, type FileSystem, Layer, Stream } from "effect"
 import type { S3Options } from "../../../domain/settings/StorageOptions.ts"
