@@ -1,13 +1,16 @@
 /**
- * Tells when somebody writes to a data file, so that a change need not wait for the next poll. A hint and no more: it
- * may come too often, and where the system has no watches left, or the file is on a network, it never comes. The watch
- * goes by the path: it opens nothing.
+ * Reports writes to a data file, so that a change need not wait for the next poll. The report is only a hint: it may
+ * come too often, and it never comes when the system has no watches left or the file is on a network file system. The
+ * watch uses the path and opens no file.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- FileSystem.watch of effect reads the file's directory again for each event
 import * as fs from "node:fs"
 import { Effect, Latch } from "effect"
 
-/** For the scope: an effect that ends at the first change since it ended last, or never. */
+/**
+ * Returns an effect that completes at the first change since it last completed, or never. The watch lasts as long as
+ * the scope.
+ */
 export const watch = Effect.fnUntraced(function* (path: string) {
   const latch = Latch.makeUnsafe(false)
   yield* Effect.acquireRelease(
@@ -17,7 +20,7 @@ export const watch = Effect.fnUntraced(function* (path: string) {
         watcher.on("error", () => watcher.close())
         return watcher
       } catch {
-        // Polling goes on without it.
+        // Polling works without it.
         return undefined
       }
     }),

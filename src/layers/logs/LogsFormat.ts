@@ -1,14 +1,14 @@
 /**
- * How a line of the log looks, in the three formats of Lightning Stream whose look is that of Go's logrus: operators
- * have queries and eyes trained on it. Pure functions; a line comes without its end of line, and control characters of
- * foreign origin (names of objects, texts of servers) are escaped, so that nobody writes to the terminal but us.
+ * Formats log lines in the three formats of Lightning Stream, which look like those of Go's logrus, because operators
+ * have queries for them. The functions are pure. A line has no line break at its end. Control characters in foreign
+ * text (names of objects, messages of servers) are escaped, so that they cannot control the terminal.
  */
 import { Cause, DateTime, Duration, Formatter, type LogLevel } from "effect"
 import * as GoDuration from "../../domain/settings/values/GoDuration.ts"
 
 export interface Line {
   readonly date: Date
-  /** Since the process began. */
+  /** Seconds since the process started. */
   readonly secondsSinceStart: number
   readonly level: LogLevel.LogLevel
   readonly message: string
@@ -28,13 +28,13 @@ const levelNames: Readonly<Record<LogLevel.LogLevel, string>> = {
   None: "panic"
 }
 
-/** Grey, blue, yellow; what is not here is red. */
+/** Grey, blue and yellow. Other levels are red. */
 const colours: Readonly<Record<string, number>> = { trace: 37, debug: 37, info: 36, warning: 33 }
 const red = 31
 
 const two = (value: number): string => String(value).padStart(2, "0")
 
-/** RFC 3339 in the local zone, to the second. */
+/** Returns a time as RFC 3339 in the local time zone, to the second. */
 export const rfc3339 = (date: Date): string => {
   const offset = -date.getTimezoneOffset()
   const zone =
@@ -47,7 +47,7 @@ export const rfc3339 = (date: Date): string => {
   )
 }
 
-/** What went wrong, for people: messages without stacks. */
+/** Returns the message of an error without its stack. */
 export const errorText = (error: unknown): string => {
   if (!Cause.isCause(error)) return error instanceof Error ? error.message || error.name : text(error)
   const messages = error.reasons
@@ -73,7 +73,7 @@ const jsonValue = (value: unknown): string => {
   return Formatter.formatJson(asText ? text(value) : value)
 }
 
-/** Delete and C1 control characters can drive a terminal, too; JSON leaves them as they are. */
+/** Delete and the C1 control characters can control a terminal, too, and JSON does not escape them. */
 const escape = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
 const quoted = (value: string): string => JSON.stringify(value).replace(/[\x7f-\x9f]/g, escape)
 const plain = /^[a-zA-Z0-9\-._/@^+]+$/
@@ -82,10 +82,10 @@ const quotedIfNeeded = (value: unknown): string => {
   return plain.test(string) ? string : quoted(string)
 }
 
-/** Names that a line has of its own. */
+/** Names of a line's own fields. */
 const taken = new Set(["time", "level", "msg"])
 
-/** By name, without those that are undefined. */
+/** Returns the fields sorted by name, without undefined ones. */
 const sortedFields = (fields: Line["fields"]): Array<readonly [string, unknown]> =>
   Object.entries(fields)
     .filter(([, value]) => value !== undefined)
@@ -110,7 +110,9 @@ export const json = (line: Line, timestamp: Timestamp): string => {
   )
 }
 
-/** On a terminal. The database is in front of the message and not among the fields. */
+/**
+ * Formats a line for a terminal. The name of the database precedes the message and is not repeated among the fields.
+ */
 export const human = (line: Line, timestamp: Timestamp): string => {
   const level = levelNames[line.level]
   const coloured = (value: string) => `\x1b[${colours[level] ?? red}m${value}\x1b[0m`

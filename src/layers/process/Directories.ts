@@ -1,9 +1,9 @@
 /**
- * Makes a directory with its parents. What the system says is passed on as it is; a directory that is there already is
- * no error.
+ * Creates a directory with its parents. System errors are passed on unchanged. It is not an error if the directory
+ * exists.
  *
- * The first one that is missing is made by itself. In a directory that is there and says ENOENT to whatever is to be
- * made in it, as /proc does, Node's own way would make parent and child in turn forever, in `mkdir` and in `mkdirSync`.
+ * The topmost missing directory is created separately. In an existing directory that reports ENOENT for everything
+ * created in it, as /proc does, Node's recursive `mkdir` and `mkdirSync` would retry parent and child in turn forever.
  */
 import { Effect, type FileSystem } from "effect"
 import type { PlatformError } from "effect/PlatformError"

@@ -1,11 +1,11 @@
 /**
- * What to run where the package `lmdb` is missing its binary, or has one of the wrong data format: with the full path,
- * since whoever reads it in a log does not know in which directory the daemon was installed. Apart from the package,
+ * The command to run when the package `lmdb` has no binary, or one with the wrong data format. It contains the full
+ * path, because the log may be read without knowing where the daemon is installed. It is separate from the package,
  * which may not even load.
  */
 import { fileURLToPath } from "node:url"
 
-/** From this file, and from the bundle in dist/. */
+/** Resolved from this file, and from the bundle in dist/. */
 const script = new URL(
   import.meta.url.endsWith(".ts") ? "../../../../scripts/build-lmdb.mjs" : "../scripts/build-lmdb.mjs",
   import.meta.url

@@ -1,7 +1,7 @@
 /**
- * The native part of the package `lmdb` alone, which says of which LMDB it was made. It is there after 6 ms, and the
- * package with all its JavaScript after 18, for which the event loop of the main thread stood still although nothing
- * else of it is ever called there. Found as the package itself finds it.
+ * Loads only the native part of the package `lmdb`, to check which LMDB it was built from. This takes 6 ms. Loading the
+ * package with all its JavaScript takes 18 ms and blocks the main thread, which calls nothing else of it. The file is
+ * located as the package itself locates it.
  */
 import { createRequire } from "node:module"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- for the path of a package, before there are any services

@@ -1,25 +1,27 @@
 /**
- * Keys and values read without a copy. The package reads every key and value into one pair of buffers per thread, for
- * all environments, and asks a codec for the bytes of a key to look for. This is that codec, and who owns what is in
- * the buffers: a cursor, or what `get` found.
+ * Shares the package's buffers for keys and values, so that entries are read without a copy. The package reads every
+ * key and value into one pair of buffers per thread, for all environments, and asks a codec for the bytes of the key to
+ * look up. This module is that codec. It also keeps track of the owner of the buffers' content: a cursor, or the result
+ * of `get`.
  *
- * Guarantees: what an owner shows stays until its own next call, whatever else of this thread reads or writes in
- * between: before its bytes are overwritten, they move to a buffer of its own, and the fields with them. So read the
- * fields again after any other call: who kept the arrays and offsets, has those of somebody else. One cursor alone
- * never copies.
+ * Guarantees: the content shown by an owner stays valid until the owner's own next call, whatever else in this thread
+ * reads or writes in between. Before its bytes are overwritten, they are copied to a buffer of its own, and its fields
+ * change accordingly. The fields must therefore be read again after any other call: arrays and offsets kept from before
+ * may hold the content of another owner. A single cursor never copies.
  *
- * The state is a module's, not an environment's, since the package's buffers are.
+ * The state belongs to the module rather than to an environment, as the package's buffers do.
  */
 import type { Found } from "../../../services/Lmdb.ts"
 import { globalBuffer, type PackageCodec, type PackageDbi, type PackageTransaction } from "./NativePackage.ts"
 
 export const none = new Uint8Array(0)
 
-/** Where the package puts the key of the current entry. */
+/** Offset at which the package stores the key of the current entry. */
 export const keyOffset = 32
 
 /**
- * The key to look for next. Fields of one object, not variables of the module: V8 keeps them in registers of the loop.
+ * The key to look up next. It is one object rather than variables of the module, because V8 keeps the fields in
+ * registers during the loop.
  */
 const keyToRead = { bytes: none as Uint8Array, start: 0, end: 0 }
 
@@ -31,15 +33,15 @@ const encode = (): never => {
 const viewOf = (buffer: Uint8Array): Uint8Array => new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
 
 /**
- * The package's buffers, which have extra properties that would make the loops over them slow: so plain views, made
- * once.
+ * Plain views of the package's buffers, created once. The buffers themselves have extra properties that would slow down
+ * the loops over them.
  */
 export const shared = {
   keyBuffer: none as Uint8Array,
   key: none as Uint8Array,
   /**
-   * Two numbers, at the begin of the buffer of keys. The first: bytes of the value that was read last. Of two keys that
-   * are not in order, both lengths.
+   * Two numbers at the start of the key buffer. The first is the length in bytes of the value that was read last. After
+   * two keys out of order, they are the lengths of both keys.
    */
   lengths: new Uint32Array(2) as Uint32Array,
   valueBuffer: none as Uint8Array,
@@ -53,7 +55,7 @@ const useKeyBuffer = (buffer: Uint8Array): void => {
   shared.lengths = new Uint32Array(buffer.buffer, buffer.byteOffset, 2)
 }
 
-/** The package takes a larger one when `get` finds a value larger than any before. */
+/** The package switches to a larger buffer when `get` finds a value larger than any before. */
 const useValueBuffer = (buffer: Uint8Array): void => {
   if (buffer === shared.valueBuffer) return
   shared.valueBuffer = buffer
@@ -62,8 +64,8 @@ const useValueBuffer = (buffer: Uint8Array): void => {
 
 export const codec: PackageCodec = {
   keyEncoder: {
-    // A loop: keys are short, and `set` would need a view. Ascending, so a key may be written to a place before itself
-    // in the same buffer.
+    // A loop, because keys are short and `set` would need a view. It ascends, so a key may be written to an earlier
+    // position in the same buffer.
     writeKey: (_key, target, start) => {
       const { bytes, end } = keyToRead
       let position = start
@@ -78,9 +80,9 @@ export const codec: PackageCodec = {
   encoder: { encode, decode: (_buffer, length) => length }
 }
 
-/** Shows what is in the package's buffers. */
+/** Shows content of the package's buffers. */
 export interface Owner {
-  /** Moves it to buffers of its own. */
+  /** Copies the content to buffers of its own. */
   readonly keep: () => void
 }
 
@@ -90,12 +92,12 @@ export const own = (it: Owner): void => {
   owner = it
 }
 
-/** It is done with what it shows. */
+/** Ends the ownership. */
 export const disown = (it: Owner): void => {
   if (owner === it) owner = undefined
 }
 
-/** To be called before anything that overwrites the package's buffers, unless it is for `next`. */
+/** Must be called before any operation that overwrites the package's buffers, except for operations of `next`. */
 export const displace = (next?: Owner): void => {
   if (owner !== undefined && owner !== next) {
     owner.keep()
@@ -103,7 +105,7 @@ export const displace = (next?: Owner): void => {
   }
 }
 
-/** The key that the package looks for next. */
+/** Sets the key that the package looks up next. */
 export const setKeyToRead = (bytes: Uint8Array, start: number, end: number): void => {
   displace()
   keyToRead.bytes = bytes
@@ -111,7 +113,7 @@ export const setKeyToRead = (bytes: Uint8Array, start: number, end: number): voi
   keyToRead.end = end
 }
 
-/** Releases the caller's buffer. */
+/** Drops the reference to the caller's buffer. */
 export const release = (): void => {
   keyToRead.bytes = none
 }
@@ -124,7 +126,7 @@ export const copyInto = (target: Uint8Array, bytes: Uint8Array, start: number, e
   return copy
 }
 
-/** One for each transaction, reused by each `get`. */
+/** One object per transaction, reused by each `get`. */
 export class InPlaceFound implements Found, Owner {
   value: Uint8Array = none
   valueStart = 0
@@ -138,12 +140,12 @@ export class InPlaceFound implements Found, Owner {
     this.value = this.#kept
   }
 
-  /** To be called before a `get` with the same object: what it shows is not needed any more. */
+  /** Must be called before a `get` with the same object, whose content is then no longer needed. */
   forget(): void {
     disown(this)
   }
 
-  /** `buffer` as the package gave it, with its length set. */
+  /** `buffer` is the package's buffer, with its length set. */
   show(buffer: Uint8Array): this {
     useValueBuffer(buffer)
     this.value = shared.value
@@ -155,8 +157,8 @@ export class InPlaceFound implements Found, Owner {
 }
 
 /**
- * Finds out in each thread which buffers they are, before the first cursor. That of keys the package shows to a codec
- * alone, with the first entry of the root: without one there is nothing to read either.
+ * Finds the buffers of this thread, before the first cursor. The package shows the key buffer only to a codec, here
+ * with the first entry of the root. If the root is empty, there is nothing to read.
  */
 export const learnBuffers = (root: PackageDbi, transaction: PackageTransaction | undefined): void => {
   if (shared.valueBuffer === none) useValueBuffer(globalBuffer)

@@ -1,10 +1,10 @@
 /**
- * Finds processes that have the data file open for writing, but not the lock file that this process has: what two
- * paths, a lock file that was removed, and MDB_NOLOCK have in common. LMDB maps both files, so the maps of a process
- * (Linux, /proc) tell; each file by the device and inode that they have there, which on some file systems are not those
- * of `stat`.
+ * Finds processes that have the data file open for writing, but not this process's lock file. That is the common sign
+ * of a second path, a removed lock file, and MDB_NOLOCK. LMDB maps both files into memory, so the maps of a process
+ * (Linux, /proc) show them, each with the device and inode that it has there. On some file systems these differ from
+ * the ones of `stat`.
  *
- * Not found: what another user, or another namespace of process ids, hides. Ids of transactions show those later: see
+ * Not found: processes of other users or in other PID namespaces. Their transaction ids reveal them later: see
  * CommitIds.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- synchronous, as LMDB is: nothing may be written before this is done
@@ -12,18 +12,18 @@ import * as fs from "node:fs"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- paths of this machine, without a service
 import * as path from "node:path"
 
-/** Of one file of a process: `device inode`, and its path there. */
+/** One mapped file of a process: `device inode`, and its path there. */
 interface Mapped {
   readonly file: string
   readonly path: string
 }
 
-/** LMDB maps its files as shared: text, libraries and heaps are not. */
+/** LMDB maps its files as shared, in contrast to program text, libraries and heaps. */
 const line = /^\S+ \S{3}s \S+ (\S+ \d+) +(\/.*)$/gm
 
 const deleted = " (deleted)"
 
-/** What LMDB calls its lock files. */
+/** Matches LMDB's names of lock files. */
 const isLockFile = (path: string): boolean => /(-lock|\/lock\.mdb)$/.test(path.replace(deleted, ""))
 
 const mapsOf = (pid: string): ReadonlyArray<Mapped> => {
@@ -33,7 +33,7 @@ const mapsOf = (pid: string): ReadonlyArray<Mapped> => {
       path: path!
     }))
   } catch {
-    // It has ended, or is not ours to look at.
+    // The process has ended, or we may not inspect it.
     return []
   }
 }
@@ -47,7 +47,7 @@ const allProcesses = (): Processes =>
     .map((pid) => [pid, mapsOf(pid)] as const)
     .filter(([, maps]) => maps.length > 0)
 
-/** O_WRONLY or O_RDWR, of the flags of a descriptor. */
+/** True for O_WRONLY or O_RDWR in the flags of a descriptor. */
 const isWriting = (pid: string, descriptor: string): boolean =>
   (parseInt(/^flags:\s*(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/fdinfo/${descriptor}`, "utf8"))?.[1] ?? "0", 8) &
     3) !==
@@ -73,14 +73,14 @@ const nameOf = (pid: string): string => {
   }
 }
 
-/** The data file that LMDB names a lock file after. */
+/** Returns the data file from which LMDB derives the name of a lock file. */
 const dataFileOf = (lockFile: string): string =>
   lockFile
     .replace(deleted, "")
     .replace(/-lock$/, "")
     .replace(/\/lock\.mdb$/, "/data.mdb")
 
-/** Not those of other data files that it has open. */
+/** Leaves out the lock files of other data files that the process has open. */
 const lockFilesOf = (maps: ReadonlyArray<Mapped>, data: string): ReadonlyArray<string> => {
   const others = new Set(maps.filter(({ file }) => file !== data).map(({ path }) => path))
   return maps.map(({ path }) => path).filter((path) => isLockFile(path) && !others.has(dataFileOf(path)))
@@ -102,14 +102,14 @@ const search = (processes: Processes, dataFile: string, lockFile: string): strin
     maps.some(({ file }) => file === data) && maps.every(({ file }) => file !== lock)
   for (const [pid, maps] of processes) {
     if (!isOther(maps)) continue
-    // Again: it may have been about to open or to close it, or have done so since.
+    // Read again, because the process may just have been opening or closing the file.
     const now = mapsOf(pid)
     if (isOther(now) && hasOpenForWriting(pid, dataFile)) return describe(pid, now, data)
   }
   return undefined
 }
 
-/** Milliseconds: databases that are opened one after the other look at the same processes. */
+/** Milliseconds. Databases that are opened one after the other share one scan of the processes. */
 const freshMillis = 500
 
 let seen: { readonly since: number; readonly processes: Processes } | undefined
@@ -125,14 +125,14 @@ const findIn = (processes: () => Processes, dataFile: string, lockFile: string):
   try {
     return search(processes(), dataFile, lockFile)
   } catch {
-    // Without /proc, or the files are gone.
+    // There is no /proc, or the files were removed.
     return undefined
   }
 }
 
-/** What is to be said of the first that is found. This process must have both files open. */
+/** Describes the first process found, for the message. This process must have both files open. */
 export const find = (dataFile: string, lockFile: string): string | undefined => findIn(allProcesses, dataFile, lockFile)
 
-/** The same for each database when a process begins: a process that begins at the same time may be missed. */
+/** The same for the start of the daemon, once per database. A process that starts at the same time may be missed. */
 export const findAtStart = (dataFile: string, lockFile: string): string | undefined =>
   findIn(seenProcesses, dataFile, lockFile)
