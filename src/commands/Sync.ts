@@ -134,6 +134,10 @@ export const runDaemon = Effect.fnUntraced(function* (
   global: GlobalOptions,
   receiveOnly: boolean
 ) {
+  if (options.dryRun) {
+    const { DryRun } = yield* load(() => ({ DryRun: import("./DryRun.ts") }))
+    return yield* DryRun.run(options, global, receiveOnly)
+  }
   // A process that soon ends gains nothing from a second start, which takes a quarter of its time.
   if (options.onlyOnce !== true) {
     const { giveBackFreed } = yield* Effect.promise(() => import("../layers/process/ProcessMemory.ts"))
@@ -162,6 +166,9 @@ export const syncFlags = {
     about("First wait until the bucket has an object of this name; no LMDB is opened before"),
     optional
   ),
+  dryRun: toggle("dry-run").pipe(
+    about("Say what would be merged, sent and deleted at a start now, change nothing, and end")
+  ),
   acceptStale: toggle("accept-stale").pipe(
     about("Merge snapshots that are older than the sweeper's retention, and send an LMDB that is")
   )
@@ -183,11 +190,24 @@ that is not configured is an error (2), and nothing is opened.
 The object of --wait-for-marker-file may have any name below the global prefix
 and any content. It is looked for every storage_poll_interval, forever.
 
+With --dry-run both LMDB and bucket are only read: it says how many entries of
+each DBI would come from which instance, what would be sent, what the cleaner
+would delete once it has seen it for must_keep_interval, and what a sweep
+would remove now. Snapshots are downloaded to spool_directory for that. An
+entry that several instances have counts for the one whose version wins. In
+shadow mode, what the application has changed since the shadow was last
+brought up to date is counted on its own. The exit code is 1 if something
+cannot be read or merged. It does not wait for --wait-for-marker-file.
+
 With --accept-stale, entries that others have deleted meanwhile may come back.
 Without the sweeper it changes nothing.
 `,
   examples: [
     { command: "lightningstream --config /etc/lightningstream.yaml sync", description: "Run the daemon" },
+    {
+      command: "lightningstream sync --dry-run",
+      description: "Say what the daemon would do, and do nothing"
+    },
     {
       command: "lightningstream sync --only-once --timeout 5m",
       description: "Merge what is in the bucket, send what is here, and end"

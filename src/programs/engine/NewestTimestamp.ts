@@ -8,7 +8,7 @@ import { syncedDbis } from "./SyncedDbis.ts"
 import type { EngineDatabase } from "./EngineDatabase.ts"
 
 /** Returns nanoseconds since the UNIX epoch, 0 if there are no entries. */
-export const newest = Effect.fn("Newest.newest")(function* ({ mode }: EngineDatabase) {
+export const newest = Effect.fn("Newest.newest")(function* ({ mode }: Pick<EngineDatabase, "mode">) {
   const transaction = yield* (yield* Lmdb).read
   const dbis = yield* attempt(() => syncedDbis(transaction.dbis, mode.check))
   let high = 0

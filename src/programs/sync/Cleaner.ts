@@ -25,7 +25,11 @@ interface Cleaner {
 }
 
 /** Returns the plan, or undefined if the cleaner is off or nothing may be written to the bucket. */
-export const planOf = Effect.fnUntraced(function* ({ database, instance, receiveOnly }: DatabaseSyncOptions) {
+export const planOf = Effect.fnUntraced(function* ({
+  database,
+  instance,
+  receiveOnly
+}: Pick<DatabaseSyncOptions, "database" | "instance" | "receiveOnly">) {
   const { cleanup } = (yield* Settings).storage
   if (!cleanup.enabled || receiveOnly) return undefined
   return new CleanerPlan({

@@ -53,7 +53,7 @@ export class DbiComparison {
   readonly counts: ReadonlyArray<PlaceCount>
   readonly pairs: ReadonlyArray<PairDifference>
   private readonly order: KeyOrder
-  private readonly sources: ReadonlyArray<EntrySource>
+  protected readonly sources: ReadonlyArray<EntrySource>
   private readonly placeOf: Int32Array
   private readonly cutOffHigh: number
   private readonly cutOffLow: number
@@ -62,8 +62,8 @@ export class DbiComparison {
   private readonly hasEntry: Uint8Array
   private readonly isSmallest: Uint8Array
   /** By place: the source of its version, or -1; and 1 if that is a tombstone that does not count any more. */
-  private readonly winner: Int32Array
-  private readonly isOld: Uint8Array
+  protected readonly winner: Int32Array
+  protected readonly isOld: Uint8Array
 
   /** `cutOffNano`: tombstones older than this are left out. `pairs`: those that can be compared. */
   constructor(
@@ -181,7 +181,8 @@ export class DbiComparison {
     return true
   }
 
-  private compare(): void {
+  /** The versions of a key, of which not all are the same. */
+  protected compare(): void {
     const { isOld, pairs, sources, winner } = this
     for (let p = 0; p < pairs.length; p++) {
       const pair = pairs[p]!

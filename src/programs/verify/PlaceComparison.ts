@@ -7,6 +7,7 @@ import type { ReadTransaction } from "../../services/Lmdb.ts"
 import type { Meter } from "../../services/Progress.ts"
 import { attempt, sliceMillis } from "../engine/Engine.ts"
 import { orderOfHead } from "../engine/merge/Mode.ts"
+import type { Snapshot } from "../sync/ListedSnapshots.ts"
 import type { CheckedSnapshot } from "./CheckedSnapshot.ts"
 import { DbiComparison, done, paused, type PairDifference, PlaceCount, type PlacedSource } from "./DbiComparison.ts"
 import { EntryDigest } from "./EntryDigest.ts"
@@ -19,6 +20,8 @@ export interface ComparedPlace {
   readonly report: PlaceReport
   /** Whose merge gives what is there. */
   readonly snapshots: ReadonlyArray<CheckedSnapshot>
+  /** The same, by their names. */
+  readonly states: ReadonlyArray<Snapshot>
   /** Of an LMDB: `nameOf` is the DBI that has the headers. */
   readonly headers:
     { readonly view: ReadTransaction; readonly nameOf: (dbi: DbiName.DbiName) => DbiName.DbiName } | undefined
@@ -75,11 +78,24 @@ const partsOf = Effect.fnUntraced(function* (
   return dbis
 })
 
-const compareDbi = Effect.fnUntraced(function* (
+/** Makes the comparison of a DBI. */
+export type MakeComparison<A extends DbiComparison> = (
+  order: KeyOrder.KeyOrder,
+  counts: ReadonlyArray<PlaceCount>,
+  sources: ReadonlyArray<PlacedSource>
+) => A
+
+export interface Walked<R> {
+  readonly dbi: DbiName.DbiName
+  /** Undefined where the keys are in different orders. */
+  readonly result: R | undefined
+  readonly conflict: readonly [PlaceReport, PlaceReport] | undefined
+}
+
+const walkDbi = Effect.fnUntraced(function* <A extends DbiComparison>(
   places: ReadonlyArray<ComparedPlace>,
   parts: ReadonlyArray<Part>,
-  pairs: ReadonlyArray<PairDifference>,
-  cutOffNano: bigint,
+  make: MakeComparison<A>,
   meter: Meter
 ) {
   const { digestNow } = yield* Compression
@@ -87,17 +103,43 @@ const compareDbi = Effect.fnUntraced(function* (
     Effect.map(open, (entries): PlacedSource => ({ place, entries }))
   )
   const counts = places.map(() => new PlaceCount(new EntryDigest(digestNow)))
-  const comparison = new DbiComparison(parts[0]!.order, counts, sources, pairs, cutOffNano)
+  const comparison = make(parts[0]!.order, counts, sources)
   let metered = 0
   for (;;) {
     const state = yield* attempt(() => comparison.run(performance.now() + sliceMillis))
     const counted = counts.reduce((sum, { entries }) => sum + entries, 0)
     meter.add(counted - metered)
     metered = counted
-    if (state === done) return counts
+    if (state === done) return comparison
     yield* state === paused ? Effect.yieldNow : sources[state]!.entries.feed
   }
 })
+
+/**
+ * Walks all DBIs of all places, in byte order of their names. `resultOf`: what is kept of a comparison at its end,
+ * since it holds buffers.
+ */
+export const walkAll = Effect.fnUntraced(function* <A extends DbiComparison, R>(
+  places: ReadonlyArray<ComparedPlace>,
+  isPrivate: (dbi: DbiName.DbiName) => boolean,
+  make: MakeComparison<A>,
+  resultOf: (comparison: A) => R,
+  meter: Meter
+) {
+  const walked: Array<Walked<R>> = []
+  for (const [dbi, parts] of Array.from(yield* partsOf(places, isPrivate)).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+    const other = parts.find(({ order }) => order !== parts[0]!.order)
+    if (other === undefined)
+      walked.push({ dbi, result: resultOf(yield* walkDbi(places, parts, make, meter)), conflict: undefined })
+    else
+      walked.push({
+        dbi,
+        result: undefined,
+        conflict: [places[parts[0]!.place]!.report, places[other.place]!.report]
+      })
+  }
+  return walked
+}, Effect.scoped)
 
 /** Reads all places. `cutOffNano`: tombstones older than this are left out. */
 export const compareAll = Effect.fnUntraced(function* (
@@ -107,40 +149,32 @@ export const compareAll = Effect.fnUntraced(function* (
   isPrivate: (dbi: DbiName.DbiName) => boolean,
   meter: Meter
 ) {
-  const dbis: Array<DbiReport> = []
-  const found = pairs.map((pair) => ({ pair, dbis: [] as Array<PairReport["dbis"][number]> }))
-  for (const [dbi, parts] of Array.from(yield* partsOf(places, isPrivate)).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
-    const other = parts.find(({ order }) => order !== parts[0]!.order)
-    if (other !== undefined) {
-      dbis.push({ dbi, counts: [], conflict: [places[parts[0]!.place]!.report, places[other.place]!.report] })
-      continue
-    }
+  const make: MakeComparison<DbiComparison> = (order, counts, sources) => {
     const differences = pairs
       .filter(({ comparable }) => comparable)
       .map(({ from, to }): PairDifference => ({ from, to, missing: 0, outdated: 0, examples: [] }))
-    const counts = yield* compareDbi(places, parts, differences, cutOffNano, meter)
-    dbis.push({
-      dbi,
-      counts: counts.map(({ digest, entries, tombstones }, place) => ({
-        place: places[place]!.report,
-        entries,
-        tombstones,
-        digest: digest.hex
-      })),
-      conflict: undefined
-    })
-    for (const { examples, from, missing, outdated, to } of differences) {
-      if (missing + outdated === 0) continue
-      found.find(({ pair }) => pair.from === from && pair.to === to)!.dbis.push({ dbi, missing, outdated, examples })
-    }
+    return new DbiComparison(order, counts, sources, differences, cutOffNano)
   }
-  return {
-    dbis,
-    pairs: found.map(({ dbis, pair }): PairReport => ({
-      from: places[pair.from]!.report,
-      to: places[pair.to]!.report,
-      comparable: pair.comparable,
-      dbis
+  const resultOf = ({ counts, pairs }: DbiComparison) => ({
+    pairs,
+    counts: counts.map(({ digest, entries, tombstones }, place) => ({
+      place: places[place]!.report,
+      entries,
+      tombstones,
+      digest: digest.hex
     }))
-  }
-}, Effect.scoped)
+  })
+  const walked = yield* walkAll(places, isPrivate, make, resultOf, meter)
+  const dbis = walked.map(({ conflict, dbi, result }): DbiReport => ({ dbi, conflict, counts: result?.counts ?? [] }))
+  const pairReports = pairs.map(({ comparable, from, to }): PairReport => ({
+    from: places[from]!.report,
+    to: places[to]!.report,
+    comparable,
+    dbis: walked.flatMap(({ dbi, result }) =>
+      (result?.pairs ?? [])
+        .filter((pair) => pair.from === from && pair.to === to && pair.missing + pair.outdated > 0)
+        .map(({ examples, missing, outdated }) => ({ dbi, missing, outdated, examples }))
+    )
+  }))
+  return { dbis, pairs: pairReports }
+})

@@ -15,6 +15,8 @@ export interface PlaceReport {
   readonly timestampNano: bigint
   /** Why it could not be read. */
   readonly problem?: string
+  /** It is whole, but must not be merged here. */
+  readonly isRefused?: true
 }
 
 export interface DbiReport {

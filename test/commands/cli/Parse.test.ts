@@ -44,7 +44,7 @@ const global = {
 describe("the command line", () => {
   it.effect("sync and receive take the same flags", () =>
     Effect.gen(function* () {
-      const given = { onlyOnce: undefined, onlyDb: [], waitForMarkerFile: undefined, acceptStale: false }
+      const given = { onlyOnce: undefined, onlyDb: [], waitForMarkerFile: undefined, acceptStale: false, dryRun: false }
       for (const [word, command] of [
         ["sync", sync],
         ["receive", receive]
@@ -56,7 +56,8 @@ describe("the command line", () => {
             onlyOnce: true,
             onlyDb: ["a", "b"],
             waitForMarkerFile: "m",
-            acceptStale: false
+            acceptStale: false,
+            dryRun: false
           }
         )
         assert.deepStrictEqual((yield* invoked(`${word} --only-once=false`)).given, { ...given, onlyOnce: false })

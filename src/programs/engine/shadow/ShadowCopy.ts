@@ -48,7 +48,13 @@ interface DbiWalk {
 }
 
 /** Walks one DBI of a view: all of it, or the `keys` alone that may have changed. */
-const walkOf = (view: ReadTransaction, dbi: Dbi, stamp: Stamp, changes: ShadowChanges, keys?: KeySet): DbiWalk => {
+export const walkOf = (
+  view: ReadTransaction,
+  dbi: Dbi,
+  stamp: Stamp,
+  changes: ShadowChanges,
+  keys?: KeySet
+): DbiWalk => {
   const name = ShadowName.of(dbi.name)
   const shadow = view.dbis.find((other) => other.name === name)
   if (shadow !== undefined) checkShadowFlags(dbi, shadow)

@@ -1,0 +1,63 @@
+/** What merging all snapshots would change in one DBI of the LMDB, and what a snapshot of it would then hold. */
+import type { KeyOrder } from "../../domain/lmdb/KeyOrder.ts"
+import { compareVersions } from "../../domain/lmdb/VersionOrder.ts"
+import { DbiComparison, type PlaceCount, type PlacedSource } from "../verify/DbiComparison.ts"
+
+/** Indices of places; -1: there is none. */
+export interface PreviewPlaces {
+  /** The LMDB. */
+  readonly local: number
+  /** Our own newest state in the bucket. */
+  readonly own: number
+}
+
+export class DbiPreview extends DbiComparison {
+  /** By place: entries whose version from there would be put into the LMDB. */
+  readonly taken: Array<number>
+  /** Keys that the LMDB would have more. */
+  added = 0
+  /** Keys of which our own newest state has another version, or none. */
+  unsent = 0
+  private readonly local: number
+  private readonly own: number
+
+  constructor(
+    order: KeyOrder,
+    counts: ReadonlyArray<PlaceCount>,
+    sources: ReadonlyArray<PlacedSource>,
+    cutOffNano: bigint,
+    { local, own }: PreviewPlaces
+  ) {
+    super(order, counts, sources, [], cutOffNano)
+    this.taken = counts.map(() => 0)
+    this.local = local
+    this.own = own
+  }
+
+  protected override compare(): void {
+    const { local, own, sources, winner } = this
+    const here = local < 0 ? -1 : winner[local]!
+    const best = this.best(here)
+    if (best < 0) return
+    const after = winner[best]!
+    if (best !== local) {
+      this.taken[best]!++
+      if (here < 0) this.added++
+    }
+    const sent = own < 0 ? -1 : winner[own]!
+    if (own >= 0 && (sent < 0 || compareVersions(sources[after]!, sources[sent]!) !== 0)) this.unsent++
+  }
+
+  /** The place whose version wins: the LMDB if it has the same. -1 if nothing would be put. */
+  private best(here: number): number {
+    const { isOld, local, sources, winner } = this
+    let best = here < 0 ? -1 : local
+    for (let place = 0; place < winner.length; place++) {
+      const source = winner[place]!
+      // An old tombstone is not added where there is no entry.
+      if (place === local || source < 0 || (here < 0 && isOld[place] === 1)) continue
+      if (best < 0 || compareVersions(sources[source]!, sources[winner[best]!]!) > 0) best = place
+    }
+    return best
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * `sync --dry-run`: what the daemon would merge, send, delete and sweep at a start with the bucket and the LMDB as they
+ * are now. Nothing of either is changed: both are read only, and the LMDB in one read transaction.
+ *
+ * All snapshots are merged at once here, one after the other in the daemon: the result is the same, but an entry that
+ * several instances have is put once here, from the one whose version wins.
+ */
+import { Clock, Effect } from "effect"
+import * as DbiName from "../../domain/lmdb/DbiName.ts"
+import { instanceText } from "../../domain/snapshot/SnapshotName.ts"
+import type { DatabaseOptions } from "../../services/Database.ts"
+import { Lmdb } from "../../services/Lmdb.ts"
+import { Progress } from "../../services/Progress.ts"
+import { Settings } from "../../services/Settings.ts"
+import { newest } from "../engine/NewestTimestamp.ts"
+import * as StaleMark from "../engine/StaleMark.ts"
+import * as TombstoneRetention from "../sync/TombstoneRetention.ts"
+import { walkAll } from "../verify/PlaceComparison.ts"
+import { type OpenLmdbOf, type ReadPlaces, readPlaces } from "../verify/ReadPlaces.ts"
+import * as ApplicationChanges from "./ApplicationChanges.ts"
+import * as CleanPreview from "./CleanPreview.ts"
+import { DbiPreview } from "./DbiPreview.ts"
+import type { DryRunReport, Merging } from "./DryRunReport.ts"
+import * as SweepPreview from "./SweepPreview.ts"
+
+export interface DryRunOptions {
+  readonly receiveOnly: boolean
+  readonly acceptStale: boolean
+  readonly open: OpenLmdbOf
+}
+
+/** Nanoseconds: what is older is stale; undefined: nothing is. */
+const staleLimit = Effect.fnUntraced(function* ({ acceptStale }: DryRunOptions) {
+  const settings = yield* Settings
+  if (!settings.sweeper.enabled || acceptStale) return undefined
+  return (yield* Clock.currentTimeNanos) - TombstoneRetention.retentionNanos(settings)
+})
+
+const tooOld = "it is older than sweeper.retention_days, and would be quarantined"
+
+/** Without the snapshots that would be quarantined as too old. */
+const withoutStale = (read: ReadPlaces, limit: bigint | undefined): ReadPlaces => {
+  if (limit === undefined) return read
+  const isStale = ({ timestampNano }: { readonly timestampNano: bigint }) => timestampNano < limit
+  return {
+    ...read,
+    places: read.places.filter(({ report }) => !isStale(report)),
+    reports: read.reports.map((report) => (isStale(report) ? { ...report, problem: report.problem ?? tooOld } : report))
+  }
+}
+
+/** The LMDB has data, but nothing says that it was here within the retention: Staleness. */
+const isStale = Effect.fnUntraced(function* (read: ReadPlaces, ownNano: bigint, limit: bigint | undefined) {
+  if (limit === undefined || read.local === undefined || ownNano >= limit) return false
+  const { lmdb } = read.local
+  const newestNano = yield* Effect.provideService(newest(read), Lmdb, lmdb)
+  if (newestNano > 1n && newestNano < limit) return true
+  return yield* Effect.provideService(StaleMark.isMarked, Lmdb, lmdb)
+})
+
+const hasData = ({ local, mode }: ReadPlaces): boolean => {
+  const dbis = local?.view.dbis ?? []
+  const synced = dbis.filter(({ name }) => !DbiName.isPrivate(name))
+  const headers = new Set(synced.map(({ name }) => mode.headersOf(name)))
+  return dbis.some(({ entries, name }) => entries > 0 && (!DbiName.isPrivate(name) || headers.has(name)))
+}
+
+/** Why nothing would be sent; undefined if something would. */
+const silence = Effect.fnUntraced(function* (
+  read: ReadPlaces,
+  { receiveOnly }: DryRunOptions,
+  instance: string,
+  limit: bigint | undefined
+) {
+  if (receiveOnly) return "receive never does"
+  const own = read.reports.find((report) => report.instance === instance)
+  if (own?.isRefused === true) return "our own newest snapshot is refused, and nothing is sent over it"
+  if (read.local === undefined) return "the LMDB is not there, or cannot be read"
+  if (!hasData(read)) return "the LMDB has no data; what is merged alone is no reason to send"
+  const stale = yield* isStale(read, own?.timestampNano ?? 0n, limit)
+  return stale ? "the LMDB is stale: see docs/sync.md, Long absence" : undefined
+})
+
+/** Entries by DBI, of those that would get any. */
+const mergingOf = (read: ReadPlaces, walked: ReadonlyArray<{ dbi: DbiName.DbiName; taken: ReadonlyArray<number> }>) =>
+  read.reports
+    .filter(({ instance }) => instance !== undefined)
+    .map((report): Merging => {
+      const place = read.places.findIndex((one) => one.report === report)
+      const dbis = walked.map(({ dbi, taken }) => ({ dbi, entries: taken[place] ?? 0 }))
+      return { report, dbis: dbis.filter(({ entries }) => entries > 0) }
+    })
+
+const preview = Effect.fnUntraced(function* (read: ReadPlaces, instance: string, cutOffNano: bigint) {
+  const local = read.places.findIndex(({ report }) => report.instance === undefined)
+  const own = read.places.findIndex(({ report }) => report.instance === instance)
+  const meter = yield* (yield* Progress).measure({ label: "Comparing", unit: "entries" })
+  const walked = yield* walkAll(
+    read.places,
+    DbiName.isPrivate,
+    (order, counts, sources) => new DbiPreview(order, counts, sources, cutOffNano, { local, own }),
+    ({ added, counts, taken, unsent }) => ({ taken, unsent, entries: (counts[local]?.entries ?? 0) + added }),
+    meter
+  )
+  return { hasOwn: own >= 0, walked }
+})
+
+/** Reads one database. Nothing is held when it ends. */
+export const run = Effect.fn("DryRun.run")(function* (database: DatabaseOptions, options: DryRunOptions) {
+  const settings = yield* Settings
+  const instance = instanceText(settings.instance)
+  const limit = yield* staleLimit(options)
+  const cutOffNano = (yield* TombstoneRetention.cutOff) ?? 0n
+  const read = withoutStale(yield* readPlaces(database, options.open), limit)
+  const { hasOwn, walked } = yield* preview(read, instance, cutOffNano)
+  const known = walked.flatMap(({ dbi, result }) => (result === undefined ? [] : [{ dbi, ...result }]))
+  const why = yield* silence(read, options, instance, limit)
+  const merged = read.places.flatMap(({ snapshots, states }) =>
+    states.map((snapshot, index) => ({ snapshot, dbis: snapshots[index]!.heads.map(({ name }) => name) }))
+  )
+  const sentDbis = why === undefined ? known.map(({ dbi }) => dbi) : undefined
+  const isNative = read.mode.shadow === undefined
+  return {
+    database: database.name,
+    local: read.reports.at(-1)!,
+    merging: mergingOf(read, known),
+    conflicts: walked.flatMap(({ conflict, dbi }) => (conflict === undefined ? [] : [dbi])),
+    changes:
+      isNative || read.local === undefined ? undefined : yield* ApplicationChanges.count(read.local.view, read.mode),
+    sending:
+      why === undefined
+        ? {
+            entries: known.reduce((sum, { entries }) => sum + entries, 0),
+            unsent: hasOwn ? known.reduce((sum, { unsent }) => sum + unsent, 0) : undefined
+          }
+        : { why },
+    deletions: yield* CleanPreview.deletions({
+      database: database.name,
+      instance,
+      receiveOnly: options.receiveOnly,
+      listed: read.listed,
+      merged,
+      sentDbis
+    }),
+    sweep: read.local === undefined ? undefined : yield* SweepPreview.oldTombstones(read.local.view, isNative)
+  } satisfies DryRunReport
+}, Effect.scoped)

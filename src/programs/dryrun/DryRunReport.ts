@@ -1,0 +1,78 @@
+/** What `sync --dry-run` has found for a database, as text. */
+import * as DbiName from "../../domain/lmdb/DbiName.ts"
+import type { Deletion } from "../sync/CleanerPlan.ts"
+import type { PlaceReport } from "../verify/VerifyReport.ts"
+import type { ApplicationChanges } from "./ApplicationChanges.ts"
+
+export interface Merging {
+  /** With the problem, if it cannot be merged. */
+  readonly report: PlaceReport
+  /** Those that get entries. */
+  readonly dbis: ReadonlyArray<{ readonly dbi: DbiName.DbiName; readonly entries: number }>
+}
+
+export interface DryRunReport {
+  readonly database: string
+  /** With the problem, if it cannot be read. */
+  readonly local: PlaceReport
+  readonly merging: ReadonlyArray<Merging>
+  /** DBIs whose keys are in different orders. */
+  readonly conflicts: ReadonlyArray<DbiName.DbiName>
+  /** In shadow mode. */
+  readonly changes: ApplicationChanges | undefined
+  readonly sending:
+    | { readonly why: string }
+    /** `unsent`: those that our newest snapshot in the bucket does not have; undefined: there is none. */
+    | { readonly entries: number; readonly unsent: number | undefined }
+  /** Undefined: the cleaner is off. */
+  readonly deletions: ReadonlyArray<Deletion> | undefined
+  /** Undefined: the sweeper is off. */
+  readonly sweep: { readonly entries: number; readonly old: number } | undefined
+}
+
+export const isGood = ({ conflicts, local, merging }: DryRunReport): boolean =>
+  local.problem === undefined && conflicts.length === 0 && merging.every(({ report }) => report.problem === undefined)
+
+const mergingText = ({ dbis, report }: Merging): string => {
+  const names = `${report.instance ?? ""} (${report.objects.join(" ")})`
+  if (report.problem !== undefined) return `    NOT from ${names}: ${report.problem}\n`
+  const entries = dbis.map(({ dbi, entries }) => `${entries} in ${DbiName.display(dbi)}`).join(", ")
+  return `    from ${names}: ${entries === "" ? "nothing new" : `entries: ${entries}`}\n`
+}
+
+const changesText = ({ put, removed }: ApplicationChanges): string =>
+  `    before that, changes of the application since the last copy: ${put} new or changed, ${removed} gone\n`
+
+const sendingText = ({ sending }: DryRunReport): string => {
+  if ("why" in sending) return `    nothing: ${sending.why}\n`
+  const { entries, unsent } = sending
+  const difference =
+    unsent === undefined ? "the first of this instance" : `${unsent} of them not in our newest one in the bucket`
+  return `    a snapshot of ${entries} entries, ${difference}\n`
+}
+
+const deletionsText = (deletions: DryRunReport["deletions"]): string => {
+  if (deletions === undefined) return "    nothing: the cleaner is off\n"
+  if (deletions.length === 0) return "    nothing\n"
+  return deletions.map(({ name, reason }) => `    after must_keep_interval: ${name.text} (${reason})\n`).join("")
+}
+
+const sweepText = (sweep: DryRunReport["sweep"]): string =>
+  sweep === undefined
+    ? "    nothing: the sweeper is off\n"
+    : `    ${sweep.old} tombstones that are older than retention_days, of ${sweep.entries} entries\n`
+
+export const text = (report: DryRunReport): string => {
+  const { changes, conflicts, database, deletions, local, merging, sweep } = report
+  const problem = local.problem === undefined ? "" : `NOT READABLE: ${local.problem}\n`
+  const conflict = conflicts.map((dbi) => `    NOT ${DbiName.display(dbi)}: its flags differ between instances\n`)
+  return (
+    `\n### ${database} (${local.objects.join()})\n\n${problem}merge\n` +
+    (merging.length === 0 ? "    nothing: the bucket has no snapshot of this database\n" : "") +
+    (changes === undefined ? "" : changesText(changes)) +
+    merging.map(mergingText).join("") +
+    conflict.join("") +
+    `send\n${sendingText(report)}delete from the bucket\n${deletionsText(deletions)}` +
+    `remove from the LMDB\n${sweepText(sweep)}`
+  )
+}
