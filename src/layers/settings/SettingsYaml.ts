@@ -163,7 +163,7 @@ export const load = Effect.fn("SettingsYaml.load")(function* (options: Options) 
   if (settings === undefined || all.length > 0) return yield* invalid(all)
   return {
     settings: effective(settings),
-    // The default spool directory matters only to the commands that spool.
+    // Only a warning for the default directory, because only the commands that spool need it.
     warnings: [
       ...warningsOf(settings, tree),
       ...spoolProblem.map(lineOf),

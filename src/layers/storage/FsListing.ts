@@ -5,7 +5,7 @@
  *     each scan      reads all names: an object that comes or goes is seen by the next listing
  *     looks at       names that are new, twice, and until two looks agree: they may still be written; those that this process has stored or deleted;
  *                    and the `rechecksMax` objects that were looked at longest ago
- *     all of them    when the directory has changed but none of its names: somebody has replaced an object
+ *     all of them    when the directory has changed but none of its names: an object has been replaced
  *
  * Guarantees: the next listing shows what this process has stored and deleted. An object that another process replaces
  * or rewrites under its name is seen by the next listing if there are at most `rechecksMax` objects, or if nothing else
