@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url"
 import { defineConfig, type Plugin } from "rolldown"
+import { thirdParty } from "./scripts/ThirdParty.ts"
 
 // effect/cli makes a segmenter of text when it is loaded, which takes 10 ms of every command's time. None is needed but
 // for prompts and tables.
@@ -26,7 +27,7 @@ export default defineConfig({
   input: { main: "src/main.ts", worker: "src/worker.ts" },
   platform: "node",
   external: ["lmdb", /^zstd-napi/],
-  plugins: [lazySegmenter],
+  plugins: [lazySegmenter, thirdParty],
   // Of a package's two forms the one with `import`: what is not used is left out of that one only.
   resolve: {
     mainFields: ["module", "main"],

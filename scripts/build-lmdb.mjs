@@ -4,7 +4,8 @@
  * of other applications.
  *
  * Runs as postinstall of this package, in a clone and as a dependency alike; `node scripts/build-lmdb.mjs` does it
- * again, and does nothing when the right build is there. Where it did not run, the daemon refuses to start and names
+ * again, and does nothing when the right build is there. Where the package brings a compiled binding for the platform
+ * (scripts/lmdb/Prebuilt.mjs) that one is used. Where it did not run, the daemon refuses to start and names
  * this command. It needs a C++ compiler, make and Python 3, and prints one line; what the compiler says is printed only
  * if the build fails. `--check-tools` only looks whether these programs are there: npm runs it before the install
  * scripts of all packages, some of which compile as well.
@@ -15,9 +16,12 @@ import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { dirname, join, sep } from "node:path"
 import { howToInstall, missingTools } from "./lmdb/BuildTools.mjs"
+import { prefixWithHeaders } from "./lmdb/NodeHeaders.mjs"
+import { nameOf, usePrebuilt } from "./lmdb/Prebuilt.mjs"
 
 const require = createRequire(import.meta.url)
 const root = dirname(import.meta.dirname)
+const prebuilds = join(root, "prebuilds")
 
 /**
  * Directory of an installed package, found by its entry: `exports` hides package.json. Undefined when it is not
@@ -49,18 +53,6 @@ const isBuilt = (directory, mark) => {
   )
 }
 
-/**
- * Headers of the Node that runs this, or of the one that the development install brings: then none need to be
- * downloaded.
- */
-const headers = () => {
-  const bundled = join(root, "node_modules", "node", "node_modules", `node-${process.platform}-${process.arch}`)
-  const found = [dirname(dirname(process.execPath)), bundled].find((prefix) =>
-    existsSync(join(prefix, "include", "node", "node_api.h"))
-  )
-  return found === undefined ? {} : { npm_config_nodedir: found }
-}
-
 /** What was printed, in its order. */
 const runQuietly = (command, args, options) => {
   const directory = mkdtempSync(join(tmpdir(), "build-lmdb-"))
@@ -76,11 +68,12 @@ const runQuietly = (command, args, options) => {
 }
 
 const compile = (directory) => {
+  const prefix = prefixWithHeaders(root)
   const npm = process.env.npm_execpath ? [process.execPath, process.env.npm_execpath] : ["npm"]
   return runQuietly(npm[0], [...npm.slice(1), "rebuild", "lmdb", "--foreground-scripts"], {
     cwd: dirname(dirname(directory)),
     env: {
-      ...headers(),
+      ...(prefix !== undefined && { npm_config_nodedir: prefix }),
       ...process.env,
       // Where npm may not run install scripts nothing was built, and whoever runs this wants this one to run.
       npm_config_ignore_scripts: "false",
@@ -114,6 +107,8 @@ const build = async (directory) => {
   const patches = readPatches(join(root, "patches"))
   const mark = markOf(patches)
   if (isBuilt(directory, mark)) return
+  const reason = usePrebuilt(prebuilds, directory, () => isBuilt(directory, mark))
+  if (reason === undefined) return
   requireTools()
   const { version } = JSON.parse(readFileSync(join(directory, "package.json"), "utf8"))
   try {
@@ -122,7 +117,8 @@ const build = async (directory) => {
     fail(error.message, "Install the version of lmdb that lightningstream names, then ")
   }
   console.log(
-    `lightningstream: building lmdb ${version} from source (LMDB 0.9, patched), which takes about half a minute`
+    `lightningstream: building lmdb ${version} from source (LMDB 0.9, patched), which takes about half a minute` +
+      (existsSync(prebuilds) ? `. The compiled one is not used: ${reason}` : "")
   )
   const { output, status } = compile(directory)
   if (status === 0 && isBuilt(directory, mark)) return
@@ -139,8 +135,9 @@ const build = async (directory) => {
 
 const lmdb = directoryOf("lmdb")
 if (process.argv.includes("--check-tools")) {
-  // With a build in place none may be needed.
-  if (lmdb === undefined || !existsSync(join(lmdb, "build", "Release"))) requireTools()
+  // With a build in place, or one that the package brings, none may be needed.
+  const isThere = lmdb !== undefined && existsSync(join(lmdb, "build", "Release"))
+  if (!isThere && !existsSync(join(prebuilds, nameOf(process.platform, process.arch)))) requireTools()
 } else if (lmdb === undefined) {
   fail("it is not installed", "Run npm install, then ")
 } else {

@@ -14,7 +14,15 @@ const changedAt = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0)
 
 const newestSource = () => {
   const sources = readdirSync(join(root, "src"), { recursive: true }).map((name) => join("src", name))
-  const inputs = ["src", ...sources, "package.json", "package-lock.json", "rolldown.config.ts", "scripts/build.mjs"]
+  const inputs = [
+    "src",
+    ...sources,
+    "package.json",
+    "package-lock.json",
+    "rolldown.config.ts",
+    "scripts/build.mjs",
+    "scripts/ThirdParty.ts"
+  ]
   return Math.max(...inputs.map((name) => changedAt(join(root, name))))
 }
 

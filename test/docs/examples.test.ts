@@ -5,6 +5,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem, Path } from "effect"
+import { example } from "../../scripts/document-example.ts"
 import { paths, type Tree } from "../../src/domain/settings/SettingsTree.ts"
 import * as SettingsYaml from "../../src/layers/settings/SettingsYaml.ts"
 import { blocksOf, documentNames, headingsOf, linksOf, readText, rowsOf, sources } from "./Documents.ts"
@@ -112,6 +113,22 @@ layer(NodeServices.layer, { excludeTestServices: true })("the documents", (it) =
         compared++
       }
       assert.isAtLeast(compared, 60)
+    })
+  )
+
+  it.effect("docs/lightningstream.yaml has the keys of docs/configuration.md, and their defaults change nothing", () =>
+    Effect.gen(function* () {
+      const text = yield* readText("docs/lightningstream.yaml")
+      assert.strictEqual(text, example(yield* readText("docs/configuration.md")), "run: npm run docs")
+      // Of the storage that is set; the keys of others would be mistakes.
+      const own = text.replace(/^ {4}# (fs|azure)\n[^]*?(?=^ {4}# (s3|Network))/gm, "")
+      const explicit = own.replaceAll(/^( *)#(\w+:(?: [^ ].*)?)$/gm, (line, indent: string, key: string) =>
+        // A key without a default has nothing to set, but those below it have.
+        key.endsWith(":") && !own.includes(`${line}\n${indent}  `) ? line : `${indent}${key}`
+      )
+      assert.isAbove(explicit.split(/^ *\w+:/m).length, 70)
+      const [plain, all] = yield* Effect.all([loadText(text), loadText(explicit)])
+      assert.deepStrictEqual(SettingsYaml.effectiveYaml(all.settings), SettingsYaml.effectiveYaml(plain.settings))
     })
   )
 

@@ -1,0 +1,46 @@
+/**
+ * The packages that are part of the bundle, with the texts of their licences, as dist/THIRD-PARTY.txt. A licence that
+ * is not on the list ends the build: it may ask for more than its text. (rollup-plugin-license takes the nearest
+ * package.json for that of the package, which it is not in those that have one for each module format.)
+ */
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import type { Plugin } from "rolldown"
+
+const allowed = new Set(["0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT"])
+
+export interface ThirdParty {
+  readonly name: string
+  readonly version: string
+  readonly license: string
+  readonly text: string
+}
+
+/** Directory of the package that a module is from, or undefined. */
+const packageOf = (id: string): string | undefined =>
+  new RegExp(`^\\0?(.*[\\\\/]node_modules[\\\\/](?:@[^\\\\/]+[\\\\/])?[^\\\\/]+)[\\\\/]`).exec(id)?.[1]
+
+/** Reads what a package says of its licence. Throws when it says nothing, or what is not allowed. */
+export const read = (directory: string): ThirdParty => {
+  const { license, name, version } = JSON.parse(readFileSync(join(directory, "package.json"), "utf8"))
+  if (!allowed.has(license)) {
+    throw new Error(`${name} ${version} has the licence ${license}, which is none of ${[...allowed].join(", ")}`)
+  }
+  const file = readdirSync(directory).find((entry) => /^licen[cs]e/i.test(entry))
+  const text =
+    file === undefined ? "(The package has no file with its text.)" : readFileSync(join(directory, file), "utf8")
+  return { name, version, license, text: text.trim() }
+}
+
+const section = ({ license, name, text, version }: ThirdParty): string =>
+  `${"-".repeat(78)}\n${name} ${version}, ${license}\n\n${text}\n`
+
+export const thirdParty: Plugin = {
+  name: "third-party",
+  generateBundle(_, bundle) {
+    const ids = Object.values(bundle).flatMap((output) => (output.type === "chunk" ? output.moduleIds : []))
+    const directories = new Set(ids.flatMap((id) => packageOf(id.split("?")[0]!) ?? []))
+    const packages = Array.from(directories, read).sort((a, b) => (a.name < b.name ? -1 : 1))
+    this.emitFile({ type: "asset", fileName: "THIRD-PARTY.txt", source: packages.map(section).join("\n") })
+  }
+}

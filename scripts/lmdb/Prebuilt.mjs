@@ -1,0 +1,37 @@
+/**
+ * The compiled binding that the package brings for some platforms, so that no compiler is needed there:
+ * `prebuilds/<platform>-<arch>/lmdb.node`, with its SHA-256 in `prebuilds/SHA256SUMS`. `scripts/prebuild.mjs` makes
+ * them when the package is packed. A clone has none.
+ */
+import { createHash } from "node:crypto"
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs"
+import { join } from "node:path"
+
+export const nameOf = (platform, arch) => `${platform}-${arch}/lmdb.node`
+
+export const sha256 = (file) => createHash("sha256").update(readFileSync(file)).digest("hex")
+
+/** The lines of SHA256SUMS, as sha256sum(1) writes them, by the names of the files. */
+const sumsIn = (directory) => {
+  const file = join(directory, "SHA256SUMS")
+  if (!existsSync(file)) return new Map()
+  const lines = readFileSync(file, "utf8").split("\n")
+  return new Map(lines.filter((line) => line !== "").map((line) => [line.slice(66), line.slice(0, 64)]))
+}
+
+/**
+ * Puts the binding for this machine where the package `lmdb` looks for a compiled one first. Returns why there is none:
+ * a reason to compile, not an error. `isRight` loads what was put there: one for a newer C library does not load.
+ */
+export const usePrebuilt = (directory, lmdb, isRight) => {
+  const name = nameOf(process.platform, process.arch)
+  const file = join(directory, name)
+  if (!existsSync(file)) return `the package has none for ${process.platform}-${process.arch}`
+  if (sumsIn(directory).get(name) !== sha256(file)) return `${file} is not what SHA256SUMS says`
+  const release = join(lmdb, "build", "Release")
+  mkdirSync(release, { recursive: true })
+  copyFileSync(file, join(release, "lmdb.node"))
+  if (isRight()) return undefined
+  rmSync(join(lmdb, "build"), { recursive: true })
+  return `that for ${process.platform}-${process.arch} does not load here`
+}
