@@ -2,7 +2,7 @@
  * The command as a process from start to end, with its two outputs apart. For daemons that go on, see
  * test/support/Daemon.ts.
  */
-import { Effect, Fiber, FileSystem, Stream } from "effect"
+import { type Duration, Effect, Fiber, FileSystem, Stream } from "effect"
 import { ChildProcess } from "effect/process"
 import * as Daemon from "./Daemon.ts"
 import { ProcessFailed } from "./ProcessFailed.ts"
@@ -15,6 +15,8 @@ export interface CommandOptions {
   readonly cwd?: string
   /** A program that starts the command, with its arguments: unshare. */
   readonly under?: ReadonlyArray<string>
+  /** After that it is killed. */
+  readonly patience?: Duration.Input
 }
 
 const script = pathOf("../../../src/main.ts")
@@ -23,7 +25,7 @@ const textOf = <E>(bytes: Stream.Stream<Uint8Array, E>) => Effect.forkScoped(Str
 
 /** Any program. */
 export const execute = Effect.fnUntraced(
-  function* (line: ReadonlyArray<string>, { cwd, env }: Pick<CommandOptions, "cwd" | "env"> = {}) {
+  function* (line: ReadonlyArray<string>, { cwd, env }: Pick<CommandOptions, "cwd" | "env" | "patience"> = {}) {
     const [program, ...args] = line
     const handle = yield* ChildProcess.make(program!, args, {
       stdin: "ignore",
@@ -38,7 +40,11 @@ export const execute = Effect.fnUntraced(
     return { code, out: yield* Fiber.join(out), err: yield* Fiber.join(err) }
   },
   Effect.scoped,
-  Effect.timeoutOrElse({ duration: "50 seconds", orElse: () => new ProcessFailed({ what: "goes on", output: "" }) })
+  (result, line, { patience = "50 seconds" } = {}) =>
+    Effect.timeoutOrElse(result, {
+      duration: patience,
+      orElse: () => new ProcessFailed({ what: `${line[0]} goes on`, output: "" })
+    })
 )
 
 /** The command as it is published. */
