@@ -5,12 +5,12 @@
 import { Clock, Effect, Exit, Scope, Stream } from "effect"
 import { instanceText } from "../domain/snapshot/SnapshotName.ts"
 import type { CannotListen } from "../services/HttpServer.ts"
-import { Settings } from "../services/Settings.ts"
+import { Settings, type SettingsValues } from "../services/Settings.ts"
 import { Storage } from "../services/Storage.ts"
 import { databaseOptions } from "./DatabaseOptions.ts"
 import * as DatabaseSync from "./sync/DatabaseSync.ts"
 import * as Outage from "./sync/Outage.ts"
-import * as Sender from "./sync/Sender.ts"
+import * as Sender from "./sync/send/Sender.ts"
 import { DaemonState } from "./sync/facts/DaemonState.ts"
 import type { SyncState } from "./sync/SyncState.ts"
 
@@ -56,6 +56,9 @@ const waitForMarker = Effect.fnUntraced(function* (name: string) {
   while (!(yield* Outage.untilItWorks(outage, storage_poll_interval, () => true, exists(name))))
     yield* Effect.sleep(storage_poll_interval)
 })
+
+const areDeltasSent = ({ delta_snapshots }: SettingsValues, { onlyOnce, receiveOnly }: DaemonOptions): boolean =>
+  delta_snapshots !== "never" && !onlyOnce && !receiveOnly
 
 const unsent = ({ index, stale }: SyncState): string => {
   if (stale) return "Nothing was sent: the LMDB is stale, see above"
@@ -105,7 +108,7 @@ export const run = Effect.fn("Daemon.run")(function* (
       const database = databaseState.name
       return DatabaseSync.run(
         { ...options, database, instance, keepLast: settings.spool_keep_last },
-        databaseOptions(settings, database),
+        { ...databaseOptions(settings, database), deltas: areDeltasSent(settings, options) },
         {
           missing: (isMissing) => void (databaseState.isMissing = isMissing),
           opened: (state) => void (databaseState.sync = state)

@@ -11,7 +11,7 @@ describe("the README's example of swapped layers", () => {
       const { arrived, codes, objects } = yield* program
       assert.strictEqual(arrived, "admin")
       assert.deepStrictEqual(codes, [0, 0])
-      assert.match(objects.join(), /^main__here__\d{8}-\d{6}-\d{9}__GX\.pb\.gz$/)
+      assert.match(objects.join(), /^main__here__\d{8}-\d{6}-\d{9}__GX__D1\.pb\.gz$/)
     })
   )
 

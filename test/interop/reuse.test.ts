@@ -1,4 +1,4 @@
-/** With the real command: what a snapshot takes from the last one, and what a merge skips, is told in the log. */
+/** With the real command: what a full snapshot takes from the last one, and what a merge skips, is told in the log. */
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
@@ -18,6 +18,7 @@ const startSide = Effect.fnUntraced(function* (settings: object = {}) {
   const config = (instance: string, path: string) => ({
     ...Daemon.quick,
     instance,
+    delta_snapshots: "never",
     spool_memory: "1B",
     lmdbs: { main: Daemon.nativeFile(path) },
     storage: Daemon.folderBucket(`${directory}/bucket`),

@@ -119,7 +119,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a setting of the file"
         { snapshot_kind: "snapshot" }
       )
       const names = yield* fs.readDirectory(`${directory}/bucket`)
-      assert.match(names.join(" "), /^main__ours__\S+__GX\.pb\.zst$/)
+      assert.match(names.join(" "), /^main__ours__\S+__GX__D1\.pb\.zst$/)
       const config = configOf(directory, nativeFile(`${directory}/other.lmdb`, { create: true }), { instance: "other" })
       const { code, log, text } = yield* run({ args: ["receive", "--only-once"], config })
       assert.strictEqual(code, 0, text)

@@ -220,6 +220,12 @@ export const ours = {
     "lmdb",
     "result"
   ),
+  storedObjects: counter(
+    "lightningstream_stored_objects_total",
+    "Objects that were stored: full snapshots (snapshot), and deltas",
+    "lmdb",
+    "kind"
+  ),
   clockBehind: counter(
     "lightningstream_clock_behind_total",
     "Snapshots made while the clock was behind our own newest snapshot",

@@ -6,6 +6,7 @@ import { Effect, Latch } from "effect"
 import type { Database } from "../../services/Database.ts"
 import type { CleanerPlan } from "./CleanerPlan.ts"
 import { KeptDump } from "./LastDump.ts"
+import type { DeltaChain } from "./send/DeltaChain.ts"
 import { SnapshotIndex } from "./SnapshotIndex.ts"
 import { SyncFacts } from "./facts/SyncFacts.ts"
 
@@ -35,6 +36,8 @@ export class SyncState {
   readonly facts = new SyncFacts()
   /** Transactions of others up to this one are in a snapshot of ours that was stored. */
   sentThrough = 0n
+  /** What this process has stored since its last full snapshot; undefined before that. */
+  chain: DeltaChain | undefined
   /** Snapshots of our own name that another process wrote, as far as their merge has changed something. */
   foreignMerged = 0
   /** How many of them are in a snapshot of ours that was stored. */

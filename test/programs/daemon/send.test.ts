@@ -76,7 +76,11 @@ describe("Sending", () => {
       yield* put({ d: [["k", 5, "v"]] })
       yield* start({ settings: shortInterval })
       yield* pass(200_000)
-      assert.deepStrictEqual(timesOf(yield* stores(bucket)), [0, 60_000, 120_000, 180_000])
+      const names = yield* stores(bucket)
+      const fulls = names.filter((name) => SnapshotName.parse(name)!.kind === "snapshot")
+      assert.deepStrictEqual(timesOf(fulls), [0, 60_000, 120_000, 180_000])
+      // Whoever follows the deltas has nothing to download.
+      assert.deepStrictEqual(timesOf(names), [0, 60_000, 60_000, 120_000, 120_000, 180_000, 180_000])
     })
   )
 

@@ -27,7 +27,7 @@ describe("Starting", () => {
       yield* put({ d: [["k", 5, "v"]] })
       const daemon = yield* start()
       yield* pass(5_000)
-      assert.deepStrictEqual(yield* bucket.callsOf("store"), [nameOf("a", epoch)])
+      assert.deepStrictEqual(yield* bucket.callsOf("store"), [nameOf("a", epoch).replace("__GX", "__GX__D1")])
       const sent = yield* newest(bucket)
       assert.deepStrictEqual(sent.content, yield* content)
       assert.deepInclude(sent.decoded.meta, {

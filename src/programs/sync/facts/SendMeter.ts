@@ -61,6 +61,7 @@ export const stored = Effect.fnUntraced(function* (state: SyncState, name: Snaps
   const { size } = result.spooled
   state.facts.sent = { name: name.text, at: yield* Clock.currentTimeMillis, size, entries: result.entries }
   yield* Metrics.add(families.storeBytes, {}, size)
+  yield* Metrics.add(families.storedObjects, { ...lmdbOf(state), kind: name.kind }, 1)
   yield* sendEnded(state, "stored")
   yield* observed(state)
 })

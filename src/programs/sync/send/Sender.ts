@@ -1,0 +1,199 @@
+/**
+ * Sends what the application has changed, and once per `storage_force_snapshot_interval` something without a change, so
+ * that other instances see that this one is alive: full snapshots and deltas (`WhatToSend`). Source: docs/sync.md,
+ * Sending and Starting.
+ *
+ * Nothing is sent before the first listing, nor before our own old snapshot is merged: a fresh, empty LMDB could
+ * replace the only copy of old data. The dump ends before the store begins. A store that fails is tried again with the
+ * newest state, until `storage_retry_count` attempts in a row failed.
+ */
+import { Clock, Duration, Effect } from "effect"
+import { DatabaseError } from "../../../services/Database.ts"
+import { Settings } from "../../../services/Settings.ts"
+import { observe } from "../LocalChanges.ts"
+import * as Outage from "../Outage.ts"
+import * as SendMeter from "../facts/SendMeter.ts"
+import * as Staleness from "../Staleness.ts"
+import type { SyncState } from "../SyncState.ts"
+import type { DeltaChain } from "./DeltaChain.ts"
+import { dumpDelta, dumpFull } from "./SnapshotDump.ts"
+import { following } from "./PinFollower.ts"
+import { monotonicMillis, store, type Storing } from "./SnapshotStore.ts"
+import * as WhatToSend from "./WhatToSend.ts"
+
+interface Sender extends Storing {
+  readonly dump: Outage.Outage
+  /** A new time is to be told, whether something has changed or not. */
+  isForced: boolean
+  /** After that a full snapshot. */
+  isFullForced: boolean
+}
+
+/** Sends everything. `timestampNano`: of the delta that has reached this state. */
+const sendFull = (sender: Sender, timestampNano?: bigint) =>
+  sender.state.kept.dump(
+    (last) => dumpFull(sender.state, last, timestampNano),
+    (dumped) => Effect.andThen(sender.dump.over, store(sender, dumped))
+  )
+
+/** Sends what has changed since the chain's start of the next delta. Undefined: a full snapshot is needed. */
+const sendDelta = Effect.fnUntraced(function* (sender: Sender, chain: DeltaChain) {
+  const dumped = yield* dumpDelta(sender.state, chain)
+  if (dumped === undefined) return undefined
+  yield* sender.dump.over
+  return yield* store(sender, dumped)
+}, Effect.scoped)
+
+/** What deltas can follow now; undefined: only a full snapshot can be sent. */
+const chainOf = Effect.fnUntraced(function* ({ chain, foreignMerged, foreignSent }: SyncState) {
+  const { delta_snapshots } = yield* Settings
+  // What another process has sent under our name is on no path of ours.
+  if (delta_snapshots === "never" || foreignMerged > foreignSent) return undefined
+  return chain
+})
+
+const isFullDue = Effect.fnUntraced(function* ({ isFullForced, state }: Sender) {
+  const { delta_snapshots, full_snapshot_interval } = yield* Settings
+  const chain = yield* chainOf(state)
+  if (chain === undefined) return false
+  const areFullsAwaited = delta_snapshots === "auto" && state.index.hasOriginals(yield* Clock.currentTimeNanos)
+  const intervalMillis = Duration.toMillis(full_snapshot_interval)
+  const nowMillis = yield* monotonicMillis
+  return (
+    (isFullForced && chain.count > 0) || WhatToSend.isFullDue(chain, { nowMillis, intervalMillis, areFullsAwaited })
+  )
+})
+
+/** Sends what is to be sent. Returns false when there is more. */
+const round = Effect.fnUntraced(function* (sender: Sender) {
+  const { state } = sender
+  const chain = yield* chainOf(state)
+  const sent =
+    chain === undefined ? undefined : state.hasUnsent || sender.isForced ? yield* sendDelta(sender, chain) : true
+  if (sent === false) return false
+  if (sent === undefined && !(yield* sendFull(sender))) return false
+  sender.isForced = false
+  if ((yield* isFullDue(sender)) && !(yield* sendFull(sender, state.chain?.lastNano))) return false
+  sender.isFullForced = false
+  return true
+})
+
+/** With a full map in shadow mode changes have no room in the shadow, so there is nothing to send yet. */
+const isWaitedOut = ({ reaction }: DatabaseError) => reaction === "retry" || reaction === "wait: map full"
+
+/** Sends the newest state, however long it takes. */
+const send = Effect.fn("Send.send")(function* (sender: Sender) {
+  const { storage_retry_interval } = yield* Settings
+  for (;;) {
+    const sent = yield* round(sender).pipe(
+      Effect.catchIf(
+        (error) => error._tag === "SpoolError" || (error instanceof DatabaseError && isWaitedOut(error)),
+        (error) =>
+          SendMeter.dumpFailed(sender.state).pipe(
+            Effect.andThen(sender.dump.failed(error.message, "error")),
+            Effect.andThen(Effect.sleep(storage_retry_interval)),
+            Effect.andThen(observe(sender.state)),
+            Effect.as(false)
+          )
+      ),
+      SendMeter.sending(sender.state)
+    )
+    if (sent) return
+  }
+})
+
+/** Starts sending: an LMDB with data is sent at once, an empty one when the application has changed it. */
+const start = Effect.fnUntraced(function* (sender: Sender) {
+  const { state } = sender
+  const changes = yield* observe(state)
+  if (changes.last === 0n) yield* Effect.logWarning("The LMDB is new: nothing is sent before it has data")
+  if (changes.emptyAtOpen) {
+    state.firstStoreDone = true
+    yield* state.notify
+  } else yield* send(sender)
+})
+
+const isForced = Effect.fnUntraced(function* (sender: Sender) {
+  const { storage_force_snapshot_interval } = yield* Settings
+  const interval = Duration.toMillis(storage_force_snapshot_interval)
+  return interval > 0 && sender.state.lastTransactionId > 0n && (yield* monotonicMillis) - sender.lastStore >= interval
+})
+
+const make = Effect.fnUntraced(function* (state: SyncState) {
+  const { database } = state.options
+  const sender: Sender = {
+    state,
+    store: yield* Outage.make(`${database}_storage_store`, "store a snapshot"),
+    dump: yield* Outage.make(`${database}_dump`, "make a snapshot"),
+    attempts: 0,
+    lastStore: yield* monotonicMillis,
+    isForced: false,
+    isFullForced: false
+  }
+  return sender
+})
+
+/**
+ * Time between a hint that the data file was written and a look at it: a small commit is done by then, and a busy
+ * application is not polled too often.
+ */
+const settling = "20 millis"
+
+/** Waits until the next snapshot may be sent: `lmdb_poll_interval` is the minimum time between two. */
+const untilNextIsDue = Effect.fnUntraced(function* ({ lastStore }: Sender) {
+  const { lmdb_poll_interval } = yield* Settings
+  const since = (yield* monotonicMillis) - lastStore
+  yield* Effect.sleep(Duration.millis(Math.max(0, Duration.toMillis(lmdb_poll_interval) - since)))
+})
+
+/** Runs forever. In receive-only mode it polls the LMDB for the other loops, and sends nothing. */
+export const run = Effect.fn("Send.run")(function* (state: SyncState) {
+  const sender = yield* make(state)
+  const { lmdb_poll_interval } = yield* Settings
+  const notified = state.wakeups()
+  while (!state.index.ownIsMerged) {
+    yield* observe(state)
+    yield* Effect.raceFirst(notified, Effect.sleep(lmdb_poll_interval))
+  }
+  yield* Staleness.check(state)
+  if (state.stale) {
+    state.firstStoreDone = true
+    yield* state.notify
+  } else if (!state.options.receiveOnly) yield* start(sender)
+  for (;;) {
+    yield* Effect.raceFirst(
+      Effect.sleep(lmdb_poll_interval),
+      Effect.andThen(state.database.touched, Effect.sleep(settling))
+    )
+    const { tracking } = yield* observe(state)
+    if (state.options.receiveOnly || state.stale) continue
+    sender.isForced = sender.isFullForced = yield* isForced(sender)
+    if (state.hasUnsent || sender.isForced || (yield* isFullDue(sender))) {
+      const sending = Effect.andThen(untilNextIsDue(sender), send(sender))
+      yield* tracking === undefined ? sending : following(state)(sending)
+    }
+  }
+})
+
+/** Looks at the LMDB when no commit is under way in it: one that cannot be read yet would be missed. */
+const observeCommitted = Effect.fnUntraced(function* (state: SyncState) {
+  for (;;) {
+    const { last, stored } = yield* observe(state)
+    if (stored <= last) return
+    yield* Effect.sleep(settling)
+  }
+})
+
+/** Of an application that goes on while this process ends: what it commits during one send is left to the next. */
+const lastSendsMax = 3
+
+/** The last sends of an orderly end: false when something is left unsent. */
+export const finish = Effect.fn("Send.finish")(function* (state: SyncState) {
+  if (state.options.receiveOnly) return true
+  for (let sends = 0; ; sends++) {
+    yield* observeCommitted(state)
+    if (!state.hasUnsent) return true
+    if (!state.index.ownIsMerged || state.stale || sends === lastSendsMax) return false
+    yield* send(yield* make(state))
+  }
+})

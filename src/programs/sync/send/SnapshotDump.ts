@@ -1,0 +1,94 @@
+/** Dumps what is to be sent, a full snapshot or a delta, and gives it its name. */
+import { Clock, Effect } from "effect"
+import * as SnapshotName from "../../../domain/snapshot/SnapshotName.ts"
+import type { DumpResult } from "../../../services/Database.ts"
+import { Settings } from "../../../services/Settings.ts"
+import { Spool } from "../../../services/Spool.ts"
+import * as SendMeter from "../facts/SendMeter.ts"
+import type { Dumped } from "../LastDump.ts"
+import type { SyncState } from "../SyncState.ts"
+import type { DeltaChain } from "./DeltaChain.ts"
+import * as WhatToSend from "./WhatToSend.ts"
+
+/** A dump in the spool, ready to be stored. */
+export interface DumpToStore {
+  readonly name: SnapshotName.SnapshotName
+  readonly result: DumpResult
+  /** Monotonic time before the dump. */
+  readonly began: bigint
+  /** `foreignMerged` at that time. */
+  readonly foreignSnapshots: number
+  /** It takes over the time of a delta, which has told all that counts as sent. */
+  readonly isOfDelta: boolean
+}
+
+/** What all dumps are asked for, with a new place in the spool. */
+const requestOf = Effect.fnUntraced(function* (state: SyncState) {
+  const { snapshot_compression } = yield* Settings
+  yield* SendMeter.entering(state, "dumping")
+  return {
+    place: yield* (yield* Spool).open,
+    format: snapshot_compression,
+    instanceID: state.options.instance,
+    hostname: state.options.hostname,
+    newestKnown: state.index.newestOwn
+  }
+})
+
+const named = Effect.fnUntraced(function* ({ options }: SyncState, { fromNano, timestampNano }: DumpResult) {
+  const { delta_snapshots, snapshot_compression } = yield* Settings
+  const text = SnapshotName.format({
+    database: options.database,
+    instance: options.instance,
+    timestampNano,
+    format: snapshot_compression,
+    fromNano,
+    readsDeltas: delta_snapshots !== "never"
+  })
+  return SnapshotName.parse(text)!
+})
+
+const ended = Effect.fnUntraced(function* (state: SyncState, result: DumpResult) {
+  yield* SendMeter.dumped(state, result)
+  if (result.clockBehind) {
+    yield* Effect.logWarning(
+      "The clock is behind our own newest snapshot: the new one is named 1 ns after that. Check the clock of this machine"
+    )
+  }
+  return yield* named(state, result)
+})
+
+/**
+ * Dumps the whole environment. `last`: the previous dump, if it was kept. `timestampNano`: of the delta that has
+ * reached this state.
+ */
+export const dumpFull = Effect.fnUntraced(function* (
+  state: SyncState,
+  last: Dumped | undefined,
+  timestampNano: bigint | undefined
+) {
+  const request = yield* requestOf(state)
+  const began = yield* Clock.monotonicTimeNanos
+  const foreignSnapshots = state.foreignMerged
+  const result = yield* state.database.dump({
+    ...request,
+    keptNano: state.chain?.keptNano ?? [],
+    ...(last !== undefined && { last }),
+    ...(timestampNano !== undefined && { timestampNano })
+  })
+  const name = yield* ended(state, result)
+  return { name, result, began, foreignSnapshots, isOfDelta: timestampNano !== undefined } satisfies DumpToStore
+})
+
+/** Dumps what has changed. Undefined when a full snapshot is better, or the only way. */
+export const dumpDelta = Effect.fnUntraced(function* (state: SyncState, chain: DeltaChain) {
+  const request = yield* requestOf(state)
+  const began = yield* Clock.monotonicTimeNanos
+  const foreignSnapshots = state.foreignMerged
+  const { fromNano, keptNano } = chain
+  const entriesMax = WhatToSend.entriesMax(chain)
+  const result = yield* state.database.dumpDelta({ ...request, fromNano, keptNano, entriesMax })
+  if (result === undefined || WhatToSend.isTooLarge(result.spooled.size, chain)) return undefined
+  const name = yield* ended(state, result)
+  return { name, result, began, foreignSnapshots, isOfDelta: false } satisfies DumpToStore
+})
