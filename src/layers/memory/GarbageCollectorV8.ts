@@ -16,7 +16,7 @@ const makeGc = (): (() => void) => {
   return vm.runInNewContext("gc")
 }
 
-/** Bytes of all buffers of this thread, shared ones included. */
+/** The number of bytes in buffers of this thread, shared ones included, from which a collection is worthwhile. */
 const worthwhile = 4 * 2 ** 20
 
 export const layer = Layer.sync(GarbageCollector, () => {

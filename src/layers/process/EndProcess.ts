@@ -6,8 +6,9 @@
  * or for a disk. SIGKILL is enough, except for process 1 of a PID namespace, such as the command of a container: the
  * kernel drops signals that this process or its children send to it, unless there is a handler. There, the process
  * replaces its program (execve). The kernel then ends all threads but one, as SIGKILL does, and releases what they
- * held; the new program is a Node that only ends with the exit code. In contrast to `process.abort`, this leaves no
- * core file, which would contain keys and entries and would be written while the lock is held.
+ * held. The new program is a Node process that does nothing but exit with the given code. In contrast to
+ * `process.abort`, this leaves no core file, which would contain keys and entries and would be written while the lock
+ * is held.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- nothing may be awaited here
 import * as fs from "node:fs"

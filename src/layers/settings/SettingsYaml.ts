@@ -1,7 +1,7 @@
 /**
- * `Settings` from a YAML file. Environment variables are replaced, the values are decoded and checked, and defaults are
- * made effective. An unknown key is an error, because a misspelled setting would otherwise silently keep its default.
- * All problems are reported together.
+ * `Settings` from a YAML file. Environment variables are replaced, and the values are decoded, checked and completed
+ * with the defaults. An unknown key is an error, because a misspelled setting would otherwise silently keep its
+ * default. All problems are reported together.
  */
 import * as Os from "node:os"
 import { Effect, FileSystem, Layer, Schema } from "effect"

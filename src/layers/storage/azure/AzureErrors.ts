@@ -1,5 +1,5 @@
 /**
- * Converts errors of the SDK and of the network to reasons of `StorageError`. Codes: Microsoft's "Blob service error
+ * Converts errors of the SDK and of the network into reasons of `StorageError`. Codes: Microsoft's "Blob service error
  * codes" and "Common REST API error codes".
  */
 import { Refused } from "../../../services/Storage.ts"

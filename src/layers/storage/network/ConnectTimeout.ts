@@ -3,8 +3,8 @@
  * takes longer is closed, and the request that waits for it fails with the code ETIMEDOUT.
  *
  * A name may have several addresses. Node tries them one after the other and allows each of them but the last 250 ms,
- * which is less than a round trip around the world. Here each address gets its share of the timeout. An address that
- * failed is tried last from then on, so that it costs its share only once.
+ * which is less than a round trip to the other side of the world. Here each address gets its share of the timeout. An
+ * address that failed is tried last from then on, so that it costs its share only once.
  */
 import * as dns from "node:dns"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- types of Node's agents

@@ -1,7 +1,7 @@
 /**
- * Converts errors that occur before a store has responded to reasons of `StorageError`. They are the same for every
- * SDK, because they are Node's. A transient problem is `Unavailable`, and one that requires an operator is `Refused`
- * with advice. Codes: Node's errors, OpenSSL's verification errors.
+ * Converts connection errors, which occur before a store responds, into reasons of `StorageError`. They are the same
+ * for every SDK, because they are Node's. A transient problem is `Unavailable`, and one that requires an operator is
+ * `Refused` with advice. Codes: Node's errors, OpenSSL's verification errors.
  */
 import { Refused, Unavailable } from "../../../services/Storage.ts"
 

@@ -1,6 +1,6 @@
 /**
- * Creates the bucket before the first operation and retries until that succeeds once. A server that is down at the
- * start is an outage like any other and does not end the process.
+ * Creates the bucket before the first operation. If that fails, the next operation tries again, until it has succeeded
+ * once. A server that is down at the start is an outage like any other and does not end the process.
  *
  * Guarantees: there is one attempt at a time, started by the first operation that needs the bucket. Operations that
  * wait for an attempt share its failure, so none waits for more than two. Not guaranteed: that a bucket removed later

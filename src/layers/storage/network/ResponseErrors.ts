@@ -1,5 +1,5 @@
 /**
- * Converts errors of a store's SDK to reasons of `StorageError`, as far as code and status determine them. Each store
+ * Converts errors of a store's SDK into reasons of `StorageError`, as far as code and status determine them. Each store
  * has codes and advice of its own. A transient problem is `Unavailable`. One that requires an operator, or a rotation
  * of keys, is `Refused` with advice.
  */

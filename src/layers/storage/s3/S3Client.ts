@@ -30,7 +30,9 @@ const notThere = new Refused({
 
 const longAgo = DateTime.toDate(DateTime.makeUnsafe(0))
 
-/** Read for each request, because the SDK does not cache identities with an expiration in the past. */
+/**
+ * The credentials have an expiration in the past, so that the SDK does not cache them and reads them for each request.
+ */
 const credentialsOf = (keys: KeyFiles.KeySource) => {
   if (keys.current() === undefined) return {}
   return {
@@ -62,8 +64,8 @@ class Handler extends NodeHttpHandler {
 const readFilesAgain = { ignoreCache: true }
 
 /**
- * Creates the client. Apart from the settings of Lightning Stream, it leaves retries to us and sends requests only to
- * the configured endpoint.
+ * Creates the client, configured like that of Lightning Stream. In addition, retries are left to us, and requests go
+ * only to the configured endpoint.
  */
 const clientOf = (options: S3Options, endpoint: Endpoint, handler: Handler, keys: KeyFiles.KeySource) =>
   new S3Client({

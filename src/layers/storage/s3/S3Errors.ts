@@ -1,4 +1,4 @@
-/** Converts errors of the SDK and of the network to reasons of `StorageError`. Codes: Amazon's "Error responses". */
+/** Converts errors of the SDK and of the network into reasons of `StorageError`. Codes: Amazon's "Error responses". */
 import { Refused } from "../../../services/Storage.ts"
 import { byCode, type Failure, fieldOf, type StorageReason } from "../network/ResponseErrors.ts"
 import { ofConnection, oneLine } from "../network/ConnectionErrors.ts"
