@@ -36,8 +36,11 @@ const collectOne = Effect.fnUntraced(function* (lmdb: string, { at, info, mapped
   }
 })
 
+/** A scrape comes seldom: it should have what is so now. */
+const patience = { forAny: "300 millis", forNewer: "300 millis" } as const
+
 export const collectLmdb = (read: ReadStatistics) =>
-  Effect.flatMap(read, (all) =>
+  Effect.flatMap(read(patience), (all) =>
     Effect.forEach(all, ([lmdb, { known }]) => (known === undefined ? Effect.void : collectOne(lmdb, known)), {
       discard: true
     })

@@ -2,7 +2,7 @@
  * The statistics of the LMDBs for pages: read by the worker threads, on demand, at most once a second. A thread that
  * waits for the application's write lock answers late: then the last statistics are shown, and how old they are.
  */
-import { Clock, Effect, Fiber, type Scope } from "effect"
+import { Clock, type Duration, Effect, Fiber, type Scope } from "effect"
 import { type DatabaseInfo, DatabaseError } from "../../services/Database.ts"
 import { Settings } from "../../services/Settings.ts"
 import type { DaemonState, DatabaseState } from "../sync/facts/DaemonState.ts"
@@ -40,8 +40,11 @@ const growthMillis = 300_000
 
 const freshMillis = 1_000
 
-/** How long a page waits for a thread that is busy. */
-const patience = "300 millis"
+/** How long whoever asks waits for a thread that is busy: without statistics, however old, and for newer ones. */
+export interface Patience {
+  readonly forAny: Duration.Input
+  readonly forNewer: Duration.Input
+}
 
 interface Reading {
   known: Known | undefined
@@ -95,21 +98,25 @@ export const make = Effect.fnUntraced(function* ({ databases }: DaemonState) {
       { known: undefined, problem: undefined, samples: [], begun: -Infinity, fiber: undefined }
     ])
   )
-  const look = Effect.fnUntraced(function* (database: DatabaseState, reading: Reading) {
+  const look = Effect.fnUntraced(function* (database: DatabaseState, reading: Reading, patience: Patience) {
     const now = yield* monotonicMillis
     const isUnderWay = reading.fiber !== undefined && reading.fiber.pollUnsafe() === undefined
     if (!isUnderWay && now - reading.begun >= freshMillis) {
       reading.begun = now
       reading.fiber = yield* Effect.forkIn(readInto(reading, database, lmdb_scrape_smaps), scope)
     }
-    if (reading.fiber !== undefined) yield* Effect.timeoutOption(Fiber.await(reading.fiber), patience)
+    const limit = reading.known === undefined ? patience.forAny : patience.forNewer
+    if (reading.fiber !== undefined) yield* Effect.timeoutOption(Fiber.await(reading.fiber), limit)
     const { known, problem, samples } = reading
     return [database.name, { known, problem, growth: growthOf(samples) }] as const
   })
-  return Effect.map(
-    Effect.forEach(readings, ([database, reading]) => look(database, reading), { concurrency: "unbounded" }),
-    (all): ReadonlyMap<string, Statistics> => new Map(all)
-  )
+  return (patience: Patience) =>
+    Effect.map(
+      Effect.forEach(readings, ([database, reading]) => look(database, reading, patience), {
+        concurrency: "unbounded"
+      }),
+      (all): ReadonlyMap<string, Statistics> => new Map(all)
+    )
 }) satisfies (state: DaemonState) => Effect.Effect<unknown, never, Scope.Scope | Settings>
 
 export type ReadStatistics = Effect.Success<ReturnType<typeof make>>

@@ -1,6 +1,6 @@
 /** The status page and the listing, of a daemon on virtual time with a bucket that fails. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import { sectionOf } from "./StatusPages.ts"
 import { DatabaseError } from "../../../src/services/Database.ts"
 import { LmdbError, Missing } from "../../../src/services/Lmdb.ts"
@@ -126,6 +126,29 @@ describe("the status page", () => {
       yield* put({ d: [["k", 2, "v"]] })
       yield* pass(3_000)
       assert.strictEqual((yield* bucket.callsOf("store")).length, 2)
+    })
+  )
+
+  it.effect("does not wait for a busy thread where there are statistics; a scrape does, for a while", () =>
+    Effect.gen(function* () {
+      const { put, start } = yield* makeWorld()
+      yield* put({ d: [["k", 1, "v"]] })
+      const daemon = yield* start({
+        ...serves,
+        database: (database) => ({ ...database, info: Effect.delay(database.info, "200 millis") })
+      })
+      yield* pass(3_000)
+      const timeOf = Effect.fnUntraced(function* (path: string) {
+        const began = yield* Clock.currentTimeMillis
+        const reading = yield* Effect.forkChild(daemon.get(path))
+        while (reading.pollUnsafe() === undefined) yield* pass(10)
+        return (yield* Clock.currentTimeMillis) - began
+      })
+      assert.isAtLeast(yield* timeOf("/"), 200, "the first one")
+      yield* pass(2_000)
+      assert.isAtMost(yield* timeOf("/"), 30)
+      yield* pass(2_000)
+      assert.isAtLeast(yield* timeOf("/metrics"), 200)
     })
   )
 

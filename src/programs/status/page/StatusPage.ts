@@ -61,10 +61,13 @@ const verdict = (views: ReadonlyArray<DatabaseView>, now: number): Html => {
   return markup`<div class="verdict ${level}" role="status"><strong>Not in sync, for ${span(now - since)}</strong><ul>${items}</ul></div>`
 }
 
+/** The page is there at once: a few seconds later it is read again, and has newer ones. */
+const patience = { forAny: "300 millis", forNewer: "20 millis" } as const
+
 const viewOf = Effect.fnUntraced(function* (
   state: DaemonState,
   database: DatabaseState,
-  statistics: Effect.Success<ReadStatistics>,
+  statistics: Effect.Success<ReturnType<ReadStatistics>>,
   failing: ReadonlyArray<Failing>,
   now: number
 ) {
@@ -86,7 +89,7 @@ const body = Effect.fnUntraced(function* (state: DaemonState, read: ReadStatisti
   const { all, recent } = yield* Health
   const { instance } = yield* Settings
   const { facts, use } = yield* ProcessInfo
-  const statistics = yield* read
+  const statistics = yield* read(patience)
   const now = yield* Clock.currentTimeMillis
   const failing = yield* all
   const views = yield* Effect.forEach(state.databases, (database) => viewOf(state, database, statistics, failing, now))
