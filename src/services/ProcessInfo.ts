@@ -10,7 +10,6 @@ export interface RuntimeFacts {
   readonly arch: string
   readonly os: string
   readonly hostname: string
-  readonly pid: number
   /** Milliseconds since the UNIX epoch. */
   readonly startedAtMillis: number
 }

@@ -67,7 +67,6 @@ export const layerWith = (version: string) =>
         arch: goArch[process.arch] ?? process.arch,
         os: process.platform,
         hostname: os.hostname(),
-        pid: process.pid,
         startedAtMillis: Math.round(performance.timeOrigin)
       },
       use: use(loopDelay)

@@ -195,7 +195,6 @@ const processInfo = Layer.succeed(ProcessInfo, {
     arch: "amd64",
     os: "linux",
     hostname: "host",
-    pid: 1,
     startedAtMillis: epoch
   },
   use: Effect.succeed({
