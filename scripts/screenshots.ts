@@ -1,7 +1,7 @@
 /**
  * Makes the pictures of the status page in docs/images, of real daemons in a real Chromium:
  * `node scripts/screenshots.ts [few | many]`. Those of few databases take two minutes, most of which a failing daemon
- * needs to look so; those of many take as long for all the merges.
+ * needs to look so; those of many are of a daemon that merges what it has found.
  */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Console, Effect, FileSystem } from "effect"
@@ -119,10 +119,9 @@ const many = Effect.fnUntraced(function* (tab: Tab) {
     storage: Daemon.folderBucket(`${path}/bucket`),
     http: { address: "127.0.0.1:0" }
   }
-  const daemon = yield* Daemon.start({ args: ["sync"], config, patience: "15 minutes" })
-  for (const name of names) yield* daemon.logged("Initial sync complete", ({ db }) => db === name)
+  const daemon = yield* Daemon.start({ args: ["sync"], config, patience: "5 minutes" })
+  for (const name of names) yield* daemon.logged("Loaded remote update", ({ db }) => db === name)
   const address = yield* addressOf(daemon)
-  yield* Effect.sleep("10 seconds")
   const millis: Array<number> = []
   for (let i = 0; i < 20; i++) {
     const began = performance.now()

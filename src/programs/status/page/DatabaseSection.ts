@@ -7,6 +7,7 @@ import { pagesOf } from "../CollectLmdb.ts"
 import type { Statistics } from "../Statistics.ts"
 import type { DatabaseState } from "../../sync/facts/DaemonState.ts"
 import type { InstanceFacts, SyncFacts } from "../../sync/facts/SyncFacts.ts"
+import type { SyncState } from "../../sync/SyncState.ts"
 import { type Html, markup } from "./Html.ts"
 import { isRetried, retries } from "./Problems.ts"
 import { ago, bytes, count, span } from "./Units.ts"
@@ -38,13 +39,14 @@ const sent = ({ sent }: SyncFacts, now: number): Html =>
 const sending = ({ sending }: SyncFacts, now: number): Html | undefined =>
   sending === undefined ? undefined : fact("Sending", `${sending.name}, for ${span(now - sending.since)}`)
 
-/** `owner`: the one whose snapshots these are. */
-const quarantinedOf = ({ quarantined }: SyncFacts, owner: string, now: number): ReadonlyArray<Html> =>
-  [...quarantined]
-    .filter(([name]) => SnapshotName.parse(name)?.instance === owner)
-    .map(
-      ([name, { at, problem }]) => markup`<div class="bad note">quarantined ${ago(at, now)}: ${name}: ${problem}</div>`
-    )
+/** By instance. */
+const quarantinedOf = ({ quarantined }: SyncFacts) =>
+  Map.groupBy(quarantined, ([name]) => SnapshotName.parse(name)?.instance)
+
+const asides = (quarantined: ReturnType<typeof quarantinedOf>, instance: string, now: number): ReadonlyArray<Html> =>
+  (quarantined.get(instance) ?? []).map(
+    ([name, { at, problem }]) => markup`<div class="bad note">quarantined ${ago(at, now)}: ${name}: ${problem}</div>`
+  )
 
 const stateOf = (
   facts: SyncFacts,
@@ -67,19 +69,22 @@ const mergedOf = ({ merged }: InstanceFacts, now: number): Html => {
   return markup`${ago(millisOf(snapshot.name.timestampNano), now)}<br><span class="soft">merged ${ago(at, now)}: ${count(entriesWritten)} new${lock}</span>`
 }
 
-const instanceRow = (name: string, known: InstanceFacts, facts: SyncFacts, isOwn: boolean, now: number): Html => {
+const instanceRow = (name: string, state: SyncState, quarantined: ReadonlyArray<Html>, now: number): Html => {
+  const { facts, options } = state
+  const known = facts.instance(name)
   const { newest } = known
   const newestAt = newest === undefined ? undefined : millisOf(newest.name.timestampNano)
   return markup`<tr><th scope="row">${name}</th><td data-label="newest snapshot">${ago(newestAt, now)}</td>
-<td data-label="last merged">${mergedOf(known, now)}</td><td data-label="state" class="text">${stateOf(facts, known, isOwn, now)}${quarantinedOf(facts, name, now)}</td></tr>`
+<td data-label="last merged">${mergedOf(known, now)}</td><td data-label="state" class="text">${stateOf(facts, known, name === options.instance, now)}${quarantined}</td></tr>`
 }
 
 const instances = ({ database: { name, sync }, now }: DatabaseView): Html => {
   if (sync === undefined || sync.facts.instances.size === 0)
     return markup`<p class="soft">No snapshots in the bucket yet.</p>`
-  const rows = [...sync.facts.instances]
-    .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([instance, known]) => instanceRow(instance, known, sync.facts, instance === sync.options.instance, now))
+  const quarantined = quarantinedOf(sync.facts)
+  const rows = [...sync.facts.instances.keys()]
+    .toSorted()
+    .map((instance) => instanceRow(instance, sync, asides(quarantined, instance, now), now))
   return markup`<div class="scroll"><table class="stack"><caption>Instances of ${name}</caption>
 <thead><tr><th scope="col">instance</th><th scope="col">newest snapshot</th><th scope="col">last merged</th><th scope="col">state</th></tr></thead>
 <tbody>${rows}</tbody></table></div>`
