@@ -203,8 +203,9 @@ export const DeltaRequest = Schema.Struct({
   keptNano,
   /** Time of the dump that the delta is to start from. If that is not known any more, the next one after it does. */
   fromNano: Schema.BigInt,
-  /** A delta of more entries is not made: a full snapshot costs less. */
-  entriesMax: Schema.Number
+  /** A delta of more entries or more compressed bytes is not made: a full snapshot costs less. */
+  entriesMax: Schema.Number,
+  sizeMax: Schema.Number
 })
 export type DeltaRequest = typeof DeltaRequest.Type
 

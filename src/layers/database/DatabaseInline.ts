@@ -84,6 +84,7 @@ const databaseOf = (options: DatabaseOptions, mode: Mode.Mode, { id }: Opened): 
     shadow: { started: false, copiedThrough: undefined, changes },
     known: new KnownMembers(),
     walked: new WalkedDbis(),
+    untoldLockMillis: 0,
     last: undefined
   }
 }

@@ -18,6 +18,8 @@ export interface EngineDatabase {
   readonly shadow: ShadowState
   readonly known: KnownMembers
   readonly walked: WalkedDbis
+  /** Time for which copies held the lock before deltas that were not made: the next dump tells it. */
+  untoldLockMillis: number
   /** Compressed members of the last dump. */
   last: CompressedMembers | undefined
 }

@@ -13,7 +13,7 @@ import { millisSince } from "../../Elapsed.ts"
 import { attempt } from "../Engine.ts"
 import type { EngineDatabase, Exclusively } from "../EngineDatabase.ts"
 import * as WriteTransactions from "../WriteTransactions.ts"
-import { copyToShadow, timeOf } from "./Dump.ts"
+import { copyToShadow, lockHeldBefore, timeOf } from "./Dump.ts"
 import { MemberCompressor } from "./MemberCompressor.ts"
 import { type DumpedDbi, dumpedDbis, encode, headOf } from "./SnapshotEncoding.ts"
 
@@ -31,6 +31,7 @@ export const dumpDelta = Effect.fn("DeltaDump.dump")(function* (
   const writing = WriteTransactions.begin(database.tracker, 0)
   const copiedThrough = yield* exclusively(copyToShadow(database, writing))
   const copyMillis = copiedThrough === undefined ? 0 : yield* millisSince(copyBegan)
+  database.untoldLockMillis += writing.lockHeldMillis
 
   const began = yield* Clock.monotonicTimeNanos
   const { clockBehind, timestampNano } = yield* timeOf(request)
@@ -56,9 +57,11 @@ export const dumpDelta = Effect.fn("DeltaDump.dump")(function* (
   yield* encode(view, headOf(database, request, view, timestampNano, transactionId), dbis, compressor)
   // A full snapshot walks such a DBI, and fails with the keys that are not in order.
   if (dbis.some(({ isInDoubt }) => isInDoubt)) return undefined
+  const spooled = yield* writer.finish
+  if (spooled.size > request.sizeMax) return undefined
 
   return new DumpResult({
-    spooled: yield* writer.finish,
+    spooled,
     transactionId: copiedThrough ?? view.id,
     timestampNano,
     fromNano: from,
@@ -68,7 +71,7 @@ export const dumpDelta = Effect.fn("DeltaDump.dump")(function* (
     uncompressedSize: compressor.bytes,
     reusedSize: 0,
     copyMillis,
-    lockHeldMillis: writing.lockHeldMillis,
+    lockHeldMillis: lockHeldBefore(database),
     acquireMillis,
     dumpMillis: yield* millisSince(dumpBegan),
     compressMillis: compressor.waitedMillis

@@ -80,6 +80,13 @@ const viewOf = Effect.fnUntraced(function* (
   return marked?.view ?? (yield* (yield* Lmdb).read)
 })
 
+/** Time for which the lock was held before a dump, and before deltas that were not made. */
+export const lockHeldBefore = (database: EngineDatabase): number => {
+  const all = database.untoldLockMillis
+  database.untoldLockMillis = 0
+  return all
+}
+
 /** Dumps an environment. `exclusively`: runs the copy main → shadow while no merge is under way. */
 export const dump = Effect.fn("Dump.dump")(function* (
   database: EngineDatabase,
@@ -90,6 +97,7 @@ export const dump = Effect.fn("Dump.dump")(function* (
   const writing = WriteTransactions.begin(database.tracker, 0)
   const copiedThrough = yield* exclusively(copyToShadow(database, writing))
   const copyMillis = copiedThrough === undefined ? 0 : yield* millisSince(copyBegan)
+  database.untoldLockMillis += writing.lockHeldMillis
 
   const began = yield* Clock.monotonicTimeNanos
   const { clockBehind, timestampNano } = yield* timeOf(request)
@@ -125,7 +133,7 @@ export const dump = Effect.fn("Dump.dump")(function* (
     uncompressedSize: compressor.bytes,
     reusedSize: compressor.reusedBytes,
     copyMillis,
-    lockHeldMillis: writing.lockHeldMillis,
+    lockHeldMillis: lockHeldBefore(database),
     acquireMillis,
     dumpMillis: yield* millisSince(dumpBegan),
     compressMillis: compressor.waitedMillis

@@ -86,9 +86,9 @@ export const dumpDelta = Effect.fnUntraced(function* (state: SyncState, chain: D
   const began = yield* Clock.monotonicTimeNanos
   const foreignSnapshots = state.foreignMerged
   const { fromNano, keptNano } = chain
-  const entriesMax = WhatToSend.entriesMax(chain)
-  const result = yield* state.database.dumpDelta({ ...request, fromNano, keptNano, entriesMax })
-  if (result === undefined || WhatToSend.isTooLarge(result.spooled.size, chain)) return undefined
+  const limits = WhatToSend.limitsOfDelta(chain)
+  const result = yield* state.database.dumpDelta({ ...request, fromNano, keptNano, ...limits })
+  if (result === undefined) return undefined
   const name = yield* ended(state, result)
   return { name, result, began, foreignSnapshots, isOfDelta: false } satisfies DumpToStore
 })

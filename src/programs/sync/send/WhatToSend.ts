@@ -4,7 +4,7 @@
  * A full snapshot that is due while changes wait comes after a delta of them, and takes over its time: whoever follows
  * the deltas does not download it.
  */
-import type { DeltaChain, FullSnapshot } from "./DeltaChain.ts"
+import type { DeltaChain } from "./DeltaChain.ts"
 
 /**
  * Share of a full snapshot, of its bytes and of its entries, beyond which deltas cost more than they save. With one
@@ -12,12 +12,11 @@ import type { DeltaChain, FullSnapshot } from "./DeltaChain.ts"
  */
 const fullShare = 1 / 2
 
-/** Maximum number of entries of the next delta. */
-export const entriesMax = ({ full }: DeltaChain): number => Math.floor(fullShare * full.entries)
-
-/** Whether a delta of that many bytes is dearer than the full snapshot is worth. */
-export const isTooLarge = (size: number, { full }: { readonly full: FullSnapshot }): boolean =>
-  size > fullShare * full.size
+/** Maximum number of entries and bytes of the next delta. */
+export const limitsOfDelta = ({ full }: DeltaChain) => ({
+  entriesMax: Math.floor(fullShare * full.entries),
+  sizeMax: Math.floor(fullShare * full.size)
+})
 
 export interface Circumstances {
   /** Monotonic time in milliseconds. */
@@ -31,4 +30,6 @@ export interface Circumstances {
 /** Whether a full snapshot is due of the state that the last delta has reached. */
 export const isFullDue = (chain: DeltaChain, { areFullsAwaited, intervalMillis, nowMillis }: Circumstances): boolean =>
   chain.count > 0 &&
-  (areFullsAwaited || nowMillis - chain.full.storedMillis >= intervalMillis || isTooLarge(chain.bytes, chain))
+  (areFullsAwaited ||
+    nowMillis - chain.full.storedMillis >= intervalMillis ||
+    chain.bytes > fullShare * chain.full.size)

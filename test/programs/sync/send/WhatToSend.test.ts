@@ -1,7 +1,7 @@
 /** When a full snapshot is due. */
 import { assert, describe, it } from "@effect/vitest"
 import { DeltaChain } from "../../../../src/programs/sync/send/DeltaChain.ts"
-import { entriesMax, isFullDue, isTooLarge } from "../../../../src/programs/sync/send/WhatToSend.ts"
+import { isFullDue, limitsOfDelta } from "../../../../src/programs/sync/send/WhatToSend.ts"
 
 const alone = DeltaChain.after({ timestampNano: 1n, size: 1_000, entries: 101, storedMillis: 5_000 })
 const followed = alone.followedBy({ timestampNano: 2n, size: 300 })
@@ -22,8 +22,6 @@ describe("WhatToSend", () => {
   })
 
   it("a delta has at most half the entries and half the bytes", () => {
-    assert.strictEqual(entriesMax(alone), 50)
-    assert.isFalse(isTooLarge(500, alone))
-    assert.isTrue(isTooLarge(501, alone))
+    assert.deepStrictEqual(limitsOfDelta(alone), { entriesMax: 50, sizeMax: 500 })
   })
 })
