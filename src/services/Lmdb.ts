@@ -262,6 +262,8 @@ export interface ReadTransaction {
   readonly id: bigint
   /** DBIs in byte order of their names. Root entries that are not DBIs are left out. */
   readonly dbis: ReadonlyArray<Dbi>
+  /** Keys of the root that are not DBIs: none can be created with such a name. */
+  readonly plainKeys: ReadonlyArray<DbiName>
   /** Opens a cursor in the DBI's order, at the first key, or at the first key at or after `from`. */
   readonly cursor: (dbi: DbiName, from?: Uint8Array) => Cursor
 }

@@ -125,7 +125,7 @@ export const suite = (name: string, layerOf: LayerOf) => {
       withDatabase(
         Effect.fnUntraced(function* (options) {
           yield* mergeObject(object(content))
-          const full = yield* failed(mergeObject(object({ a: [["k", 6, "x".repeat(300_000)]] })))
+          const full = yield* failed(mergeObject(object({ a: [["k", 6, "x".repeat(250_000)]] })))
           assert.strictEqual(full.reaction, "wait: map full")
           if (full.reason._tag !== "LmdbError" || full.reason.reason._tag !== "MapFull")
             return assert.fail(full.message)

@@ -88,7 +88,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("settings of an LMDB", 
       assert.strictEqual(fits.code, 0, fits.err)
       const one = yield* receive(two, { options: { create: true, max_dbs: 1 } })
       assert.strictEqual(one.code, 1, one.err)
-      assert.include(one.err, "more than 1 DBIs: raise options.max_dbs")
+      assert.include(one.err, "more than options.max_dbs, 1: raise options.max_dbs, and restart")
     })
   )
 

@@ -6,9 +6,9 @@
  *     reader.finish()                         // no more chunks: next() goes on to End, or throws
  *
  * Guarantees: batches point into the chunk; only an entry that lies across chunks is copied, and comes as a batch of
- * one. Whatever the bytes are, the result is a valid snapshot or a thrown SnapshotCorrupt, and memory is bounded by
- * what has arrived. Positions are exact up to 2^53 bytes. Not checked here: the order of the keys (OrderCheck), and
- * what a valid snapshot means (SnapshotRules). Source: docs/format.md.
+ * one. Whatever the bytes are, the result is a valid snapshot or a thrown SnapshotCorrupt or SnapshotRefused, and
+ * memory is bounded by what has arrived. Positions are exact up to 2^53 bytes. Not checked here: the order of the keys
+ * (OrderCheck), and what a valid snapshot means (SnapshotRules). Source: docs/format.md.
  */
 import * as DbiName from "../lmdb/DbiName.ts"
 import * as EntryBatch from "./EntryBatch.ts"
@@ -18,7 +18,7 @@ import { GrowingBuffer } from "../bytes/GrowingBuffer.ts"
 import * as Wire from "./ProtobufWire.ts"
 import { SnapshotCorrupt } from "./SnapshotCorrupt.ts"
 import * as SnapshotMeta from "./SnapshotMeta.ts"
-import type { DbiHead } from "./SnapshotRules.ts"
+import { type DbiHead, SnapshotRefused } from "./SnapshotRules.ts"
 
 export { SnapshotCorrupt } from "./SnapshotCorrupt.ts"
 export type { DbiHead } from "./SnapshotRules.ts"
@@ -89,6 +89,16 @@ export class SnapshotReader {
   /** The field whose content is gathered, and how much of it there is by now. */
   #gatheredField = 0
   #gathered = 0
+
+  readonly #maxEntryBytes: number
+
+  /**
+   * `maxEntryBytes`: a snapshot with a larger entry is refused. An entry that lies across chunks is held whole, so one
+   * that the LMDB has no room for must not be gathered.
+   */
+  constructor(maxEntryBytes = Infinity) {
+    this.#maxEntryBytes = maxEntryBytes
+  }
 
   get formatVersion(): number {
     return this.#formatVersion
@@ -304,6 +314,12 @@ export class SnapshotReader {
     const { length } = this.#fields
     if (length === 0) this.#fail("an entry of length 0")
     if (length > largestEntry) this.#fail(`an entry of ${length} bytes: LMDB holds less than 4 GiB`)
+    if (length > this.#maxEntryBytes) {
+      const problem =
+        `an entry of ${length} bytes, and the LMDB's map has ${this.#maxEntryBytes} in all: raise its map size, and restart, or ` +
+        "remove that entry where it comes from"
+      throw new SnapshotRefused({ problem })
+    }
     const stop = this.#at + length
     if (stop <= this.#chunk.length) {
       const problem = readEntry(this.#fields, this.#chunk, this.#at, stop, this.batch)

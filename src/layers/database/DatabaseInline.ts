@@ -95,7 +95,8 @@ const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
   const { collect } = yield* GarbageCollector
   const context = yield* Effect.context<Lmdb | Compression | Spool>()
 
-  const mode = Mode.of(options)
+  const { mapSize } = yield* named(name, "open")(lmdb.info)
+  const mode = Mode.of(options, mapSize)
 
   const opened = yield* lookAround(mode).pipe(named(name, "open"))
   const database = databaseOf(options, mode, opened)

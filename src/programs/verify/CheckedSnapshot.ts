@@ -47,6 +47,7 @@ const phaseOf = (mode: Mode, view: ReadTransaction | undefined): Phase => {
   const dbis = new Map<DbiName.DbiName, Dbi>(view?.dbis.map((dbi) => [dbi.name, dbi]) ?? [])
   return {
     mode,
+    before: view ?? { dbis: [], plainKeys: [] },
     local: (dbi) => dbis.get(dbi),
     keyLength: (dbi) => (view !== undefined && dbis.has(dbi) ? firstKeyLength(view, dbi) : 0),
     beginDbi: (head) => new OrderOnly(orderOfHead(head))

@@ -17,6 +17,9 @@ const problemOf = (message: Uint8Array, ...sizes: ReadonlyArray<number>): string
   throw new Error("not corrupt")
 }
 
+/** An entry that is announced in the first bytes, and does not come. */
+const announced = (length: bigint) => hex(`1a${varint(length + 20n)} 12${varint(length)}`)
+
 /** A varint of `bytes` bytes, longer than needed. */
 const padded = (value: number, bytes: number): string =>
   Buffer.from(
@@ -42,6 +45,24 @@ const entries = (count: number, value = Buffer.alloc(0)): Uint8Array => {
   }
   return encoder.bytes.slice(0, encoder.length)
 }
+
+describe("An entry that is larger than the reader is told to take", () => {
+  it("is refused when its length is known, before any of it has come", () => {
+    for (const length of [1_001n, 3n * 2n ** 30n]) {
+      const reader = new SnapshotReader(1_000)
+      reader.push(announced(length))
+      assert.throws(
+        () => {
+          while (reader.next() !== Event.NeedChunk);
+        },
+        new RegExp(`an entry of ${length} bytes, and the LMDB's map has 1000 in all: raise its map size, and restart`)
+      )
+    }
+    const reader = new SnapshotReader(1_000)
+    reader.push(announced(1_000n))
+    while (reader.next() !== Event.NeedChunk);
+  })
+})
 
 describe("SnapshotReader", () => {
   it("tells a DBI's start, its batches and its end; what is known of it, as soon as it is", () => {

@@ -98,6 +98,7 @@ class MemoryCursor implements Cursor {
 export class MemoryRead implements ReadTransaction {
   readonly id: bigint
   readonly dbis: ReadonlyArray<Dbi>
+  readonly plainKeys: ReadonlyArray<DbiName.DbiName> = []
   readonly #path: string
   readonly #tables: Committed["tables"]
   readonly #cursors = new Set<MemoryCursor>()

@@ -132,13 +132,13 @@ const lastTransactionId = Effect.fnUntraced(function* (environment: Environment)
 /** One warning for all root entries that are no DBI: an application may keep all of its data there. */
 const makeWarnOf = (environment: Environment) => {
   let warned = false
-  return ({ others }: NativeRead) => {
-    if (warned || others.length === 0) return Effect.void
+  return ({ plainKeys }: NativeRead) => {
+    if (warned || plainKeys.length === 0) return Effect.void
     warned = true
-    const examples = others.slice(0, 3).map((name) => `"${DbiName.display(name)}"`)
+    const examples = plainKeys.slice(0, 3).map((name) => `"${DbiName.display(name)}"`)
     return Effect.logWarning(
-      `LMDB ${environment.path}: ${others.length} of the root's entries are no DBI and are ignored: ` +
-        `${examples.join(", ")}${others.length > examples.length ? ", …" : ""}`
+      `LMDB ${environment.path}: ${plainKeys.length} of the root's entries are no DBI and are ignored: ` +
+        `${examples.join(", ")}${plainKeys.length > examples.length ? ", …" : ""}`
     )
   }
 }

@@ -12,8 +12,7 @@ export class NativeRead implements ReadTransaction {
   readonly id: bigint
   readonly dbis: ReadonlyArray<Dbi>
   readonly records: ReadonlyArray<Root.RootRecord>
-  /** Root entries that are no DBI. */
-  readonly others: ReadonlyArray<DbiName>
+  readonly plainKeys: ReadonlyArray<DbiName>
   readonly handles: HandleMap
   readonly #environment: Environment
   readonly #transaction: PackageTransaction
@@ -35,7 +34,7 @@ export class NativeRead implements ReadTransaction {
     const records = environment.handles.dbisOf(listing)
     this.records = records
     this.dbis = records.map(({ name, flags, entries }) => ({ name, flags, entries }))
-    this.others =
+    this.plainKeys =
       records.length === listing.records.length
         ? listing.others
         : [...listing.others, ...listing.records.filter((record) => !records.includes(record)).map(({ name }) => name)]

@@ -11,7 +11,7 @@ import { Winners, winnersLimit } from "./Winners.ts"
 export class MergeRead implements Phase, Sink {
   readonly mode: Mode
   readonly winners = new Winners(winnersLimit)
-  private readonly transaction: ReadTransaction
+  readonly before: ReadTransaction
   private readonly cutOffNano: bigint
   private readonly dbis: ReadonlyMap<DbiName.DbiName, Dbi>
   /** Names of DBIs with headers whose keys are known to rise, all of them; at the end with those of the snapshot. */
@@ -21,7 +21,7 @@ export class MergeRead implements Phase, Sink {
     this.walked = new Set(walked)
     this.cutOffNano = cutOffNano
     this.mode = mode
-    this.transaction = transaction
+    this.before = transaction
     this.dbis = new Map(transaction.dbis.map((dbi) => [dbi.name, dbi]))
   }
 
@@ -30,7 +30,7 @@ export class MergeRead implements Phase, Sink {
   }
 
   keyLength(dbi: DbiName.DbiName): number {
-    return this.dbis.has(dbi) ? firstKeyLength(this.transaction, dbi) : 0
+    return this.dbis.has(dbi) ? firstKeyLength(this.before, dbi) : 0
   }
 
   beginDbi(head: DbiHead, formatVersion: number): MergeEntries {
@@ -41,10 +41,10 @@ export class MergeRead implements Phase, Sink {
     if (this.winners.overflown && !whole && !isPairs) return new OrderOnly(order)
     this.walked.add(headers)
     this.winners.section(head, this.dbis.has(head.name))
-    const view = (this.dbis.get(headers)?.entries ?? 0) > 0 ? this.transaction : undefined
+    const view = (this.dbis.get(headers)?.entries ?? 0) > 0 ? this.before : undefined
     const merge = (sink: Sink) =>
       new MergeWalk(headers, order, ruleOf(formatVersion, this.cutOffNano), sink, view, whole)
-    return isPairs ? new PairOrderCheck(head.name, this.transaction, this, merge) : merge(this)
+    return isPairs ? new PairOrderCheck(head.name, this.before, this, merge) : merge(this)
   }
 
   take(...[batch, i, deleted]: Parameters<Sink["take"]>): void {

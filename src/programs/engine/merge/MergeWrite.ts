@@ -9,7 +9,7 @@
  */
 import type * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import type { DbiHead } from "../../../domain/snapshot/SnapshotRules.ts"
-import type { Dbi, WriteTransaction } from "../../../services/Lmdb.ts"
+import type { Dbi, ReadTransaction, WriteTransaction } from "../../../services/Lmdb.ts"
 import { stepsPerLook } from "../Engine.ts"
 import { type MergeEntries, MergeLookups, MergeWalk, type Rule, ruleOf, type Sink } from "./MergeEntries.ts"
 import { type Mode, orderOfHead } from "./Mode.ts"
@@ -192,6 +192,10 @@ export class SnapshotJob implements WriteJob, Phase {
     const state = this.pass.advance(deadline)
     if (state === State.End && this.pass.late) throw new BeginAgain({ known: this.pass.learned })
     return state
+  }
+
+  get before(): ReadTransaction {
+    return this.transaction!.before
   }
 
   local(dbi: DbiName.DbiName): Dbi | undefined {

@@ -20,7 +20,16 @@ import { type ShadowOptions, ShadowTarget } from "./ShadowTarget.ts"
 import { checkNative, checkShadow } from "../SyncedDbis.ts"
 import type { Target } from "./Target.ts"
 
+/** What the LMDB has room for. */
+export interface Room {
+  /** Number of DBIs, `options.max_dbs`. */
+  readonly maxDbs: number
+  /** Bytes. */
+  readonly mapSize: number
+}
+
 export interface Mode {
+  readonly room: Room
   /** Options of shadow mode. Undefined in native mode. */
   readonly shadow: ShadowOptions | undefined
   /** Checks an application's DBI. Throws if it cannot be synced. */
@@ -52,7 +61,8 @@ export const orderOfHead = (head: DbiHead): KeyOrder => {
   return (flags & DbiFlags.DUPSORT) !== 0 || head.transform !== "" ? plain : orderOf(flags)
 }
 
-const native = (paddingBlocks: number): Mode => ({
+const native = (room: Room, paddingBlocks: number): Mode => ({
+  room,
   shadow: undefined,
   check: checkNative,
   refusal: (head) => nativeDbiRefusal(head),
@@ -63,11 +73,12 @@ const native = (paddingBlocks: number): Mode => ({
   target: () => new NativeTarget(paddingBlocks)
 })
 
-const shadow = (options: ShadowOptions, paddingBlocks: number): Mode => {
+const shadow = (room: Room, options: ShadowOptions, paddingBlocks: number): Mode => {
   /** Returns the flags that the DBI has here or will be created with, or undefined if the snapshot decides. */
   const flagsHere = (head: DbiHead, local: Dbi | undefined) => local?.flags ?? options.createFlags.get(head.name)
 
   return {
+    room,
     shadow: options,
     check: (dbi) => checkShadow(dbi, options.dupsortHack),
     refusal: (head, formatVersion, local, headers) => {
@@ -103,11 +114,13 @@ const shadow = (options: ShadowOptions, paddingBlocks: number): Mode => {
   }
 }
 
-export const of = (options: DatabaseOptions): Mode => {
+/** `mapSize`: of the LMDB, in bytes. */
+export const of = (options: DatabaseOptions, mapSize = Infinity): Mode => {
+  const room: Room = { maxDbs: options.lmdb.maxDbs, mapSize }
   const paddingBlocks = options.paddingBlock ? 1 : 0
-  if (options.shadow === undefined) return native(paddingBlocks)
+  if (options.shadow === undefined) return native(room, paddingBlocks)
   const createFlags = new Map(
     Object.entries(options.shadow.createFlags).map(([dbi, flags]) => [DbiName.fromText(dbi), flags] as const)
   )
-  return shadow({ dupsortHack: options.shadow.dupsortHack, createFlags }, paddingBlocks)
+  return shadow(room, { dupsortHack: options.shadow.dupsortHack, createFlags }, paddingBlocks)
 }

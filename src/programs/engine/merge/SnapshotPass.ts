@@ -22,6 +22,8 @@ import type { SnapshotKnowledge } from "./SnapshotKnowledge.ts"
 /** Whoever merges: called for each DBI message that is to be merged. */
 export interface Phase {
   readonly mode: Mode
+  /** The LMDB as it is before anything is written. */
+  readonly before: Pick<ReadTransaction, "dbis" | "plainKeys">
   /** The application's DBI, if it is there. */
   readonly local: (dbi: DbiName.DbiName) => Dbi | undefined
   /** Length of the first key of a DBI; 0 when it is not there, or has no entries. */
@@ -38,7 +40,7 @@ export const firstKeyLength = (view: ReadTransaction, dbi: DbiName.DbiName): num
 }
 
 export class SnapshotPass {
-  readonly reader = new SnapshotReader()
+  readonly reader: SnapshotReader
   /** With those that were skipped. */
   entriesRead = 0
   entriesSkipped = 0
@@ -62,6 +64,7 @@ export class SnapshotPass {
   constructor(phase: Phase, known: SnapshotKnowledge | undefined) {
     this.phase = phase
     this.known = known
+    this.reader = new SnapshotReader(phase.mode.room.mapSize)
   }
 
   /** Valid at the end. */
@@ -205,7 +208,12 @@ export class SnapshotPass {
   }
 
   private refusal(head: DbiHead, formatVersion: number): string | undefined {
-    const { mode } = this.phase
+    const { before, mode } = this.phase
+    if (DbiName.isPrivate(head.name)) return undefined
+    const plainKey = before.plainKeys.find((name) => name === head.name || name === mode.headersOf(head.name))
+    if (plainKey !== undefined) {
+      return `the root of the LMDB has a plain key "${DbiName.display(plainKey)}", so no DBI of that name can be created: remove the key`
+    }
     return mode.refusal(head, formatVersion, this.phase.local(head.name), this.phase.local(mode.headersOf(head.name)))
   }
 
@@ -216,22 +224,39 @@ export class SnapshotPass {
     if (this.formatVersion !== undefined && this.formatVersion !== formatVersion) this.late = true
     for (const head of this.heads) {
       const problem = this.refusal(head, formatVersion)
-      if (problem !== undefined)
-        throw new SnapshotRefused({ problem: `DBI "${DbiName.display(head.name)}": ${problem}` })
+      if (problem !== undefined) this.refuse(head, problem)
     }
-    this.refuseRepeatedPairs()
+    this.refuseRepeated()
+    this.refuseTooMany()
+  }
+
+  /** LMDB would say so in the middle of the write transaction. */
+  private refuseTooMany(): void {
+    const { before, mode } = this.phase
+    const names = new Set(before.dbis.map(({ name }) => name))
+    const there = names.size
+    for (const name of this.dbis) names.add(name).add(mode.headersOf(name))
+    if (names.size === there || names.size <= mode.room.maxDbs) return
+    const more = mode.shadow === undefined ? "" : ", shadows included"
+    const problem = `with its DBIs there would be ${names.size}${more}, more than options.max_dbs, ${mode.room.maxDbs}: raise options.max_dbs, and restart`
+    throw new SnapshotRefused({ problem })
   }
 
   /** The pairs of one message are not held against those of another one: see PairOrderCheck. */
-  private refuseRepeatedPairs(): void {
-    const names = new Set<DbiName.DbiName>()
+  private refuseRepeated(): void {
+    const heads = new Map<DbiName.DbiName, DbiHead>()
     for (const head of this.heads) {
-      if (DbiName.isPrivate(head.name) || !this.phase.mode.isPairs(head, this.phase.local(head.name))) continue
-      if (names.has(head.name)) {
-        const problem = "it is a MDB_DUPSORT DBI that comes twice, which no version of Lightning Stream writes"
-        throw new SnapshotRefused({ problem: `DBI "${DbiName.display(head.name)}": ${problem}` })
-      }
-      names.add(head.name)
+      const before = heads.get(head.name)
+      heads.set(head.name, head)
+      if (before === undefined || DbiName.isPrivate(head.name)) continue
+      if (before.flags !== head.flags || before.transform !== head.transform)
+        this.refuse(head, "it comes twice, with different flags")
+      if (this.phase.mode.isPairs(head, this.phase.local(head.name)))
+        this.refuse(head, "it is a MDB_DUPSORT DBI that comes twice, which no version of Lightning Stream writes")
     }
+  }
+
+  private refuse(head: DbiHead, problem: string): never {
+    throw new SnapshotRefused({ problem: `DBI "${DbiName.display(head.name)}": ${problem}` })
   }
 }

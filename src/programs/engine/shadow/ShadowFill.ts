@@ -48,6 +48,10 @@ export const fill = (
       const { key, keyStart, value, valueEnd, valueStart } = cursor
       const application = NativeHeader.readHeader(value, valueStart, valueEnd)
       if (application < 0) throw notNative(shadow, cursor, application)
+      // Of a tombstone, too: the next copy main → shadow wants to know all of them.
+      if (dupsort && !DupsortKey.isLayout(key, keyStart, cursor.keyEnd)) {
+        throw refusal(main, "with MDB_DUPSORT", "without it")
+      }
       if (NativeHeader.isDeleted(value, valueStart)) continue
       puts++
       if (isPair(cursor, application)) pairs++

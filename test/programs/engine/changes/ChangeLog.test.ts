@@ -11,6 +11,7 @@ const d = DbiName.fromText("d")
 const view = (...names: ReadonlyArray<DbiName.DbiName>): ReadTransaction => ({
   id: 1n,
   dbis: names.map((name) => ({ name, flags: 0, entries: 1 })),
+  plainKeys: [],
   cursor: () => assert.fail("nothing is read")
 })
 

@@ -47,9 +47,43 @@ describe("A snapshot that LMDB cannot take is refused", () => {
       yield* Effect.gen(function* () {
         const line = [["k", 9, "v"]] as const
         yield* refuses(object({ "d\0x": line }), "a NUL byte")
-        yield* refuses(object({ plain: line }), "MDB_INCOMPATIBLE")
-        yield* refuses(object({ a: line, b: line }), "raise options.max_dbs")
+        yield* refuses(object({ plain: line }), 'the root of the LMDB has a plain key "plain"')
+        yield* refuses(
+          object({ a: line, b: line }),
+          "with its DBIs there would be 3, more than options.max_dbs, 2: raise options.max_dbs, and restart"
+        )
         yield* merge(object({ a: line }))
+      }).pipe(Effect.provide(overNative(options)))
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("shadow mode: a plain key of the root under the name of a shadow, more DBIs and shadows than max_dbs", () =>
+    Effect.gen(function* () {
+      const shadow = { dupsortHack: false, createFlags: {} }
+      const { lmdb, ...rest } = nativeOptions(`${yield* temporaryFolder}/data.mdb`, { shadow })
+      const options = { ...rest, lmdb: { ...lmdb, maxDbs: 4 } }
+      const application = yield* LmdbApplication.make({ path: lmdb.path, mapSize: 2 ** 24 })
+      yield* application.write(
+        { do: "create", dbi: "d", flags: 0 },
+        { do: "root", key: Buffer.from("_sync_shadow_plain").toString("hex"), value: "00" }
+      )
+      yield* Effect.gen(function* () {
+        const line = [["k", 9, "v"]] as const
+        yield* refuses(object({ plain: line }), 'the root of the LMDB has a plain key "_sync_shadow_plain"')
+        yield* refuses(object({ a: line, b: line }), "there would be 6, shadows included, more than options.max_dbs, 4")
+        yield* merge(object({ a: line }))
+      }).pipe(Effect.provide(overNative(options)))
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("an entry that is larger than the map: it is refused before it is held, not waited for", () =>
+    Effect.gen(function* () {
+      const { lmdb, ...rest } = nativeOptions(`${yield* temporaryFolder}/data.mdb`)
+      const options = { ...rest, lmdb: { ...lmdb, mapSize: 2 ** 20 } }
+      yield* Effect.gen(function* () {
+        const snapshot = object({ d: [["k", 9, "v".repeat(2 ** 25)]] })
+        yield* refuses(snapshot, "and the LMDB's map has 1048576 in all: raise its map size, and restart")
+        yield* merge(object({ d: [["k", 9, "v".repeat(2 ** 18)]] }))
       }).pipe(Effect.provide(overNative(options)))
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )

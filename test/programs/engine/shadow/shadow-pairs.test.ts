@@ -21,6 +21,7 @@ import {
   main,
   pairKey,
   put,
+  remove,
   shadowOptions,
   theirs
 } from "../../../support/fixtures/ShadowEnvironments.ts"
@@ -121,6 +122,8 @@ for (const { kind, make } of [
           for (const [pairs, reason] of cases) yield* refuses(pairsOf(pairs), reason)
           const twice = [theirs("d", [], DUPSORT), theirs("d", [], DUPSORT)]
           yield* refuses(objectOf(ofDbis(twice)), /quarantine: refused: .*comes twice/)
+          const other = [theirs("new", [["k", 9, "v"]]), theirs("new", [[pairKey("k", "v"), 9, "v"]], DUPSORT)]
+          yield* refuses(objectOf(ofDbis(other)), /quarantine: refused: .*comes twice, with different flags/)
           yield* merge(pairsOf([["a", "y\0"]]))
           yield* copyAt(6)
           assert.lengthOf((yield* main("d"))!, 5)
@@ -149,9 +152,13 @@ for (const { kind, make } of [
             "with MDB_DUPFIXED, but its shadow here is of a DBI with values of different sizes"
           ]
         ]
-        for (const [pairs, flags, snapshot, reason] of cases) {
+        const deleted: (typeof cases)[number] = [[], 0, cases[0]![2], cases[0]![3]]
+        for (const [pairs, flags, snapshot, reason] of [...cases, deleted]) {
           yield* Effect.gen(function* () {
-            yield* write(put("d", pairs, flags))
+            yield* write(put("d", [["gone", "1"]], flags & ~DUPFIXED))
+            yield* copyAt(4)
+            yield* write(remove("d", "gone"))
+            yield* write(put("d", pairs))
             yield* copyAt(5)
             yield* write(drop("d"))
             yield* refuses(snapshot, new RegExp(`quarantine: refused: .*${reason}: run drop-shadow`))
