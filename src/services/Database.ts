@@ -328,9 +328,13 @@ export class Database extends Context.Service<
     readonly merge: (request: MergeRequest) => Effect.Effect<MergeResult, DatabaseError>
     /** Newest timestamp of all entries, tombstones included, in nanoseconds; 0 if there are none. */
     readonly newest: Effect.Effect<bigint, DatabaseError>
-    /** Whether this run or an earlier one has marked the environment as stale. */
-    readonly isMarkedStale: Effect.Effect<boolean, DatabaseError>
-    readonly markStale: (stale: boolean) => Effect.Effect<void, DatabaseError>
+    /**
+     * The mark that this run or an earlier one has made of a stale environment: the newest timestamp of the entries at
+     * that time, in nanoseconds, 0 if that is not known. Undefined without a mark.
+     */
+    readonly staleMark: Effect.Effect<bigint | undefined, DatabaseError>
+    /** Makes the mark, unless it is there. Undefined removes it. */
+    readonly markStale: (newest: bigint | undefined) => Effect.Effect<void, DatabaseError>
     /** Frees reader slots of dead processes. Returns their number. */
     readonly clearDeadReaders: Effect.Effect<number, DatabaseError>
     /** Removes old tombstones. */

@@ -147,8 +147,8 @@ const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
     sweep: (request) =>
       Effect.provideContext(sweep(database, request, exclusively), context).pipe(named(name, "sweep")),
     newest: Effect.provideContext(newest(database), context).pipe(named(name, "newest")),
-    isMarkedStale: Effect.provideContext(StaleMark.isMarked, context).pipe(named(name, "mark")),
-    markStale: (stale) => Effect.provideContext(StaleMark.set(database, stale), context).pipe(named(name, "mark")),
+    staleMark: Effect.provideContext(StaleMark.read, context).pipe(named(name, "mark")),
+    markStale: (newest) => Effect.provideContext(StaleMark.set(database, newest), context).pipe(named(name, "mark")),
     clearDeadReaders: named(name, "info")(lmdb.clearDeadReaders),
     info: Effect.map(lmdb.info, (info) => ({ ...info, path: lmdb.path })).pipe(named(name, "info")),
     mappedMemory: MappedMemory.of(lmdb.path)

@@ -37,8 +37,15 @@ export class DatabaseRpcs extends RpcGroup.make(
   }),
   Rpc.make("ClearDeadReaders", { payload: { database: Schema.String }, success: Schema.Number, error: DatabaseError }),
   Rpc.make("Newest", { payload: { database: Schema.String }, success: Schema.BigInt, error: DatabaseError }),
-  Rpc.make("IsMarkedStale", { payload: { database: Schema.String }, success: Schema.Boolean, error: DatabaseError }),
-  Rpc.make("MarkStale", { payload: { database: Schema.String, stale: Schema.Boolean }, error: DatabaseError }),
+  Rpc.make("StaleMark", {
+    payload: { database: Schema.String },
+    success: Schema.UndefinedOr(Schema.BigInt),
+    error: DatabaseError
+  }),
+  Rpc.make("MarkStale", {
+    payload: { database: Schema.String, newest: Schema.UndefinedOr(Schema.BigInt) },
+    error: DatabaseError
+  }),
   Rpc.make("Begin", { payload: Call }),
   Rpc.make("Dump", { payload: { ...Call, request: DumpRequest }, success: DumpResult, error: DatabaseError }),
   Rpc.make("DumpDelta", {

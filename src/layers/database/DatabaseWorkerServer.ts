@@ -93,8 +93,8 @@ const handlers = (layers: Layers) =>
         MappedMemory: ({ database }) => use(database, "info", (_) => _.mappedMemory),
         ClearDeadReaders: ({ database }) => use(database, "info", (_) => _.clearDeadReaders),
         Newest: ({ database }) => use(database, "newest", (_) => _.newest),
-        IsMarkedStale: ({ database }) => use(database, "mark", (_) => _.isMarkedStale),
-        MarkStale: ({ database, stale }) => use(database, "mark", (_) => _.markStale(stale)),
+        StaleMark: ({ database }) => use(database, "mark", (_) => _.staleMark),
+        MarkStale: ({ database, newest }) => use(database, "mark", (_) => _.markStale(newest)),
         Begin: ({ call }) => calls.begin(call),
         Dump: ({ call, database, request }) =>
           calls.run(

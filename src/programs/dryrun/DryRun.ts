@@ -55,7 +55,8 @@ const isStale = Effect.fnUntraced(function* (read: ReadPlaces, ownNano: bigint, 
   const { lmdb } = read.local
   const newestNano = yield* Effect.provideService(newest(read), Lmdb, lmdb)
   if (newestNano > 1n && newestNano < limit) return true
-  return yield* Effect.provideService(StaleMark.isMarked, Lmdb, lmdb)
+  const mark = yield* Effect.provideService(StaleMark.read, Lmdb, lmdb)
+  return mark !== undefined && (mark <= 1n || mark < limit)
 })
 
 const hasData = ({ local, mode }: ReadPlaces): boolean => {

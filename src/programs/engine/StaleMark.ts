@@ -1,36 +1,53 @@
 /**
- * Marks an LMDB as stale (docs/sync.md, Long absence) with an empty DBI of our own. The mark is made before the first
- * merge, since merged entries are young and would hide the fact.
+ * Marks an LMDB as stale (docs/sync.md, Long absence) with a DBI of our own. The mark is made before the first merge,
+ * since merged entries are young and would hide the fact. It holds the newest time of the entries as they were then:
+ * when our clock was wrong, that tells a later start.
  */
 import { Effect } from "effect"
 import * as DbiName from "../../domain/lmdb/DbiName.ts"
-import { Lmdb } from "../../services/Lmdb.ts"
+import { Lmdb, type ReadTransaction, type WriteTransaction } from "../../services/Lmdb.ts"
 import { attempt } from "./Engine.ts"
 import type { EngineDatabase } from "./EngineDatabase.ts"
 
 const mark = DbiName.fromText("_sync_stale")
 
-export const isMarked = Effect.scoped(
+/** The key of the only entry: its value has 8 bytes, big-endian, in nanoseconds. */
+const newestKey = Buffer.from("newest")
+
+const newestOf = (transaction: ReadTransaction): bigint => {
+  const cursor = transaction.cursor(mark)
+  const isThere = cursor.next() && cursor.valueEnd - cursor.valueStart === 8
+  const { value, valueStart } = cursor
+  const newest = isThere ? new DataView(value.buffer, value.byteOffset + valueStart, 8).getBigUint64(0) : 0n
+  cursor.close()
+  return newest
+}
+
+/** Undefined: there is no mark. 0: an earlier version made it, and nothing is known. Nanoseconds. */
+export const read = Effect.scoped(
   Effect.gen(function* () {
     const transaction = yield* (yield* Lmdb).read
-    return transaction.dbis.some(({ name }) => name === mark)
+    if (!transaction.dbis.some(({ name }) => name === mark)) return undefined
+    return yield* attempt(() => newestOf(transaction))
   })
 )
 
-/** Makes or removes the mark. */
-export const set = Effect.fn("StaleMark.set")(function* ({ tracker }: EngineDatabase, marked: boolean) {
-  if ((yield* isMarked) === marked) return
+const change = (transaction: WriteTransaction, newest: bigint | undefined): void => {
+  if (transaction.dbis().some(({ name }) => name === mark) === (newest !== undefined)) return
+  if (newest === undefined) return transaction.drop(mark)
+  transaction.create(mark, 0)
+  const value = Buffer.alloc(8)
+  value.writeBigUInt64BE(newest)
+  transaction.put(mark, newestKey, 0, newestKey.length, value, 0, value.length, false)
+}
+
+/** Makes the mark, unless it is there, or removes it. */
+export const set = Effect.fn("StaleMark.set")(function* ({ tracker }: EngineDatabase, newest: bigint | undefined) {
+  if (((yield* read) !== undefined) === (newest !== undefined)) return
   const lmdb = yield* Lmdb
   yield* Effect.acquireUseRelease(
     Effect.sync(() => tracker.beginWrite()),
-    () =>
-      lmdb.write((transaction) =>
-        attempt(() => {
-          if (transaction.dbis().some(({ name }) => name === mark) === marked) return
-          if (marked) transaction.create(mark, 0)
-          else transaction.drop(mark)
-        })
-      ),
+    () => lmdb.write((transaction) => attempt(() => change(transaction, newest))),
     (_, exit) =>
       Effect.sync(() => tracker.endWrite(exit._tag === "Success" && exit.value.wrote ? exit.value.id : undefined))
   )

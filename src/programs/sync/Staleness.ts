@@ -49,14 +49,34 @@ const untilKnown = <A>(state: SyncState, use: Effect.Effect<A, DatabaseError>) =
  */
 export const observe = Effect.fn("Staleness.observe")(function* (state: SyncState) {
   const { database, options } = state
-  if (options.acceptStale) return yield* untilKnown(state, database.markStale(false))
+  if (options.acceptStale) return yield* untilKnown(state, database.markStale(undefined))
   const at = yield* limit(state)
   if (at === undefined) return
   state.newestAtOpen = yield* untilKnown(state, database.newest)
   // 1 ns: an application that is synced for the first time, in shadow mode. 0: there is no entry.
-  state.maybeStale =
-    (yield* untilKnown(state, database.isMarkedStale)) || (state.newestAtOpen > 1n && state.newestAtOpen < at)
-  if (state.maybeStale) yield* untilKnown(state, database.markStale(true))
+  const isOld = state.newestAtOpen > 1n && state.newestAtOpen < at
+  state.staleBy = (yield* untilKnown(state, database.staleMark)) ?? (isOld ? state.newestAtOpen : undefined)
+  if (state.staleBy !== undefined) yield* untilKnown(state, database.markStale(state.staleBy))
+})
+
+/** Nanoseconds: times that are further ahead of our clock show that it is behind, or that another one is ahead. */
+const tolerated = 10_000_000_000n
+
+/** Whether the bucket has, or the LMDB had at the start, times after ours: then our clock proves nothing. */
+const mayBeBehind = Effect.fnUntraced(function* ({ index, newestAtOpen }: SyncState) {
+  const now = (yield* Clock.currentTimeNanos) + tolerated
+  return (
+    newestAtOpen > now || index.instances.some((instance) => (index.newest(instance)?.name.timestampNano ?? 0n) > now)
+  )
+})
+
+/**
+ * Whether the LMDB is not stale by the clock as it is now, though it was found to be: the clock was ahead then. A clock
+ * that is behind must not say so.
+ */
+const isRefuted = Effect.fnUntraced(function* (state: SyncState, at: bigint) {
+  const { index, staleBy = 0n } = state
+  return (index.newestOwn >= at || (staleBy > 1n && staleBy >= at)) && !(yield* mayBeBehind(state))
 })
 
 /**
@@ -65,8 +85,9 @@ export const observe = Effect.fn("Staleness.observe")(function* (state: SyncStat
  */
 export const check = Effect.fn("Staleness.check")(function* (state: SyncState) {
   const at = yield* limit(state)
-  if (at === undefined || !state.maybeStale) return
-  if (state.index.newestOwn >= at) return yield* untilKnown(state, state.database.markStale(false))
+  if (at === undefined || state.staleBy === undefined) return
+  if (state.index.newestOwn >= at || (yield* isRefuted(state, at)))
+    return yield* untilKnown(state, state.database.markStale(undefined))
   // It sends nothing anyway; the mark is for a later `sync`.
   if (state.options.receiveOnly) return
   state.stale = true
@@ -81,4 +102,19 @@ export const check = Effect.fn("Staleness.check")(function* (state: SyncState) {
   const health = yield* Health
   yield* health.failing(`${state.options.database}_stale`, message)
   yield* Effect.logError(message)
+})
+
+/** Looks at a stale LMDB again: the clock may be right by now. Returns whether it is not stale any more. */
+export const lookAgain = Effect.fn("Staleness.lookAgain")(function* (state: SyncState) {
+  const at = yield* limit(state)
+  if (!state.stale || at === undefined || !(yield* isRefuted(state, at))) return false
+  // An old snapshot of ours that was too old is to be merged first.
+  if (state.index.next(state.options.instance) !== undefined) return false
+  yield* untilKnown(state, state.database.markStale(undefined))
+  state.stale = false
+  state.staleBy = undefined
+  const health = yield* Health
+  yield* health.well(`${state.options.database}_stale`)
+  yield* Effect.logInfo("The LMDB is not stale by the clock as it is now, and is sent")
+  return true
 })

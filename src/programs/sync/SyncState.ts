@@ -53,8 +53,8 @@ export class SyncState {
   stale = false
   /** Nanoseconds: the newest time of its entries before the first merge; 0: there was none, or nobody wants to know. */
   newestAtOpen = 0n
-  /** That is too old, or an earlier run found it to be. */
-  maybeStale = false
+  /** That, if it is too old, or what an earlier run found: 0 if that is not known. Undefined: it is not stale. */
+  staleBy: bigint | undefined
   /** A refused or corrupt snapshot was met, or one was missing: `--only-once` then ends with 1. */
   problems = 0
   private readonly latches: Array<Latch.Latch> = []

@@ -1,6 +1,7 @@
 /** An instance that was away for longer than tombstones are kept. Source: docs/sync.md, Long absence. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import * as DbiName from "../../../src/domain/lmdb/DbiName.ts"
 import { DatabaseError } from "../../../src/services/Database.ts"
 import { LmdbError, MapFull, ReadersFull } from "../../../src/services/Lmdb.ts"
 import type { SettingsValues } from "../../../src/services/Settings.ts"
@@ -31,6 +32,8 @@ const sent = (bucket: Bucket, instance = "a") =>
   Effect.map(bucket.names, (names) =>
     names.filter((name) => name >= nameOf(instance, epoch) && name < `main__${instance}__9`)
   )
+
+const staleMark = DbiName.fromText("_sync_stale")
 
 const isStale = (daemon: RunningDaemon) => daemon.logged("the LMDB is stale", "Error").length > 0
 
@@ -78,7 +81,7 @@ describe("A stale LMDB", () => {
           ...on,
           database: (database) => ({
             ...database,
-            markStale: (stale) => Effect.suspend(() => (isFull ? Effect.fail(failed) : database.markStale(stale)))
+            markStale: (newest) => Effect.suspend(() => (isFull ? Effect.fail(failed) : database.markStale(newest)))
           })
         })
         yield* pass(20_000)
@@ -121,6 +124,75 @@ describe("A stale LMDB", () => {
       })
     )
   }
+
+  it.effect("under a clock that was ahead is none when the clock is right: it is sent, without a restart", () =>
+    Effect.gen(function* () {
+      const { bucket, content, put, start } = yield* makeWorld()
+      yield* put({ d: [["old", recently, "v"]] })
+      yield* bucket.put("b", epoch - 1_000, { d: [["new", recently, "v"]] })
+      yield* bucket.put("a", epoch - 2 * day, { d: [["own", recently, "v"]] })
+      let skew = 400 * day
+      const daemon = yield* start({ ...on, skew: () => skew })
+      yield* pass(5_000)
+      assert.isTrue(isStale(daemon))
+      assert.deepStrictEqual(yield* sent(bucket), [])
+      skew = 0
+      yield* pass(5_000)
+      assert.lengthOf(daemon.logged("The LMDB is not stale by the clock as it is now", "Info"), 1)
+      assert.deepStrictEqual(keysOf(yield* content), ["new", "old", "own"])
+      assert.isAbove((yield* sent(bucket)).length, 0)
+      assert.notInclude(yield* daemon.failing, "main_stale")
+      yield* daemon.stop
+      assert.strictEqual(yield* daemon.exitCode, 0)
+      const again = yield* start(on)
+      yield* pass(5_000)
+      assert.isFalse(isStale(again))
+    })
+  )
+
+  it.effect("that was marked under a clock that was ahead is none at the next start under a right one", () =>
+    Effect.gen(function* () {
+      const { bucket, put, start } = yield* makeWorld()
+      yield* put({ d: [["old", recently, "v"]] })
+      yield* bucket.put("b", epoch - 1_000, { d: [["new", recently, "v"]] })
+      const early = yield* start({ ...on, skew: 400 * day })
+      yield* pass(5_000)
+      assert.isTrue(isStale(early))
+      yield* early.stop
+      assert.deepStrictEqual(yield* sent(bucket), [])
+      const late = yield* start(on)
+      yield* pass(5_000)
+      assert.isFalse(isStale(late))
+      assert.lengthOf(yield* sent(bucket), 1)
+    })
+  )
+
+  it.effect("stays one under a clock that is behind, and with a mark of an earlier version", () =>
+    Effect.gen(function* () {
+      for (const isOldMark of [false, true]) {
+        const { application, bucket, put, start } = yield* makeWorld()
+        yield* put({ d: [["old", isOldMark ? recently : longAgo, "v"]] })
+        if (isOldMark) yield* application.write((transaction) => transaction.create(staleMark, 0))
+        yield* bucket.put("b", epoch - 1_000, { d: [["new", recently, "v"]] })
+        const first = yield* start(on)
+        yield* pass(5_000)
+        assert.isTrue(isStale(first))
+        yield* first.stop
+        let skew = -400 * day
+        const behind = yield* start({ ...on, skew: () => skew })
+        yield* pass(5_000)
+        skew = 0
+        yield* pass(5_000)
+        assert.deepStrictEqual(yield* sent(bucket), [])
+        assert.isTrue(isStale(behind))
+        yield* behind.stop
+        const accepting = yield* start({ ...on, options: { acceptStale: true } })
+        yield* pass(5_000)
+        assert.lengthOf(yield* sent(bucket), 1)
+        yield* accepting.stop
+      }
+    })
+  )
 
   it.effect("is not one with a forced snapshot either", () =>
     Effect.gen(function* () {

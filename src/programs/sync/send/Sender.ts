@@ -166,6 +166,7 @@ export const run = Effect.fn("Send.run")(function* (state: SyncState) {
       Effect.andThen(state.database.touched, Effect.sleep(settling))
     )
     const { tracking } = yield* observe(state)
+    if (yield* Staleness.lookAgain(state)) yield* send(sender)
     if (state.options.receiveOnly || state.stale) continue
     sender.isForced = sender.isFullForced = yield* isForced(sender)
     if (state.hasUnsent || sender.isForced || (yield* isFullDue(sender))) {
