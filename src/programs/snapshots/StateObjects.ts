@@ -5,6 +5,7 @@
 import * as SnapshotName from "../../domain/snapshot/SnapshotName.ts"
 import type { StoredObject } from "../../services/Storage.ts"
 import type { Snapshot } from "../sync/ListedSnapshots.ts"
+import { pathOf } from "../sync/SnapshotPath.ts"
 
 export interface InstanceState {
   /** As in object names. */
@@ -15,33 +16,12 @@ export interface InstanceState {
   readonly timestampNano: bigint
 }
 
-/** The delta that leads furthest from a time; of two that lead as far, the smaller one. */
-const nextOf = (deltas: ReadonlyArray<Snapshot>, throughNano: bigint): Snapshot | undefined => {
-  let best: Snapshot | undefined
-  for (const delta of deltas) {
-    const { fromNano, timestampNano } = delta.name
-    if (fromNano === undefined || fromNano > throughNano || timestampNano <= throughNano) continue
-    const isBetter =
-      best === undefined ||
-      timestampNano > best.name.timestampNano ||
-      (timestampNano === best.name.timestampNano && delta.object.size < best.object.size)
-    if (isBetter) best = delta
-  }
-  return best
-}
-
-/** Undefined for an instance that has no full snapshot: nothing leads to its deltas. */
-const stateOf = (instance: string, listed: ReadonlyArray<Snapshot>): InstanceState | undefined => {
-  const newest = SnapshotName.newest(listed.map(({ name }) => name).filter(({ kind }) => kind === "snapshot"))
-  if (newest === undefined) return undefined
-  const deltas = listed.filter(({ name }) => name.kind === "delta")
-  const objects = listed.filter(({ name }) => name === newest)
-  for (;;) {
-    const { timestampNano } = objects.at(-1)!.name
-    const next = nextOf(deltas, timestampNano)
-    if (next === undefined) return { instance, objects, timestampNano }
-    objects.push(next)
-  }
+/** None for an instance that has no full snapshot: nothing leads to its deltas. */
+const stateOf = (instance: string, listed: ReadonlyArray<Snapshot>): ReadonlyArray<InstanceState> => {
+  const sorted = listed.toSorted((a, b) => SnapshotName.compare(a.name, b.name))
+  const objects = pathOf(sorted, undefined).steps
+  const last = objects.at(-1)
+  return last === undefined ? [] : [{ instance, objects, timestampNano: last.name.timestampNano }]
 }
 
 /** Returns the newest state of each instance, by the instances' names. `objects`: a listing. */
@@ -50,10 +30,7 @@ export const newestStates = (database: string, objects: ReadonlyArray<StoredObje
     const name = SnapshotName.parse(object.name)
     return name?.database === database ? [{ name, object }] : []
   })
-  return Array.from(
-    Map.groupBy(listed, ({ name }) => name.instance),
-    ([instance, ofInstance]) => stateOf(instance, ofInstance)
-  )
-    .filter((state) => state !== undefined)
+  return Array.from(Map.groupBy(listed, ({ name }) => name.instance))
+    .flatMap(([instance, ofInstance]) => stateOf(instance, ofInstance))
     .toSorted((a, b) => (a.instance < b.instance ? -1 : 1))
 }
