@@ -75,7 +75,8 @@ const changesOf = Effect.fnUntraced(function* ({ changes, mode, options, tracker
 })
 
 const databaseOf = (options: DatabaseOptions, mode: Mode.Mode, { id }: Opened): EngineDatabase => {
-  const changes = new KeyTracker(options.deltas ? new ChangeLog(mode.shadow !== undefined) : undefined)
+  const walked = new WalkedDbis()
+  const changes = new KeyTracker(options.deltas ? new ChangeLog(mode.shadow !== undefined) : undefined, walked)
   return {
     options,
     mode,
@@ -83,7 +84,7 @@ const databaseOf = (options: DatabaseOptions, mode: Mode.Mode, { id }: Opened): 
     changes,
     shadow: { started: false, copiedThrough: undefined, changes },
     known: new KnownMembers(),
-    walked: new WalkedDbis(),
+    walked,
     untoldLockMillis: 0,
     last: undefined
   }

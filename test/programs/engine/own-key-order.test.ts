@@ -77,8 +77,12 @@ const snapshots = ["", "0-0500", "5-0", keys.at(-1)!, "z"].map((key) =>
 describe("A DBI with a key order of its application's", () => {
   it.live("native mode: nothing is merged into it, sent or swept, whether it shows at the start or later", () =>
     Effect.gen(function* () {
-      for (const later of [false, true]) {
-        const options = nativeOptions(`${yield* temporaryFolder}/data.mdb`)
+      for (const [later, deltas] of [
+        [false, false],
+        [true, false],
+        [true, true]
+      ] as const) {
+        const options = nativeOptions(`${yield* temporaryFolder}/data.mdb`, { deltas })
         const { path } = options.lmdb
         const application = yield* start(path, true)
         if (!later) yield* show(path, application, true)

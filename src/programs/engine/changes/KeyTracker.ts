@@ -22,7 +22,9 @@ import { type ChangeSink, Lmdb, LmdbError, type ReadTransaction } from "../../..
 import { type EngineError, inSlices } from "../Engine.ts"
 import type { ChangeLog, ChangesSince } from "./ChangeLog.ts"
 import { PendingKeys } from "./PendingKeys.ts"
+import { RisingDbis } from "./RisingDbis.ts"
 import { SharedView } from "./SharedView.ts"
+import type { WalkedDbis } from "../merge/WalkedDbis.ts"
 
 interface Pin {
   readonly shared: SharedView
@@ -84,6 +86,7 @@ export class KeyTracker {
   private keys: PendingKeys | undefined
   /** For deltas; undefined when there are none. */
   private readonly log: ChangeLog | undefined
+  private readonly walked: WalkedDbis | undefined
   private givenUp = 0
   /** It could not follow, and that was logged: once. */
   private said = false
@@ -91,8 +94,10 @@ export class KeyTracker {
   /** The pin is moved by one at a time. */
   private readonly turn = Semaphore.makeUnsafe(1)
 
-  constructor(log?: ChangeLog) {
+  /** `walked`: carried on over what the application changes. */
+  constructor(log?: ChangeLog, walked?: WalkedDbis) {
     this.log = log
+    this.walked = walked
   }
 
   private get isKnown(): boolean {
@@ -218,12 +223,17 @@ export class KeyTracker {
     function* (before: ReadTransaction, after: ReadTransaction) {
       const { keys } = this
       const log = this.log?.isKnown === true ? this.log : undefined
-      const [sink, other] = [keys?.sinkSince(before), log?.sinkSince(before, after)].filter(
+      const names = this.walked?.between(before.id, after.id)
+      const rising = names === undefined || names.size === 0 ? undefined : new RisingDbis(names, before)
+      const [first, ...others] = [keys?.sinkSince(before), log?.sinkSince(before, after), rising?.sink].filter(
         (sink) => sink !== undefined
       )
-      if (sink === undefined) return
-      const walk = yield* (yield* Lmdb).changes(before, after, other === undefined ? sink : toBoth(sink, other))
+      if (first === undefined) return
+      const walk = yield* (yield* Lmdb).changes(before, after, others.reduce(toBoth, first))
       yield* inSlices((deadline) => walk.run(deadline))
+      // A merge that has ended meanwhile knows better.
+      if (rising !== undefined && this.walked?.between(before.id, after.id) === names)
+        this.walked?.followed(rising.stillRising(after), before.id, after.id)
       if (keys?.overflown === true) {
         this.givenUp++
         this.keys = undefined

@@ -115,7 +115,9 @@ const isFirstLoad = ({ database, request }: Merging, { dbis }: ReadTransaction):
 
 /** The snapshot is read in a read transaction, to its end. */
 const read = Effect.fnUntraced(function* (merging: Merging) {
-  const { mode, shadow } = merging.database
+  const { changes, mode, shadow } = merging.database
+  // What the application has changed is looked at first, instead of everything.
+  yield* changes.poll
   const transaction = yield* (yield* Lmdb).read
   yield* attempt(() => syncedDbis(transaction.dbis, mode.check))
   if (mode.shadow !== undefined && transaction.id !== shadow.copiedThrough)

@@ -5,8 +5,7 @@
  *
  * That holds for the content of one transaction alone, since an application with a key order of its own shows it only
  * once it has put enough keys. Transactions of ours carry it on: they put keys where they belong. What an application
- * has committed does not, nor does it carry on what is known of members (KnownMembers), so the next merge reads all of
- * its snapshot anyway, and the walk beside it costs nothing more.
+ * has committed does so when its new keys were looked at (`RisingDbis`), which takes a tracker that follows them.
  */
 import type { DbiName } from "../../../domain/lmdb/DbiName.ts"
 
@@ -26,6 +25,18 @@ export class WalkedDbis {
     if (id < this.#through) return
     this.#names = new Set([...this.at(id), ...names])
     this.#through = id
+  }
+
+  /** Those that were known in a view from that of `before` to that of `after`. */
+  between(before: bigint, after: bigint): ReadonlySet<DbiName> {
+    return before <= this.#through && this.#through <= after ? this.#names : none
+  }
+
+  /** These, of those that `between` returned, are in order in the view of `after`, too. */
+  followed(names: ReadonlySet<DbiName>, before: bigint, after: bigint): void {
+    if (this.between(before, after) === none) return
+    this.#names = names
+    this.#through = after
   }
 
   /**

@@ -1,12 +1,13 @@
 /** A snapshot of a few entries costs what it holds, whatever the size of the DBI; and it is merged as any other. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import * as DbiName from "../../../../src/domain/lmdb/DbiName.ts"
 import * as LmdbMemory from "../../../../src/layers/lmdb/memory/LmdbMemory.ts"
 import { Choices } from "../../../simulation/Choices.ts"
 import { counting, type CursorCounts } from "../../../support/fakes/CountedLmdb.ts"
-import { databaseOptions, merge, over, raw } from "../../../support/fixtures/Environments.ts"
+import { databaseOptions, dump, merge, over, raw, write } from "../../../support/fixtures/Environments.ts"
 import { contentOf, mergeSnapshot, shown } from "../../../support/fixtures/LastWriteWins.ts"
-import { type Line, objectOf, snapshot } from "../../../support/fixtures/Snapshots.ts"
+import { type Line, nativeValue, objectOf, snapshot } from "../../../support/fixtures/Snapshots.ts"
 
 const key = (i: number) => `k${String(i).padStart(6, "0")}`
 
@@ -19,6 +20,15 @@ const lines = (
 const range = (length: number) => Array.from({ length }, (_, i) => i)
 
 const overCounting = (counts: CursorCounts) => over(counting(LmdbMemory.layerWith(), counts), databaseOptions())
+
+/** As an application puts it. */
+const put = (key: string, timestamp: number) =>
+  write((transaction) => {
+    const value = nativeValue(timestamp, "mine")
+    transaction.put(DbiName.fromText("a"), Buffer.from(key), 0, key.length, value, 0, value.length, false)
+  })
+
+const mergeOne = (value: string, time: number) => merge(objectOf(snapshot({ a: [[key(2_500), time, value]] })))
 
 describe("Merge of a sparse snapshot", () => {
   it.live("looks up what is far, and walks what is near", () => {
@@ -39,6 +49,26 @@ describe("Merge of a sparse snapshot", () => {
         assert.strictEqual(counts.seeks, 0)
       }),
       overCounting(counts)
+    )
+  })
+
+  it.live("walks no DBI after commits of the application, as long as its changes are followed", () => {
+    const counts = { steps: 0, seeks: 0 }
+    return Effect.provide(
+      Effect.gen(function* () {
+        yield* merge(objectOf(snapshot({ a: lines(range(5_000), () => 10, "old") })))
+        // From here on.
+        yield* dump()
+        for (const [i, own] of [key(17), "a first one", "z last", key(4_000)].entries()) {
+          yield* put(own, 20 + i)
+          Object.assign(counts, { steps: 0, seeks: 0 })
+          assert.strictEqual((yield* mergeOne("new", 30 + i)).entriesWritten, 1)
+          assert.isBelow(counts.steps, 40, own)
+        }
+        const held = contentOf(yield* raw).get(DbiName.fromText("a"))!
+        assert.strictEqual(held.size, 5_002)
+      }),
+      over(counting(LmdbMemory.layerWith(), counts), databaseOptions({ deltas: true }))
     )
   })
 
