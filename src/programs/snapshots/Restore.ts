@@ -8,7 +8,7 @@
 import { Clock, Duration, Effect, Schedule, Schema } from "effect"
 import * as NanoTimestamp from "../../domain/snapshot/NanoTimestamp.ts"
 import { listingPrefix } from "../../domain/snapshot/SnapshotName.ts"
-import type { Database, DatabaseOptions, MergeResult } from "../../services/Database.ts"
+import type { Database, DatabaseError, DatabaseOptions, MergeResult } from "../../services/Database.ts"
 import { Databases } from "../../services/Databases.ts"
 import { type Meter, Progress } from "../../services/Progress.ts"
 import { Storage, type StorageError, type StoredObject } from "../../services/Storage.ts"
@@ -34,6 +34,19 @@ export class SnapshotUnusable extends Schema.TaggedError<SnapshotUnusable>()("Sn
 }) {
   override get message(): string {
     return `${this.name}: ${this.problem}. An older one can be restored with --at, or by its name`
+  }
+}
+
+/** What is merged does not fit into the map. */
+export class MapTooSmall extends Schema.TaggedError<MapTooSmall>()("MapTooSmall", {
+  mapSize: Schema.Number,
+  needed: Schema.Number
+}) {
+  override get message(): string {
+    return (
+      `the map of ${this.mapSize} bytes is full: at least ${this.needed} are needed. ` +
+      "Give a larger --map-size, or none, which finds out what is needed"
+    )
   }
 }
 
@@ -93,6 +106,13 @@ interface Restoring {
 const problemOf = (error: { readonly _tag: string; readonly message: string }): string | undefined =>
   "reaction" in error && String(error.reaction).startsWith("quarantine") ? error.message : undefined
 
+/** The advice of the daemon's error is about an application's map. */
+const mapTooSmall = (error: DatabaseError): MapTooSmall | DatabaseError => {
+  if (error.reason._tag !== "LmdbError" || error.reason.reason._tag !== "MapFull") return error
+  const { mapSize, needed } = error.reason.reason
+  return new MapTooSmall({ mapSize, needed })
+}
+
 /** Downloads and merges. A corrupt one is downloaded once more: another copy may be intact. */
 const mergeOne = Effect.fnUntraced(function* ({ database, meter }: Restoring, snapshot: Snapshot) {
   const began = yield* Clock.monotonicTimeNanos
@@ -105,7 +125,7 @@ const mergeOne = Effect.fnUntraced(function* ({ database, meter }: Restoring, sn
   const result = yield* Effect.retry(merge, {
     times: 1,
     while: (error) => error._tag === "DatabaseError" && error.reaction === "quarantine: corrupt"
-  })
+  }).pipe(Effect.catchTag("DatabaseError", (error) => Effect.fail(mapTooSmall(error))))
   yield* Effect.logInfo("Restored a snapshot", {
     snapshot_name: snapshot.name.text,
     entries_read: result.entriesRead,
