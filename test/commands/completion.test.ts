@@ -30,8 +30,15 @@ layer(NodeServices.layer, { excludeTestServices: true })("completion", (it) => {
 
   it.effect("knows four shells and no other", () =>
     Effect.gen(function* () {
-      for (const shell of ["zsh", "fish", "powershell"]) {
-        assert.include((yield* runBundled(["completion", shell])).out, "snapshots", shell)
+      for (const [shell, begins] of [
+        ["bash", /complete -F _lightningstream .*lightningstream$/m],
+        ["zsh", /^#compdef lightningstream$/m],
+        ["fish", /^complete -c lightningstream /m],
+        ["powershell", /Register-ArgumentCompleter/]
+      ] as const) {
+        const { out } = yield* runBundled(["completion", shell])
+        assert.match(out, begins, shell)
+        assert.include(out, "snapshots", shell)
       }
       const other = yield* runBundled(["completion", "csh"])
       assert.strictEqual(other.code, 2)

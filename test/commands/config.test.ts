@@ -35,6 +35,8 @@ layer(NodeServices.layer, { excludeTestServices: true })("config", (it) => {
       const { code, err, out } = yield* runBundled(["config", "show", "-i", "b"], { cwd: directory })
       assert.strictEqual(code, 0, err)
       assert.match(out, /^instance: b$/m)
+      assert.include(out, `path: ${directory}/main.lmdb\n`)
+      assert.match(out, /^ +bucket: b$/m)
       assert.match(out, /^storage_poll_interval: 1s$/m)
       for (const secret of ["ACCESS-1", "SECRET-2"]) assert.notInclude(out, secret)
     })

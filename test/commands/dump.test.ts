@@ -4,7 +4,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import * as Application from "../support/Application.ts"
 import { bundle, runBundled, workspace } from "../support/Command.ts"
-import { folderBucket, nativeFile } from "../support/Daemon.ts"
+import { folderBucket, nativeFile, shadowFile } from "../support/Daemon.ts"
 
 /** Two databases, of which the second is not there. */
 const databases = Effect.gen(function* () {
@@ -56,6 +56,15 @@ layer(NodeServices.layer, { excludeTestServices: true })("dump", (it) => {
         { key: alive, value: "6f6e65", timestampNano: "1700000000000000000", flags: 0, txnID: "0" },
         { key: dead, value: "", timestampNano: "5", flags: 1, txnID: "0" }
       ])
+      const { directory } = yield* workspace((directory) => ({
+        lmdbs: { shadow: shadowFile(`${directory}/shadow.lmdb`) },
+        storage: folderBucket(`${directory}/bucket`)
+      }))
+      const application = yield* Application.open(`${directory}/shadow.lmdb`)
+      yield* application.put("k", "v", 5n)
+      const plain = yield* runBundled(["dump", "-f", "json"], { cwd: directory })
+      // In shadow mode it is the application's own, whatever it looks like.
+      assert.deepStrictEqual(JSON.parse(plain.out.split("\n")[1]!), { key: "6b", value: Application.native("v", 5n) })
       const other = yield* dump("-n", "other")
       assert.strictEqual(other.code, 2)
       assert.match(other.err, /--name other: no such database.*away, main/)
