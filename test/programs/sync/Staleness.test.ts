@@ -387,6 +387,27 @@ describe("A snapshot that is older than the retention", () => {
       assert.lengthOf(daemon.logged("Snapshot quarantined"), 1)
     })
   )
+  it.effect("with deltas: none of a dead instance is loaded, nor waited for; its last delta tells how old it is", () =>
+    Effect.gen(function* () {
+      const { bucket, content, start } = yield* makeWorld()
+      const [dead, alive] = [epoch - (retentionDays + 1) * day, epoch - (retentionDays - 1) * day]
+      yield* bucket.put("b", dead - 2_000, { d: [["b0", 1, "full"]] })
+      yield* bucket.putDelta("b", dead - 2_000, dead - 1_000, { d: [["b1", 1, "d0"]] })
+      yield* bucket.putDelta("b", dead - 1_000, dead, { d: [["b2", 1, "d1"]] })
+      yield* bucket.put("c", dead, { d: [["c0", 1, "full"]] })
+      yield* bucket.putDelta("c", dead, alive, { d: [["c1", 1, "d0"]] })
+      const daemon = yield* start(on)
+      yield* pass(15_000)
+      assert.lengthOf((yield* content)["d"]!, 2)
+      assert.deepStrictEqual(
+        (yield* bucket.callsOf("load")).filter((name) => name.includes("__b__")),
+        []
+      )
+      // The last delta, and with it those before, and the full snapshot.
+      assert.lengthOf(daemon.logged("Snapshot quarantined", "Error"), 2)
+      assert.lengthOf(daemon.logged("An object before a delta is missing"), 0)
+    })
+  )
 })
 
 describe("--accept-stale, and a sweeper that is off", () => {
