@@ -2,6 +2,7 @@
 import { Data, Deferred, Effect, FileSystem, Stream } from "effect"
 import { ChildProcess } from "effect/process"
 import type { ChildProcessHandle } from "effect/process/ChildProcessSpawner"
+import type { Mode } from "./Workspace.ts"
 
 export interface DaemonOptions {
   readonly instance: string
@@ -13,6 +14,8 @@ export interface DaemonOptions {
   readonly directory: string
   /** Of LMDB and of the bucket. */
   readonly poll: string
+  /** Of the values; native if it is absent. */
+  readonly mode?: Mode
   /** Where it serves its pages; absent: nowhere. */
   readonly http?: string
   /** Variables beside this process's own. */
@@ -53,7 +56,9 @@ const configuration = (options: DaemonOptions): string =>
       lmdb_poll_interval: options.poll,
       storage_poll_interval: options.poll,
       spool_directory: options.directory,
-      lmdbs: { main: { path: options.lmdb, options: { no_subdir: true }, schema_tracks_changes: true } },
+      lmdbs: {
+        main: { path: options.lmdb, options: { no_subdir: true }, schema_tracks_changes: options.mode !== "shadow" }
+      },
       storage: storageOf(options),
       ...(options.http !== undefined && { http: { address: options.http } })
     },

@@ -8,7 +8,18 @@ const setKey = (key: string): void => {
   Object.assign(Bare.toPut, { key: bytes, keyFrom: 0, keyTo: bytes.length })
 }
 
-/** Writes `text` under `key`, changed at `timestampNano`, in a transaction of its own. */
+/** Writes `text` under `key`, changed at `timestampNano`, in a transaction that is open. */
+export const putIn = (dbi: Bare.Dbi, key: string, text: string, timestampNano: bigint, transactionId = 0n): void => {
+  const value = Buffer.concat([Buffer.alloc(headerBytes), Buffer.from(text)])
+  value.writeBigUInt64BE(timestampNano, 0)
+  value.writeBigUInt64BE(transactionId, 8)
+  setKey(key)
+  Bare.putFrom(value.buffer as ArrayBuffer)
+  Object.assign(Bare.toPut.value, { start: value.byteOffset, end: value.byteOffset + value.length })
+  dbi.putSync(0, 0, { append: false })
+}
+
+/** The same in a transaction of its own. */
 export const put = (
   environment: Bare.Environment,
   dbi: Bare.Dbi,
@@ -16,14 +27,8 @@ export const put = (
   text: string,
   timestampNano: bigint
 ): void => {
-  const value = Buffer.concat([Buffer.alloc(headerBytes), Buffer.from(text)])
-  value.writeBigUInt64BE(timestampNano, 0)
   environment.transactionSync(() => {
-    value.writeBigUInt64BE(BigInt(environment.env.info().lastTxnId + 1), 8)
-    setKey(key)
-    Bare.putFrom(value.buffer as ArrayBuffer)
-    Object.assign(Bare.toPut.value, { start: value.byteOffset, end: value.byteOffset + value.length })
-    dbi.putSync(0, 0, { append: false })
+    putIn(dbi, key, text, timestampNano, BigInt(environment.env.info().lastTxnId + 1))
   })
 }
 

@@ -47,5 +47,13 @@ export const ProberReport = Schema.Struct({
 })
 export type ProberReport = typeof ProberReport.Type
 
+/** Bytes of the data file before and after. */
+export const WriterReport = Schema.Struct({
+  transactions: Schema.Finite,
+  before: Schema.Finite,
+  after: Schema.Finite
+})
+export type WriterReport = typeof WriterReport.Type
+
 export const LatencyResult = Schema.Struct({ millis: Schema.Array(Schema.Finite) })
 export type LatencyResult = typeof LatencyResult.Type

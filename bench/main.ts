@@ -16,14 +16,23 @@ import { Command, Flag } from "effect/cli"
 import * as Bundle from "./Bundle.ts"
 import * as DaemonAlone from "./DaemonAlone.ts"
 import * as DaemonPair from "./DaemonPair.ts"
+import * as DeltaCost from "./DeltaCost.ts"
 import * as HealthWait from "./HealthWait.ts"
 import * as InProcess from "./InProcess.ts"
 import { entriesPerDomain } from "./PdnsEntries.ts"
+import * as PinGrowth from "./PinGrowth.ts"
 import * as Proc from "./Proc.ts"
 import { missed, render, type Row } from "./Table.ts"
 import * as Workspace from "./Workspace.ts"
 
-const keys: ReadonlyArray<string> = [...InProcess.scenarios.map(({ key }) => key), "lock", "latency", "health"]
+const keys: ReadonlyArray<string> = [
+  ...InProcess.scenarios.map(({ key }) => key),
+  "lock",
+  "latency",
+  "health",
+  "deltas",
+  "growth"
+]
 
 const sizes = (text: string): ReadonlyArray<number> =>
   text
@@ -79,6 +88,8 @@ interface Part {
   readonly lock: boolean
   readonly latency: boolean
   readonly health: boolean
+  readonly deltas: boolean
+  readonly growth: boolean
 }
 
 /** Changes are also timed at 80,000 entries. */
@@ -95,10 +106,15 @@ const partsOf = (domains: ReadonlyArray<number>, only: ReadonlyArray<string>): R
         scenarios: domains.includes(size) ? chosenOf(mode) : [],
         lock: only.includes("lock") && mode === "native" && domains.includes(size),
         latency: withLatency && mode === "native",
-        health: only.includes("health") && mode === "native" && domains.includes(size)
+        health: only.includes("health") && mode === "native" && domains.includes(size),
+        deltas: only.includes("deltas") && domains.includes(size),
+        growth: only.includes("growth") && mode === "native" && domains.includes(size)
       }))
     )
-    .filter(({ health, latency, lock, scenarios }) => health || latency || lock || scenarios.length > 0)
+    .filter(
+      (part) =>
+        part.scenarios.length > 0 || [part.health, part.latency, part.lock, part.deltas, part.growth].includes(true)
+    )
 }
 
 const inProcess = Effect.fnUntraced(function* (
@@ -159,6 +175,23 @@ const pairs = Effect.fnUntraced(function* (workspace: Workspace.Workspace) {
   return rows
 })
 
+/** Transactions per second of an application that writes all the time. */
+const rates = [100, 1_000]
+
+const growth = Effect.fnUntraced(function* (workspace: Workspace.Workspace) {
+  const rows: Array<Row> = []
+  for (const rate of rates) {
+    yield* progress(`${workspace.entries} entries: ${rate} transactions a second`)
+    rows.push(yield* PinGrowth.run(workspace, rate))
+  }
+  return rows
+})
+
+const deltas = Effect.fnUntraced(function* (workspace: Workspace.Workspace) {
+  yield* progress(`${workspace.entries} entries, ${workspace.mode} mode: deltas`)
+  return [yield* DeltaCost.run(workspace)]
+})
+
 Command.make(
   "bench",
   flags,
@@ -179,8 +212,10 @@ Command.make(
           const lock = part.lock ? yield* alone(workspace) : []
           const pair = part.latency ? yield* pairs(workspace) : []
           const health = part.health ? yield* waits(workspace) : []
+          const cost = part.deltas ? yield* deltas(workspace) : []
+          const grown = part.growth ? yield* growth(workspace) : []
           yield* Workspace.dispose(workspace)
-          return { single, lock, pair, health }
+          return { single, lock, pair, health, cost, grown }
         })
       )
     )
@@ -188,7 +223,9 @@ Command.make(
       value.flatMap(({ single }) => single),
       value.flatMap(({ lock }) => lock),
       value.flatMap(({ pair }) => pair),
-      value.flatMap(({ health }) => health)
+      value.flatMap(({ health }) => health),
+      value.flatMap(({ cost }) => cost),
+      value.flatMap(({ grown }) => grown)
     ].filter((rows) => rows.length > 0)
     yield* Console.log(
       `${Proc.machine()}; load before ${load.toFixed(2)}, stolen by the hypervisor ${(100 * steal).toFixed(1)} %; rounds: ${rounds}`
