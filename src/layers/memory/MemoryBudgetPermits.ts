@@ -15,6 +15,8 @@ interface Gate {
   active: number
   waiting: number
   bytes: number
+  /** Bytes that were ever counted. */
+  counted: number
 }
 
 const secondsSince = (began: bigint) => Effect.map(Clock.monotonicTimeNanos, (now) => Number(now - began) / 1e9)
@@ -36,8 +38,19 @@ const countBytes = (gate: Gate) =>
     Effect.map((held) => (bytes: number) => {
       held.bytes += bytes
       gate.bytes += bytes
+      gate.counted += bytes
     })
   )
+
+/** Where nothing was counted there is nothing to collect: with many such holders the thread would do nothing else. */
+const collectedAfter = <A, E, R>(gate: Gate, use: Effect.Effect<A, E, R>, collect: Effect.Effect<void>) =>
+  Effect.suspend(() => {
+    const before = gate.counted
+    return Effect.ensuring(
+      use,
+      Effect.suspend(() => (gate.counted === before ? Effect.void : collect))
+    )
+  })
 
 export const layerWith = (limits: Readonly<Record<Budget, number>>) =>
   Layer.effect(
@@ -58,7 +71,8 @@ export const layerWith = (limits: Readonly<Record<Budget, number>>) =>
           semaphore: Semaphore.makeUnsafe(limit),
           active: 0,
           waiting: 0,
-          bytes: 0
+          bytes: 0,
+          counted: 0
         }
         gates.set(key, gate)
         return gate
@@ -93,7 +107,7 @@ export const layerWith = (limits: Readonly<Record<Budget, number>>) =>
         withPermit: (database, budget) => (use) =>
           Effect.flatMap(Clock.monotonicTimeNanos, (asked) => {
             const gate = gateOf(database, budget)
-            return counted(gate, metered(gate, asked, Effect.ensuring(Effect.scoped(use), collected[budget])))
+            return counted(gate, metered(gate, asked, collectedAfter(gate, Effect.scoped(use), collected[budget])))
           }),
         hold: (database, budget) => Effect.suspend(() => countBytes(gateOf(database, budget))),
         use: (database, budget) =>

@@ -22,8 +22,11 @@ const orderOfLeaving = Effect.fnUntraced(function* (use: Effect.Effect<void, "fa
   const events: Array<string> = []
   const entered = yield* Deferred.make<void>()
   yield* Effect.gen(function* () {
-    const { withPermit } = yield* MemoryBudget
-    const buffer = Effect.acquireRelease(Effect.void, () => Effect.sync(() => void events.push("buffers released")))
+    const { hold, withPermit } = yield* MemoryBudget
+    const buffer = Effect.andThen(
+      Effect.map(hold("db", "download"), (count) => count(1)),
+      Effect.acquireRelease(Effect.void, () => Effect.sync(() => void events.push("buffers released")))
+    )
     const first = yield* Effect.forkChild(
       withPermit(
         "db",
@@ -83,16 +86,18 @@ describe("MemoryBudgetPermits", () => {
     Effect.gen(function* () {
       const events: Array<string> = []
       yield* Effect.gen(function* () {
-        const { withPermit } = yield* MemoryBudget
-        yield* withPermit(
-          "db",
-          "download"
-        )(
-          withPermit(
-            "db",
-            "decompress"
-          )(Effect.void).pipe(Effect.andThen(Effect.sync(() => void events.push("merged"))))
+        const { hold, withPermit } = yield* MemoryBudget
+        const merge = withPermit("db", "decompress")(Effect.map(hold("db", "decompress"), (count) => count(1)))
+        const receive = withPermit("db", "download")
+        yield* receive(
+          Effect.map(hold("db", "download"), (count) => count(1)).pipe(
+            Effect.andThen(merge),
+            Effect.andThen(Effect.sync(() => void events.push("merged")))
+          )
         )
+        assert.deepStrictEqual(events, ["merged", "collected"])
+        // A snapshot that is found to be too old was never in memory.
+        yield* receive(Effect.void)
       }).pipe(Effect.provide(permits(1, 1, events)))
       assert.deepStrictEqual(events, ["merged", "collected"])
     })
@@ -201,13 +206,14 @@ describe("MemoryBudgetPermits", () => {
 
   it.live("what a holder had in memory is gone when it has left", () =>
     Effect.gen(function* () {
-      const { withPermit } = yield* MemoryBudget
+      const { hold, withPermit } = yield* MemoryBudget
       const before = process.memoryUsage().arrayBuffers
       const held = withPermit(
         "db",
         "download"
       )(
-        Effect.sync(() => {
+        Effect.map(hold("db", "download"), (count) => {
+          count(100_000_000)
           const blocks = Array.from({ length: 100 }, () => new Uint8Array(1_000_000))
           return process.memoryUsage().arrayBuffers + blocks.length
         })
