@@ -35,6 +35,7 @@ import { verify } from "./commands/Verify.ts"
 import { version } from "./commands/Version.ts"
 import { handleSignals } from "./layers/process/DefaultSignals.ts"
 import { endProcess } from "./layers/process/EndProcess.ts"
+import * as ZombieReaper from "./layers/process/ZombieReaper.ts"
 
 /** In the order of the help. */
 export const commands = [
@@ -97,6 +98,7 @@ const exit = (code: number) => {
 /** For the published command, which is another file: it checks the runtime before it loads this one. */
 export const run = () => {
   handleSignals()
+  ZombieReaper.start()
   endAtUncaughtException()
   return Effect.runPromise(program).then((code) => {
     process.exitCode = code

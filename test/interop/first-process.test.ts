@@ -4,7 +4,7 @@
  */
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
-import { Effect, FileSystem } from "effect"
+import { Effect, FileSystem, Option } from "effect"
 import { asFirstProcess, childOf, firstProcess } from "../support/Confinement.ts"
 import { execute } from "../support/Command.ts"
 import * as Daemon from "../support/Daemon.ts"
@@ -113,6 +113,39 @@ describeWith("a namespace of process ids", await firstProcess(), () => {
         yield* daemon.logged("uncaught exception, please report it: Error: thrown by the test")
         yield* application.send({ do: "letGo" })
         yield* application.put("after", "1", 2n)
+      })
+    )
+
+    it.effect("waits for processes that it inherits, such as those that a probe leaves behind", () =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const { daemon } = yield* startSide({}, { under })
+        yield* daemon.logged("Initial sync complete")
+        const pid = yield* childOf(daemon.pid)
+        const children = Effect.map(fs.readFileString(`/proc/${pid}/task/${pid}/children`), (text) =>
+          text
+            .trim()
+            .split(" ")
+            .filter((child) => child !== "")
+        )
+        assert.deepStrictEqual(yield* children, [])
+        // Its shell ends at once, and leaves a process that ends later.
+        const enter = ["nsenter", `--target=${pid}`, "--user", "--preserve-credentials", "--pid", "--mount"]
+        const user = process.getuid?.() === 0 ? enter.filter((each) => !/user|cred/.test(each)) : enter
+        yield* execute([...user, "sh", "-c", "for i in 1 2; do sleep 4 </dev/null >/dev/null 2>&1 & done"])
+        const inherited = yield* eventually(
+          "two processes are inherited",
+          Effect.map(children, (pids) => (pids.length === 2 ? pids : undefined)),
+          daemon.text
+        )
+        yield* eventually(
+          `they are waited for: ${inherited.join()}`,
+          Effect.map(children, (pids) => (pids.length === 0 ? true : undefined)),
+          daemon.text
+        )
+        assert.isUndefined(
+          yield* daemon.ended.pipe(Effect.timeoutOption("100 millis"), Effect.map(Option.getOrUndefined))
+        )
       })
     )
 

@@ -16,7 +16,7 @@ const forkPatch = 90
 /**
  * The mark that patches/lmdb-0.9.29.patch adds to the version text. Its number rises with each change of the patches.
  */
-const patchesMark = "; lightningstream 3)"
+const patchesMark = "; lightningstream 4)"
 
 const lacking = ({ patch, versionString }: typeof version): WrongBuild["lacks"] | undefined => {
   if (patch >= forkPatch) return "format"

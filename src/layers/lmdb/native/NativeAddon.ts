@@ -7,11 +7,27 @@ import { createRequire } from "node:module"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- for the path of a package, before there are any services
 import * as path from "node:path"
 
-interface Addon {
+/** Of the package as this project patches it. */
+export interface ChildTable {
+  /** The id of a child of this process that has ended and was not waited for, or 0. Its exit code is left where it is. */
+  readonly endedChild: () => number
+  /** Waits for that child. */
+  readonly reapChild: (pid: number) => number
+}
+
+interface Addon extends Partial<ChildTable> {
   readonly version: { readonly patch: number; readonly versionString: string }
 }
 
 const entry = createRequire(import.meta.url).resolve("lmdb")
 const load: (directory: string) => Addon = createRequire(entry)("node-gyp-build-optional-packages")
 
-export const { version } = load(path.dirname(entry).replace(/dist$/, ""))
+const addon = load(path.dirname(entry).replace(/dist$/, ""))
+
+export const { version } = addon
+
+/** Undefined in a build without the patches of this project. */
+export const children: ChildTable | undefined =
+  addon.endedChild === undefined || addon.reapChild === undefined
+    ? undefined
+    : { endedChild: addon.endedChild, reapChild: addon.reapChild }
