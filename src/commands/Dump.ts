@@ -10,6 +10,7 @@ const parts = () => ({
   DatabaseOptions: import("../programs/DatabaseOptions.ts"),
   LmdbDump: import("../programs/LmdbDump.ts"),
   LmdbNative: import("../layers/lmdb/native/LmdbNative.ts"),
+  ProgressTerminal: import("../layers/process/ProgressTerminal.ts"),
   Settings: import("../services/Settings.ts"),
   StandardOutput: import("../layers/process/StandardOutput.ts")
 })
@@ -48,7 +49,8 @@ made. No bucket is used.
     format: oneOf("format", ["text", "json"]).pipe(Flag.withAlias("f"), about("text, the default, or json"))
   },
   run: Effect.fnUntraced(function* ({ format = "text", hide, name }, global) {
-    const { Command, DatabaseOptions, LmdbDump, LmdbNative, Settings, StandardOutput } = yield* load(parts)
+    const { Command, DatabaseOptions, LmdbDump, LmdbNative, ProgressTerminal, Settings, StandardOutput } =
+      yield* load(parts)
     const dumpAll = Effect.gen(function* () {
       const settings = yield* Settings.Settings
       const names = yield* DatabaseOptions.chosenNames(settings, global.config, "--name", name)
@@ -65,6 +67,8 @@ made. No bucket is used.
       }
       return code
     })
-    return yield* Command.once({ global, usesBucket: false }, dumpAll)
+    // On a terminal of its own the text itself is the progress.
+    const shown = process.stdout.isTTY ? Effect.provide(dumpAll, ProgressTerminal.silent) : dumpAll
+    return yield* Command.once({ global, usesBucket: false }, shown)
   })
 })

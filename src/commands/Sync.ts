@@ -20,16 +20,22 @@ const parts = () => ({
   BuildCheck: import("../layers/lmdb/native/BuildCheck.ts"),
   MemoryBudgetPermits: import("../layers/memory/MemoryBudgetPermits.ts"),
   NodeServices: import("@effect/platform-node/NodeServices"),
+  ProgressTerminal: import("../layers/process/ProgressTerminal.ts"),
   Settings: import("../services/Settings.ts"),
   Signals: import("../layers/process/Signals.ts"),
   SnapshotName: import("../domain/snapshot/SnapshotName.ts"),
   SpoolDirectory: import("../layers/spool/SpoolDirectory.ts"),
   SpoolFile: import("../layers/spool/SpoolFile.ts"),
   StorageConfigured: import("../layers/storage/StorageConfigured.ts"),
+  StorageProgress: import("../layers/storage/StorageProgress.ts"),
   WorkerPool: import("../layers/database/WorkerPool.ts")
 })
 
 type Parts = Modules<ReturnType<typeof parts>>
+
+/** With `--only-once` a person may wait for the first load. */
+const watched = ({ ProgressTerminal, StorageProgress }: Parts) =>
+  Layer.provide(StorageProgress.layerWith("Loading snapshots"), ProgressTerminal.layer)
 
 const layerOf = (parts: Parts, { settings }: Configuration, receiveOnly: boolean) => {
   const workers = parts.WorkerPool.layerWith({
@@ -46,8 +52,9 @@ const layerOf = (parts: Parts, { settings }: Configuration, receiveOnly: boolean
     download: settings.memory_downloaded_snapshots,
     decompress: settings.memory_decompressed_snapshots
   })
+  const storage = receiveOnly ? parts.StorageConfigured.readOnly : parts.StorageConfigured.layer
   return Layer.mergeAll(
-    receiveOnly ? parts.StorageConfigured.readOnly : parts.StorageConfigured.layer,
+    settings.only_once ? Layer.provide(watched(parts), storage) : storage,
     Layer.provide(budget, parts.GarbageCollectorV8.layer),
     parts.SpoolFile.layerWith({ directory: settings.spool_directory, memoryLimit: settings.spool_memory }),
     parts.HealthRegistry.layer,

@@ -8,6 +8,7 @@ import * as NativeHeader from "../domain/lmdb/NativeHeader.ts"
 import * as ShadowName from "../domain/lmdb/ShadowName.ts"
 import { readable } from "../domain/snapshot/ReadableBytes.ts"
 import { type Cursor, type Dbi, Lmdb } from "../services/Lmdb.ts"
+import { type Meter, Progress } from "../services/Progress.ts"
 import { attempt } from "./engine/Engine.ts"
 
 export interface LmdbDumpOptions {
@@ -47,7 +48,7 @@ const headOf = ({ database, format }: LmdbDumpOptions, { flags, name }: Dbi): st
   return `${JSON.stringify({ database, ...named, flags, transform: "" })}\n`
 }
 
-const entriesOf = (options: LmdbDumpOptions, dbi: Dbi, cursor: Cursor, now: bigint) => {
+const entriesOf = (options: LmdbDumpOptions, dbi: Dbi, cursor: Cursor, now: bigint, meter: Meter) => {
   const hasHeaders = ShadowName.isShadow(dbi.name) || (options.isNative && !DbiName.isPrivate(dbi.name))
   return Stream.unfold(undefined, () =>
     attempt(() => {
@@ -57,6 +58,7 @@ const entriesOf = (options: LmdbDumpOptions, dbi: Dbi, cursor: Cursor, now: bigi
         lines += options.format === "text" ? textLine(cursor, now) : jsonLine(cursor, hasHeaders)
         count++
       }
+      meter.add(count)
       return count === 0 ? undefined : ([lines, undefined] as const)
     })
   )
@@ -68,6 +70,9 @@ export const lines = (options: LmdbDumpOptions) =>
       const transaction = yield* (yield* Lmdb).read
       const now = yield* Clock.currentTimeNanos
       const shown = transaction.dbis.filter(({ name }) => !(options.hidesPrivate && DbiName.isPrivate(name)))
+      const total = shown.reduce((sum, { entries }) => sum + entries, 0)
+      const { measure } = yield* Progress
+      const meter = yield* measure({ label: `Dumping ${options.database}`, unit: "entries", total })
       return Stream.flatMap(Stream.fromIterable(shown), (dbi) =>
         Stream.unwrap(
           Effect.map(
@@ -75,7 +80,7 @@ export const lines = (options: LmdbDumpOptions) =>
               attempt(() => transaction.cursor(dbi.name)),
               (cursor) => Effect.sync(() => cursor.close())
             ),
-            (cursor) => Stream.concat(Stream.make(headOf(options, dbi)), entriesOf(options, dbi, cursor, now))
+            (cursor) => Stream.concat(Stream.make(headOf(options, dbi)), entriesOf(options, dbi, cursor, now, meter))
           )
         )
       )

@@ -19,6 +19,12 @@ layer(NodeServices.layer, { excludeTestServices: true })("config", (it) => {
       const good = yield* runBundled(["config", "check"], { cwd: directory })
       assert.strictEqual(good.code, 0, good.err)
       assert.strictEqual(good.out, "lightningstream.yaml: the configuration can be used\n")
+      const odd = { ...usual(directory), health: { start: { interval: "1ms" } } }
+      yield* fs.writeFileString(`${directory}/odd.yaml`, JSON.stringify(odd))
+      const warned = yield* runBundled(["config", "check", "-c", "odd.yaml"], { cwd: directory })
+      yield* fs.remove(`${directory}/odd.yaml`)
+      assert.strictEqual(warned.code, 0)
+      assert.match(warned.err, /level=warning.*health\.start\.interval: 1ms counts as 1s/)
       yield* fs.writeFileString(`${directory}/bad.yaml`, "lmdbs: { main: { pth: x } }\nstorage: { type: ftp }\n")
       const bad = yield* runBundled(["config", "check", "-c", "bad.yaml"], { cwd: directory })
       assert.strictEqual(bad.code, 2)

@@ -11,7 +11,7 @@ import * as Daemon from "../support/Daemon.ts"
 import { eventually } from "../support/Eventually.ts"
 import * as LmdbApplication from "../support/fakes/LmdbApplication.ts"
 import { nativeOptions, raw, type RawDbi } from "../support/fixtures/Environments.ts"
-import { type Lines, many, object } from "../support/fixtures/Snapshots.ts"
+import { type Lines, many, object, objectOf, ofDbis } from "../support/fixtures/Snapshots.ts"
 import { listing, serve } from "../support/servers/HandMadeServer.ts"
 
 const nameOf = (instance: string, second: number) =>
@@ -159,6 +159,45 @@ layer(NodeServices.layer, { excludeTestServices: true })("restore", (it) => {
     })
   )
 
+  it.effect("with dupsort_hack the application's pairs come back, also without their shadow", () =>
+    Effect.gen(function* () {
+      const key = `${Application.hex("k")}00000000${Application.hex("v")}01`
+      const pairs = ofDbis([
+        {
+          name: DbiName.fromText("pairs"),
+          flags: 4n,
+          transform: "dupsort_hack_v1",
+          entries: ["v", "w"].map((value) => ({
+            key: key.replace(Application.hex("v"), Application.hex(value)),
+            value: Application.hex(value),
+            timestampNano: 7n,
+            flags: 0
+          }))
+        }
+      ])
+      const { directory, restore } = yield* withBucket(
+        { [newer]: objectOf(pairs) },
+        { ...shadowMode, dupsort_hack: true }
+      )
+      for (const args of [[], ["--plain"]]) {
+        const { code, err, out } = yield* restore(newer, ...args, "--to", `new${args.length}.lmdb`)
+        assert.strictEqual(code, 0, err)
+        assert.match(out, /^pairs +2 +\S+ +MDB_DUPSORT/m)
+        const dbis = yield* Effect.provide(
+          raw,
+          LmdbNative.layerWith(nativeOptions(`${directory}/new${args.length}.lmdb`).lmdb),
+          { local: true }
+        )
+        const main = dbis.find(({ name }) => name === DbiName.fromText("pairs"))!
+        assert.deepStrictEqual(main.entries, [
+          { key: Application.hex("k"), value: Application.hex("v") },
+          { key: Application.hex("k"), value: Application.hex("w") }
+        ])
+        assert.strictEqual(dbis.length, 2 - args.length)
+      }
+    })
+  )
+
   it.effect("one snapshot by its name, one instance, and what there was at a time", () =>
     Effect.gen(function* () {
       const { directory, restore } = yield* withBucket(allObjects)
@@ -287,7 +326,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("restore", (it) => {
 
   it.effect("says what is wrong with the command line before it does anything", () =>
     Effect.gen(function* () {
-      const { files, restore } = yield* withBucket(allObjects)
+      const { directory, file, files, restore } = yield* withBucket(allObjects)
       for (const [args, problem] of [
         [["start"], /"start" is neither a snapshot's name nor latest/],
         [[older, "--at", "2025-01-01T00:00:00Z"], /--at goes with latest/],
@@ -302,6 +341,13 @@ layer(NodeServices.layer, { excludeTestServices: true })("restore", (it) => {
         assert.match(err, problem)
       }
       assert.match((yield* restore("latest")).err, /--to/)
+      const fs = yield* FileSystem.FileSystem
+      const config = JSON.parse(yield* fs.readFileString(file))
+      config.lmdbs.other = Daemon.nativeFile(`${directory}/other.lmdb`)
+      yield* fs.writeFileString(file, JSON.stringify(config))
+      const which = yield* restore("latest", "--to", "new.lmdb")
+      assert.strictEqual(which.code, 2)
+      assert.match(which.err, /--db: which database is to be restored\? There are main, other/)
       assert.deepStrictEqual(yield* files, [])
     })
   )

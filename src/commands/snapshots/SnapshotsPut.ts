@@ -4,24 +4,73 @@ import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- pure
 import * as path from "node:path"
+import type { SnapshotName } from "../../domain/snapshot/SnapshotName.ts"
+import type { SpoolError } from "../../services/Spool.ts"
+import type { Source } from "../../services/Storage.ts"
 import { defineCommand } from "../cli/CommandDefinition.ts"
 import { about, optional, text, toggle } from "../cli/Flags.ts"
-import { load } from "../cli/Load.ts"
+import { load, type Modules } from "../cli/Load.ts"
 import { UsageError } from "../cli/UsageError.ts"
 
 const parts = () => ({
   Command: import("../cli/ConfiguredCommand.ts"),
+  Compressions: import("../../layers/compression/Compressions.ts"),
+  DatabaseOptions: import("../../programs/DatabaseOptions.ts"),
   LocalFile: import("../../layers/process/LocalFile.ts"),
   Progress: import("../../services/Progress.ts"),
+  Settings: import("../../services/Settings.ts"),
   SnapshotName: import("../../domain/snapshot/SnapshotName.ts"),
+  Spool: import("../../services/Spool.ts"),
+  SpoolFile: import("../../layers/spool/SpoolFile.ts"),
   Storage: import("../../services/Storage.ts"),
-  StorageConfigured: import("../../layers/storage/StorageConfigured.ts")
+  StorageConfigured: import("../../layers/storage/StorageConfigured.ts"),
+  UploadCheck: import("../../programs/snapshots/UploadCheck.ts")
+})
+
+type Parts = Modules<ReturnType<typeof parts>>
+
+/** The file in the spool, once it is known to be that snapshot: what was checked is what is stored. */
+const checked = Effect.fnUntraced(function* (parts: Parts, file: string, name: SnapshotName, config: string) {
+  const settings = yield* parts.Settings.Settings
+  yield* parts.DatabaseOptions.chosenNames(settings, config, "snapshot of database", name.database)
+  const spool = yield* parts.Spool.Spool
+  const { measure } = yield* parts.Progress.Progress
+  const { size } = yield* parts.LocalFile.source(file)
+  const meter = yield* measure({ label: `Checking ${file}`, unit: "bytes", total: size })
+  const writer = spool.writer(yield* spool.open)
+  yield* Stream.runForEach(parts.LocalFile.read(file), (chunk) =>
+    Effect.andThen(
+      writer.append(chunk),
+      Effect.sync(() => meter.add(chunk.length))
+    )
+  )
+  const spooled = yield* writer.finish
+  yield* parts.UploadCheck.check(name, parts.DatabaseOptions.databaseOptions(settings, name.database), spooled)
+  return {
+    size: spooled.size,
+    read: (start: number, end: number) => spool.read(spooled, { start, end })
+  } satisfies Source<SpoolError, never>
+})
+
+/** Stores what a source has, and shows how far that is. */
+const store = Effect.fnUntraced(function* <E, R>({ Progress, Storage }: Parts, name: string, source: Source<E, R>) {
+  const storage = yield* Storage.Storage
+  const { measure } = yield* Progress.Progress
+  const meter = yield* measure({ label: `Uploading ${name}`, unit: "bytes", total: source.size })
+  const read = (start: number, end: number) =>
+    Stream.tap(source.read(start, end), (chunk) => Effect.sync(() => meter.add(chunk.length)))
+  yield* storage.store(name, { ...source, read })
+  return 0
 })
 
 export const snapshotsPut = defineCommand({
   name: "put",
   summary: "Upload a file to the bucket",
   details: `
+The file is read to its end before: it must be a snapshot of the database in
+its name, whole, and one that can be merged as that database is configured
+here. --force skips that, and takes any name.
+
 An object of that name is replaced. Every running instance merges a snapshot
 that is uploaded, if it is the newest of its instance. The update marker is
 kept, and the bucket is made where the configuration says so.
@@ -43,24 +92,28 @@ kept, and the bucket is made where the configuration says so.
       about("Name of the object (default: that of the file)"),
       optional
     ),
-    force: toggle("force").pipe(about("Also under a name that is not a snapshot's"))
+    force: toggle("force").pipe(about("Upload it whatever it holds, also under a name that is not a snapshot's"))
   },
   run: Effect.fnUntraced(function* ({ file, force, name = path.basename(file) }, global) {
-    const { Command, LocalFile, Progress, SnapshotName, Storage, StorageConfigured } = yield* load(parts)
-    if (!force && SnapshotName.parse(name) === undefined) {
+    const loaded = yield* load(parts)
+    const { Command, LocalFile } = loaded
+    const parsed = loaded.SnapshotName.parse(name)
+    if (force) {
+      const put = Effect.flatMap(LocalFile.source(file), (source) => store(loaded, name, source))
+      return yield* Command.once({ global }, Effect.provide(Effect.scoped(put), loaded.StorageConfigured.layer))
+    }
+    if (parsed === undefined) {
       const problem = `${JSON.stringify(name)} is not a snapshot's name: give one with --name, or upload it all the same with --force`
       return yield* new UsageError({ command: "lightningstream snapshots put", problems: [problem] })
     }
     const put = Effect.gen(function* () {
-      const storage = yield* Storage.Storage
-      const { measure } = yield* Progress.Progress
-      const source = yield* LocalFile.source(file)
-      const meter = yield* measure({ label: `Uploading ${name}`, unit: "bytes", total: source.size })
-      const read = (start: number, end: number) =>
-        Stream.tap(source.read(start, end), (chunk) => Effect.sync(() => meter.add(chunk.length)))
-      yield* storage.store(name, { ...source, read })
-      return 0
+      const { spool_directory, spool_memory } = yield* loaded.Settings.Settings
+      const spool = loaded.SpoolFile.layerWith({ directory: spool_directory, memoryLimit: spool_memory })
+      return yield* Effect.flatMap(checked(loaded, file, parsed, global.config), (source) =>
+        // The bucket is not made before.
+        Effect.provide(store(loaded, name, source), loaded.StorageConfigured.layer)
+      ).pipe(Effect.provide([spool, loaded.Compressions.layer]))
     })
-    return yield* Command.once({ global }, Effect.provide(Effect.scoped(put), StorageConfigured.layer))
+    return yield* Command.once({ global }, Effect.scoped(put))
   })
 })

@@ -15,6 +15,7 @@ import { hash } from "node:crypto"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- synchronous writes to a descriptor: FileSystem has none
 import * as fs from "node:fs"
 import * as tty from "node:tty"
+import { takeErase } from "../process/TerminalLine.ts"
 import { errorText, human, json, type Line, logfmt, type Timestamp } from "./LogsFormat.ts"
 
 const standardError = 2
@@ -96,7 +97,8 @@ export const layerWith = (options: {
   const format =
     options.format === "json" ? json : options.format === "human" && tty.isatty(standardError) ? human : logfmt
   const logger = Logger.make((event) => {
-    write(standardError, format(lineOf(event, { secondsSinceStart: process.uptime(), stacks }), options.timestamp))
+    const line = lineOf(event, { secondsSinceStart: process.uptime(), stacks })
+    write(standardError, takeErase() + format(line, options.timestamp))
   })
   return Layer.merge(Logger.layer([logger]), Layer.succeed(References.MinimumLogLevel, levels[options.level]))
 }

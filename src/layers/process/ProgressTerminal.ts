@@ -5,6 +5,7 @@
 import { Clock, Effect, Layer } from "effect"
 import { type Meter, Progress, type Work } from "../../services/Progress.ts"
 import { progressText } from "./ProgressText.ts"
+import * as TerminalLine from "./TerminalLine.ts"
 
 /** Work that takes no longer shows nothing. */
 const silentMillis = 2_000
@@ -13,9 +14,6 @@ const silentMillis = 2_000
 const interval = "200 millis"
 
 const usualColumns = 80
-
-/** Goes back to the first column and erases the line. */
-const clear = "\r\x1b[K"
 
 /** What is needed of standard error. */
 export interface Screen {
@@ -27,13 +25,15 @@ export interface Screen {
 const show = Effect.fnUntraced(function* (screen: Screen, work: Work, count: () => number) {
   const began = yield* Clock.currentTimeMillis
   let shown = false
-  yield* Effect.addFinalizer(() => Effect.sync(() => (shown ? screen.write(clear) : undefined)))
+  yield* Effect.addFinalizer(() => Effect.sync(() => (shown ? screen.write(TerminalLine.eraseLine) : undefined)))
   for (;;) {
     yield* Effect.sleep(interval)
     const elapsed = (yield* Clock.currentTimeMillis) - began
     if (elapsed < silentMillis) continue
     // A line that wraps could not be written over.
-    screen.write(`${clear}${progressText(work, count(), elapsed).slice(0, (screen.columns || usualColumns) - 1)}`)
+    screen.write(
+      `${TerminalLine.eraseLine}${progressText(work, count(), elapsed).slice(0, (screen.columns || usualColumns) - 1)}`
+    )
     shown = true
   }
 }, Effect.scoped)
@@ -60,7 +60,10 @@ export const layer: Layer.Layer<Progress> = Layer.unwrap(
           get columns() {
             return stderr.columns
           },
-          write: (text) => void stderr.write(text)
+          write: (text) => {
+            stderr.write(text)
+            TerminalLine.setShown(text !== TerminalLine.eraseLine)
+          }
         })
       : silent
   })

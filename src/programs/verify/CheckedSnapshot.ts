@@ -2,6 +2,7 @@
 import { Effect, Stream } from "effect"
 import { releaseBuffer } from "../../domain/bytes/ReleaseBuffer.ts"
 import type * as DbiName from "../../domain/lmdb/DbiName.ts"
+import type { SnapshotMeta } from "../../domain/snapshot/SnapshotMeta.ts"
 import type { DbiHead } from "../../domain/snapshot/SnapshotRules.ts"
 import type { Dbi, ReadTransaction } from "../../services/Lmdb.ts"
 import type { SnapshotFormat } from "../../services/Database.ts"
@@ -21,6 +22,7 @@ export interface CheckedSnapshot {
   readonly format: SnapshotFormat
   readonly spooled: Spooled
   readonly formatVersion: number
+  readonly meta: SnapshotMeta
   /** Of its DBI messages, in their order. */
   readonly heads: ReadonlyArray<DbiHead>
 }
@@ -81,5 +83,5 @@ export const check = Effect.fnUntraced(function* (
   // It described a DBI after its entries.
   if (pass.late) pass = yield* readOnce(phase, { spooled, format }, pass.learned)
   const { formatVersion, heads } = pass.learned
-  return { format, spooled, formatVersion, heads } satisfies CheckedSnapshot
+  return { format, spooled, formatVersion, heads, meta: pass.reader.meta } satisfies CheckedSnapshot
 })

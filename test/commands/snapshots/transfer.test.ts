@@ -6,6 +6,7 @@ import { ChildProcess } from "effect/process"
 import { bundle, piped, runBundled, workspace } from "../../support/Command.ts"
 import { folderBucket, nativeFile } from "../../support/Daemon.ts"
 import { eventually } from "../../support/Eventually.ts"
+import { object, objectOf, snapshot } from "../../support/fixtures/Snapshots.ts"
 import { listing, serve } from "../../support/servers/HandMadeServer.ts"
 import { describeWith, pathOf } from "../../support/servers/RealServers.ts"
 import * as Swift from "../../support/servers/Swift.ts"
@@ -42,8 +43,8 @@ describeWith("snapshots get, put and remove on S3", await Swift.installed(), (in
       const content = new Uint8Array(12_000_000).map((_, index) => (index * 31) >> 3)
       yield* fs.writeFile(`${directory}/${name}`, content)
       const done = { code: 0, out: "", err: "" }
-      assert.deepStrictEqual(yield* snapshots("put", name), done)
-      assert.deepStrictEqual(yield* snapshots("put", name, "-n", name.replace("__a__", "__b__")), done)
+      assert.deepStrictEqual(yield* snapshots("put", "--force", name), done)
+      assert.deepStrictEqual(yield* snapshots("put", "--force", name, "-n", name.replace("__a__", "__b__")), done)
       const marker = yield* snapshots("get", "update-marker", "-o", "marker-1")
       assert.strictEqual(marker.code, 0, marker.err)
       assert.match(yield* fs.readFileString(`${directory}/marker-1`), /__b__.*:false$/)
@@ -70,13 +71,45 @@ layer(NodeServices.layer, { excludeTestServices: true })("snapshots get and put"
       assert.match(refused.err, /"start" is not a snapshot's name: .*--name.*--force/)
       assert.isFalse(yield* fs.exists(`${directory}/bucket`))
       assert.strictEqual((yield* snapshots("put", "--force", "start")).code, 0)
-      assert.strictEqual((yield* snapshots("put", "--name", name, "start")).code, 0)
+      assert.strictEqual((yield* snapshots("put", "--force", "--name", name, "start")).code, 0)
       assert.deepStrictEqual((yield* fs.readDirectory(`${directory}/bucket`)).toSorted(), [name, "start"])
       for (const file of ["nothing", "bucket"]) {
         const failed = yield* snapshots("put", "-n", name, file)
         assert.strictEqual(failed.code, 1, file)
         assert.match(failed.err, new RegExp(`the file ${file} cannot be read: `))
       }
+    })
+  )
+
+  it.effect("put takes a file only if it is the snapshot that its name says, and one that can be merged here", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const { directory, snapshots } = yield* withStorage((directory) => folderBucket(`${directory}/bucket`))
+      const good = snapshot({ records: [["x", 1, "one"]] })
+      const sent = object({ records: [["x", 1, "one"]] })
+      const shadow = { ...good, dbis: [{ ...good.dbis[0]!, flags: 8n }] }
+      const refusals: ReadonlyArray<readonly [content: Uint8Array, file: string, problem: RegExp]> = [
+        [new Uint8Array(0), name, /the gzip container is corrupt/],
+        [sent.subarray(0, sent.length - 9), name, /the gzip container is corrupt/],
+        [objectOf({ ...good, compatVersion: 9 }), name, /only readers of compatVersion 9 understand it/],
+        [objectOf(shadow), name, /it has the flags MDB_INTEGERKEY, which native mode does not support/],
+        [objectOf({ ...good, meta: { ...good.meta, databaseName: "other" } }), name, /it is of database .*other/],
+        [objectOf({ ...good, meta: { ...good.meta, fromLmdbTxnID: 3n } }), name, /it is a delta/]
+      ]
+      for (const [content, file, problem] of refusals) {
+        yield* fs.writeFile(`${directory}/${file}`, content)
+        const { code, err } = yield* snapshots("put", file)
+        assert.strictEqual(code, 1, err)
+        assert.match(err, problem)
+        assert.match(err, /not uploaded as main__a__.*--force/)
+      }
+      const unknown = yield* snapshots("put", "-n", name.replace("main", "away"), name)
+      assert.strictEqual(unknown.code, 2)
+      assert.match(unknown.err, /snapshot of database away: no such database in lmdbs: there are main/)
+      assert.isFalse(yield* fs.exists(`${directory}/bucket`))
+      yield* fs.writeFile(`${directory}/${name}`, sent)
+      assert.deepStrictEqual(yield* snapshots("put", name), { code: 0, out: "", err: "" })
+      assert.deepStrictEqual(yield* fs.readFile(`${directory}/bucket/${name}`), new Uint8Array(sent))
     })
   )
 

@@ -21,10 +21,13 @@ export const installed = () =>
 /** `lmdb-map-size` in MiB: that of the daemon's configuration must be the same. */
 export const mapSizeMiB = 100
 
-export interface Pdns {
-  /** Data files of the two LMDBs. */
+/** Data files of the two LMDBs. */
+export interface Files {
   readonly domains: string
   readonly records: string
+}
+
+export interface Pdns extends Files {
   /** Fails when the command does. */
   readonly pdnsutil: (
     ...args: ReadonlyArray<string>
@@ -89,10 +92,10 @@ export const mdbDump = (installedIn: string, file: string) =>
     return dbis
   })
 
-const startOnce = Effect.fnUntraced(function* (installedIn: string) {
+const startOnce = Effect.fnUntraced(function* (installedIn: string, given: string | undefined) {
   const fs = yield* FileSystem.FileSystem
   const spawner = yield* Effect.context<ChildProcessSpawner.ChildProcessSpawner>()
-  const directory = yield* fs.makeTempDirectoryScoped({ prefix: "pdns-" })
+  const directory = given ?? (yield* fs.makeTempDirectoryScoped({ prefix: "pdns-" }))
   const port = yield* freePort
   yield* fs.writeFileString(`${directory}/pdns.conf`, configuration(installedIn, directory, port))
   const handle = yield* ChildProcess.make(
@@ -135,5 +138,9 @@ const startOnce = Effect.fnUntraced(function* (installedIn: string) {
   return pdns
 })
 
-/** Runs until the scope closes. `installedIn`: the directory of the packages. */
-export const start = (installedIn: string) => Effect.retry(startOnce(installedIn), Schedule.recurs(2))
+/**
+ * Runs until the scope closes. `installedIn`: the directory of the packages. `directory`: of its LMDBs, one of its own
+ * if there is none.
+ */
+export const start = (installedIn: string, directory?: string) =>
+  Effect.retry(startOnce(installedIn, directory), Schedule.recurs(2))
