@@ -22,7 +22,7 @@ export class MemoryBudget extends Context.Service<
      * Runs `use` with a permit of that budget of `database`, and a scope for its buffers. On leaving, also by failure
      * or interruption, in this order: the scope closes, a garbage collection is run, the permit returns. So the next
      * holder starts with the memory really free. What a merge held (`decompress`) its `Database` has collected by then,
-     * in the thread that held it. Nothing is collected where nothing was counted with `hold`.
+     * in the thread that held it. Nothing is collected before 1 MiB that was counted with `hold` was released.
      */
     readonly withPermit: (
       database: string,

@@ -23,7 +23,7 @@ import * as StaleMark from "../../programs/engine/StaleMark.ts"
 import { sweep } from "../../programs/engine/TombstoneSweep.ts"
 import { syncedDbis } from "../../programs/engine/SyncedDbis.ts"
 import * as WriteTransactions from "../../programs/engine/WriteTransactions.ts"
-import { Changes, Database, DatabaseError, type DatabaseOptions, type DumpResult } from "../../services/Database.ts"
+import { Changes, Database, DatabaseError, type DatabaseOptions } from "../../services/Database.ts"
 import { GarbageCollector } from "../../services/GarbageCollector.ts"
 import { Lmdb } from "../../services/Lmdb.ts"
 import type { Compression } from "../../services/Compression.ts"
@@ -31,10 +31,13 @@ import type { Spool } from "../../services/Spool.ts"
 import type { EngineDatabase, Exclusively } from "../../programs/engine/EngineDatabase.ts"
 import * as MappedMemory from "../process/MappedMemory.ts"
 
-/** Uncompressed bytes of a dump that leaves so little behind that a collection would only delay the store. */
-const smallDump = 8 * 2 ** 20
+/**
+ * Uncompressed bytes of a dump or merge that leaves so little behind that a collection, which takes 10 ms, would only
+ * delay what comes next. V8 collects what many of them leave.
+ */
+const smallSize = 8 * 2 ** 20
 
-const isSmall = (result: DumpResult): boolean => result.uncompressedSize < smallDump
+const isSmall = ({ uncompressedSize }: { readonly uncompressedSize: number }): boolean => uncompressedSize < smallSize
 
 const oneMerge = Semaphore.makeUnsafe(1)
 const oneDump = Semaphore.makeUnsafe(1)
@@ -142,7 +145,7 @@ const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
         (result) => result === undefined || isSmall(result)
       ).pipe(named(name, "dump")),
     merge: (request) =>
-      inSlot(oneMerge, exclusively(Effect.provideContext(merge(database, request), context))).pipe(
+      inSlot(oneMerge, exclusively(Effect.provideContext(merge(database, request), context)), isSmall).pipe(
         named(name, "merge")
       ),
     sweep: (request) =>

@@ -15,9 +15,13 @@ interface Gate {
   active: number
   waiting: number
   bytes: number
-  /** Bytes that were ever counted. */
-  counted: number
 }
+
+/**
+ * Bytes released since the last collection that make another one worth its 10 ms, in which the thread does nothing
+ * else: a stream of deltas, or of snapshots that are quarantined by their names, would keep it busy.
+ */
+const worthCollecting = 2 ** 20
 
 const secondsSince = (began: bigint) => Effect.map(Clock.monotonicTimeNanos, (now) => Number(now - began) / 1e9)
 
@@ -31,32 +35,38 @@ const metered = <A, E, R>({ labels }: Gate, asked: bigint, holding: Effect.Effec
     return yield* Effect.ensuring(holding, held)
   })
 
-const countBytes = (gate: Gate) =>
+/** `released`: told of the bytes when the scope has closed. */
+const countBytes = (gate: Gate, released: (bytes: number) => void) =>
   Effect.acquireRelease(Effect.succeed({ bytes: 0 }), (held) =>
-    Effect.sync(() => void (gate.bytes -= held.bytes))
+    Effect.sync(() => {
+      gate.bytes -= held.bytes
+      released(held.bytes)
+    })
   ).pipe(
     Effect.map((held) => (bytes: number) => {
       held.bytes += bytes
       gate.bytes += bytes
-      gate.counted += bytes
     })
   )
 
-/** Where nothing was counted there is nothing to collect: with many such holders the thread would do nothing else. */
-const collectedAfter = <A, E, R>(gate: Gate, use: Effect.Effect<A, E, R>, collect: Effect.Effect<void>) =>
-  Effect.suspend(() => {
-    const before = gate.counted
-    return Effect.ensuring(
-      use,
-      Effect.suspend(() => (gate.counted === before ? Effect.void : collect))
-    )
-  })
+/** Collects what was released, when that is enough. */
+const collecting = Effect.map(GarbageCollector, (collector) => {
+  let uncollected = 0
+  return {
+    release: (bytes: number) => void (uncollected += bytes),
+    collect: Effect.suspend(() => {
+      if (uncollected < worthCollecting) return Effect.void
+      uncollected = 0
+      return collector.collect
+    })
+  }
+})
 
 export const layerWith = (limits: Readonly<Record<Budget, number>>) =>
   Layer.effect(
     MemoryBudget,
     Effect.gen(function* () {
-      const { collect } = yield* GarbageCollector
+      const { collect, release } = yield* collecting
       // A merge's buffers are in its engine's thread, which collects before it answers: here a collection would find
       // nothing, and block for 10 ms.
       const collected: Readonly<Record<Budget, Effect.Effect<void>>> = { download: collect, decompress: Effect.void }
@@ -71,8 +81,7 @@ export const layerWith = (limits: Readonly<Record<Budget, number>>) =>
           semaphore: Semaphore.makeUnsafe(limit),
           active: 0,
           waiting: 0,
-          bytes: 0,
-          counted: 0
+          bytes: 0
         }
         gates.set(key, gate)
         return gate
@@ -107,9 +116,10 @@ export const layerWith = (limits: Readonly<Record<Budget, number>>) =>
         withPermit: (database, budget) => (use) =>
           Effect.flatMap(Clock.monotonicTimeNanos, (asked) => {
             const gate = gateOf(database, budget)
-            return counted(gate, metered(gate, asked, collectedAfter(gate, Effect.scoped(use), collected[budget])))
+            return counted(gate, metered(gate, asked, Effect.ensuring(Effect.scoped(use), collected[budget])))
           }),
-        hold: (database, budget) => Effect.suspend(() => countBytes(gateOf(database, budget))),
+        hold: (database, budget) =>
+          Effect.suspend(() => countBytes(gateOf(database, budget), budget === "download" ? release : () => {})),
         use: (database, budget) =>
           Effect.sync(() => {
             const { active, bytes, limit, waiting } = gateOf(database, budget)

@@ -24,7 +24,7 @@ const orderOfLeaving = Effect.fnUntraced(function* (use: Effect.Effect<void, "fa
   yield* Effect.gen(function* () {
     const { hold, withPermit } = yield* MemoryBudget
     const buffer = Effect.andThen(
-      Effect.map(hold("db", "download"), (count) => count(1)),
+      Effect.map(hold("db", "download"), (count) => count(2 ** 20)),
       Effect.acquireRelease(Effect.void, () => Effect.sync(() => void events.push("buffers released")))
     )
     const first = yield* Effect.forkChild(
@@ -87,19 +87,25 @@ describe("MemoryBudgetPermits", () => {
       const events: Array<string> = []
       yield* Effect.gen(function* () {
         const { hold, withPermit } = yield* MemoryBudget
-        const merge = withPermit("db", "decompress")(Effect.map(hold("db", "decompress"), (count) => count(1)))
+        const merge = withPermit("db", "decompress")(Effect.map(hold("db", "decompress"), (count) => count(2 ** 20)))
         const receive = withPermit("db", "download")
         yield* receive(
-          Effect.map(hold("db", "download"), (count) => count(1)).pipe(
+          Effect.map(hold("db", "download"), (count) => count(2 ** 20)).pipe(
             Effect.andThen(merge),
             Effect.andThen(Effect.sync(() => void events.push("merged")))
           )
         )
         assert.deepStrictEqual(events, ["merged", "collected"])
+        // Two small ones are not worth one by themselves, and together they are.
+        const small = receive(Effect.map(hold("db", "download"), (count) => count(2 ** 19)))
+        yield* small
+        assert.deepStrictEqual(events, ["merged", "collected"])
+        yield* small
+        assert.deepStrictEqual(events, ["merged", "collected", "collected"])
         // A snapshot that is found to be too old was never in memory.
         yield* receive(Effect.void)
       }).pipe(Effect.provide(permits(1, 1, events)))
-      assert.deepStrictEqual(events, ["merged", "collected"])
+      assert.deepStrictEqual(events, ["merged", "collected", "collected"])
     })
   )
 

@@ -15,11 +15,13 @@ const counting = () => {
 }
 
 describe("Collection in the engine", () => {
-  it.live("comes before a merge answers, also with a failure", () => {
+  it.live("comes before a large merge answers, and before a failure, and not with a small one", () => {
     const { collected, layer } = counting()
     return Effect.gen(function* () {
       const whole = object({ a: [["k", 1, "v"]] })
       assert.strictEqual((yield* merge(whole)).entriesWritten, 1)
+      assert.strictEqual(collected(), 0)
+      assert.isAbove((yield* merge(object({ b: many(100_000, 20, 100) }))).uncompressedSize, 8 * 2 ** 20)
       assert.strictEqual(collected(), 1)
       yield* Effect.flip(merge(whole.subarray(0, whole.length - 9)))
       assert.strictEqual(collected(), 2)
