@@ -24,6 +24,8 @@ class NotArrived extends Data.TaggedError("NotArrived")<{ readonly what: string 
 
 const patience = "20 seconds"
 const poll = "100ms"
+/** Entries that are there from the start. */
+const others = 10_000
 
 /** Times are short, and the next second is as good as this one. */
 const after = (millis: number): string => `${(millis / 1000).toFixed(2)} s`
@@ -66,7 +68,9 @@ const step = Effect.fnUntraced(function* (
   if (isOther) return yield* new NotArrived({ what: `${key} = ${value}` })
   yield* Console.log(`   Seen at ${to.name} after ${after(arrival.millis)}`)
   for (const { name, size } of yield* objects(bucket)) {
-    if (!before.has(name)) yield* Console.log(`   Uploaded ${name}, ${size} bytes`)
+    if (before.has(name)) continue
+    const kind = name.includes(".pbd.") ? "delta" : "snapshot"
+    yield* Console.log(`   Uploaded ${size} bytes, a ${kind}:\n   ${name}`)
   }
 })
 
@@ -105,8 +109,9 @@ const run = Effect.fnUntraced(function* (once: boolean) {
   ]
   const demo: Demo = { a, b, bucket, arrivals: new Arrivals(a, b) }
   yield* Console.log(
-    `Two servers, a and b, with an LMDB and a daemon each, and one bucket,\nall in ${directory}; the daemons look every ${poll}.`
+    `Two servers, a and b, with an LMDB and a daemon each, and one bucket,\nall in ${directory}; the daemons look every ${poll}.\nThe LMDB of a begins with ${others} entries.`
   )
+  yield* Child.runOnly(at("demo/fill.ts"), [a.path, String(others)])
   const daemons = yield* Effect.forEach([a, b], ({ name, path }) =>
     Daemon.start(at("bin/lightningstream.js"), { instance: name, lmdb: path, bucket, directory, poll })
   )

@@ -94,7 +94,7 @@ const body = Effect.fnUntraced(function* (state: DaemonState, read: ReadStatisti
   const failing = yield* all
   const views = yield* Effect.forEach(state.databases, (database) => viewOf(state, database, statistics, failing, now))
   const { anonymousBytes, residentBytes } = yield* use
-  const own = anonymousBytes === undefined ? undefined : markup`, ${bytes(anonymousBytes)} of it its own`
+  const own = anonymousBytes === undefined ? undefined : markup`, ${bytes(anonymousBytes)} of it anonymous memory`
   const top = markup`<header><h1>Lightning Stream: ${instanceText(instance)}</h1>
 <p class="soft">${facts.hostname}, version ${facts.version}, started ${ago(facts.startedAtMillis, now)}, ${bytes(residentBytes)} resident${own}.
 <a href="/metrics">metrics</a>, <a href="/healthz">health</a>, <a href="/storage">storage</a></p></header>

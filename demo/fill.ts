@@ -1,0 +1,23 @@
+/**
+ * `node demo/fill.ts FILE COUNT` writes that many entries into an LMDB of the demonstration, in a DBI of their own, so
+ * that what is sent for one change can be compared with the whole.
+ */
+import { Clock, Effect } from "effect"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Bare from "../bench/BareLmdb.ts"
+import * as NativeEntry from "../bench/NativeEntry.ts"
+import { mapSize } from "./Arrivals.ts"
+
+NodeRuntime.runMain(
+  Effect.gen(function* () {
+    const [file, count] = process.argv.slice(2)
+    const now = yield* Clock.currentTimeNanos
+    const environment = Bare.open(file!, mapSize)
+    const dbi = Bare.openDbi(environment, "other", true)
+    environment.transactionSync(() => {
+      for (let index = 0; index < Number(count); index++) {
+        NativeEntry.putIn(dbi, `key ${index}`, `value ${index}`, now)
+      }
+    })
+  })
+)
