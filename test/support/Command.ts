@@ -19,8 +19,6 @@ export interface CommandOptions {
   readonly patience?: Duration.Input
 }
 
-const script = pathOf("../../../src/main.ts")
-
 const textOf = <E>(bytes: Stream.Stream<Uint8Array, E>) => Effect.forkScoped(Stream.mkString(Stream.decodeText(bytes)))
 
 /** Any program. */
@@ -47,10 +45,10 @@ export const execute = Effect.fnUntraced(
     })
 )
 
-/** The command as it is published. */
+/** The command as it is published: buildBundle.ts has made it. */
 export const bundled = pathOf("../../../bin/lightningstream.js")
 
-/** Makes it again if the sources have changed since. */
+/** Makes it again if the sources have changed since the tests began. */
 export const bundle = Effect.flatMap(
   execute([process.execPath, pathOf("../../../scripts/build.mjs")]),
   ({ code, err }) => (code === 0 ? Effect.void : new ProcessFailed({ what: `ended with ${code}`, output: err }))
@@ -59,17 +57,17 @@ export const bundle = Effect.flatMap(
 /** `args`: of the command. */
 export const run = (args: ReadonlyArray<string>, options: CommandOptions = {}) =>
   execute(
-    [...(options.under ?? []), process.execPath, "--no-warnings", ...(options.node ?? []), script, ...args],
+    [...(options.under ?? []), process.execPath, "--no-warnings", ...(options.node ?? []), bundled, ...args],
     options
   )
 
-/** The command as it is published, after `bundle`: it starts several times faster than from source. */
+/** The same, with the warnings of Node. */
 export const runBundled = (args: ReadonlyArray<string>, options: CommandOptions = {}) =>
   execute([process.execPath, bundled, ...args], options)
 
 /** `run` in a pipeline of a shell, or with its output redirected: `| head -1`. */
 export const piped = (redirection: string, ...args: ReadonlyArray<string>) =>
-  execute(["bash", "-c", `set -o pipefail; "$0" --no-warnings "$@" ${redirection}`, process.execPath, script, ...args])
+  execute(["bash", "-c", `set -o pipefail; "$0" --no-warnings "$@" ${redirection}`, process.execPath, bundled, ...args])
 
 /** A directory of its own with a configuration in it, written as JSON, which YAML includes. */
 export const workspace = Effect.fnUntraced(function* (config: (directory: string) => object | string) {

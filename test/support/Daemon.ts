@@ -100,7 +100,7 @@ export const start = Effect.fnUntraced(function* ({ patience = "45 seconds", ...
     ...(options.under ?? []),
     process.execPath,
     "--no-warnings",
-    pathOf("../../../src/main.ts"),
+    pathOf("../../../bin/lightningstream.js"),
     "-c",
     file,
     ...options.args
