@@ -250,6 +250,8 @@ describeWith("metrics", await Swift.installed(), (installed) => {
           yield* b.until("lightningstream_ready", main, is(1))
           yield* b.daemon.signal("SIGTERM")
           yield* b.daemon.ended
+          // What is sent before that does not contain what b had.
+          yield* a.daemon.logged("Loaded remote update", (line) => line["snapshot_instance"] === "b")
           yield* a.application.put("a", "second", 2n)
           yield* a.until("lightningstream_cleaner_delete_total", { ...main, reason: "newer snapshot" }, above(0))
           yield* a.until("lightningstream_cleaner_delete_total", { ...main, reason: "stale instance" }, above(0))
