@@ -45,7 +45,7 @@ export const execute = Effect.fnUntraced(
     })
 )
 
-/** The command as it is published: buildBundle.ts has made it. */
+/** The command as it is published: BuildBundle.ts has made it. */
 export const bundled = pathOf("../../../bin/lightningstream.js")
 
 /** Makes it again if the sources have changed since the tests began. */

@@ -5,7 +5,6 @@
  * before it. Where nobody asks for longer, the windows are as long.
  */
 import { Effect } from "effect"
-// @effect-diagnostics-next-line nodeBuiltinImport:off -- a measurement of Node's, which no service has
 import { monitorEventLoopDelay } from "node:perf_hooks"
 
 export interface LoopDelay {
