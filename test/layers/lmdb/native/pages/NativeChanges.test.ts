@@ -189,7 +189,8 @@ describe("NativeChanges, of a damaged file", () => {
                 fs.writeFileSync(copy, seed % 20 === 0 ? bytes.subarray(0, choices.below(bytes.length)) : bytes)
                 outcomes[outcomeOf(copy, before as NativeRead, after as NativeRead)]++
               }
-              assert.isAbove(outcomes.unknown, 50)
+              // How many of each depends on what the writer had time for.
+              assert.isAbove(outcomes.unknown, 20)
               assert.isAbove(outcomes.keys, 20)
             })
           ),
