@@ -1,7 +1,7 @@
-/** Starts lmdb-writer.process.ts, which writes at random and without a pause until the scope closes. */
-import { Effect } from "effect"
+/** Starts lmdb-writer.process.ts, which writes at random and without a pause. */
+import { Effect, type Scope } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- a process with a channel for messages
-import { fork } from "node:child_process"
+import { type ChildProcess, fork } from "node:child_process"
 import * as DbiFlags from "../../src/domain/lmdb/DbiFlags.ts"
 
 export interface WriterOptions {
@@ -9,6 +9,8 @@ export interface WriterOptions {
   readonly mapSize: number
   readonly seed: number
   readonly useWritemap: boolean
+  /** It ends after this many transactions. Without it, it goes on until the scope closes. */
+  readonly transactions?: number
 }
 
 /**
@@ -26,18 +28,21 @@ export const kinds: Readonly<Record<string, number>> = {
   "reversed duplicates": DbiFlags.DUPSORT | DbiFlags.REVERSEDUP
 }
 
+const spawn = (options: WriterOptions): Effect.Effect<ChildProcess, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() =>
+      fork(new URL("./lmdb-writer.process.ts", import.meta.url), [JSON.stringify(options)], {
+        execPath: process.execPath,
+        execArgv: []
+      })
+    ),
+    (child) => Effect.sync(() => child.kill("SIGKILL"))
+  )
+
 /** Returns when it has made its DBIs. */
 export const start = (options: WriterOptions) =>
   Effect.gen(function* () {
-    const child = yield* Effect.acquireRelease(
-      Effect.sync(() =>
-        fork(new URL("./lmdb-writer.process.ts", import.meta.url), [JSON.stringify(options)], {
-          execPath: process.execPath,
-          execArgv: []
-        })
-      ),
-      (child) => Effect.sync(() => child.kill("SIGKILL"))
-    )
+    const child = yield* spawn(options)
     const state = { ended: false }
     yield* Effect.callback<void>((resume) => {
       child.once("message", () => resume(Effect.void))
@@ -48,3 +53,9 @@ export const start = (options: WriterOptions) =>
     })
     return state
   })
+
+/** Returns when it has ended, with its exit code. The same options write the same file. */
+export const run = (options: WriterOptions & { readonly transactions: number }) =>
+  Effect.flatMap(spawn(options), (child) =>
+    Effect.callback<number | null>((resume) => void child.once("exit", (code) => resume(Effect.succeed(code))))
+  )

@@ -8,7 +8,7 @@ import { kinds, type WriterOptions } from "./LmdbWriter.ts"
 // The package's declarations leave out half of it.
 type Anything = any
 
-const { path, mapSize, seed, useWritemap }: WriterOptions = JSON.parse(process.argv[2]!)
+const { path, mapSize, seed, transactions = Infinity, useWritemap }: WriterOptions = JSON.parse(process.argv[2]!)
 
 const binary = { keyEncoding: "binary", encoding: "binary" } as const
 
@@ -81,8 +81,10 @@ dbis.set(own, make(own, 0))
 process.send!("ready")
 
 const names = [...dbis.keys()]
+let left = transactions
 const work = (): void => {
-  for (const end = performance.now() + 20; performance.now() < end;) {
+  for (const end = performance.now() + 20; performance.now() < end; left--) {
+    if (left === 0) process.exit(0)
     env.transactionSync(() => {
       const operations = [1, 1, 2, 10, 100, 400][random(6)]!
       for (let i = 0; i < operations; i++) {
