@@ -32,7 +32,7 @@ const collectOpen = Effect.fnUntraced(function* ({ facts, index, options, stale 
   const now = yield* Clock.currentTimeMillis
   yield* set(families.stale, { lmdb }, stale ? 1 : 0)
   yield* set(families.unsent, { lmdb }, facts.unsentSince === undefined ? 0 : (now - facts.unsentSince) / 1e3)
-  yield* set(families.quarantined, { lmdb }, index.setAsideNames.length)
+  yield* set(families.quarantined, { lmdb }, index.quarantinedNames.length)
   if (facts.inStorage !== undefined) {
     yield* set(families.inStorageCount, { lmdb }, facts.inStorage.count)
     yield* set(families.inStorageBytes, { lmdb }, facts.inStorage.bytes)

@@ -3,31 +3,19 @@
  * which ones are quarantined. Plain state of one database, changed by its loops on the main thread. Source:
  * docs/sync.md, Receiving and Starting.
  *
- * Of each instance it is known through which time everything was merged; the objects from there to its newest state are
- * a path (`SnapshotPath`). Deltas that no path leads to are waited for during `listingsOfGap` listings, since a listing
- * may lag behind. Then they are merged as they are, which is no harm to the order: what they bring is merged by itself.
- * But the time does not count as reached, so the next full snapshot is merged whatever its time.
+ * Through which time everything of each instance was merged is known (`MergeProgress`); the objects from there to its
+ * newest state are a path (`SnapshotPath`). Deltas that no path leads to are waited for during some listings
+ * (`DeltaGaps`). Then they are merged as they are, which is no harm to the order: what they bring is merged by itself.
+ * But their time does not count as reached, so the next full snapshot is merged whatever its time.
  */
 import * as NanoTimestamp from "../../domain/snapshot/NanoTimestamp.ts"
-import * as SnapshotName from "../../domain/snapshot/SnapshotName.ts"
 import type { StoredObject } from "../../services/Storage.ts"
 import { ListedSnapshots, type Snapshot } from "./ListedSnapshots.ts"
+import { DeltaGaps } from "./receive/DeltaGaps.ts"
+import { MergeProgress } from "./receive/MergeProgress.ts"
+import { QuarantinedObjects, type WhyQuarantined } from "./receive/QuarantinedObjects.ts"
+import { WrittenNames } from "./send/WrittenNames.ts"
 import { pathOf, type SnapshotPath } from "./SnapshotPath.ts"
-
-interface SetAside {
-  readonly size: number
-  readonly etag: string
-  /** Nanoseconds: its time, when that was what was wrong with it. */
-  readonly tooOld: bigint | undefined
-  /** Ours, from before the start, and refused: it may be the only copy of what it holds, so nothing may hide it. */
-  readonly blocksSending: boolean
-}
-
-export interface WhyQuarantined {
-  /** Its time is all that is wrong with it, by our clock, and so it is with all deltas of its instance up to it. */
-  readonly isTooOld?: boolean
-  readonly blocksSending?: boolean
-}
 
 /**
  * Nanoseconds of 2554-01-01. The times of snapshots have 64 bits, which end in July 2554: a snapshot of ours with a
@@ -35,44 +23,22 @@ export interface WhyQuarantined {
  */
 const endOfNames = NanoTimestamp.parse("25540101-000000-000000000")!
 
-/** Listings in a row in which an object may be missing between what was merged of an instance and its deltas. */
-const listingsOfGap = 10
-
-/** Deltas of an instance that no path leads to. */
-interface Gap {
-  /** Through which time the instance was merged. */
-  readonly through: bigint | undefined
-  /** Listings in a row that have shown it. */
-  readonly listings: number
-}
-
 /** Nanoseconds: an instance that has sent nothing for longer is not sent full snapshots for. */
 const silence = 7n * 86_400_000_000_000n
 
 const canBeFollowed = ({ name }: Snapshot): boolean => name.timestampNano < endOfNames
-
-/**
- * Nanoseconds: a store that was given up may still be carried out, and a listing may lag behind; no longer than that.
- */
-const lateness = 3_600_000_000_000n
 
 export class SnapshotIndex {
   /** Snapshots of the last listing, by instance, oldest first. */
   private snapshots = new Map<string, Array<Snapshot>>()
   /** The last listing, while nothing has changed here since. */
   private objects: ReadonlyArray<StoredObject> | undefined
-  private readonly setAsides = new Map<string, SetAside>()
-  /** The object of each instance up to whose time everything was merged. */
-  private readonly merged = new Map<string, SnapshotName.SnapshotName>()
-  /** Names of objects that were merged on a path and are listed, and those of `merged`. */
-  private readonly mergedNames = new Set<string>()
-  /** Names of listed deltas that were merged with a gap before them. */
-  private readonly mergedBeyond = new Set<string>()
-  private readonly gaps = new Map<string, Gap>()
+  private readonly quarantined = new QuarantinedObjects()
+  private readonly merged: MergeProgress
+  private readonly gaps = new DeltaGaps()
   /** By instance, until something changes. */
   private readonly paths = new Map<string, SnapshotPath>()
-  /** Names that this process has written or is writing, with their times. */
-  private readonly written = new Map<string, bigint>()
+  private readonly written = new WrittenNames()
   /** To be told of a long listing before `update` is. */
   readonly names: ListedSnapshots
   private newestOwnNano = 0n
@@ -85,6 +51,7 @@ export class SnapshotIndex {
 
   constructor(database: string, ownInstance: string) {
     this.names = new ListedSnapshots(database)
+    this.merged = new MergeProgress(ownInstance)
     this.ownInstance = ownInstance
   }
 
@@ -108,10 +75,8 @@ export class SnapshotIndex {
   }
 
   private countGap(instance: string): void {
-    if (this.path(instance).beyond.length === 0) return void this.gaps.delete(instance)
-    const through = this.mergedThrough(instance)
-    const known = this.gaps.get(instance)
-    this.gaps.set(instance, { through, listings: known?.through === through ? (known?.listings ?? 0) + 1 : 1 })
+    if (this.path(instance).beyond.length === 0) this.gaps.close(instance)
+    else this.gaps.count(instance, this.mergedThrough(instance))
   }
 
   get listed(): boolean {
@@ -157,28 +122,24 @@ export class SnapshotIndex {
     if (this.next(name.instance)?.object.name === object.name) return true
     const through = this.mergedThrough(name.instance)
     const { fromNano, timestampNano } = name
-    if (fromNano === undefined || through === undefined || this.setAsides.has(object.name)) return false
+    if (fromNano === undefined || through === undefined || this.quarantined.has(object.name)) return false
     return fromNano <= through && through < timestampNano
   }
 
   private nextBeyond(instance: string): Snapshot | undefined {
-    if (!this.isGapOpen(instance)) return undefined
-    return this.path(instance).beyond.find(({ object }) => !this.mergedBeyond.has(object.name))
+    if (!this.gaps.isOpen(instance)) return undefined
+    return this.path(instance).beyond.find((snapshot) => !this.merged.isMergedBeyondGap(snapshot))
   }
 
   /** The first delta of the instance to which no path leads, and none has appeared for too long. */
   beyondGap(instance: string): Snapshot | undefined {
-    return this.isGapOpen(instance) ? this.path(instance).beyond[0] : undefined
-  }
-
-  private isGapOpen(instance: string): boolean {
-    return (this.gaps.get(instance)?.listings ?? 0) >= listingsOfGap
+    return this.gaps.isOpen(instance) ? this.path(instance).beyond[0] : undefined
   }
 
   /** Whether something of the instance is listed that was not merged. */
   isBehind(instance: string): boolean {
     const { beyond, steps } = this.path(instance)
-    return steps.length > 0 || beyond.some(({ object }) => !this.mergedBeyond.has(object.name))
+    return steps.length > 0 || beyond.some((snapshot) => !this.merged.isMergedBeyondGap(snapshot))
   }
 
   private path(instance: string): SnapshotPath {
@@ -192,26 +153,12 @@ export class SnapshotIndex {
   /** Objects that may be merged: not quarantined, and not of this process. */
   private usable(instance: string): ReadonlyArray<Snapshot> {
     const list = this.snapshots.get(instance) ?? []
-    return list.filter(({ object }) => !this.setAsides.has(object.name) && !this.written.has(object.name))
+    return list.filter(({ object }) => !this.quarantined.has(object.name) && !this.written.has(object.name))
   }
 
-  /**
-   * The time up to which everything of the instance is merged; undefined: nothing is, as far as is known.
-   *
-   * When all objects of another instance are older than what was merged, the latter does not count, since these may
-   * hold what that did not: the instance's clock was ahead, was put right, and somebody has removed the object with the
-   * future in its name. Then those count that were merged and are listed. Of our own the names always rise.
-   */
+  /** The time up to which everything of the instance is merged; undefined: nothing is, as far as is known. */
   mergedThrough(instance: string): bigint | undefined {
-    const merged = this.merged.get(instance)?.timestampNano
-    const usable = this.usable(instance)
-    const newest = usable.at(-1)?.name.timestampNano
-    if (instance !== this.ownInstance && (newest === undefined || (merged !== undefined && newest >= merged)))
-      return merged
-    const listed = usable.findLast(({ name }) => this.mergedNames.has(name.text))?.name.timestampNano
-    return instance === this.ownInstance && merged !== undefined && (listed === undefined || listed < merged)
-      ? merged
-      : listed
+    return this.merged.through(instance, this.usable(instance))
   }
 
   /** Its name was used by another process, too: one of our name that appeared after the start. */
@@ -219,28 +166,23 @@ export class SnapshotIndex {
     return snapshot.name.instance === this.ownInstance && this.ownIsMerged
   }
 
-  quarantine(snapshot: Snapshot, { blocksSending = false, isTooOld = false }: WhyQuarantined = {}): void {
-    const deltas = isTooOld ? this.usable(snapshot.name.instance).filter(({ name }) => name.kind === "delta") : []
-    for (const { name, object } of [...deltas, snapshot]) {
-      if (name.timestampNano > snapshot.name.timestampNano) continue
-      const tooOld = isTooOld ? name.timestampNano : undefined
-      this.setAsides.set(object.name, { size: object.size, etag: object.etag, tooOld, blocksSending })
-    }
+  quarantine(snapshot: Snapshot, why: WhyQuarantined = {}): void {
+    const { instance, timestampNano } = snapshot.name
+    const isTooOld = ({ name }: Snapshot) => name.kind === "delta" && name.timestampNano <= timestampNano
+    if (why.isTooOld === true)
+      for (const delta of this.usable(instance).filter(isTooOld)) this.quarantined.add(delta, { isTooOld: true })
+    this.quarantined.add(snapshot, why)
     this.settle()
   }
 
   /** Whether a snapshot of ours was refused that nothing may hide. */
   get isBlocked(): boolean {
-    for (const { blocksSending } of this.setAsides.values()) if (blocksSending) return true
-    return false
+    return this.quarantined.blockSending
   }
 
   /** Takes back those that were too old and are not: our clock was wrong. Returns their names. */
   takeBack(isTooOld: (timestampNano: bigint) => boolean): ReadonlyArray<string> {
-    const names = Array.from(this.setAsides)
-      .filter(([, { tooOld }]) => tooOld !== undefined && !isTooOld(tooOld))
-      .map(([name]) => name)
-    for (const name of names) this.setAsides.delete(name)
+    const names = this.quarantined.takeBack(isTooOld)
     if (names.length > 0) this.settle()
     return names
   }
@@ -251,8 +193,8 @@ export class SnapshotIndex {
     return newest === undefined || canBeFollowed(newest) ? undefined : newest
   }
 
-  get setAsideNames(): ReadonlyArray<string> {
-    return Array.from(this.setAsides.keys())
+  get quarantinedNames(): ReadonlyArray<string> {
+    return this.quarantined.names
   }
 
   /** Records that a load did not find the snapshot. */
@@ -268,11 +210,8 @@ export class SnapshotIndex {
     const { name } = snapshot
     const through = this.mergedThrough(name.instance)
     const isOnPath = name.fromNano === undefined || (through !== undefined && name.fromNano <= through)
-    if (!isOnPath) this.mergedBeyond.add(name.text)
-    else {
-      this.mergedNames.add(name.text)
-      if (name.instance !== this.ownInstance || canBeFollowed(snapshot)) this.merged.set(name.instance, name)
-    }
+    if (isOnPath) this.merged.addOnPath(name, name.instance !== this.ownInstance || canBeFollowed(snapshot))
+    else this.merged.addBeyondGap(name)
     this.settle()
     return isOnPath
   }
@@ -281,7 +220,7 @@ export class SnapshotIndex {
   markWritten(name: string, timestampNano: bigint): void {
     this.objects = undefined
     this.paths.clear()
-    this.written.set(name, timestampNano)
+    this.written.add(name, timestampNano)
     if (timestampNano > this.newestOwnNano) this.newestOwnNano = timestampNano
   }
 
@@ -306,7 +245,7 @@ export class SnapshotIndex {
   /** Whether nothing is to be merged, and nothing is waited for that a gap hides. */
   private hasNothingLeft(instance: string): boolean {
     if (this.next(instance) !== undefined) return false
-    return this.path(instance).beyond.length === 0 || this.isGapOpen(instance)
+    return this.path(instance).beyond.length === 0 || this.gaps.isOpen(instance)
   }
 
   private settle(): void {
@@ -319,27 +258,13 @@ export class SnapshotIndex {
     }
   }
 
-  /**
-   * A set-aside snapshot that was replaced, or is gone, is forgotten; so are names that were cleaned, but for the
-   * newest: a listing may lag behind.
-   */
   private forgetVanished(): void {
     const listed = new Map<string, StoredObject>()
     for (const list of this.snapshots.values()) for (const { object } of list) listed.set(object.name, object)
-    for (const [name, { blocksSending, etag, size }] of this.setAsides) {
-      const object = listed.get(name)
-      if (object?.size === size && object.etag === etag) continue
-      this.setAsides.delete(name)
-      if (blocksSending && object !== undefined) this.ownWasReplaced = true
-    }
-    for (const name of this.mergedNames) if (!listed.has(name)) this.mergedNames.delete(name)
-    for (const { text } of this.merged.values()) this.mergedNames.add(text)
-    for (const name of this.mergedBeyond) if (!listed.has(name)) this.mergedBeyond.delete(name)
-    for (const instance of this.gaps.keys()) if (!this.snapshots.has(instance)) this.gaps.delete(instance)
-    // In the order of writing, which is that of their times: younger ones may not be listed yet.
-    for (const [name, timestampNano] of this.written) {
-      if (this.newestOwnNano - timestampNano < lateness) break
-      if (!listed.has(name)) this.written.delete(name)
-    }
+    const isListed = (name: string) => listed.has(name)
+    if (this.quarantined.keepOnly(listed)) this.ownWasReplaced = true
+    this.merged.keepOnly(isListed)
+    this.gaps.keepOnly((instance) => this.snapshots.has(instance))
+    this.written.keepOnly(isListed, this.newestOwnNano)
   }
 }

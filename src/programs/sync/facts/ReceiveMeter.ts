@@ -38,7 +38,7 @@ export const listed = Effect.fnUntraced(function* (state: SyncState, objects: Re
   const instances = new Set(index.instances)
   for (const instance of facts.instances.keys()) if (!instances.has(instance)) facts.instances.delete(instance)
   for (const instance of instances) yield* lookAtInstance(state, instance, now)
-  const aside = new Set(index.setAsideNames)
+  const aside = new Set(index.quarantinedNames)
   for (const name of facts.quarantined.keys()) if (!aside.has(name)) facts.quarantined.delete(name)
 })
 

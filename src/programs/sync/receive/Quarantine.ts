@@ -56,7 +56,7 @@ export const review = Effect.fnUntraced(function* (state: SyncState) {
     })
   }
   const health = yield* Health
-  if (state.index.setAsideNames.length === 0) yield* health.well(`${state.options.database}_snapshots_set_aside`)
+  if (state.index.quarantinedNames.length === 0) yield* health.well(`${state.options.database}_snapshots_set_aside`)
   if (!state.index.isBlocked) yield* health.well(`${state.options.database}_own_refused`)
   return names
 })
