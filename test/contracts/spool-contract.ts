@@ -1,7 +1,7 @@
 /** The contract of every Spool layer. Real time: files are read and written on the thread pool. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Layer, Schema, Stream } from "effect"
-import { Spool } from "../../src/services/Spool.ts"
+import { Spool, type Spooled } from "../../src/services/Spool.ts"
 import { collect, recordBytes } from "../support/fixtures/ByteStreams.ts"
 
 const Lengths = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 400_000 }))).check(
@@ -17,21 +17,26 @@ export const suite = <E>(name: string, layer: Layer.Layer<Spool, E>) => {
     return yield* finish
   })
 
+  /** It holds these bytes as a whole, and between two thousandths of its length. */
+  const assertHolds = Effect.fnUntraced(function* (spool: Spooled, whole: Buffer, from: number, to: number) {
+    const { read } = yield* Spool
+    assert.strictEqual(spool.size, whole.length)
+    assert.isTrue(whole.equals(yield* collect(read(spool))))
+    const start = Math.floor((whole.length * from) / 1_000)
+    const end = Math.floor((whole.length * to) / 1_000)
+    assert.isTrue(whole.subarray(start, end).equals(yield* collect(read(spool, { start, end }))))
+  })
+
   describe(`Spool (${name})`, () => {
     it.live.prop(
       "gives back what was appended, whole and any part of it",
       [Lengths, Fraction, Fraction],
       ([lengths, from, to]) =>
         Effect.gen(function* () {
-          const { read } = yield* Spool
           const chunks = lengths.map((length, index) => recordBytes(length, index))
           const whole = Buffer.concat(chunks)
           const spool = yield* spooled(chunks)
-          assert.strictEqual(spool.size, whole.length)
-          assert.isTrue(whole.equals(yield* collect(read(spool))))
-          const start = Math.floor((whole.length * from) / 1_000)
-          const end = Math.floor((whole.length * to) / 1_000)
-          assert.isTrue(whole.subarray(start, end).equals(yield* collect(read(spool, { start, end }))))
+          yield* assertHolds(spool, whole, from, to)
         }).pipe(Effect.scoped, Effect.provide(layer)),
       { arbitrary: { runs: 50 } }
     )
@@ -41,7 +46,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Spool, E>) => {
       [Lengths, Lengths, Fraction, Fraction],
       ([lengths, late, from, to]) =>
         Effect.gen(function* () {
-          const { open, read, writer } = yield* Spool
+          const { open, writer } = yield* Spool
           const { append, finish, insert, mark } = writer(yield* open)
           // A mark before each chunk; what belongs there is known only at the end, some of it in two pieces.
           const chunks = lengths.map((length, index) => recordBytes(length, index))
@@ -57,11 +62,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Spool, E>) => {
           }
           const whole = Buffer.concat(chunks.flatMap((chunk, index) => [inserted[index]!, chunk]))
           const spool = yield* finish
-          assert.strictEqual(spool.size, whole.length)
-          assert.isTrue(whole.equals(yield* collect(read(spool))))
-          const start = Math.floor((whole.length * from) / 1_000)
-          const end = Math.floor((whole.length * to) / 1_000)
-          assert.isTrue(whole.subarray(start, end).equals(yield* collect(read(spool, { start, end }))))
+          yield* assertHolds(spool, whole, from, to)
         }).pipe(Effect.scoped, Effect.provide(layer)),
       { arbitrary: { runs: 50 } }
     )

@@ -48,6 +48,17 @@ const makeFile = Effect.fnUntraced(function* (path: string) {
   yield* Effect.flatMap(FileSystem.FileSystem, (fs) => fs.remove(`${path}-lock`))
 }, Effect.scoped)
 
+/** A daemon at `other`, a link to a file that nobody has open, once its first sync is complete. */
+const daemonBehindLink = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const places = yield* layout
+  yield* makeFile(places.real)
+  yield* fs.symlink(places.real, places.other)
+  const daemon = yield* Daemon.start({ args: ["sync"], config: configOf(places.other, places.bucket) })
+  yield* daemon.logged("Initial sync complete")
+  return { ...places, daemon }
+})
+
 const assertEnded = Effect.fnUntraced(function* (daemon: Daemon.Daemon, ...words: ReadonlyArray<string>) {
   assert.strictEqual(yield* daemon.ended, 1, daemon.text())
   const { error } = yield* daemon.logged("Fatal error")
@@ -115,13 +126,8 @@ layer(NodeServices.layer, { excludeTestServices: true })("two locks", (it) => {
     "when the application comes later by another path: ended with both lock files, and no commit of the application is lost",
     () =>
       Effect.gen(function* () {
-        const fs = yield* FileSystem.FileSystem
-        const { bucket, other, real } = yield* layout
-        yield* makeFile(real)
-        yield* fs.symlink(real, other)
-        const daemon = yield* Daemon.start({ args: ["sync"], config: configOf(other, bucket) })
+        const { bucket, daemon, other, real } = yield* daemonBehindLink
         yield* daemon.logged("it is a symbolic link to", ({ level }) => level === "warning")
-        yield* daemon.logged("Initial sync complete")
         const application = yield* Application.open(real)
         // While snapshots are to be merged, too.
         yield* deliver(bucket)
@@ -135,12 +141,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("two locks", (it) => {
     "when a single commit was made under the other one and the daemon is told to end: it is unsent, and the exit code is not 0",
     () =>
       Effect.gen(function* () {
-        const fs = yield* FileSystem.FileSystem
-        const { bucket, other, real } = yield* layout
-        yield* makeFile(real)
-        yield* fs.symlink(real, other)
-        const daemon = yield* Daemon.start({ args: ["sync"], config: configOf(other, bucket) })
-        yield* daemon.logged("Initial sync complete")
+        const { daemon, real } = yield* daemonBehindLink
         // Its DBI is there: only the put is a commit.
         const application = yield* Application.open(real)
         yield* application.put("second", "1", 2n)

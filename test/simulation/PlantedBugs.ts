@@ -3,26 +3,15 @@ import { Effect, Layer } from "effect"
 import * as NativeHeader from "../../src/domain/lmdb/NativeHeader.ts"
 import { Changes, DumpResult } from "../../src/services/Database.ts"
 import { Lmdb, type LmdbError, type WriteTransaction } from "../../src/services/Lmdb.ts"
+import { changedWrites } from "../support/fakes/ChangedWrites.ts"
 import type { Bug } from "./Simulation.ts"
 
 type Put = WriteTransaction["put"]
 type Arguments = Parameters<Put>
 
 /** Puts something else instead. */
-const putting = (other: (transaction: WriteTransaction) => Put) => (lmdb: Layer.Layer<Lmdb, LmdbError>) =>
-  Layer.effect(
-    Lmdb,
-    Effect.map(Lmdb, (inner) =>
-      Lmdb.of({
-        ...inner,
-        write: (body) =>
-          inner.write((transaction) => {
-            const { before, create, dbis, drop, get, clear, id, remove, removePair } = transaction
-            return body({ before, clear, create, dbis, drop, get, id, put: other(transaction), remove, removePair })
-          })
-      })
-    )
-  ).pipe(Layer.provide(lmdb))
+const putting = (other: (transaction: WriteTransaction) => Put) =>
+  changedWrites((transaction) => ({ put: other(transaction) }))
 
 /** Leaves out the puts that `isLost` says. */
 const losing = (isLost: (transaction: WriteTransaction, ...put: Arguments) => boolean) =>

@@ -2,25 +2,13 @@
  * Prints the names in the bucket at the URL of the first argument, or the error: for tests of what the environment of a
  * process decides. With `chain` as second argument it has no keys but those that the SDK finds.
  */
-import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { Console, Effect, Redacted } from "effect"
+import { Redacted } from "effect"
 import * as StorageS3 from "../../../src/layers/storage/s3/StorageS3.ts"
-import { Storage } from "../../../src/services/Storage.ts"
 import { s3Options } from "../fixtures/S3OptionsTest.ts"
+import { print } from "./ListedNames.ts"
 
 const [endpoint_url = "", credentials] = process.argv.slice(2)
 const keys = credentials === "chain" ? {} : { access_key: Redacted.make("a"), secret_key: Redacted.make("s") }
 const options = s3Options({ endpoint_url, ...keys })
 
-const program = Effect.gen(function* () {
-  const { list } = yield* Storage
-  yield* Console.log((yield* list("")).map(({ name }) => name).join())
-}).pipe(Effect.catch((error) => Console.log(error.message)))
-
-NodeRuntime.runMain(
-  program.pipe(
-    Effect.provide(StorageS3.layerWith(options)),
-    Effect.catch((error) => Console.log(error.message)),
-    Effect.provide(NodeServices.layer)
-  )
-)
+print(StorageS3.layerWith(options))

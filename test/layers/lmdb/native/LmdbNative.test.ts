@@ -1,6 +1,6 @@
 /** The contract, and what another process or the file system can do to a real environment: each hazard once. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Logger } from "effect"
+import { Effect, Fiber } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- the files are what is tested
 import * as fs from "node:fs"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- as above
@@ -15,6 +15,7 @@ import { Lmdb, type LmdbOptions, type ReadTransaction, type WriteTransaction } f
 import * as LmdbApplication from "../../../support/fakes/LmdbApplication.ts"
 import { suite } from "../../../contracts/lmdb-contract.ts"
 import { directory, make, optionsOf } from "../../../support/fakes/LmdbNativeSubject.ts"
+import { warningsOf } from "../../../support/Warnings.ts"
 
 suite("native", make)
 
@@ -67,16 +68,6 @@ const withApplication = <A, E>(
       )
     })
   )
-
-/** Messages at warning level. */
-const warningsOf = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
-  const warnings: Array<string> = []
-  const logger = Logger.make(({ logLevel, message }) => {
-    if (logLevel === "Warn") warnings.push(String(Array.isArray(message) ? message[0] : message))
-  })
-  yield* Effect.provide(effect, Logger.layer([logger]))
-  return warnings
-})
 
 describe("LmdbNative: ids", () => {
   it.live("the id of a view is its own, while another process commits without a pause", () =>

@@ -1,6 +1,6 @@
 /** What is known of changed keys, when it is given up, and that nothing is lost when what was looked at was in vain. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger } from "effect"
+import { Effect, Layer } from "effect"
 import * as DbiName from "../../../../src/domain/lmdb/DbiName.ts"
 import * as LmdbMemory from "../../../../src/layers/lmdb/memory/LmdbMemory.ts"
 import * as LmdbNative from "../../../../src/layers/lmdb/native/LmdbNative.ts"
@@ -10,6 +10,7 @@ import { PendingKeys } from "../../../../src/programs/engine/changes/PendingKeys
 import { ChangesUnknown, Lmdb, LmdbError, ReadersFull, type WriteTransaction } from "../../../../src/services/Lmdb.ts"
 import { directory, optionsOf } from "../../../support/fakes/LmdbNativeSubject.ts"
 import { drop, put, remove } from "../../../support/fixtures/ShadowEnvironments.ts"
+import { warningsOf } from "../../../support/Warnings.ts"
 
 const d = DbiName.fromText("d")
 
@@ -57,15 +58,6 @@ const failing = (reason: LmdbError["reason"], operation: "changes" | "read", isO
       })
     })
   ).pipe(Layer.provide(LmdbMemory.layerWith()))
-
-const warningsOf = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
-  const warnings: Array<string> = []
-  const logger = Logger.make(({ logLevel, message }) => {
-    if (logLevel === "Warn") warnings.push(String(Array.isArray(message) ? message[0] : message))
-  })
-  yield* Effect.provide(effect, Logger.layer([logger]))
-  return warnings
-})
 
 describe("KeyTracker", () => {
   it.live("knows nothing at first, then what has changed since the look before", () =>

@@ -8,7 +8,8 @@ import { Arbitrary, Effect, Exit, Layer, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as DbiName from "../../../../src/domain/lmdb/DbiName.ts"
 import * as LmdbMemory from "../../../../src/layers/lmdb/memory/LmdbMemory.ts"
-import { Lmdb, type LmdbError, type WriteTransaction } from "../../../../src/services/Lmdb.ts"
+import { Lmdb, type LmdbError } from "../../../../src/services/Lmdb.ts"
+import { changedWrites } from "../../../support/fakes/ChangedWrites.ts"
 import * as CompressionSync from "../../../support/fixtures/CompressionSync.ts"
 import { shown } from "../../../support/fixtures/LastWriteWins.ts"
 import { ShadowModel, type Versions } from "../../../support/fixtures/ShadowModel.ts"
@@ -209,36 +210,6 @@ const check = (plant: Plant, runs: number) =>
     { seed: "shadow", runs, size: 60, maxShrinks: 0 }
   )
 
-/** Calls of the write transactions of our own go through `change`. */
-const planted =
-  (change: (transaction: WriteTransaction) => Partial<WriteTransaction>): Plant =>
-  (lmdb) =>
-    Layer.effect(
-      Lmdb,
-      Effect.map(Lmdb, (inner) =>
-        Lmdb.of({
-          ...inner,
-          write: (body) =>
-            inner.write((transaction) => {
-              const { before, clear, create, dbis, drop, get, id, put, remove, removePair } = transaction
-              return body({
-                before,
-                clear,
-                create,
-                dbis,
-                drop,
-                get,
-                id,
-                put,
-                remove,
-                removePair,
-                ...change(transaction)
-              })
-            })
-        })
-      )
-    ).pipe(Layer.provide(lmdb))
-
 const isMain = (name: string) => !name.startsWith("_sync")
 
 describe("Shadow mode, over arbitrary histories", () => {
@@ -250,14 +221,14 @@ describe("Shadow mode, over arbitrary histories", () => {
   )
 
   const bugs: Readonly<Record<string, Plant>> = {
-    "what is deleted by others stays in main": planted(() => ({ remove: () => false, removePair: () => false })),
-    "a live key with an empty value is deleted in main": planted((transaction) => ({
+    "what is deleted by others stays in main": changedWrites(() => ({ remove: () => false, removePair: () => false })),
+    "a live key with an empty value is deleted in main": changedWrites((transaction) => ({
       put: (dbi, key, keyStart, keyEnd, value, valueStart, valueEnd, append) => {
         if (isMain(dbi) && valueStart === valueEnd) transaction.remove(dbi, key, keyStart, keyEnd)
         else transaction.put(dbi, key, keyStart, keyEnd, value, valueStart, valueEnd, append)
       }
     })),
-    "the first copy gives the current time": planted((transaction) => ({
+    "the first copy gives the current time": changedWrites((transaction) => ({
       put: (dbi, key, keyStart, keyEnd, value, valueStart, valueEnd, append) => {
         const copy = Buffer.from(value.subarray(valueStart, valueEnd))
         if (!isMain(dbi) && copy.readBigUInt64BE() === 1n) copy.writeBigUInt64BE(BigInt(clock) * 1_000_000n)

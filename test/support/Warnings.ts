@@ -1,0 +1,12 @@
+/** What an effect logs at warning level. */
+import { Effect, Logger } from "effect"
+
+/** The first part of each such message. */
+export const warningsOf = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
+  const warnings: Array<string> = []
+  const logger = Logger.make(({ logLevel, message }) => {
+    if (logLevel === "Warn") warnings.push(String(Array.isArray(message) ? message[0] : message))
+  })
+  yield* Effect.provide(effect, Logger.layer([logger]))
+  return warnings
+})
