@@ -113,8 +113,11 @@ export class Storage extends Context.Service<
      */
     readonly load: (name: string, listed?: StoredObject) => Stream.Stream<Uint8Array<ArrayBuffer>, StorageError>
     /**
-     * Stores an object and replaces an existing one. After a failure, including one of the source, the earlier object
-     * is unchanged. Returns the ETag as listings show it, if the store reports it.
+     * Stores an object and replaces an existing one. Returns the ETag as listings show it, if the store reports it.
+     *
+     * When the source fails, or is shorter or longer than announced, the earlier object is unchanged. After any other
+     * failure the name shows either the earlier object or the whole new one, because the response to a completed upload
+     * can be lost, and a directory can fail to sync after the rename. The caller stores the object again.
      */
     readonly store: <E, R>(name: string, source: Source<E, R>) => Effect.Effect<string | void, StorageError | E, R>
     /** Deletes an object. Succeeds if the object does not exist. */

@@ -3,11 +3,13 @@
  *
  * Guarantees: an object whose `store` has succeeded survives a power failure. A temporary file `.<random>.tmp` in the
  * same directory is written, synced and renamed, then the directory is synced. Readers see either the old or the new
- * object as a whole. The directory is created when the layer is built, unless disabled, and never later, so an
- * unmounted file system is an error and not an empty store. Other files are neither listed nor read: names with `/`,
- * with a leading `.` or ending in `.tmp`, and anything but regular files (links included). FsListing documents how
- * listings show objects that other processes replace, and FsTemporaryFiles what becomes of files that a killed process
- * leaves behind.
+ * object as a whole. A `store` that fails before or in the rename leaves the earlier object. One whose directory fails
+ * to sync leaves the new object, which a power failure may still replace by the earlier one.
+ *
+ * The directory is created when the layer is built, unless disabled, and never later, so an unmounted file system is an
+ * error and not an empty store. Other files are neither listed nor read: names with `/`, with a leading `.` or ending
+ * in `.tmp`, and anything but regular files (links included). FsListing documents how listings show objects that other
+ * processes replace, and FsTemporaryFiles what becomes of files that a killed process leaves behind.
  *
  * Each file operation is uninterruptible. An abandoned write would continue in the thread pool after its descriptor was
  * closed, and could hit another file with the same number.
@@ -135,7 +137,7 @@ const store = Effect.fn("StorageFs.store")(function* <E, R>(directory: Directory
       yield* Effect.mapError(Effect.uninterruptible(fs.rename(temporary, `${root}/${name}`)), failed)
     })
   ).pipe(Effect.ensuring(Effect.sync(() => listing.recheck(name))))
-  // A failure here leaves the new object in place but possibly not durable, so the caller stores it again.
+  // After a failure here the new object is visible but possibly not durable, so the caller stores it again.
   yield* Effect.mapError(syncFolder(directory), failed)
 })
 

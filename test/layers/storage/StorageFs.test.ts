@@ -4,7 +4,7 @@
  */
 import { NodeFileSystem } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, FileSystem, Layer, Stream } from "effect"
+import { Context, Effect, Exit, FileSystem, Layer, PlatformError, Stream } from "effect"
 import * as StorageFs from "../../../src/layers/storage/StorageFs.ts"
 import { type Source, Storage } from "../../../src/services/Storage.ts"
 import { read, suite, textOf } from "../../contracts/storage-contract.ts"
@@ -217,6 +217,40 @@ it.layer(NodeFileSystem.layer)("StorageFs", (it) => {
       const storage = yield* Effect.provideService(storageIn(root), FileSystem.FileSystem, recording)
       yield* storage.store("object", textOf("x"))
       assert.deepStrictEqual(done, ["written", "file synced", "renamed", "directory synced"])
+    })
+  )
+
+  it.effect("a store that fails leaves the earlier object, or the new one if only the directory sync has failed", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const root = yield* temporaryFolder
+      const failure = PlatformError.systemError({ _tag: "Unknown", module: "FileSystem", method: "test" })
+      const failing: Array<string> = []
+      const failsIf = (what: string) => (failing.includes(what) ? Effect.fail(failure) : Effect.void)
+      const faulty = FileSystem.FileSystem.of({
+        ...fs,
+        open: (path, options) =>
+          Effect.map(fs.open(path, options), (file) =>
+            Object.create(file, {
+              sync: { value: Effect.andThen(failsIf(path === root ? "directory sync" : "file sync"), file.sync) }
+            })
+          ),
+        rename: (from, to) => Effect.andThen(failsIf("rename"), fs.rename(from, to))
+      })
+      const storage = yield* Effect.provideService(storageIn(root), FileSystem.FileSystem, faulty)
+      yield* storage.store("object", textOf("old"))
+      for (const [what, content] of [
+        ["file sync", "old"],
+        ["rename", "old"],
+        ["directory sync", "new"]
+      ] as const) {
+        failing.splice(0, 1, what)
+        const error = yield* Effect.flip(storage.store("object", textOf("new")))
+        assert.strictEqual(error.reason._tag, "Unavailable", what)
+        const bytes = yield* Effect.provideService(read("object"), Storage, storage)
+        assert.strictEqual(bytes.toString(), content, what)
+        assert.deepStrictEqual(yield* fs.readDirectory(root), ["object"], what)
+      }
     })
   )
 
