@@ -1,6 +1,6 @@
 /**
- * Every metric that /metrics shows. A series with labels appears with its first event, one without labels at 0.
- * docs/monitoring.md has a table of them, which scripts/document-metrics.ts makes.
+ * Every metric that /metrics shows. A series with labels appears with its first event. A series without labels appears
+ * at the start, with the value 0. scripts/document-metrics.ts generates the tables of docs/monitoring.md from them.
  */
 import { counter, gauge, histogram, summary } from "./MetricFamily.ts"
 
@@ -8,7 +8,7 @@ const minute = 60
 const hour = 60 * minute
 const day = 24 * hour
 
-/** The defaults of Prometheus's clients. */
+/** The default buckets of Prometheus's client libraries, in seconds. */
 const defaultBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
 const ageBuckets = [0.1, 0.2, 0.5, 1, 2, 5, 10, 30].concat(
@@ -21,7 +21,7 @@ const callBuckets = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60]
 
 const lockBuckets = [0.0005, 0.001, 0.0025, ...defaultBuckets]
 
-/** Of the calls of one kind of storage. `what`: for people. */
+/** Returns the metrics of the calls of one kind of storage, whose name in help texts is `what`. */
 const storageCalls = <const Kind extends "s3" | "azure">(kind: Kind, what: string) => ({
   calls: counter(`storage_${kind}_call_total`, `Calls of ${what}, by operation`, "method"),
   lastCall: gauge(`storage_${kind}_call_timestamp_seconds`, "Start of the last call, by operation", "method"),
@@ -56,17 +56,23 @@ const ofStorage = {
   azureErrorTypes: azureCalls.errorTypes
 } as const
 
-/** Names, types, labels and buckets are those of Lightning Stream, so that its dashboards and alerts go on working. */
+/**
+ * Metrics with the names, types, labels and buckets of Lightning Stream, so that its dashboards and alerts still work.
+ */
 export const asLightningStream = {
-  generated: counter("lightningstream_syncer_snapshots_generated_total", "Snapshots made, stored or not", "lmdb"),
+  generated: counter(
+    "lightningstream_syncer_snapshots_generated_total",
+    "Snapshots that were made, stored or not",
+    "lmdb"
+  ),
   generatedLast: gauge(
     "lightningstream_syncer_snapshots_generated_last_unix_seconds",
-    "Time of the last snapshot made, in seconds since the UNIX epoch",
+    "Time of the last snapshot that was made, in seconds since the UNIX epoch",
     "lmdb"
   ),
   generatedLastSize: gauge(
     "lightningstream_syncer_snapshots_generated_last_size_bytes",
-    "Size of the last snapshot made, compressed",
+    "Compressed size of the last snapshot that was made",
     "lmdb"
   ),
   storeCalls: counter("lightningstream_syncer_snapshots_store_calls_total", "Attempts to store a snapshot"),
@@ -78,7 +84,7 @@ export const asLightningStream = {
   ),
   storeFailedPermanently: counter(
     "lightningstream_syncer_snapshots_store_failed_permanently_total",
-    "Snapshots given up after storage_retry_count attempts, which ends the daemon",
+    "Snapshots that were given up after storage_retry_count attempts, which ends the daemon",
     "lmdb"
   ),
   loadCalls: counter("lightningstream_syncer_snapshots_load_calls_total", "Attempts to download a snapshot"),
@@ -101,17 +107,21 @@ export const asLightningStream = {
   lastReceivedAge: histogram(
     "lightningstream_receiver_snapshots_last_received_age_seconds",
     ageBuckets,
-    "Age of the newest snapshot of another instance when it was listed first",
+    "Age of the newest snapshot of another instance when it was first listed",
     "lmdb",
     "syncer_instance"
   ),
   inStorageCount: gauge("lightningstream_receiver_snapshots_in_storage_count", "Objects in the bucket", "lmdb"),
-  inStorageBytes: gauge("lightningstream_receiver_snapshots_in_storage_bytes", "Bytes in the bucket", "lmdb"),
+  inStorageBytes: gauge(
+    "lightningstream_receiver_snapshots_in_storage_bytes",
+    "Total size of the objects in the bucket",
+    "lmdb"
+  ),
 
   limit: gauge("lightningstream_climit_limit", "Permits of a memory budget", "lmdb", "limit_name"),
   limitWaiting: gauge("lightningstream_climit_waiting", "Tasks that wait for a permit", "lmdb", "limit_name"),
   limitActive: gauge("lightningstream_climit_active", "Tasks that hold a permit", "lmdb", "limit_name"),
-  limitAcquired: counter("lightningstream_climit_acquired_total", "Permits given so far", "lmdb", "limit_name"),
+  limitAcquired: counter("lightningstream_climit_acquired_total", "Permits that were acquired", "lmdb", "limit_name"),
   limitActiveSeconds: histogram(
     "lightningstream_climit_active_seconds",
     defaultBuckets,
@@ -122,7 +132,7 @@ export const asLightningStream = {
   limitWaitingSeconds: histogram(
     "lightningstream_climit_waiting_seconds",
     defaultBuckets,
-    "Time for which a permit was waited for",
+    "Time that a task waited for a permit",
     "lmdb",
     "limit_name"
   ),
@@ -131,7 +141,7 @@ export const asLightningStream = {
   cleanerListsFailed: counter("lightningstream_cleaner_list_failed_total", "Listings by the cleaner that failed"),
   cleanerDeletes: counter(
     "lightningstream_cleaner_delete_total",
-    "Attempts of the cleaner to delete a snapshot: newer snapshot, or stale instance",
+    "Attempts of the cleaner to delete a snapshot, by reason: newer snapshot, or stale instance",
     "lmdb",
     "reason"
   ),
@@ -141,7 +151,7 @@ export const asLightningStream = {
   ),
 
   sweeperCleaned: counter("lightningstream_sweeper_cleaned_total", "Tombstones that the sweeper has removed", "lmdb"),
-  sweeperAvailable: gauge("lightningstream_sweeper_stats_available", "1 once a sweep has ended, else absent", "lmdb"),
+  sweeperAvailable: gauge("lightningstream_sweeper_stats_available", "1 once a sweep has ended, absent before", "lmdb"),
   sweeperEntries: gauge(
     "lightningstream_sweeper_stats_total_entries",
     "Entries after the last sweep, tombstones included",
@@ -150,14 +160,14 @@ export const asLightningStream = {
   sweeperDeleted: gauge("lightningstream_sweeper_stats_deleted_entries", "Tombstones after the last sweep", "lmdb"),
   sweeperDuration: summary("lightningstream_sweeper_duration_seconds", "Duration of the sweeps", "lmdb"),
 
-  mapSize: gauge("lmdb_mapsize_bytes", "Map size of the LMDB: the largest size of its file", "lmdb"),
+  mapSize: gauge("lmdb_mapsize_bytes", "Map size of the LMDB, which limits the size of its data file", "lmdb"),
   fileSize: gauge("lmdb_filesize_bytes", "Size of the data file", "lmdb"),
-  readers: gauge("lmdb_env_readers_current", "Slots for readers in use, of all processes", "lmdb"),
-  readersMax: gauge("lmdb_env_readers_max", "Slots for readers", "lmdb"),
+  readers: gauge("lmdb_env_readers_current", "Reader slots in use, by all processes", "lmdb"),
+  readersMax: gauge("lmdb_env_readers_max", "Reader slots", "lmdb"),
   lastTransaction: gauge("lmdb_env_last_tnx_id", "Id of the last write transaction", "lmdb"),
-  usedBytes: gauge("lmdb_total_usage_bytes", "Bytes of pages that all DBIs use", "lmdb"),
+  usedBytes: gauge("lmdb_total_usage_bytes", "Total size of the pages that the DBIs use", "lmdb"),
   usedFraction: gauge("lmdb_total_usage_fraction", "The same as a fraction of the map size, 0 to 1", "lmdb"),
-  dbiBytes: gauge("lmdb_db_usage_bytes", "Bytes of pages that a DBI uses", "lmdb", "db"),
+  dbiBytes: gauge("lmdb_db_usage_bytes", "Total size of the pages that a DBI uses", "lmdb", "db"),
   dbiEntries: gauge("lmdb_stat_entries", "Entries of a DBI, tombstones included", "lmdb", "db"),
   dbiDepth: gauge("lmdb_stat_depth", "Depth of the tree of a DBI", "lmdb", "db"),
   dbiPages: gauge("lmdb_stat_pages", "Pages of a DBI, by type: branch, leaf, overflow", "lmdb", "db", "pagetype"),
@@ -185,7 +195,7 @@ export const asLightningStream = {
   processStart: gauge("process_start_time_seconds", "Start of the process, in seconds since the UNIX epoch")
 } as const
 
-/** In addition. */
+/** Metrics that Lightning Stream does not have. */
 export const ours = {
   buildInfo: gauge(
     "lightningstream_build_info",
@@ -195,89 +205,89 @@ export const ours = {
   ),
   processMemory: gauge(
     "lightningstream_process_memory_bytes",
-    "Memory of the process by kind: resident; anonymous (of that, what is no mapped file; Linux); of the main thread heap, heap_used, and external (buffers)",
+    "Memory of the process by kind: resident; anonymous (resident memory without mapped files; Linux only); heap, heap_used and external (buffers) of the main thread",
     "kind"
   ),
   loopDelay: gauge(
     "lightningstream_event_loop_delay_seconds",
-    "How late the event loop of the main thread was in the last minute or two: the 99th percentile, and the longest (1)",
+    "Delay of the main thread's event loop in the last minute or two: the 99th percentile, and the longest (quantile 1)",
     "quantile"
   ),
   ready: gauge(
     "lightningstream_ready",
-    "1 once what was in the bucket at the start is merged and ours is stored, else 0",
+    "1 once the snapshots that were in the bucket at the start are merged and our own is stored, 0 before",
     "lmdb"
   ),
-  stale: gauge("lightningstream_stale", "1 if the LMDB is stale, so that nothing is sent, else 0", "lmdb"),
+  stale: gauge("lightningstream_stale", "1 if the LMDB is stale, so that nothing is sent, otherwise 0", "lmdb"),
   unsent: gauge(
     "lightningstream_unsent_seconds",
-    "For how long a change of the application has been waiting to be stored; 0 if none is",
+    "Time that the oldest unsent change of the application has been waiting to be stored, 0 if there is none",
     "lmdb"
   ),
   sends: counter(
     "lightningstream_sends_total",
-    "Snapshots that were stored, superseded by a newer state, failed (to be made), or aborted",
+    "Snapshots by result: stored, superseded (by a newer state), failed (could not be made), or aborted",
     "lmdb",
     "result"
   ),
   storedObjects: counter(
     "lightningstream_stored_objects_total",
-    "Objects that were stored: full snapshots (snapshot), and deltas",
+    "Objects that were stored, by kind: snapshot (full snapshots) or delta",
     "lmdb",
     "kind"
   ),
   clockBehind: counter(
     "lightningstream_clock_behind_total",
-    "Snapshots made while the clock was behind our own newest snapshot",
+    "Snapshots that were made while the clock was behind our own newest snapshot",
     "lmdb"
   ),
   merges: counter(
     "lightningstream_merges_total",
-    "Merges of full snapshots and deltas (kind) that ended (merged), failed, or were aborted",
+    "Merges by kind (snapshot or delta) and result: merged, failed, or aborted",
     "lmdb",
     "kind",
     "result"
   ),
   behind: gauge(
     "lightningstream_instance_behind_seconds",
-    "For how long the newest snapshot of an instance has been listed without being merged; 0 if it is",
+    "Time for which the newest snapshot of an instance has been listed without being merged, 0 once it is merged",
     "lmdb",
     "syncer_instance"
   ),
   deltaGaps: counter(
     "lightningstream_delta_gaps_total",
-    "How often an object before deltas of an instance was missing for 10 listings",
+    "Number of times that the object that deltas of an instance build on was missing for 10 listings",
     "lmdb",
     "syncer_instance"
   ),
   ahead: gauge(
     "lightningstream_instance_ahead_seconds",
-    "How far the newest snapshot of an instance is ahead of our clock; 0 if it is not",
+    "Time by which the newest snapshot of an instance is ahead of our clock, 0 if it is not",
     "lmdb",
     "syncer_instance"
   ),
   lastMerged: gauge(
     "lightningstream_instance_last_merged_seconds",
-    "Time of the newest snapshot of an instance that was merged, in seconds since the UNIX epoch",
+    "Time of the newest merged snapshot of an instance, in seconds since the UNIX epoch",
     "lmdb",
     "syncer_instance"
   ),
   budgetBytes: gauge(
     "lightningstream_budget_bytes",
-    "Compressed bytes of the snapshots that hold a permit of a memory budget: downloaded so far, or being merged",
+    "Compressed size of the snapshots that hold a permit of a memory budget, as far as they are downloaded",
     "lmdb",
     "limit_name"
   ),
   quarantined: gauge("lightningstream_quarantined_snapshots", "Snapshots that are quarantined now", "lmdb"),
   quarantines: counter(
     "lightningstream_quarantines_total",
-    "Snapshots that were quarantined: corrupt, refused, or stale",
+    "Snapshots that were quarantined, by reason: corrupt, refused, or stale",
     "lmdb",
     "reason"
   ),
   entries: counter(
     "lightningstream_entries_total",
-    "Entries that a dump, merge or sweep scanned, skipped without looking, or wrote",
+    "Entries by operation (dump, merge, sweep) and result: scanned, skipped (without being read), or written",
     "lmdb",
     "operation",
     "result"
@@ -285,41 +295,41 @@ export const ours = {
   writeLock: histogram(
     "lightningstream_write_lock_seconds",
     lockBuckets,
-    "Time for which a merge or a copy (shadow mode, before a dump) held the write lock of the LMDB; of a sweep, the longest at a time",
+    "Time for which a merge or a copy (in shadow mode, before a dump) held the write lock of the LMDB; for a sweep, the longest time without a break",
     "lmdb",
     "operation"
   ),
   storageBytes: counter(
     "lightningstream_storage_bytes_total",
-    "Bytes sent (up) and received (down) as contents of objects, by kind: snapshot, delta, marker, other",
+    "Bytes of the contents of objects, by direction (up or down) and kind (snapshot, delta, marker or other)",
     "direction",
     "kind"
   ),
   oldestRead: gauge(
     "lightningstream_lmdb_oldest_read_seconds",
-    "For how long our oldest read transaction has been open; 0 if none is",
+    "Age of our oldest open read transaction, 0 if none is open",
     "lmdb"
   ),
   statisticsAge: gauge(
     "lightningstream_lmdb_statistics_age_seconds",
-    "Age of the lmdb_ metrics: their thread is late while it waits for the write lock of the application",
+    "Age of the lmdb_ metrics. It grows while their thread waits for the write lock that the application holds",
     "lmdb"
   ),
   sweeperFailed: counter("lightningstream_sweeper_failed_total", "Sweeps that ended with an error", "lmdb"),
   trackerPinAge: gauge(
     "lightningstream_tracker_pin_age_seconds",
-    "Age of the read transaction from which on changed keys are known; 0 when there is none",
+    "Age of the read transaction that changed keys are tracked from, 0 if there is none",
     "lmdb"
   ),
   trackerPendingKeys: gauge(
     "lightningstream_tracker_pending_keys",
-    "Changed keys that the next copy to the shadow or delta looks at",
+    "Changed keys that the next copy to the shadow, or the next delta, will read",
     "lmdb"
   ),
-  trackerPendingBytes: gauge("lightningstream_tracker_pending_bytes", "Memory of the pending keys", "lmdb"),
+  trackerPendingBytes: gauge("lightningstream_tracker_pending_bytes", "Memory that the pending keys use", "lmdb"),
   trackerGivenUp: counter(
     "lightningstream_tracker_given_up_total",
-    "How often changed keys could not be followed: all is looked at, then",
+    "Number of times that changed keys could not be tracked, so that all entries had to be compared",
     "lmdb"
   )
 } as const
