@@ -1,21 +1,22 @@
 /**
- * One LMDB environment as the main thread sees it. Operations are coarse enough to cross a thread: a call takes
- * milliseconds to minutes, and is never about one entry.
+ * One LMDB environment as the main thread sees it. Operations are coarse, so that they can be called across threads: a
+ * call takes milliseconds to minutes and never concerns a single entry.
  *
- * Guarantees: interrupting a call stops the engine at its next yield, and ends when the engine's finalizers have run,
+ * Guarantees: interrupting a call stops the engine at its next yield and returns when the engine's finalizers have run,
  * so that the caller can release what it passed. Errors are typed, whichever thread they come from. A merge is applied
- * as a whole or not at all (unless `mergeLockMillis` is set), also when it is interrupted. Not guaranteed: a call that
- * waits for LMDB's write lock can be interrupted only when it has the lock.
+ * as a whole or not at all (unless `mergeLockMillis` is set), even if it is interrupted.
+ *
+ * Not guaranteed: a call that waits for LMDB's write lock is interrupted only once it has the lock.
  */
 import { Context, type Effect, Schema } from "effect"
 import { CompressionError } from "./Compression.ts"
 import { DbiStatistics, LmdbError, LmdbOptions } from "./Lmdb.ts"
 import { Spooled, SpoolError, SpoolPlace } from "./Spool.ts"
 
-/** A value in the LMDB has no native header: the application has another schema. */
+/** A value in the LMDB has no native header, because the application uses another schema. */
 export class NotNative extends Schema.TaggedError<NotNative>()("NotNative", {
   dbi: Schema.String,
-  /** Hexadecimal. */
+  /** The key in hexadecimal. */
   key: Schema.String,
   problem: Schema.String
 }) {
@@ -55,7 +56,7 @@ export class RefusedSnapshot extends Schema.TaggedError<RefusedSnapshot>()("Refu
   }
 }
 
-/** Two databases of the configuration are one file. With two handles in one process commits would be lost. */
+/** Two databases of the configuration use one data file. With two handles in one process, commits would be lost. */
 export class OpenedTwice extends Schema.TaggedError<OpenedTwice>()("OpenedTwice", {
   path: Schema.String,
   other: Schema.String
@@ -66,8 +67,8 @@ export class OpenedTwice extends Schema.TaggedError<OpenedTwice>()("OpenedTwice"
 }
 
 /**
- * The thread that ran the engine has died. Its environments are still open in the process: only a new process may open
- * them again.
+ * The thread that ran the engine has died. Its environments are still open in this process, so only a new process may
+ * open them again.
  */
 export class WorkerLost extends Schema.TaggedError<WorkerLost>()("WorkerLost", { detail: Schema.String }) {
   override get message(): string {
@@ -93,7 +94,7 @@ export class DatabaseError extends Schema.TaggedError<DatabaseError>()("Database
   override get message(): string {
     return `${this.operation} of database "${this.database}": ${this.reason.message}`
   }
-  /** What the caller does about it: design of the reactions in docs/sync.md. */
+  /** What the caller does about the error. docs/sync.md explains the reactions. */
   get reaction(): "quarantine: corrupt" | "quarantine: refused" | "wait: map full" | "wait: missing" | "retry" | "end" {
     switch (this.reason._tag) {
       case "CorruptSnapshot":
@@ -116,7 +117,7 @@ export class DatabaseError extends Schema.TaggedError<DatabaseError>()("Database
   }
 }
 
-/** Options of one environment. Plain data, which crosses to the thread that owns the environment. */
+/** Options of one environment. They are plain data, which can be sent to the thread that opens it. */
 export const DatabaseOptions = Schema.Struct({
   /** Name of the database: its key below `lmdbs` in the configuration. */
   name: Schema.String,
@@ -125,15 +126,15 @@ export const DatabaseOptions = Schema.Struct({
   shadow: Schema.optionalKey(
     Schema.Struct({
       dupsortHack: Schema.Boolean,
-      /** `override_create_flags`, by the DBI's name as in the configuration. */
+      /** Values of `override_create_flags`, by the name of the DBI as it is written in the configuration. */
       createFlags: Schema.Record(Schema.String, Schema.Int)
     })
   ),
-  /** `header_extra_padding_block`. */
+  /** Value of `header_extra_padding_block`. */
   paddingBlock: Schema.Boolean,
-  /** `merge_lock_duration`. With 0, a snapshot is applied in one transaction. */
+  /** Value of `merge_lock_duration`. With 0, a snapshot is applied in one transaction. */
   mergeLockMillis: Schema.Number,
-  /** Whether delta snapshots can be dumped: what changes is followed for them. */
+  /** Whether delta snapshots can be dumped. If so, the keys that change are tracked. */
   deltas: Schema.Boolean
 })
 export type DatabaseOptions = typeof DatabaseOptions.Type
@@ -141,31 +142,36 @@ export type DatabaseOptions = typeof DatabaseOptions.Type
 export const SnapshotFormat = Schema.Literals(["gzip", "zstd"])
 export type SnapshotFormat = typeof SnapshotFormat.Type
 
-/** What is known of the keys that have changed. */
+/** State of the tracking of changed keys. */
 export const Tracking = Schema.Struct({
-  /** How long the read transaction has been open from which on changes are known: it keeps pages from being reused. */
+  /**
+   * Age of the read transaction that changes are tracked from. While it is open, LMDB does not reuse the pages that it
+   * contains.
+   */
   pinMillis: Schema.Number,
   pendingKeys: Schema.Number,
   pendingBytes: Schema.Number,
-  /** How often it was not known, and everything had to be looked at. */
+  /** Number of times that changes could not be determined, so that all entries had to be compared. */
   givenUp: Schema.Number
 })
 
 /** Ids of LMDB transactions. */
 export class Changes extends Schema.Class<Changes>("Changes")({
   last: Schema.BigInt,
-  /** The last one in the data file: more than `last` while a commit is under way that cannot be read yet. */
+  /**
+   * Id of the last transaction in the data file. It exceeds `last` during a commit, whose result cannot be read yet.
+   */
   stored: Schema.BigInt,
   /**
-   * Upper bound of the last transaction that was not ours, 0 if there was none. A snapshot of this id or a later one
-   * contains what that transaction wrote.
+   * Upper bound of the id of the last transaction that was not ours, or 0 if there was none. A snapshot with this id or
+   * a later one contains what that transaction wrote.
    */
   lastForeign: Schema.BigInt,
   /** Id of the last transaction when the environment was opened. */
   atOpen: Schema.BigInt,
-  /** Whether no synced DBI had an entry then, not even a tombstone. */
+  /** True if no synced DBI had an entry at that time, not even a tombstone. */
   emptyAtOpen: Schema.Boolean,
-  /** In shadow mode, and with deltas. */
+  /** Present in shadow mode, and if delta snapshots are enabled. */
   tracking: Schema.optionalKey(Tracking)
 }) {}
 
@@ -175,24 +181,24 @@ const asDumped = {
   instanceID: Schema.String,
   hostname: Schema.String,
   /**
-   * Nanoseconds since the UNIX epoch: time of the newest known snapshot of this instance. The new snapshot gets a later
-   * one, whatever the clock says.
+   * Time of the newest known snapshot of this instance, in nanoseconds since the UNIX epoch. The new snapshot gets a
+   * later time, whatever the clock says.
    */
   newestKnown: Schema.BigInt
 }
 
-/** Times of earlier dumps from which deltas are still to start: what has changed since others is forgotten. */
+/** Times of the earlier dumps that deltas may still start from. Changes since other dumps are discarded. */
 const keptNano = Schema.Array(Schema.BigInt)
 
 export const DumpRequest = Schema.Struct({
   ...asDumped,
-  /** Absent: none. */
+  /** If absent, no delta may start from an earlier dump. */
   keptNano: Schema.optionalKey(keptNano),
-  /** The last dump, if its place is still open. Members that have not changed since are taken from it. */
+  /** The last dump, if its place is still open. Members that have not changed since then are taken from it. */
   last: Schema.optionalKey(Schema.Struct({ spooled: Spooled, timestampNano: Schema.BigInt })),
   /**
-   * Time of an earlier dump that the new snapshot takes over: it holds all that the earlier one has reached, and may
-   * hold more. No delta can start at it that could not start at the earlier one.
+   * Time of an earlier dump that the new snapshot takes over instead of a time of its own. The new snapshot contains at
+   * least what the earlier one contains. A delta can start from it only if it could start from the earlier one.
    */
   timestampNano: Schema.optionalKey(Schema.BigInt)
 })
@@ -201,9 +207,11 @@ export type DumpRequest = typeof DumpRequest.Type
 export const DeltaRequest = Schema.Struct({
   ...asDumped,
   keptNano,
-  /** Time of the dump that the delta is to start from. If that is not known any more, the next one after it does. */
+  /**
+   * Time of the dump that the delta starts from. If that dump is no longer known, the delta starts from the next one.
+   */
   fromNano: Schema.BigInt,
-  /** A delta of more entries or more compressed bytes is not made: a full snapshot costs less. */
+  /** Limits of entries and compressed bytes. A larger delta is not made, because a full snapshot costs less. */
   entriesMax: Schema.Number,
   sizeMax: Schema.Number
 })
@@ -212,25 +220,28 @@ export type DeltaRequest = typeof DeltaRequest.Type
 export class DumpResult extends Schema.Class<DumpResult>("DumpResult")({
   spooled: Spooled,
   /**
-   * The snapshot contains everything up to this transaction: the read transaction, or in shadow mode the copy
-   * main → shadow before it.
+   * Id of the last transaction whose changes the snapshot contains: that of the read transaction, or in shadow mode
+   * that of the copy main → shadow before it.
    */
   transactionId: Schema.BigInt,
   timestampNano: Schema.BigInt,
-  /** Of a delta: time of the dump that it starts from. */
+  /** Time of the dump that a delta starts from. Absent in a full snapshot. */
   fromNano: Schema.optionalKey(Schema.BigInt),
-  /** Whether the clock was at or before `newestKnown`. */
+  /** True if the clock was at or before `newestKnown`. */
   clockBehind: Schema.Boolean,
   entries: Schema.Number,
   /** Names of the DBIs in the snapshot, each a `DbiName`. */
   dbis: Schema.Array(Schema.String),
-  /** Of a full snapshot: tombstones by the displayed name of the DBI that holds them, in shadow mode the shadow. */
+  /**
+   * Number of tombstones by DBI, under the displayed name of the DBI that contains them (in shadow mode, the shadow
+   * DBI). Absent in a delta.
+   */
   tombstones: Schema.optionalKey(Schema.Array(Schema.Struct({ dbi: Schema.String, tombstones: Schema.Number }))),
-  /** Bytes. */
+  /** Size in bytes before compression. */
   uncompressedSize: Schema.Number,
   /** Uncompressed bytes that were taken from the last dump. */
   reusedSize: Schema.Number,
-  /** Time of the copy main → shadow; 0 in native mode. */
+  /** Duration of the copy main → shadow, or 0 in native mode. */
   copyMillis: Schema.Number,
   /** Time for which the copy held LMDB's write lock. The dump itself takes none. */
   lockHeldMillis: Schema.Number,
@@ -244,7 +255,7 @@ export class DumpResult extends Schema.Class<DumpResult>("DumpResult")({
 export const MergeRequest = Schema.Struct({
   spooled: Spooled,
   format: SnapshotFormat,
-  /** Nanoseconds since the UNIX epoch: tombstones older than this are not added. Absent: all are added. */
+  /** Tombstones older than this, in nanoseconds since the UNIX epoch, are not added. If absent, all are added. */
   cutOffNano: Schema.optionalKey(Schema.BigInt)
 })
 export type MergeRequest = typeof MergeRequest.Type
@@ -254,17 +265,20 @@ export class MergeResult extends Schema.Class<MergeResult>("MergeResult")({
   transactionId: Schema.BigInt,
   /** Entries of the snapshot, skipped ones included. */
   entriesRead: Schema.Number,
-  /** Entries in members that were known to bring nothing. */
+  /** Entries in members that were known to contain nothing new. */
   entriesSkipped: Schema.Number,
   entriesWritten: Schema.Number,
-  /** Names of the DBIs that were merged, each a `DbiName`. Our own DBIs are not among them. */
+  /** Names of the merged DBIs, each a `DbiName`. Our own DBIs are never merged. */
   dbis: Schema.Array(Schema.String),
-  /** Names of the merged DBIs that did not exist before: the application has dropped what earlier merges put there. */
+  /**
+   * Names of the merged DBIs that the merge has created. If they had been merged before, the application has dropped
+   * them since, with what earlier merges put there.
+   */
   made: Schema.Array(Schema.String),
   uncompressedSize: Schema.Number,
-  /** Time for which the write lock was held in all. 0 if nothing was written: then the lock was not taken. */
+  /** Total time for which the write lock was held. 0 if nothing was written, because the lock was not taken then. */
   lockHeldMillis: Schema.Number,
-  /** Longest time for which the lock was held at once. */
+  /** Longest time for which the lock was held without a break. */
   longestLockMillis: Schema.Number,
   transactions: Schema.Int,
   /** Number of times the snapshot was read. */
@@ -274,9 +288,9 @@ export class MergeResult extends Schema.Class<MergeResult>("MergeResult")({
 export const SweepRequest = Schema.Struct({
   /** Tombstones older than this, in nanoseconds since the UNIX epoch, are removed. */
   olderThanNano: Schema.BigInt,
-  /** About how long the lock is held at a time; 0: without limit. */
+  /** Approximate time for which the lock is held without a break, or 0 for no limit. */
   lockMillis: Schema.Number,
-  /** Minimum pause after that. */
+  /** Minimum pause between two such times. */
   releaseMillis: Schema.Number
 })
 export type SweepRequest = typeof SweepRequest.Type
@@ -302,7 +316,7 @@ export const DatabaseInfo = Schema.Struct({
   maxReaders: Schema.Int,
   oldestReadMillis: Schema.Number,
   dbis: Schema.Array(DbiStatistics),
-  /** Of the data file, absolute. */
+  /** Absolute path of the data file. */
   path: Schema.String
 })
 
@@ -311,36 +325,41 @@ export class Database extends Context.Service<
   {
     readonly name: string
     /**
-     * Ends when the data file may have been written, so that the change is noticed before the next poll. It is a hint:
-     * it may end without a change, or not end at all.
+     * Completes when the data file may have been written, so that a change is noticed before the next poll. It is only
+     * a hint: it may complete without a change, or not complete at all.
      */
     readonly touched: Effect.Effect<void>
-    /** Ids of transactions. Cheap enough for every poll. */
+    /** Returns the ids of transactions. It is cheap enough for every poll. */
     readonly changes: Effect.Effect<Changes, DatabaseError>
     /** Writes the whole environment as one snapshot into a place of the spool. */
     readonly dump: (request: DumpRequest) => Effect.Effect<DumpResult, DatabaseError>
     /**
-     * Writes a delta snapshot: what has changed since an earlier dump of this run, entries that were removed without a
-     * trace excepted. Whoever has merged all up to that dump and merges the delta has all that this dump has found.
-     * Undefined, and nothing is written, when what has changed is not known, or is too much: then `dump` is needed.
+     * Writes a delta snapshot: the entries that have changed since an earlier dump of this run, except for those that
+     * were removed without a tombstone. An instance that has merged everything up to that dump and then the delta has
+     * everything that this dump has read. Returns undefined and writes nothing if the changes are unknown or exceed the
+     * limits; `dump` is needed then.
      */
     readonly dumpDelta: (request: DeltaRequest) => Effect.Effect<DumpResult | undefined, DatabaseError>
+    /** Merges a snapshot or a delta from a place of the spool into the environment. */
     readonly merge: (request: MergeRequest) => Effect.Effect<MergeResult, DatabaseError>
-    /** Newest timestamp of all entries, tombstones included, in nanoseconds; 0 if there are none. */
+    /**
+     * Newest timestamp of all entries, tombstones included, in nanoseconds since the UNIX epoch, or 0 without entries.
+     */
     readonly newest: Effect.Effect<bigint, DatabaseError>
     /**
-     * The mark that this run or an earlier one has made of a stale environment: the newest timestamp of the entries at
-     * that time, in nanoseconds, 0 if that is not known. Undefined without a mark.
+     * Returns the mark of a stale environment, which this run or an earlier one has set: the newest timestamp of the
+     * entries at that time, in nanoseconds since the UNIX epoch, or 0 if it is not known. Undefined if there is no
+     * mark.
      */
     readonly staleMark: Effect.Effect<bigint | undefined, DatabaseError>
-    /** Makes the mark, unless it is there. Undefined removes it. */
+    /** Sets the mark unless there is one. Undefined removes it. */
     readonly markStale: (newest: bigint | undefined) => Effect.Effect<void, DatabaseError>
-    /** Frees reader slots of dead processes. Returns their number. */
+    /** Frees the reader slots of dead processes and returns their number. */
     readonly clearDeadReaders: Effect.Effect<number, DatabaseError>
     /** Removes old tombstones. */
     readonly sweep: (request: SweepRequest) => Effect.Effect<SweepResult, DatabaseError>
     readonly info: Effect.Effect<typeof DatabaseInfo.Type, DatabaseError>
-    /** Bytes of the data file that are mapped, by the field of /proc/self/smaps; none where there is no such file. */
+    /** Mapped bytes of the data file by the field of /proc/self/smaps. Empty on systems without that file. */
     readonly mappedMemory: Effect.Effect<Readonly<Record<string, number>>, DatabaseError>
   }
 >()("lightningstream/services/Database") {}

@@ -1,6 +1,6 @@
 /**
- * Collects garbage at once, in the calling thread, after a large block was released. It blocks the thread for a time
- * that depends on the size of the thread's heap.
+ * Collects garbage immediately, in the calling thread, after a large block was released. The call blocks the thread for
+ * a time that depends on the size of the thread's heap.
  */
 import { Context, type Effect } from "effect"
 

@@ -1,35 +1,35 @@
 /**
- * The state of the daemon's checks. Components report; /healthz and the status page read. A failing check keeps the
- * time of its first failure until it recovers.
+ * The state of the daemon's health checks. Components report failures and recoveries, which /healthz and the status
+ * page show. A failing check keeps the time of its first failure until it recovers.
  */
 import { Context, type Effect } from "effect"
 
 export interface Failing {
-  /** `<database>_storage_list`, `<database>_lmdb_missing`, … */
+  /** Name of the check, such as `<database>_storage_list` or `<database>_lmdb_missing`. */
   readonly check: string
-  /** Milliseconds since the UNIX epoch: of the first failure after the last success. */
+  /** Time of the first failure after the last success, in milliseconds since the UNIX epoch. */
   readonly since: number
-  /** Failures since then. */
+  /** Number of failures since then, the first one included. */
   readonly attempts: number
   readonly message: string
 }
 
-/** A failure, also one that is over. */
+/** A failure that lasts, or that the check has recovered from. */
 export interface PastFailure extends Failing {
-  /** Milliseconds since the UNIX epoch; undefined while it lasts. */
+  /** Time of the recovery in milliseconds since the UNIX epoch, or undefined while the failure lasts. */
   readonly until: number | undefined
 }
 
 export class Health extends Context.Service<
   Health,
   {
-    /** True when the check was well (or unknown) before: the moment to log it. */
+    /** Reports a failure. Returns true if the check was not failing before, so that the caller logs it only once. */
     readonly failing: (check: string, message: string) => Effect.Effect<boolean>
-    /** For how long it had been failing, in milliseconds; undefined when it was well before. */
+    /** Reports a success. Returns for how many milliseconds the check had been failing, or undefined if it was not. */
     readonly well: (check: string) => Effect.Effect<number | undefined>
-    /** By name of the check. */
+    /** The failing checks, sorted by name. */
     readonly all: Effect.Effect<ReadonlyArray<Failing>>
-    /** The last 20 failures, those that are over included; the newest first. */
+    /** The last 20 failures, the newest first, including those that are over. */
     readonly recent: Effect.Effect<ReadonlyArray<PastFailure>>
   }
 >()("lightningstream/services/Health") {}

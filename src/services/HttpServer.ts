@@ -8,14 +8,14 @@
 import { Context, type Effect, Schema, type Scope } from "effect"
 
 export interface PageResponse {
-  /** 200 if absent. */
+  /** Status code, 200 if absent. */
   readonly status?: number
   readonly contentType: string
   readonly body: string
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** Pages by path. */
+/** Pages by their path. Each request renders its page again. */
 export type Pages = Readonly<Record<string, Effect.Effect<PageResponse>>>
 
 const advice: Readonly<Record<string, string>> = {
@@ -27,7 +27,7 @@ const advice: Readonly<Record<string, string>> = {
 
 export class CannotListen extends Schema.TaggedError<CannotListen>()("CannotListen", {
   address: Schema.String,
-  /** The system's code. */
+  /** Error code of the system, such as EADDRINUSE. */
   code: Schema.String
 }) {
   override get message(): string {
@@ -38,7 +38,7 @@ export class CannotListen extends Schema.TaggedError<CannotListen>()("CannotList
 export class HttpServer extends Context.Service<
   HttpServer,
   {
-    /** Starts to listen before it returns, and stops when the scope closes. */
+    /** Serves the pages. The server listens when this returns, and stops when the scope closes. */
     readonly serve: (pages: Pages) => Effect.Effect<void, CannotListen, Scope.Scope>
   }
 >()("lightningstream/services/HttpServer") {}

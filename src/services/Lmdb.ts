@@ -1,14 +1,14 @@
 /**
  * One LMDB environment, as the engine uses it. Every operation runs in the calling thread and blocks it, as LMDB does:
- * the engine decides where to yield, and the `Database` layer decides which thread it is.
+ * the engine decides where to yield, and the `Database` layer decides which thread runs the engine.
  *
  * Guarantees: a read transaction is one consistent view. There is one writer at a time per thread, over all its
  * environments. A write transaction commits as a whole or leaves nothing: a failure or an interruption of its body
- * aborts it. DBIs are looked up in each transaction, so one that another process has dropped or recreated is never used
- * through an old handle.
+ * aborts it. DBIs are looked up in each transaction, so a DBI that another process has dropped or recreated is never
+ * used through an old handle.
  *
- * Cursors give the entries in the order of the DBI's flags, or fail with KeysNotInOrder: LMDB does not store whether an
- * application sorts in another way.
+ * Cursors return the entries in the order that the flags of the DBI imply, or fail with KeysNotInOrder. The check is
+ * necessary because LMDB does not record that an application has set a comparison function of its own.
  *
  * Cursors and `get` show entries in place, without a copy, until their next call or the next `put`. Methods of
  * transactions and cursors are plain functions that throw LmdbError, since they are called once per entry.
@@ -18,7 +18,7 @@ import type { DbiName } from "../domain/lmdb/DbiName.ts"
 
 export class Missing extends Schema.TaggedError<Missing>()("Missing", {}) {
   override get message(): string {
-    return "there is no such file: start the application that makes it, or set options.create: true"
+    return "there is no such file: start the application that creates it, or set options.create: true"
   }
 }
 export class NotLmdb extends Schema.TaggedError<NotLmdb>()("NotLmdb", { detail: Schema.String }) {
@@ -27,8 +27,8 @@ export class NotLmdb extends Schema.TaggedError<NotLmdb>()("NotLmdb", { detail: 
   }
 }
 /**
- * The package `lmdb` was not built by scripts/build-lmdb.mjs. `format`: other applications cannot open what it writes;
- * otherwise our patches are missing.
+ * The package `lmdb` was not built by scripts/build-lmdb.mjs. It lacks the data `format` of LMDB 0.9, so that other
+ * applications cannot open what it writes, or it lacks our `patches`.
  */
 export class WrongBuild extends Schema.TaggedError<WrongBuild>()("WrongBuild", {
   version: Schema.String,
@@ -38,7 +38,7 @@ export class WrongBuild extends Schema.TaggedError<WrongBuild>()("WrongBuild", {
   override get message(): string {
     const problem =
       this.lacks === "format"
-        ? "with a data format that other LMDB applications do not have"
+        ? "with a data format that other LMDB applications do not use"
         : "without the patches of this version of lightningstream, which correct faults of LMDB"
     return `the package lmdb was built as ${this.version}, ${problem}. Run: ${this.command}`
   }
@@ -65,7 +65,7 @@ export class MapFull extends Schema.TaggedError<MapFull>()("MapFull", {
 }
 export class ReadersFull extends Schema.TaggedError<ReadersFull>()("ReadersFull", { maximum: Schema.Int }) {
   override get message(): string {
-    return `all ${this.maximum} slots for readers are taken: look for processes that were killed while reading (mdb_stat -rr clears theirs)`
+    return `all ${this.maximum} reader slots are in use: look for processes that were killed while reading (mdb_stat -rr frees their slots)`
   }
 }
 export class MapResized extends Schema.TaggedError<MapResized>()("MapResized", {}) {
@@ -73,7 +73,7 @@ export class MapResized extends Schema.TaggedError<MapResized>()("MapResized", {
     return "another process enlarged the map: restart, so that the new size is used"
   }
 }
-/** The file at the path is another one than the one that is open, or, with `detail`, it was overwritten in place. */
+/** The path no longer leads to the data file that is open. With `detail`, the file was overwritten in place instead. */
 export class Replaced extends Schema.TaggedError<Replaced>()("Replaced", {
   detail: Schema.optionalKey(Schema.String)
 }) {
@@ -84,18 +84,18 @@ export class Replaced extends Schema.TaggedError<Replaced>()("Replaced", {
           "check the file, and start both again. Restore a backup only while neither of them runs"
   }
 }
-/** The lock file at the path is another one than the one that is open. */
+/** The path no longer leads to the lock file that is open. */
 export class LockReplaced extends Schema.TaggedError<LockReplaced>()("LockReplaced", { lockFile: Schema.String }) {
   override get message(): string {
     return (
-      `the lock file ${this.lockFile} was removed or replaced while it was open, so another process may be using another lock: ` +
+      `the lock file ${this.lockFile} was removed or replaced while it was open, so another process may use a different lock: ` +
       "stop the application and this process, and start both again. Never remove a lock file while the LMDB is open"
     )
   }
 }
 /**
- * Another process has committed without holding our lock: when two do that at once, commits are lost and the file is
- * damaged.
+ * Another process has committed without holding our lock. When two processes write at once, commits are lost and the
+ * file is damaged.
  */
 export class LockBypassed extends Schema.TaggedError<LockBypassed>()("LockBypassed", { detail: Schema.String }) {
   override get message(): string {
@@ -105,7 +105,7 @@ export class LockBypassed extends Schema.TaggedError<LockBypassed>()("LockBypass
     )
   }
 }
-/** Processes that reach the data file by another path would use another lock file. */
+/** Processes that open the data file by another path would use another lock file. */
 export class UnsafePath extends Schema.TaggedError<UnsafePath>()("UnsafePath", { detail: Schema.String }) {
   override get message(): string {
     return (
@@ -116,7 +116,7 @@ export class UnsafePath extends Schema.TaggedError<UnsafePath>()("UnsafePath", {
 }
 export class DbiMissing extends Schema.TaggedError<DbiMissing>()("DbiMissing", { dbi: Schema.String }) {
   override get message(): string {
-    return `the application dropped DBI "${this.dbi}" meanwhile`
+    return `the application has dropped DBI "${this.dbi}" in the meantime`
   }
 }
 export class KeyTooLong extends Schema.TaggedError<KeyTooLong>()("KeyTooLong", {
@@ -124,7 +124,7 @@ export class KeyTooLong extends Schema.TaggedError<KeyTooLong>()("KeyTooLong", {
   key: Schema.String
 }) {
   override get message(): string {
-    return `DBI "${this.dbi}", key 0x${this.key}: keys have 1 to 511 bytes`
+    return `DBI "${this.dbi}", key 0x${this.key}: a key must have 1 to 511 bytes`
   }
 }
 /**
@@ -136,7 +136,7 @@ export class ChangesUnknown extends Schema.TaggedError<ChangesUnknown>()("Change
     return `cannot tell from the pages of the data file what has changed: ${this.detail}`
   }
 }
-/** Keys of a DBI are not in the order that its flags stand for: `key` comes after `before`, both in hexadecimal. */
+/** Keys of a DBI are not in the order that its flags imply: `key` follows `before`, both in hexadecimal. */
 export class KeysNotInOrder extends Schema.TaggedError<KeysNotInOrder>()("KeysNotInOrder", {
   dbi: Schema.String,
   key: Schema.String,
@@ -148,8 +148,8 @@ export class KeysNotInOrder extends Schema.TaggedError<KeysNotInOrder>()("KeysNo
       ? "an application with a key order of its own was synced by an earlier version: run drop-shadow"
       : "an application that sets a key order of its own (mdb_set_compare) cannot be synced"
     return (
-      `DBI "${this.dbi}", key 0x${this.key}: it comes after key 0x${this.before}, which is not ${this.order}, ` +
-      `though by the flags of the DBI that is its order: ${advice}`
+      `DBI "${this.dbi}", key 0x${this.key}: it follows key 0x${this.before}, which is not ${this.order}, ` +
+      `the order that the flags of the DBI imply: ${advice}`
     )
   }
 }
@@ -197,17 +197,17 @@ export class LmdbError extends Schema.TaggedError<LmdbError>()("LmdbError", {
   }
 }
 
-/** Path and options of an environment. Plain data, which crosses to the thread that owns the environment. */
+/** Path and options of an environment. They are plain data, which can be sent to the thread that opens it. */
 export const LmdbOptions = Schema.Struct({
-  /** The data file if `noSubdir`, else the directory of data.mdb. */
+  /** Path of the data file if `noSubdir` is set, otherwise of the directory that contains data.mdb. */
   path: Schema.String,
   noSubdir: Schema.Boolean,
   /** Whether to create a missing file, with its directory and the parents of that. */
   create: Schema.Boolean,
-  /** Bytes. 0: the size that the file has, 1 GiB for a new one. */
+  /** Map size in bytes. 0 stands for the size of the existing file, or 1 GiB for a new one. */
   mapSize: Schema.Number,
   maxDbs: Schema.Int,
-  /** Modes of what is created; the umask is subtracted. */
+  /** Permissions of created directories and files, before the umask is applied. */
   dirMask: Schema.Int,
   fileMask: Schema.Int
 })
@@ -221,8 +221,8 @@ export interface Dbi {
 }
 
 /**
- * A cursor and its current entry: key `key[keyStart..keyEnd)`, value `value[valueStart..valueEnd)`. There is none
- * before the first `next`.
+ * A cursor and its current entry, whose key is `key[keyStart..keyEnd)` and whose value is
+ * `value[valueStart..valueEnd)`. There is no current entry before the first `next`.
  */
 export interface ForwardCursor {
   /** Moves to the first entry, then to the next one. Returns false at the end, and in all calls after that. */
@@ -234,8 +234,7 @@ export interface ForwardCursor {
   readonly valueStart: number
   readonly valueEnd: number
   /**
-   * The cursor that is walked beside this one. Its entry is not needed any more when this one moves, which saves a
-   * copy.
+   * Gives up the current entry, which then need not be copied when another cursor of the same transaction moves.
    */
   readonly forget: () => void
   /** Closes the cursor. It may be called more than once. The end of the transaction closes it, too. */
@@ -244,13 +243,14 @@ export interface ForwardCursor {
 
 export interface Cursor extends ForwardCursor {
   /**
-   * To the first entry at or after the key `bytes[start..end)`, forward or back; false when there is none, and from
-   * then on, as at the end. The key must not be in a buffer that a cursor shows. The order is checked from there on.
+   * Moves to the first entry at or after the key `bytes[start..end)`, forward or backward. Returns false if there is
+   * none; the cursor is then at its end. The key must not be in a buffer that a cursor shows. The order of the keys is
+   * checked from the new position on.
    */
   readonly seek: (bytes: Uint8Array, start: number, end: number) => boolean
 }
 
-/** A value in place, `value[valueStart..valueEnd)`. */
+/** The value `value[valueStart..valueEnd)`, in place. */
 export interface Found {
   readonly value: Uint8Array
   readonly valueStart: number
@@ -260,9 +260,9 @@ export interface Found {
 export interface ReadTransaction {
   /** Id of the last transaction that this view contains. */
   readonly id: bigint
-  /** DBIs in byte order of their names. Root entries that are not DBIs are left out. */
+  /** DBIs in byte order of their names. Entries of the root that are not DBIs are left out. */
   readonly dbis: ReadonlyArray<Dbi>
-  /** Keys of the root that are not DBIs: none can be created with such a name. */
+  /** Keys of entries of the root that are not DBIs. No DBI can be created with such a name. */
   readonly plainKeys: ReadonlyArray<DbiName>
   /** Opens a cursor in the DBI's order, at the first key, or at the first key at or after `from`. */
   readonly cursor: (dbi: DbiName, from?: Uint8Array) => Cursor
@@ -273,20 +273,24 @@ export interface ChangeSink {
   /** Announces the DBI of the keys that follow, as the newer view has it. Returns false to skip it. */
   readonly dbi: (dbi: Dbi) => boolean
   /**
-   * The entry `key[start..end)` was put, changed or removed; in a DUPSORT DBI, one of its values. `isPresent`: the
-   * newer view has it. Valid until it returns. False ends the walk.
+   * Reports that the entry with the key `key[start..end)` was put, changed or removed, or, in a DUPSORT DBI, one of its
+   * values. `isPresent` tells whether the newer view has the entry. The bytes are valid until this function returns.
+   * Returns false to end the walk.
    */
   readonly key: (key: Uint8Array, start: number, end: number, isPresent: boolean) => boolean
 }
 
 export interface ChangeWalk {
-  /** Works until `deadline` (of performance.now); true when all has been reported, or the sink has ended it. */
+  /**
+   * Continues until `deadline`, a time of performance.now(). Returns true when everything has been reported or the sink
+   * has ended the walk.
+   */
   readonly run: (deadline: number) => boolean
 }
 
 /** A write transaction. Every method throws after its end. */
 export interface WriteTransaction {
-  /** Id of this transaction: the last one + 1. */
+  /** Id of this transaction: the id of the last transaction + 1. */
   readonly id: bigint
   /** The environment as it was when this transaction began. It never shows what is put here. */
   readonly before: ReadTransaction
@@ -296,7 +300,10 @@ export interface WriteTransaction {
   readonly create: (dbi: DbiName, flags: number) => void
   /** Returns the value of the entry `key[start..end)` as this transaction sees it, or undefined. */
   readonly get: (dbi: DbiName, key: Uint8Array, start: number, end: number) => Found | undefined
-  /** Puts an entry. `append`: the key comes after all keys of the DBI. Keys have 1 to 511 bytes. */
+  /**
+   * Puts an entry, whose key must have 1 to 511 bytes. `append` may be set only when the key comes after all keys of
+   * the DBI.
+   */
   readonly put: (
     dbi: DbiName,
     key: Uint8Array,
@@ -307,7 +314,7 @@ export interface WriteTransaction {
     valueEnd: number,
     append: boolean
   ) => void
-  /** Removes an entry, in a DUPSORT DBI all values of the key. Returns false if there was none. */
+  /** Removes an entry, or all values of the key in a DUPSORT DBI. Returns false if there was none. */
   readonly remove: (dbi: DbiName, key: Uint8Array, start: number, end: number) => boolean
   /** Removes one pair of key and value from a DUPSORT DBI. Returns false if there was none. */
   readonly removePair: (
@@ -329,7 +336,7 @@ export interface Written<A> {
   readonly value: A
   readonly id: bigint
   /**
-   * False if nothing was put, removed, created or dropped. LMDB does not record such a transaction, and uses its id
+   * False if nothing was put, removed, created or dropped. LMDB does not record such a transaction and uses its id
    * again.
    */
   readonly wrote: boolean
@@ -337,7 +344,10 @@ export interface Written<A> {
   readonly lockHeldMillis: number
 }
 
-/** As LMDB counts them: of a DBI with MDB_DUPSORT without the pages of values that have a tree of their own. */
+/**
+ * Statistics of a DBI as LMDB counts them. With MDB_DUPSORT, pages of values that have a tree of their own are not
+ * included.
+ */
 export const DbiStatistics = Schema.Struct({
   name: Schema.String,
   flags: Schema.Int,
@@ -353,14 +363,14 @@ export interface LmdbInfo {
   readonly lastTransactionId: bigint
   readonly mapSize: number
   readonly fileSize: number
-  /** Bytes of pages in use, free pages not included. */
+  /** Bytes of pages in use, without free pages. */
   readonly used: number
   readonly pageSize: number
   readonly readers: number
   readonly maxReaders: number
-  /** For how long the oldest open read transaction of this thread has been open; 0: there is none. */
+  /** Age of the oldest open read transaction of this thread, or 0 if none is open. */
   readonly oldestReadMillis: number
-  /** In byte order of the names, private ones included. */
+  /** DBIs in byte order of their names, including our own. */
   readonly dbis: ReadonlyArray<DbiStatistics>
 }
 
@@ -370,23 +380,25 @@ export class Lmdb extends Context.Service<
     /** Absolute path of the data file. */
     readonly path: string
     /**
-     * Id of the last transaction that a view which begins now would see. Cheap. Fails when the data file or the lock
-     * file was replaced, and when another process commits without holding the lock.
+     * Id of the last transaction that a read transaction would see if it began now. Reading it is cheap. It fails when
+     * the data file or the lock file was replaced, and when another process commits without holding the lock.
      */
     readonly lastTransactionId: Effect.Effect<bigint, LmdbError>
     /**
-     * Id of the last transaction in the data file: one more than `lastTransactionId` while a commit waits for the disk.
+     * Id of the last transaction in the data file. It is one more than `lastTransactionId` while a commit waits for the
+     * disk.
      */
     readonly storedTransactionId: Effect.Effect<bigint, LmdbError>
     /**
-     * Begins a read transaction, which ends with the scope. It may live across yields, but never across the network.
+     * Begins a read transaction, which ends with the scope. It may stay open while the fiber yields, but never while
+     * the fiber waits for the network.
      */
     readonly read: Effect.Effect<ReadTransaction, LmdbError, Scope.Scope>
     /**
-     * Reports the entries that differ between two views, each once, at a cost that depends on the changes, not on the
-     * size of the environment. Both views must be open until it is done, and `before` since before `after` began. A DBI
-     * that only `before` has is left out. Not guaranteed for a DBI whose application sets a comparison function of its
-     * own: unchanged entries may be reported, and an entry twice.
+     * Reports each entry that differs between two views once. The cost depends on the changes, not on the size of the
+     * environment. Both views must stay open until the walk is done, and `before` must have begun before `after`. A DBI
+     * that only `before` has is left out. In a DBI whose application sets its own comparison function, unchanged
+     * entries may be reported, and an entry may be reported twice.
      */
     readonly changes: (
       before: ReadTransaction,
@@ -394,17 +406,17 @@ export class Lmdb extends Context.Service<
       sink: ChangeSink
     ) => Effect.Effect<ChangeWalk, LmdbError, Scope.Scope>
     /**
-     * Runs `body` in a write transaction and commits. The body has no services, so that it can wait for nothing but a
-     * turn of the event loop and what it closes over. It must yield every 10 ms or so. Its failure or interruption
-     * aborts the transaction. Begin and commit are uninterruptible.
+     * Runs `body` in a write transaction and commits. The body requires no services, so it can wait only for a turn of
+     * the event loop and for what it closes over. It must yield about every 10 ms. Its failure or interruption aborts
+     * the transaction. Begin and commit are uninterruptible.
      */
     readonly write: <A, E>(
       body: (transaction: WriteTransaction) => Effect.Effect<A, E>
     ) => Effect.Effect<Written<A>, E | LmdbError>
     readonly info: Effect.Effect<LmdbInfo, LmdbError>
     /**
-     * Frees reader slots of dead processes and returns their number. LMDB does this itself when an environment is
-     * opened.
+     * Frees the reader slots of dead processes and returns their number. LMDB does this itself when it opens an
+     * environment.
      */
     readonly clearDeadReaders: Effect.Effect<number, LmdbError>
   }

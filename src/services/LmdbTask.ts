@@ -1,63 +1,65 @@
 /**
- * What a command that runs once asks of the thread that it gives LMDB to. Plain data: it crosses to that thread, and
- * the result comes back. Each task works on LMDBs that no other thread of the process has open.
+ * The tasks that one-shot commands run on a worker thread, because LMDB is not used on the main thread. A task and its
+ * result are plain data, which can be sent between the threads. A task opens only LMDBs that no other thread of the
+ * process has open.
  */
 import { Schema } from "effect"
 import { LmdbOptions } from "./Lmdb.ts"
 
-/** An LMDB of the configuration. */
+/** An LMDB of the configuration that a task works on. */
 export const TaskTarget = Schema.Struct({
   database: Schema.String,
   lmdb: LmdbOptions,
-  /** `schema_tracks_changes`: the application's values have native headers. */
+  /** Value of `schema_tracks_changes`: whether the application's values have native headers. */
   isNative: Schema.Boolean
 })
 export type TaskTarget = typeof TaskTarget.Type
 
 const targets = Schema.Array(TaskTarget)
 
-/** The private DBIs (`_sync*`) are dropped. */
+/** Drops our own DBIs (`_sync*`). */
 export const DropShadow = Schema.TaggedStruct("DropShadow", { targets })
 
+/** Returns LMDB's statistics of each target. */
 export const Stats = Schema.TaggedStruct("Stats", { targets, format: Schema.Literals(["text", "json"]) })
 export type Stats = typeof Stats.Type
 
-/** Entries of DBI `dst` get the times of DBI `src`. */
+/** Sets the timestamps of the entries of DBI `dst` to those of the entries of DBI `src` with the same keys. */
 export const MigrateTimestamps = Schema.TaggedStruct("MigrateTimestamps", {
   target: TaskTarget,
   src: Schema.String,
   dst: Schema.String,
-  /** Tombstones of `src` whose keys `dst` does not have are added there. */
+  /** Whether to add the tombstones of `src` whose keys are not in `dst`. */
   addTombstones: Schema.Boolean,
-  /** Without `src` there is nothing to do. */
+  /** Whether to succeed without doing anything if `src` does not exist. */
   ignoreMissingSource: Schema.Boolean
 })
 export type MigrateTimestamps = typeof MigrateTimestamps.Type
 
-/** Zones that the schema of PowerDNS 4.8 has twice. */
+/** Finds the zones that are stored twice in the schema of PowerDNS 4.8. */
 export const FixDuplicateDomains = Schema.TaggedStruct("FixDuplicateDomains", {
   target: TaskTarget,
-  /** Without it they are only listed. */
+  /** Whether to rename the duplicates. Otherwise they are only listed. */
   rename: Schema.Boolean
 })
 export type FixDuplicateDomains = typeof FixDuplicateDomains.Type
 
-/** An LMDB that was restored is read to its end. */
+/** Reads all entries of a restored LMDB to check them. */
 export const ReadBack = Schema.TaggedStruct("ReadBack", {
   target: TaskTarget,
   /** Where the headers are: in the application's values, in the shadow DBIs, or nowhere. */
   headers: Schema.Literals(["native", "shadow", "none"]),
-  /** Entries that it must hold, tombstones included. */
+  /** Limits of the number of entries that the LMDB must contain, tombstones included. */
   entriesMin: Schema.Number,
   entriesMax: Schema.Number
 })
 export type ReadBack = typeof ReadBack.Type
 
-/** LMDB's table of readers is read. The text is a `ReaderTable` as JSON. */
+/** Reads LMDB's table of readers. The result's text is a `ReaderTable` in JSON. */
 export const ReadReaders = Schema.TaggedStruct("ReadReaders", { lmdb: LmdbOptions })
 export type ReadReaders = typeof ReadReaders.Type
 
-/** What `doctor` wants to know of an LMDB is looked up. The text is an `LmdbFacts` as JSON. */
+/** Collects the facts about an LMDB that `doctor` checks. The result's text is an `LmdbFacts` in JSON. */
 export const Inspect = Schema.TaggedStruct("Inspect", { target: TaskTarget, dupsortHack: Schema.Boolean })
 export type Inspect = typeof Inspect.Type
 
@@ -73,25 +75,25 @@ export const LmdbTask = Schema.Union([
 export type LmdbTask = typeof LmdbTask.Type
 
 export const LmdbTaskResult = Schema.Struct({
-  /** Exit code. What failed is in the log. */
+  /** Exit code of the command. The log contains the reason for a failure. */
   code: Schema.Int,
-  /** For standard output. */
+  /** Text for standard output. */
   text: Schema.String
 })
 export type LmdbTaskResult = typeof LmdbTaskResult.Type
 
-/** Result of `ReadReaders`. Ids of transactions are decimal. */
+/** Result of `ReadReaders`. Ids of transactions are decimal numbers. */
 export const ReaderTable = Schema.Struct({
-  /** Bytes, as the data file has it. */
+  /** Map size in bytes that the data file records. */
   mapSize: Schema.Number,
   maxReaders: Schema.Int,
   lastTransactionId: Schema.String,
   readers: Schema.Array(
     Schema.Struct({
       pid: Schema.Int,
-      /** LMDB has left the slot when it looked for dead processes. */
+      /** True if the process still existed when LMDB looked for dead processes. */
       isAlive: Schema.Boolean,
-      /** Absent when it does not read at the moment. */
+      /** Id of the transaction that the reader sees. Absent if it does not read at the moment. */
       transactionId: Schema.optionalKey(Schema.String)
     })
   )
@@ -105,11 +107,11 @@ export const LmdbFacts = Schema.Struct({
   dbis: Schema.Array(
     Schema.Struct({
       name: Schema.String,
-      /** Why the DBI cannot be synced. */
+      /** Why the DBI cannot be synced. Absent if it can. */
       problem: Schema.optionalKey(Schema.String),
-      /** Values whose header was looked at. */
+      /** Number of values whose header was checked. */
       looked: Schema.Int,
-      /** What is wrong with the first header that is. */
+      /** Problem of the first invalid header. Absent if all are valid. */
       headerProblem: Schema.optionalKey(Schema.String)
     })
   )

@@ -1,7 +1,7 @@
 /**
- * Bounds how many snapshots of each database are in memory at once: compressed ones (`download`) and ones being merged
- * (`decompress`). A count and not bytes, because a snapshot's size is known too late, and a large one that waits for
- * many bytes would starve behind small ones.
+ * Limits how many snapshots of each database are in memory at once: compressed ones (`download`) and those that are
+ * being merged (`decompress`). The limit is a number of snapshots and not of bytes, because the size of a snapshot is
+ * known too late, and because small snapshots would keep a large one, which needs many bytes, waiting forever.
  */
 import { Context, type Effect, type Scope } from "effect"
 
@@ -11,7 +11,7 @@ export interface BudgetUse {
   readonly limit: number
   readonly active: number
   readonly waiting: number
-  /** What the holders have counted with `hold`. */
+  /** Bytes that the holders of permits have counted with `hold`. */
   readonly bytes: number
 }
 
@@ -19,17 +19,18 @@ export class MemoryBudget extends Context.Service<
   MemoryBudget,
   {
     /**
-     * Runs `use` with a permit of that budget of `database`, and a scope for its buffers. On leaving, also by failure
-     * or interruption, in this order: the scope closes, a garbage collection is run, the permit returns. So the next
-     * holder starts with the memory really free. What a merge held (`decompress`) its `Database` has collected by then,
-     * in the thread that held it. Nothing is collected before 1 MiB that was counted with `hold` was released.
+     * Runs `use` with a permit of a budget of `database` and a scope for its buffers. When `use` ends, also by failure
+     * or interruption, the scope closes, then garbage is collected, and then the permit is returned, so that the memory
+     * is free when the next holder starts. The garbage of a merge (`decompress`) is collected by its `Database`, in the
+     * thread that ran it. Garbage is collected only after at least 1 MiB counted with `hold` has been released.
      */
     readonly withPermit: (
       database: string,
       budget: Budget
     ) => <A, E, R>(use: Effect.Effect<A, E, R>) => Effect.Effect<A, E, Exclude<R, Scope.Scope>>
-    /** Counts the bytes that a holder has: those given to what this returns, until the scope closes. */
+    /** Returns a function that counts bytes as held by the owner of a permit until the scope closes. */
     readonly hold: (database: string, budget: Budget) => Effect.Effect<(bytes: number) => void, never, Scope.Scope>
+    /** Returns the current use of a budget. */
     readonly use: (database: string, budget: Budget) => Effect.Effect<BudgetUse>
   }
 >()("lightningstream/services/MemoryBudget") {}

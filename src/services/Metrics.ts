@@ -1,6 +1,6 @@
 /**
- * Metrics, and their exposition for Prometheus. Values are kept in Effect's metric registry, so that counting needs no
- * service and costs a lookup by name and labels. It is meant for calls, snapshots and transactions, not for entries.
+ * Counts metrics and exposes them to Prometheus. Values are kept in Effect's metric registry, so counting requires no
+ * service and costs one lookup by name and labels. Count calls, snapshots and transactions, but not single entries.
  */
 import { Context, Duration, Effect, Metric } from "effect"
 import type {
@@ -14,7 +14,7 @@ import type {
 
 const attributes = ({ help }: MetricFamily) => ({ description: help })
 
-/** Adds to a counter. Adding 0 makes its series appear. */
+/** Adds `amount` to a counter. Adding 0 makes its series appear. */
 export const add = <Family extends CounterFamily>(
   family: Family,
   labels: LabelsOf<Family>,
@@ -22,12 +22,14 @@ export const add = <Family extends CounterFamily>(
 ): Effect.Effect<void> =>
   Metric.update(Metric.counter(family.name, { ...attributes(family), attributes: labels, incremental: true }), amount)
 
+/** Sets a gauge. */
 export const set = <Family extends GaugeFamily>(
   family: Family,
   labels: LabelsOf<Family>,
   value: number
 ): Effect.Effect<void> => Metric.update(Metric.gauge(family.name, { ...attributes(family), attributes: labels }), value)
 
+/** Adds an observation to a histogram or summary. */
 export const observe = <Family extends HistogramFamily | SummaryFamily>(
   family: Family,
   labels: LabelsOf<Family>,
@@ -46,8 +48,9 @@ export class Metrics extends Context.Service<
   Metrics,
   {
     /**
-     * Returns all counted values, together with those that `collect` sets or adds. The latter belong to this exposition
-     * alone, so the series of a removed database disappear with it. A family must not be both counted and collected.
+     * Returns all values in Prometheus's text format, together with those that `collect` sets or adds. The latter
+     * belong to this exposition alone, so the series of a database that no longer exists disappear. A family must not
+     * be both counted and collected.
      */
     readonly expose: <E, R>(collect: Effect.Effect<void, E, R>) => Effect.Effect<string, E, R>
   }

@@ -6,15 +6,15 @@ export interface RuntimeFacts {
   readonly version: string
   /** Version of Node, such as `v24.1.0`. */
   readonly node: string
-  /** Names as Go and Lightning Stream have them, such as `amd64` and `linux`. */
+  /** Names of the architecture and the system as Go and Lightning Stream use them, such as `amd64` and `linux`. */
   readonly arch: string
   readonly os: string
   readonly hostname: string
-  /** Milliseconds since the UNIX epoch. */
+  /** Start of the process in milliseconds since the UNIX epoch. */
   readonly startedAtMillis: number
 }
 
-/** Undefined: this system does not say. */
+/** Resources that this process uses. A value is undefined where the system does not provide it. */
 export interface ProcessUse {
   readonly cpuSeconds: number
   readonly residentBytes: number
@@ -22,11 +22,11 @@ export interface ProcessUse {
   readonly virtualBytes: number | undefined
   readonly openFiles: number | undefined
   readonly maxFiles: number | undefined
-  /** Of the heap of the main thread. */
+  /** Sizes of the heap of the main thread. */
   readonly heapUsedBytes: number
   readonly heapTotalBytes: number
   readonly externalBytes: number
-  /** Of the event loop of the main thread, lately: the 99th percentile, and the longest. */
+  /** Recent delays of the main thread's event loop: the 99th percentile and the longest. */
   readonly loopDelayP99Millis: number
   readonly loopDelayLongestMillis: number
 }

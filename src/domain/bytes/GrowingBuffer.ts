@@ -4,7 +4,7 @@
  */
 
 const firstSize = 4_096
-/** Bytes. A larger buffer, grown for a rare large value, is not kept for the small values after it. */
+/** Size in bytes above which a buffer, grown for a rare large value, is not kept for the next content. */
 const largestKept = 1 << 20
 
 export class GrowingBuffer {

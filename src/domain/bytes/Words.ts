@@ -3,10 +3,10 @@
  * is twice as fast as a loop over bytes and, unlike a call into C++, needs no view.
  */
 
-/** Bytes. Up to this length, a loop is faster than a call into C++. */
+/** Number of bytes up to which a loop is faster than a call into C++. */
 export const loopLimit = 256
 
-/** Bytes after the copy that may be overwritten. The target must have room for them. */
+/** Number of bytes after the copy that may be overwritten. The target must have room for them. */
 export const overrun = 3
 
 const noBytes = new Uint8Array(0)

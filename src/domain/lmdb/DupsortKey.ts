@@ -1,7 +1,7 @@
 /**
- * Keys in the shadow of a MDB_DUPSORT DBI (`dupsort_hack_v1`), which has one entry per pair of key and value.
+ * Keys in the shadow of an MDB_DUPSORT DBI (`dupsort_hack_v1`), which has one entry per pair of key and value.
  *
- *     key ‖ 00 00 00 00 ‖ as much of the value as fits in 511 bytes with the last byte left ‖ length of the key, one byte
+ *     key ‖ 00 00 00 00 ‖ value, truncated to 506 bytes less the length of the key ‖ length of the key, one byte
  *
  * Source: docs/sync.md. These functions run once per entry and do not allocate.
  */
@@ -9,7 +9,7 @@ import { compareBytes } from "../bytes/ByteOrder.ts"
 import { maxKeyBytes } from "./Limits.ts"
 
 const separator = 4
-/** Bytes of the application's key. Its length is stored in one byte. */
+/** Maximum length of the application's key in bytes, because the length is stored in one byte. */
 export const maxPairKeyBytes = 255
 
 /**
@@ -37,7 +37,7 @@ export const write = (
   return at
 }
 
-/** Whether `bytes[start..end)` has the layout of a shadow key. */
+/** True if `bytes[start..end)` has the layout of a shadow key. */
 export const isLayout = (bytes: Uint8Array, start: number, end: number): boolean => {
   const length = bytes[end - 1]!
   const at = start + length
@@ -51,7 +51,7 @@ export const isLayout = (bytes: Uint8Array, start: number, end: number): boolean
   )
 }
 
-/** Whether a shadow key `bytes[start..end)` of the right layout is the one of this value. */
+/** True if the shadow key `bytes[start..end)`, of the right layout, belongs to this value. */
 export const isOfValue = (
   bytes: Uint8Array,
   start: number,

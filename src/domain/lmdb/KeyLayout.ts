@@ -1,6 +1,7 @@
 /**
- * Checks the layout of the keys of a DBI: with MDB_INTEGERKEY all have 4 or all have 8 bytes, and with a transform they
- * are keys of `dupsort_hack_v1`, each the one of its value. Native mode has neither. Source: docs/format.md.
+ * Checks the layout of the keys of a DBI. With MDB_INTEGERKEY, either all keys have 4 bytes or all have 8. With a
+ * transform, each key must be the one that `dupsort_hack_v1` forms for its value. Native mode supports neither. Source:
+ * docs/format.md.
  */
 import * as DbiFlags from "./DbiFlags.ts"
 import * as DupsortKey from "./DupsortKey.ts"
@@ -9,26 +10,26 @@ import type { EntryBatch } from "../snapshot/EntryBatch.ts"
 import { type DbiHead, dupsortTransform, SnapshotRefused } from "../snapshot/SnapshotRules.ts"
 import { hexOf } from "../bytes/Hex.ts"
 
-/** Format 3: an empty value is a value. */
+/** The current format version, 3, in which an empty value is not a tombstone. */
 const currentFormat = 3
 
-/** Checks one DBI message, batch after batch. */
+/** Checks one DBI message, batch by batch. */
 export class KeyLayout {
   readonly #integer: boolean
   readonly #dupsort: boolean
   readonly #formatVersion: number
   #integerLength: number
 
-  /** `integerLength`: bytes of the keys that the DBI already has, or 0 if it has none. */
+  /** Creates a check. `integerLength` is the length of the keys that the DBI already contains, or 0 if it is empty. */
   constructor(dbi: DbiHead, integerLength = 0, formatVersion = currentFormat) {
     this.#integerLength = integerLength
     this.#formatVersion = formatVersion
     this.#dupsort = dbi.transform === dupsortTransform
-    // In the shadow, the keys of a DUPSORT DBI are byte strings.
+    // The keys of the shadow of a DUPSORT DBI are byte strings, whatever its flags.
     this.#integer = !this.#dupsort && (dbi.flags & BigInt(DbiFlags.INTEGERKEY)) !== 0n
   }
 
-  /** Bytes of each key so far, with MDB_INTEGERKEY. */
+  /** Length of the keys so far in bytes, with MDB_INTEGERKEY, or 0 before the first key. */
   get integerLength(): number {
     return this.#integerLength
   }
@@ -39,7 +40,7 @@ export class KeyLayout {
     if (this.#dupsort) for (let i = 0; i < batch.count; i++) this.#checkPair(batch, i)
   }
 
-  /** A tombstone has no value that its key could be held against. */
+  /** Checks a key of `dupsort_hack_v1`. The key of a tombstone cannot be compared with a value, because it has none. */
   #checkPair(batch: EntryBatch, i: number): void {
     const { bytes } = batch
     const start = batch.keyStart[i]!

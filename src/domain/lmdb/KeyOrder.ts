@@ -60,8 +60,8 @@ const compareReversed = (
 }
 
 /**
- * Compares `a[aStart..aEnd)` with `b[bStart..bEnd)`. Returns a negative number, 0 or a positive number. `sides`: see
- * ByteOrder.
+ * Compares `a[aStart..aEnd)` with `b[bStart..bEnd)`. Returns a negative number, 0 or a positive number. ByteOrder
+ * describes `sides`.
  */
 export const compareKeys = (
   order: KeyOrder,

@@ -1,6 +1,6 @@
 /**
- * A set of keys in a few buffers: filled once per key that changes, so nothing is allocated per key. A hash table of
- * numbers (open addressing) tells which keys are there.
+ * A set of keys that is stored in a few growing buffers, so that adding a key allocates no object. Membership is
+ * decided by a hash table of indexes with open addressing.
  */
 import { compareBytes } from "../bytes/ByteOrder.ts"
 import { compareKeys, type KeyOrder } from "./KeyOrder.ts"
@@ -8,7 +8,7 @@ import { compareKeys, type KeyOrder } from "./KeyOrder.ts"
 const firstBytes = 256
 const firstKeys = 16
 
-/** FNV-1a. */
+/** Returns FNV-1a of the key, with the high bits mixed into the low ones. */
 const hashOf = (bytes: Uint8Array, start: number, end: number): number => {
   let hash = 0x811c9dc5
   for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193)
@@ -19,10 +19,13 @@ export class KeySet {
   /** Key `i` is `bytes[startOf(i)..endOf(i))`, in the order in which they were added. */
   bytes: Uint8Array<ArrayBuffer> = new Uint8Array(firstBytes)
   count = 0
-  /** Of each key, a number of the user's; 0 at first. */
+  /** A number for each key, which the owner of the set may use. New keys have 0. */
   marks = new Uint8Array(firstKeys)
   private ends = new Uint32Array(firstKeys)
-  /** Index of a key + 1, at the place that its hash gives or after it; 0: free. At most half of it is in use. */
+  /**
+   * The hash table. Each element is the index of a key + 1, at the position of its hash or after it, or 0 if it is
+   * free. At most half of the elements are in use.
+   */
   private table = new Int32Array(2 * firstKeys)
 
   startOf(index: number): number {
@@ -33,12 +36,12 @@ export class KeySet {
     return this.ends[index]!
   }
 
-  /** Memory that it takes, in bytes. */
+  /** Size of the buffers in bytes. */
   get held(): number {
     return this.bytes.length + this.marks.length + this.ends.byteLength + this.table.byteLength
   }
 
-  /** Adds `key[start..end)`, unless it is there. Returns its index. */
+  /** Adds `key[start..end)` unless the set contains it. Returns its index. */
   add(key: Uint8Array, start: number, end: number): number {
     const mask = this.table.length - 1
     let place = hashOf(key, start, end) & mask
@@ -56,7 +59,7 @@ export class KeySet {
     return this.count - 1
   }
 
-  /** Keys that are in both keep their marks; the others bring theirs. */
+  /** Adds all keys of another set. A mark of this set takes precedence over the mark of the same key there. */
   addAll(other: KeySet): void {
     for (let i = 0; i < other.count; i++) {
       const index = this.add(other.bytes, other.startOf(i), other.endOf(i))
@@ -64,7 +67,7 @@ export class KeySet {
     }
   }
 
-  /** Keys that are in both take the marks of `later`, where it has some. */
+  /** Adds all keys of another set. A mark other than 0 there takes precedence over the mark of the same key here. */
   addLater(later: KeySet): void {
     for (let i = 0; i < later.count; i++) {
       const index = this.add(later.bytes, later.startOf(i), later.endOf(i))
@@ -72,7 +75,7 @@ export class KeySet {
     }
   }
 
-  /** Indexes of the keys in the order of a DBI. */
+  /** Returns the indexes of the keys, sorted in the key order of a DBI. */
   sorted(order: KeyOrder): Uint32Array {
     const { bytes } = this
     return Uint32Array.from({ length: this.count }, (_, index) => index).sort((a, b) =>

@@ -7,5 +7,5 @@
  */
 export const maxKeyBytes = 511
 
-/** Bytes. The map size of a data file created with `create: true` when `map_size` is 0. */
+/** Map size in bytes of a data file that is created with `create: true` when `map_size` is 0. */
 export const defaultMapSize = 1024 ** 3

@@ -30,7 +30,7 @@ export const isTombstone = (batch: EntryBatch, i: number, formatVersion: number)
 
 /**
  * Decides for a key that exists locally, with the raw value `local[start..end)`, header included. Returns `KeepLocal`,
- * `TakeRemote`, or a negative code of `NativeHeader.readHeader`. `sides`: see ByteOrder.
+ * `TakeRemote`, or a negative code of `NativeHeader.readHeader`. ByteOrder describes `sides`.
  */
 export const decide = (
   local: Uint8Array,

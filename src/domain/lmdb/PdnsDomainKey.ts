@@ -12,7 +12,7 @@ export interface PdnsDomainKey {
 const lengthBytes = 2
 const idBytes = 4
 
-/** Undefined when the bytes are no such key. */
+/** Parses the key `bytes[start..end)`. Returns undefined when it is not such a key. */
 export const parseDomainKey = (bytes: Uint8Array, start: number, end: number): PdnsDomainKey | undefined => {
   const key = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start)
   if (key.length < lengthBytes + idBytes || key.length !== lengthBytes + key.readUInt16BE() + idBytes) return undefined
@@ -28,7 +28,7 @@ export const formatDomainKey = ({ id, name }: PdnsDomainKey): Uint8Array<ArrayBu
   return key
 }
 
-/** The name as people write it, without the last dot. */
+/** Returns the name in the usual notation, without the final dot. */
 export const displayName = ({ name }: PdnsDomainKey): string =>
   name
     .split("\0")
@@ -36,7 +36,7 @@ export const displayName = ({ name }: PdnsDomainKey): string =>
     .toReversed()
     .join(".")
 
-/** What a zone is renamed to whose name another one has: `<name>.dup-<id>.invalid`. */
+/** Returns the key that a zone with the name of another zone is renamed to: `<name>.dup-<id>.invalid`. */
 export const renamed = ({ id, name }: PdnsDomainKey): PdnsDomainKey => ({ id, name: `invalid\0dup-${id}\0${name}` })
 
 export const isRenamed = ({ name }: PdnsDomainKey): boolean => /^invalid\0dup-\d+\0/.test(name)

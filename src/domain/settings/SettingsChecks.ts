@@ -1,6 +1,6 @@
 /**
- * What can only be judged by looking at several keys of the configuration. It looks at the file as written, so that
- * these problems are reported together with those of single keys, whether or not the file decodes. Source:
+ * Finds contradictions between several keys of the configuration. The checks work on the file as written, so that these
+ * problems are reported together with those of single keys, whether or not the file can be decoded. Source:
  * docs/configuration.md.
  */
 import * as ShadowFlags from "../lmdb/ShadowFlags.ts"
@@ -14,7 +14,10 @@ const isOn = (tree: TreeMap, path: KeyPath): boolean => {
   return scalar !== undefined && booleanOf(scalar) === true
 }
 
-/** Of the text only: links, and other spellings by `..`, are found when the files are opened. */
+/**
+ * Normalizes the text of a path. Links and paths with `..` that lead to the same file are detected when the files are
+ * opened.
+ */
 const plainPath = (path: string): string => path.replace(/\/+/g, "/").replace(/(?<=.)\/(\.\/?)?$/, "")
 
 const databases = (tree: TreeMap): ReadonlyArray<Problem> => {
@@ -40,13 +43,13 @@ const databases = (tree: TreeMap): ReadonlyArray<Problem> => {
     else
       problems.push({
         path: [...path, "path"],
-        message: `the same as lmdbs.${other}.path: each LMDB can be configured once only`
+        message: `the same as lmdbs.${other}.path: each LMDB can be configured only once`
       })
   }
   return problems
 }
 
-/** Flags under which nothing could be created: each snapshot that has the DBI would be refused. */
+/** Reports flags that no DBI can be created with. Every snapshot that contains such a DBI would be refused. */
 const createFlags = (tree: TreeMap): ReadonlyArray<Problem> =>
   matching(tree, "lmdbs.*.dbi_options.*.override_create_flags").flatMap((path) => {
     const database = path.slice(0, 2)
@@ -60,8 +63,8 @@ const createFlags = (tree: TreeMap): ReadonlyArray<Problem> =>
     const remedy =
       impossible === undefined
         ? ""
-        : ": write the flags that the application creates the DBI with; one that has these cannot be synced"
-    return [{ path, message: `no DBI can be created with that: ${problem}${remedy}` }]
+        : ": write the flags that the application creates the DBI with; a DBI with these flags cannot be synced"
+    return [{ path, message: `no DBI can be created with these flags: ${problem}${remedy}` }]
   })
 
 const options = ["storage", "options"] as const
@@ -77,7 +80,10 @@ const s3 = (tree: TreeMap): ReadonlyArray<Problem> => {
   const missing = (["access_key_file", "secret_key_file"] as const).filter((key) => !isGiven(tree, [...options, key]))
   if (missing.length !== 1) return []
   return [
-    { path: [...options, missing[0]!], message: "access_key_file and secret_key_file go together: both, or none" }
+    {
+      path: [...options, missing[0]!],
+      message: "access_key_file and secret_key_file go together: give both or neither"
+    }
   ]
 }
 
@@ -117,12 +123,15 @@ const byType: Readonly<Record<string, (tree: TreeMap) => ReadonlyArray<Problem>>
   fs
 }
 
+/** Returns the problems of a tree that concern several keys. */
 export const crossChecks = (tree: TreeMap): ReadonlyArray<Problem> => [
   ...databases(tree),
   ...createFlags(tree),
   ...(byType[textAt(tree, ["storage", "type"]) ?? ""]?.(tree) ?? [])
 ]
 
-/** Missing keys of a credential: no problem for commands that don't use the bucket. */
+/**
+ * True for keys of credentials. If one of them is missing, commands that do not use the bucket can run nevertheless.
+ */
 export const isCredential = (path: KeyPath): boolean =>
   path[0] === "storage" && /^(?:access_key|secret_key|account_key)(?:_file)?$|^tls$/.test(path.at(-1) ?? "")

@@ -105,7 +105,7 @@ const isOfOneLmdb = ({ path }: Problem): boolean => path[0] === "lmdbs" && path.
 
 export interface Decoded {
   /**
-   * The settings as written, before effectiveSettings. Undefined when the problem of a single key prevents decoding.
+   * The settings as written, before EffectiveSettings. Undefined when the problem of a single key prevents decoding.
    */
   readonly settings: SettingsValues | undefined
   readonly problems: ReadonlyArray<Problem>

@@ -1,7 +1,7 @@
 /**
- * The configuration file as a schema: keys as written in the file, so an operator can grep for them, and every default.
- * Durations become Durations, sizes bytes, file modes and DBI flags numbers, secrets Redacted. Encoding gives what the
- * effective YAML shows, secrets hidden. Source: docs/configuration.md.
+ * The configuration file as a schema, with the keys as they are written in the file and with every default. Decoding
+ * turns durations into Durations, sizes into numbers of bytes, file modes and DBI flags into numbers, and secrets into
+ * Redacted values. Encoding returns the effective YAML, in which secrets are hidden. Source: docs/configuration.md.
  */
 import { Schema } from "effect"
 import { ByteSize } from "./values/GoByteSize.ts"
@@ -25,10 +25,10 @@ const off = Switch.pipe(defaultsTo(false))
 export const LmdbSection = Schema.Struct({
   path: TextNotEmpty,
   options: Schema.Struct({
-    /** `path` is the data file, else the directory of `data.mdb` and `lock.mdb`. */
+    /** With true, `path` is the data file, otherwise the directory of `data.mdb` and `lock.mdb`. */
     no_subdir: off,
     create: off,
-    /** Bytes. 0: that of the file; `defaultMapSize` for one that is made. */
+    /** In bytes. 0 stands for the map size of the existing file, or `defaultMapSize` for a new one. */
     map_size: ByteSize.pipe(defaultsTo(0)),
     max_dbs: integerAtLeast(0).pipe(defaultsTo(64)),
     dir_mask: FileMode.pipe(defaultsTo(0o775)),
@@ -37,7 +37,7 @@ export const LmdbSection = Schema.Struct({
   schema_tracks_changes: off,
   dupsort_hack: off,
   header_extra_padding_block: off,
-  /** By the DBI's name. A key that is absent is not the same as 0, no flags. */
+  /** Options by the name of the DBI. An absent `override_create_flags` is not the same as 0, which means no flags. */
   dbi_options: Schema.Record(
     Schema.String,
     Schema.Struct({ override_create_flags: Schema.optionalKey(DbiFlagsText) })
@@ -50,10 +50,10 @@ const SweeperSection = Schema.Struct({
   retention_days: numberAbove(0).pipe(defaultsTo(370)),
   interval: durationPositive.pipe(defaultsTo("6h0m0s")),
   first_interval: durationAtLeast("0s").pipe(defaultsTo("10m0s")),
-  /** 0: without limit. */
+  /** 0 means no limit. */
   lock_duration: durationAtLeast("0s").pipe(defaultsTo("50ms")),
   release_duration: durationAtLeast("0s").pipe(defaultsTo("50ms")),
-  /** 0: 1 % of the retention. */
+  /** 0 stands for 1 % of the retention. */
   retention_load_cutoff_duration: GoDuration.pipe(defaultsTo("0s"))
 })
 
@@ -65,7 +65,7 @@ const CleanupSection = Schema.Struct({
 })
 
 const common = {
-  /** Deprecated: wins over `options.root_path` of `fs`, which has it, too, once the settings are effective. */
+  /** Deprecated. Takes precedence over `options.root_path` of `fs`; EffectiveSettings copies it there. */
   root_path: Schema.optionalKey(Text),
   cleanup: CleanupSection.pipe(defaultsTo({}))
 }
@@ -109,35 +109,35 @@ const LogSection = Schema.Struct({
 })
 
 /**
- * As written. The defaults of `instance`, `spool_directory` and `database_workers` depend on the machine: the layer
- * puts them in.
+ * The whole file, as written. The defaults of `instance`, `spool_directory` and `database_workers` depend on the
+ * machine, so the layer SettingsYaml adds them before decoding.
  */
 export const SettingsFile = Schema.Struct({
   instance: Text,
   lmdb_poll_interval: durationAtLeast("100ms").pipe(defaultsTo("1s")),
-  /** 0 or less: off. */
+  /** 0 or a negative value disables the log of statistics. */
   lmdb_log_stats_interval: GoDuration.pipe(defaultsTo("30m0s")),
   lmdb_scrape_smaps: Switch.pipe(defaultsTo(true)),
   storage_poll_interval: durationAtLeast("100ms").pipe(defaultsTo("1s")),
   storage_retry_interval: durationAtLeast("100ms").pipe(defaultsTo("5s")),
   storage_retry_count: integerAtLeast(1).pipe(defaultsTo(100)),
   storage_retry_forever: off,
-  /** 0: never. */
+  /** 0 means never. */
   storage_force_snapshot_interval: durationAtLeast("1m", true).pipe(defaultsTo("4h0m0s")),
   delta_snapshots: oneOf(["auto", "never", "always"]).pipe(defaultsTo("auto")),
   full_snapshot_interval: durationAtLeast("1s").pipe(defaultsTo("15m0s")),
   memory_downloaded_snapshots: integerAtLeast(1).pipe(defaultsTo(2)),
   memory_decompressed_snapshots: integerAtLeast(1).pipe(defaultsTo(3)),
   only_once: off,
-  /** 0: a snapshot is applied in one transaction. */
+  /** With 0, a snapshot is applied in one transaction. */
   merge_lock_duration: durationAtLeast("10ms", true).pipe(defaultsTo("0s")),
   spool_directory: TextNotEmpty,
-  /** Bytes. */
+  /** In bytes. */
   spool_memory: ByteSize.pipe(defaultsTo("16MB")),
   spool_keep_last: Switch.pipe(defaultsTo(true)),
   database_workers: integerAtLeast(1),
   snapshot_compression: oneOf(["gzip", "zstd"]).pipe(defaultsTo("gzip")),
-  /** By the database's name: at least one, which SettingsChecks sees to. */
+  /** Databases by name. SettingsChecks reports an empty map, because at least one database is needed. */
   lmdbs: Schema.Record(Schema.String, LmdbSection).pipe(defaultsTo({})),
   sweeper: SweeperSection.pipe(defaultsTo({})),
   storage: StorageSection,

@@ -1,6 +1,6 @@
 /**
- * Values that load, as in Lightning Stream, but make no sense or count as something else. Of settings as written,
- * before they are made effective. Source: docs/configuration.md.
+ * Warns about values that are accepted, as in Lightning Stream, but that make no sense or stand for another value. The
+ * checks use the settings as written, before EffectiveSettings. Source: docs/configuration.md.
  */
 import { Duration } from "effect"
 import { format as formatMode } from "./values/FileMode.ts"
@@ -8,7 +8,7 @@ import { format } from "./values/GoDuration.ts"
 import type { SettingsValues } from "./SettingsFile.ts"
 import { isGiven, matching, textAt, type TreeMap } from "./SettingsTree.ts"
 
-/** The largest part of the retention that the load cut-off may be. */
+/** Returns the limit of the load cut-off, 75 % of the retention. */
 export const cutoffLimit = (retentionDays: number): Duration.Duration =>
   Duration.millis(Math.floor(retentionDays * 86_400_000 * 0.75))
 
@@ -54,7 +54,7 @@ const cleanup = ({ storage: { cleanup } }: SettingsValues): ReadonlyArray<string
     Duration.isNegative(cleanup[key]) ? [`storage.cleanup.${key}: ${format(cleanup[key])} counts as 0`] : []
   )
 
-/** Lightning Stream takes the number as well: 420 is 0644. */
+/** Warns about decimal file modes. Lightning Stream accepts them, too: 420 is 0644. */
 const modes = (tree: TreeMap): ReadonlyArray<string> =>
   ["dir_mask", "file_mask"]
     .flatMap((key) => matching(tree, `lmdbs.*.options.${key}`))
@@ -65,13 +65,13 @@ const modes = (tree: TreeMap): ReadonlyArray<string> =>
         : []
     })
 
-/** Native mode knows plain DBIs only. */
+/** Warns about flags that native mode ignores, because it creates DBIs without flags only. */
 const createFlags = ({ lmdbs }: SettingsValues): ReadonlyArray<string> =>
   Object.entries(lmdbs).flatMap(([name, { dbi_options, schema_tracks_changes }]) =>
     Object.entries(dbi_options).flatMap(([dbi, { override_create_flags = 0 }]) =>
       schema_tracks_changes && override_create_flags !== 0
         ? [
-            `lmdbs.${name}.dbi_options.${dbi}.override_create_flags: not used: with schema_tracks_changes: true all DBIs are plain ones`
+            `lmdbs.${name}.dbi_options.${dbi}.override_create_flags: not used: with schema_tracks_changes: true all DBIs are created without flags`
           ]
         : []
     )
@@ -118,7 +118,7 @@ const tls = (tree: TreeMap): ReadonlyArray<string> => {
   ]
 }
 
-/** `tree` is what the settings were decoded from. */
+/** Returns the warnings. `tree` is the tree that the settings were decoded from. */
 export const warningsOf = (settings: SettingsValues, tree: TreeMap): ReadonlyArray<string> => [
   ...modes(tree),
   ...createFlags(settings),

@@ -1,6 +1,6 @@
 /**
- * The section `storage.options` of each storage type, as written in the file. SettingsChecks.ts has the checks across
- * keys, and effectiveSettings the meaning of 0 and of absent keys. Source: docs/configuration.md.
+ * The section `storage.options` of each storage type, as written in the file. SettingsChecks has the checks across
+ * keys, and EffectiveSettings the meaning of 0 and of empty values. Source: docs/configuration.md.
  */
 import { Effect, Schema } from "effect"
 import { durationAtLeast } from "./values/GoDuration.ts"

@@ -5,34 +5,38 @@
  *     main__a__20240229-235959-025665456__GX__D1.pb.gz                              full snapshot, reads deltas
  *     main__a__20240229-235959-025665456__GX__F20240229-235958-000000000.pbd.gz     delta
  *
- * `parse` returns undefined for every other name: such an object is not ours and is left alone. A parsed name may still
- * belong to another database whose name begins alike: compare `database`. Source: docs/format.md.
+ * `parse` returns undefined for every other name. Such an object is not a snapshot and is left alone. A listing by
+ * `listingPrefix` may also contain snapshots of another database, so callers must compare `database`. Source:
+ * docs/format.md.
  */
 import * as NanoTimestamp from "./NanoTimestamp.ts"
 
 /** Container of the message. */
 export type ContainerFormat = "gzip" | "zstd"
 
-/** As in the log: a full snapshot, or a delta, which holds only what has changed since `fromNano`. */
+/** A full snapshot, or a delta, which contains only what has changed since `fromNano`. Logs use the same words. */
 export type ObjectKind = "snapshot" | "delta"
 
 export interface SnapshotName {
   readonly database: string
   readonly instance: string
-  /** Timestamp as it is in the name. */
+  /** The timestamp as text. */
   readonly timestampText: string
-  /** Nanoseconds since the UNIX epoch; negative before 1970, more than 64 bits after 2554. */
+  /** The timestamp in nanoseconds since the UNIX epoch. Negative before 1970, more than 64 bits after 2554. */
   readonly timestampNano: bigint
   readonly generation: string
-  /** Extra parts in the order of the name, not checked. */
+  /** The extra parts in the order of the name, unchecked. */
   readonly extras: ReadonlyArray<string>
   /** Everything after the first dot of the name. */
   readonly extension: string
   readonly format: ContainerFormat
   readonly kind: ObjectKind
-  /** Nanoseconds: where a delta starts, always before `timestampNano`; undefined for a full snapshot. */
+  /**
+   * Time of the state that a delta starts from, in nanoseconds since the UNIX epoch and always before `timestampNano`.
+   * Undefined for a full snapshot.
+   */
   readonly fromNano: bigint | undefined
-  /** Whether the object says that its instance reads deltas. One that writes them does. */
+  /** True if the name says that its instance reads deltas. An instance that writes deltas also reads them. */
   readonly readsDeltas: boolean
   /** The whole name. */
   readonly text: string
@@ -55,7 +59,10 @@ const extensions: ReadonlyMap<string, { readonly format: ContainerFormat; readon
 const extensionOf = (format: ContainerFormat, kind: ObjectKind): string =>
   `${kind === "delta" ? "pbd" : "pb"}.${format === "gzip" ? "gz" : "zst"}`
 
-/** Returns where a delta starts; undefined unless there is one such part, of a time before that of the delta. */
+/**
+ * Returns the time that a delta starts from, or undefined unless exactly one extra part has such a time, and it is
+ * before that of the delta.
+ */
 const fromOf = (extras: ReadonlyArray<string>, timestampNano: bigint): bigint | undefined => {
   const [part, ...others] = extras.filter((extra) => extra.startsWith(fromLetter))
   if (part === undefined || others.length > 0) return undefined
@@ -93,8 +100,8 @@ export const parse = (name: string): SnapshotName | undefined => {
 }
 
 /**
- * Formats a name. `instance` must come from `instanceText`. `fromNano`, which must be before `timestampNano`, makes it
- * that of a delta.
+ * Formats a name. `instance` must come from `instanceText`. With `fromNano`, which must be before `timestampNano`, the
+ * name is that of a delta.
  */
 export const format = (parts: {
   readonly database: string

@@ -1,14 +1,17 @@
 /**
- * Reads a snapshot that arrives in chunks of any size, and never holds more of it than one entry.
+ * Reads a snapshot that arrives in chunks of any size, and buffers at most one entry of it.
  *
- *     reader.push(chunk)                      // when next() said NeedChunk
- *     switch (reader.next()) { … }            // until it says NeedChunk again
- *     reader.finish()                         // no more chunks: next() goes on to End, or throws
+ *     reader.push(chunk)                      // when next() has returned NeedChunk
+ *     switch (reader.next()) { … }            // until it returns NeedChunk again
+ *     reader.finish()                         // after the last chunk: next() continues to End, or throws
  *
- * Guarantees: batches point into the chunk; only an entry that lies across chunks is copied, and comes as a batch of
- * one. Whatever the bytes are, the result is a valid snapshot or a thrown SnapshotCorrupt or SnapshotRefused, and
- * memory is bounded by what has arrived. Positions are exact up to 2^53 bytes. Not checked here: the order of the keys
- * (OrderCheck), and what a valid snapshot means (SnapshotRules). Source: docs/format.md.
+ * Guarantees: batches point into the chunk. Only an entry that is split across chunks is copied, and it becomes a batch
+ * of one. Whatever the bytes are, they are read as a valid snapshot, or SnapshotCorrupt or SnapshotRefused is thrown.
+ * Memory use is bounded by the bytes that have arrived, whatever lengths they announce. Positions are exact up to 2^53
+ * bytes.
+ *
+ * Not checked here: the order of the keys (KeyOrderCheck), and whether a valid snapshot can be merged (SnapshotRules).
+ * Source: docs/format.md.
  */
 import * as DbiName from "../lmdb/DbiName.ts"
 import * as EntryBatch from "./EntryBatch.ts"
@@ -23,20 +26,20 @@ import { type DbiHead, SnapshotRefused } from "./SnapshotRules.ts"
 export { SnapshotCorrupt } from "./SnapshotCorrupt.ts"
 export type { DbiHead } from "./SnapshotRules.ts"
 
-/** What `next` says. */
+/** Results of `next`. */
 export const Event = { NeedChunk: 0, Batch: 1, DbiStart: 2, DbiEnd: 3, End: 4 } as const
 
-/** `next` goes on by itself. */
+/** Result of an internal step after which `next` continues. */
 const goesOn = -1
 
 const none = new Uint8Array(0)
 
 /**
- * A DBI message, as far as it was read: name, flags and transform may come after the entries, or twice; at DbiEnd they
- * are final.
+ * A DBI message, as far as it has been read. Name, flags and transform may follow the entries or occur more than once,
+ * so they are final only at DbiEnd.
  */
 export interface SnapshotDbi extends DbiHead {
-  /** Of the message, from 0: a DBI may come in several. */
+  /** Index of the message in the snapshot, from 0. One DBI may be split into several messages. */
   readonly index: number
 }
 
@@ -46,20 +49,20 @@ const Dbi = 2
 const Entry = 3
 const levelNames = ["the snapshot", "meta", "a DBI", "an entry"]
 
-/** How the bytes ahead are taken: as fields, as content to gather, or not at all. */
+/** How the next bytes are read: as fields, as content to gather, or as content to skip. */
 const Fields = 0
 const Gather = 1
 const Skip = 2
 
-/** Entries per batch. */
+/** Maximum number of entries in a batch. */
 const batchSize = 4_096
-/** Bytes. Names and the like: longer ones are nonsense, and would have to be held. */
+/** Maximum size in bytes of names and other texts, which are buffered. No valid one is longer. */
 const largestText = 65_536
-/** Bytes. LMDB's values have less than 4 GiB, and so must the offsets in a batch. */
+/** Maximum size of an entry in bytes. LMDB's values have less than 4 GiB, and offsets in a batch have 32 bits. */
 const largestEntry = 2 ** 32 - 65_536
 
 export class SnapshotReader {
-  /** Valid until the next call of `next`, and as long as the chunk. */
+  /** The entries of the event `Batch`, valid until the next call of `next` and as long as the chunk. */
   readonly batch: EntryBatch.EntryBatch = EntryBatch.make(batchSize)
 
   #formatVersion = 0
@@ -69,32 +72,32 @@ export class SnapshotReader {
 
   #chunk: Uint8Array = none
   #at = 0
-  /** Bytes before the chunk. */
+  /** Number of bytes before the chunk. */
   #base = 0
   #finished = false
   #failure: SnapshotCorrupt | undefined
 
   #level: typeof Top | typeof Meta | typeof Dbi | typeof Entry = Top
   #mode: typeof Fields | typeof Gather | typeof Skip = Fields
-  /** Where the message of each level ends, as a position in the whole. */
+  /** Position in the snapshot at which the message of each level ends. */
   readonly #ends = [Infinity, 0, 0, 0]
-  /** Bytes still to gather or skip. */
+  /** Number of bytes still to gather or skip. */
   #remaining = 0
   readonly #fields = new Wire.FieldReader()
 
   readonly #entry = new EntryAcrossChunks()
   readonly #text = new GrowingBuffer()
-  /** Fields of the snapshot and of its DBIs that are no entries. */
+  /** Number of fields of the snapshot and of its DBIs that are not entries. */
   #otherFields = 0
-  /** The field whose content is gathered, and how much of it there is by now. */
+  /** The field whose content is being gathered, and the number of its bytes that have arrived. */
   #gatheredField = 0
   #gathered = 0
 
   readonly #maxEntryBytes: number
 
   /**
-   * `maxEntryBytes`: a snapshot with a larger entry is refused. An entry that lies across chunks is held whole, so one
-   * that the LMDB has no room for must not be gathered.
+   * Creates a reader that refuses snapshots with entries of more than `maxEntryBytes`. An entry that is split across
+   * chunks is buffered as a whole, so an entry that does not fit into the LMDB must not be gathered.
    */
   constructor(maxEntryBytes = Infinity) {
     this.#maxEntryBytes = maxEntryBytes
@@ -112,42 +115,42 @@ export class SnapshotReader {
   get dbi(): SnapshotDbi {
     return this.#dbi
   }
-  /** Uncompressed bytes read. */
+  /** Number of uncompressed bytes that have been read. */
   get offset(): number {
     return this.#base + this.#at
   }
 
-  /** Within a DBI, between two entries, or before the first; the chunk is used up. */
+  /** True when the chunk is used up and the reader is in a DBI between two entries, or before the first one. */
   get isBetweenEntries(): boolean {
     return this.#level === Dbi && this.#isBetweenFields
   }
-  /** Between two fields of the snapshot; the chunk is used up. */
+  /** True when the chunk is used up and the reader is between two fields of the snapshot. */
   get isAtTop(): boolean {
     return this.#level === Top && this.#isBetweenFields
   }
   get #isBetweenFields(): boolean {
     return this.#mode === Fields && !this.#fields.started && this.#at === this.#chunk.length
   }
-  /** Fields of the snapshot and of its DBIs that were read so far and are no entries. */
+  /** Number of fields of the snapshot and of its DBIs that have been read and are not entries. */
   get otherFields(): number {
     return this.#otherFields
   }
 
-  /** Bytes of the DBI that are still to be read. */
+  /** Number of bytes of the DBI that are still to be read. */
   get dbiBytesLeft(): number {
     return this.#ends[Dbi]! - this.offset
   }
   /**
-   * Goes on after `bytes` bytes, which are whole entries of the DBI, without reading them. Only between entries, and
-   * when it has so many left.
+   * Skips `bytes` bytes, which must be whole entries of the DBI. May be called only between entries, and only for bytes
+   * that the DBI still has.
    */
   skipEntries(bytes: number): void {
     this.#base += bytes
   }
 
   /**
-   * Only when `next` said NeedChunk, or before its first call. The chunk must not change until `next` says so again:
-   * then it is released. Less than 4 GiB.
+   * Passes the next chunk, of less than 4 GiB. May be called only when `next` has returned NeedChunk, or before its
+   * first call. The chunk must not change until `next` returns NeedChunk again; then the reader no longer refers to it.
    */
   push(chunk: Uint8Array): void {
     if (this.#at !== this.#chunk.length || this.#finished)
@@ -161,12 +164,12 @@ export class SnapshotReader {
     this.#at = 0
   }
 
-  /** No more chunks. */
+  /** Declares that there are no more chunks. */
   finish(): void {
     this.#finished = true
   }
 
-  /** Reads on to the next event, which is one of `Event`. Throws SnapshotCorrupt, and after that the same again. */
+  /** Reads on to the next event and returns it, one of `Event`. Throws SnapshotCorrupt, again in each later call. */
   next(): number {
     if (this.#failure !== undefined) throw this.#failure
     this.batch.count = 0
@@ -175,13 +178,13 @@ export class SnapshotReader {
     return event
   }
 
-  /** One field of the current message, or its end; within a DBI first all entries that need no second look. */
+  /** Reads a field of the current message or its end. In a DBI, first reads all entries of the usual layouts. */
   #nextField(): number {
     const chunk = this.#chunk
     const level = this.#level
     const room = this.#ends[level]! - this.#base
-    // An integer for V8, whatever it takes positions in the whole for: the loop over the entries would be compiled
-    // again and again for the two.
+    // The shift makes it an integer for V8. Positions in the snapshot may be doubles, and with both types V8 would
+    // compile the loop over the entries again and again.
     const limit = (room < chunk.length ? room : chunk.length) >>> 0
     if (level === Dbi) {
       this.batch.bytes = chunk
@@ -209,13 +212,13 @@ export class SnapshotReader {
 
   #checkLength(room: number): void {
     const { length } = this.#fields
-    // At the top nothing says where the end is; no file has 2^53 bytes.
+    // The end of the snapshot is not known at the top level, but no file has 2^53 bytes.
     if (length > room - this.#at || length === Number.MAX_SAFE_INTEGER) {
       this.#fail(`a length passes the end of ${levelNames[this.#level]}`)
     }
   }
 
-  /** The chunk is used up. */
+  /** Handles the end of the chunk: returns what was read, asks for a chunk, or ends. */
   #more(): number {
     if (this.batch.count > 0) return Event.Batch
     if (!this.#finished) {
@@ -309,15 +312,15 @@ export class SnapshotReader {
     }
   }
 
-  /** An entry of unusual layout, or one that goes on in the next chunk. */
+  /** Reads an entry of an unusual layout, or begins one that continues in the next chunk. */
   #beginEntry(): number {
     const { length } = this.#fields
     if (length === 0) this.#fail("an entry of length 0")
     if (length > largestEntry) this.#fail(`an entry of ${length} bytes: LMDB holds less than 4 GiB`)
     if (length > this.#maxEntryBytes) {
       const problem =
-        `an entry of ${length} bytes, and the LMDB's map has ${this.#maxEntryBytes} in all: raise its map size, and restart, or ` +
-        "remove that entry where it comes from"
+        `an entry of ${length} bytes, and the LMDB's map has ${this.#maxEntryBytes} in all: raise the map size and restart, or ` +
+        "remove that entry from the instance that it comes from"
       throw new SnapshotRefused({ problem })
     }
     const stop = this.#at + length
@@ -343,7 +346,8 @@ export class SnapshotReader {
   }
 
   /**
-   * A batch of one. There is no other entry in it: this one did not fit into a chunk, so `#more` has sent those before.
+   * Returns the gathered entry as a batch of one. The batch is empty before, because `#more` has returned the entries
+   * before this one at the end of their chunk.
    */
   #endEntry(): number {
     const problem = this.#entry.show(this.batch)
@@ -378,7 +382,7 @@ export class SnapshotReader {
     return goesOn
   }
 
-  /** Takes what the chunk has of a content that is gathered or skipped. */
+  /** Gathers or skips the part of the content that the chunk contains. */
   #content(): number {
     const taken = Math.min(this.#remaining, this.#chunk.length - this.#at)
     if (this.#mode === Gather) {

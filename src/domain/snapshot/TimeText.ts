@@ -1,5 +1,5 @@
 /**
- * Times as people give them: RFC 3339 with up to nine digits after the second (`2025-01-31T12:00:00Z`,
+ * Times on the command line: RFC 3339 with up to nine digits after the second (`2025-01-31T12:00:00Z`,
  * `2025-01-31 13:00:00.5+01:00`), or as in the names of snapshots (`20250131-120000-000000000`).
  */
 import * as NanoTimestamp from "./NanoTimestamp.ts"
@@ -10,7 +10,7 @@ const rfc3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?
 
 const minute = 60_000_000_000n
 
-/** Nanoseconds since the UNIX epoch; undefined when it is no such time. */
+/** Returns nanoseconds since the UNIX epoch, or undefined when the text is not such a time. */
 export const parse = (text: string): bigint | undefined => {
   const named = NanoTimestamp.parse(text)
   if (named !== undefined) return named

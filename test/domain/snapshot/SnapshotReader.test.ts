@@ -55,7 +55,7 @@ describe("An entry that is larger than the reader is told to take", () => {
         () => {
           while (reader.next() !== Event.NeedChunk);
         },
-        new RegExp(`an entry of ${length} bytes, and the LMDB's map has 1000 in all: raise its map size, and restart`)
+        new RegExp(`an entry of ${length} bytes, and the LMDB's map has 1000 in all: raise the map size and restart`)
       )
     }
     const reader = new SnapshotReader(1_000)

@@ -348,7 +348,7 @@ describe("SettingsYaml", () => {
 
   it.effect("refuses override_create_flags with which no DBI can be created, and warns where they are not used", () =>
     Effect.gen(function* () {
-      const key = "lmdbs.main.dbi_options.d.x.override_create_flags: no DBI can be created with that: it has "
+      const key = "lmdbs.main.dbi_options.d.x.override_create_flags: no DBI can be created with these flags: it has "
       for (const [flags, more, problem] of [
         ["MDB_REVERSEKEY", "", "MDB_REVERSEKEY, which is not supported: write the flags"],
         ["DUPFIXED", "", "MDB_DUPFIXED without MDB_DUPSORT: write the flags"],

@@ -220,7 +220,7 @@ describe("LmdbNative: what is no LMDB of ours", () => {
         {
           patch: 90,
           versionString: "LMDB 0.9.90",
-          says: "with a data format that other LMDB applications do not have"
+          says: "with a data format that other LMDB applications do not use"
         },
         {
           patch: 29,

@@ -82,7 +82,7 @@ describe("A snapshot that LMDB cannot take is refused", () => {
       const options = { ...rest, lmdb: { ...lmdb, mapSize: 2 ** 20 } }
       yield* Effect.gen(function* () {
         const snapshot = object({ d: [["k", 9, "v".repeat(2 ** 25)]] })
-        yield* refuses(snapshot, "and the LMDB's map has 1048576 in all: raise its map size, and restart")
+        yield* refuses(snapshot, "and the LMDB's map has 1048576 in all: raise the map size and restart")
         yield* merge(object({ d: [["k", 9, "v".repeat(2 ** 18)]] }))
       }).pipe(Effect.provide(overNative(options)))
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
