@@ -39,13 +39,8 @@ describe("a daemon in shadow mode", () => {
       yield* pass(1_000)
       const bucket = yield* makeBucket
       const [here, there] = [makeEnvironment(), makeEnvironment()]
-      yield* here.application.write(
-        put("d", [
-          ["a", "1"],
-          ["b", ""]
-        ])
-      )
-      yield* there.application.write(put("d", [["c", "1"]]))
+      yield* here.application.write(put("d", { a: "1", b: "" }))
+      yield* there.application.write(put("d", { c: "1" }))
       const settings = { lmdbs }
       yield* startDaemon({ bucket, environments: { main: here }, settings: { ...settings, instance: "here" } })
       yield* startDaemon({ bucket, environments: { main: there }, settings: { ...settings, instance: "there" } })
@@ -56,7 +51,7 @@ describe("a daemon in shadow mode", () => {
         ["a=1", "b=", "c=1"]
       ])
       yield* here.application.write(remove("d", "c"))
-      yield* there.application.write(put("d", [["a", "2"]]))
+      yield* there.application.write(put("d", { a: "2" }))
       yield* pass(5_000)
       assert.deepStrictEqual(yield* mains, [
         ["a=2", "b="],

@@ -56,7 +56,7 @@ describe("The names of DBIs in results", () => {
   it.live("in shadow mode what was dropped comes back from its shadow: the DBI was not made", () => {
     const { application, layer } = LmdbMemory.makeMemoryEnvironment()
     return Effect.gen(function* () {
-      yield* application.write(put("a", [["mine", "v"]]))
+      yield* application.write(put("a", { mine: "v" }))
       yield* Effect.provide(
         Effect.gen(function* () {
           assert.deepStrictEqual(yield* merged({ a: [["k", 1, "v"]], b: [["k", 1, "v"]] }), {

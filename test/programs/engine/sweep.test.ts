@@ -255,7 +255,7 @@ describe("Sweep", () => {
     Effect.gen(function* () {
       const { application, put: putLines, running } = makeWorld()
       yield* putLines({ a: [["k", 1, "v"]] })
-      yield* application.write(put("b", [["k", "no header"]]))
+      yield* application.write(put("b", { k: "no header" }))
       yield* Effect.gen(function* () {
         const error = yield* Effect.flip(sweep(5n))
         assert.instanceOf(error, DatabaseError)
@@ -269,14 +269,8 @@ describe("Sweep", () => {
       Effect.gen(function* () {
         const { application, running } = makeWorld(shadowOptions())
         yield* Effect.gen(function* () {
-          yield* application.write(
-            put("d", [
-              ["a", "1"],
-              ["b", "1"],
-              ["c", "1"]
-            ])
-          )
-          yield* application.write(put("e", [["a", "1"]]))
+          yield* application.write(put("d", { a: "1", b: "1", c: "1" }))
+          yield* application.write(put("e", { a: "1" }))
           yield* copyAt(5)
           yield* application.write(remove("d", "a"))
           yield* application.write(remove("e", "a"))
@@ -298,12 +292,7 @@ describe("Sweep", () => {
         const { application, running } = makeWorld(shadowOptions())
         let reads = 0
         yield* Effect.gen(function* () {
-          yield* application.write(
-            put("d", [
-              ["a", "1"],
-              ["b", "1"]
-            ])
-          )
+          yield* application.write(put("d", { a: "1", b: "1" }))
           yield* copyAt(5)
           yield* application.write(remove("d", "a"))
           yield* copyAt(6)
@@ -317,7 +306,7 @@ describe("Sweep", () => {
           // What it commits beside the sweep is not lost.
           yield* application.write(remove("d", "b"))
           yield* copyAt(8)
-          yield* application.write(put("d", [["c", "1"]]))
+          yield* application.write(put("d", { c: "1" }))
           yield* sweep(9_000_000n)
           yield* copyAt(9)
           assert.deepStrictEqual(yield* shadow("d"), ["c=1 @9ms"])

@@ -69,7 +69,7 @@ describe("KeyTracker", () => {
         assert.deepStrictEqual<Known>(yield* look(tracker), [])
         yield* change(entry("c"), remove("d", "a"))
         yield* tracker.poll
-        yield* change(put("d", [["b", "w"]]))
+        yield* change(put("d", { b: "w" }))
         assert.strictEqual((yield* tracker.tracking).pendingKeys, 2)
         assert.deepStrictEqual<Known>(yield* look(tracker), ["a", "b", "c"])
         assert.deepStrictEqual<Known>(yield* look(tracker), [])
@@ -293,7 +293,7 @@ describe("KeyTracker, for deltas", () => {
       Effect.gen(function* () {
         const log = new ChangeLog(false, 8_000)
         const tracker = new KeyTracker(log)
-        yield* change(entry("a"), put("e", [["a", "v"]]))
+        yield* change(entry("a"), put("e", { a: "v" }))
         yield* look(tracker)
         yield* markAt(tracker, 1n)
         yield* change(entry("b"))
@@ -302,7 +302,7 @@ describe("KeyTracker, for deltas", () => {
         assert.deepStrictEqual<Known>(yield* look(tracker), ["b"])
         // Too much for the log, in a DBI before the one with what the copy looks at.
         const many = Array.from({ length: 500 }, (_, i) => [`${i}`, "v"] as const)
-        yield* change(put("a", [["a", "v"]]), entry("c"))
+        yield* change(put("a", { a: "v" }), entry("c"))
         yield* look(tracker)
         yield* markAt(tracker, 3n)
         yield* change((transaction) => {
@@ -359,9 +359,9 @@ describe("PendingKeys", () => {
     Effect.provide(
       Effect.gen(function* () {
         const tracker = new KeyTracker()
-        yield* change(put("d", [["a", "v"]], 4))
+        yield* change(put("d", { a: "v" }, 4))
         yield* look(tracker)
-        yield* change(put("d", [["b", "v"]], 4))
+        yield* change(put("d", { b: "v" }, 4))
         assert.strictEqual(yield* look(tracker), "all")
         assert.deepStrictEqual<Known>(yield* look(tracker), [])
       }),

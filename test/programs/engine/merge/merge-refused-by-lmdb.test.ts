@@ -94,16 +94,7 @@ describe("A snapshot that LMDB cannot take is refused", () => {
       Effect.gen(function* () {
         const shadow = { dupsortHack: true, createFlags: {} }
         yield* Effect.gen(function* () {
-          yield* write(
-            put(
-              "p",
-              [
-                ["k", "four"],
-                ["l", "more"]
-              ],
-              fixed
-            )
-          )
+          yield* write(put("p", { k: "four", l: "more" }, fixed))
           yield* refuses(pairs("p", fixed, "eightbyt"), "those of the MDB_DUPFIXED DBI have 4")
           yield* refuses(pairs("new", fixed, "four", "seven77"), "those of the MDB_DUPFIXED DBI have 4")
           yield* refuses(objectOf(ofDbis([theirs("x", [["k", 9, "v"]], DbiFlags.DUPFIXED)])), "without MDB_DUPSORT")

@@ -105,7 +105,7 @@ describe("Shadow mode, copy by keys", () => {
       Effect.gen(function* () {
         yield* application(put("d", all))
         yield* copy
-        assert.isAbove(yield* costOf(counts, application(put("d", [["new", "v"]]))), entries)
+        assert.isAbove(yield* costOf(counts, application(put("d", { new: "v" }))), entries)
         assert.include(
           (yield* shadow("d"))!.map((line) => line.split(" @")[0]),
           "new=v"

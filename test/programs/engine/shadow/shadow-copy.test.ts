@@ -50,23 +50,10 @@ describe("Shadow mode, main → shadow", () => {
     Effect.gen(function* () {
       const { commit, running } = makeWorld()
       yield* Effect.gen(function* () {
-        yield* commit(
-          put("d", [
-            ["changed", "1"],
-            ["gone", "1"],
-            ["same", "1"],
-            ["wander", "1"]
-          ])
-        )
+        yield* commit(put("d", { changed: "1", gone: "1", same: "1", wander: "1" }))
         yield* copyAt(5)
         assert.deepStrictEqual(yield* shadow("d"), ["changed=1 @5ms", "gone=1 @5ms", "same=1 @5ms", "wander=1 @5ms"])
-        yield* commit(
-          put("d", [
-            ["changed", "2"],
-            ["new", "1"]
-          ]),
-          remove("d", "gone", "wander")
-        )
+        yield* commit(put("d", { changed: "2", new: "1" }), remove("d", "gone", "wander"))
         yield* copyAt(7)
         assert.deepStrictEqual(yield* shadow("d"), [
           "changed=2 @7ms",
@@ -75,7 +62,7 @@ describe("Shadow mode, main → shadow", () => {
           "same=1 @5ms",
           "wander deleted @7ms"
         ])
-        yield* commit(put("d", [["wander", "1"]]))
+        yield* commit(put("d", { wander: "1" }))
         yield* copyAt(9)
         assert.deepStrictEqual(yield* shadow("d"), [
           "changed=2 @7ms",
@@ -95,23 +82,9 @@ describe("Shadow mode, main → shadow", () => {
       Effect.gen(function* () {
         const [here, there] = [makeWorld(), makeWorld()]
         const exchanged = yield* Effect.gen(function* () {
-          yield* here.commit(
-            put("d", [
-              ["changed", "1"],
-              ["gone", "1"],
-              ["same", "1"],
-              ["wander", "1"]
-            ]),
-            put("e", [["k", "1"]])
-          )
+          yield* here.commit(put("d", { changed: "1", gone: "1", same: "1", wander: "1" }), put("e", { k: "1" }))
           const { object } = yield* Effect.andThen(TestClock.setTime(9), dump())
-          yield* here.commit(
-            put("d", [
-              ["changed", "2"],
-              ["new", "1"]
-            ]),
-            remove("d", "gone", "wander")
-          )
+          yield* here.commit(put("d", { changed: "2", new: "1" }), remove("d", "gone", "wander"))
           yield* copyAt(5)
           assert.deepStrictEqual(yield* shadow("d"), [
             "changed=2 @9.000001ms",
@@ -120,7 +93,7 @@ describe("Shadow mode, main → shadow", () => {
             "same=1 @9ms",
             "wander deleted @9.000001ms"
           ])
-          yield* here.commit(put("d", [["wander", "2"]]))
+          yield* here.commit(put("d", { wander: "2" }))
           return [object, (yield* dump()).object]
         }).pipe(here.running())
         yield* Effect.gen(function* () {
@@ -155,12 +128,7 @@ describe("Shadow mode, main → shadow", () => {
           }))
         }
         yield* merge(objectOf(ofDbis([dbi])))
-        yield* commit(
-          put("d", [
-            ["a", "2"],
-            ["b", "2"]
-          ])
-        )
+        yield* commit(put("d", { a: "2", b: "2" }))
         yield* copyAt(1)
         assert.deepStrictEqual(yield* shadow("d"), [
           `a=2 @${Number(2n ** 32n * 7n) / 1e6}ms`,
@@ -174,17 +142,12 @@ describe("Shadow mode, main → shadow", () => {
     Effect.gen(function* () {
       const { commit, running } = makeWorld()
       yield* Effect.gen(function* () {
-        yield* commit(
-          put("d", [
-            ["a", ""],
-            ["b", "x"]
-          ])
-        )
+        yield* commit(put("d", { a: "", b: "x" }))
         yield* copyAt(5)
-        yield* commit(put("d", [["b", ""]]), remove("d", "a"))
+        yield* commit(put("d", { b: "" }), remove("d", "a"))
         yield* copyAt(6)
         assert.deepStrictEqual(yield* shadow("d"), ["a deleted @6ms", "b= @6ms"])
-        yield* commit(put("d", [["a", ""]]))
+        yield* commit(put("d", { a: "" }))
         yield* copyAt(7)
         assert.deepStrictEqual(yield* shadow("d"), ["a= @7ms", "b= @6ms"])
         assert.deepStrictEqual(yield* main("d"), ["a=", "b="])
@@ -208,7 +171,7 @@ describe("Shadow mode, main → shadow", () => {
       const { commit, running } = makeWorld()
       let reads = 0
       let writes = 0
-      yield* commit(put("d", [["a", "1"]]), put("empty", []))
+      yield* commit(put("d", { a: "1" }), put("empty", []))
       yield* Effect.gen(function* () {
         yield* copyAt(5)
         yield* copyAt(6)
@@ -219,7 +182,7 @@ describe("Shadow mode, main → shadow", () => {
         assert.deepStrictEqual({ reads, writes }, { ...before, reads: before.reads + 1 }, "the dump's own reading only")
         assert.deepInclude({ ...result }, { lockHeldMillis: 0, transactionId: id })
         // A commit that changes nothing costs a walk, not the lock.
-        yield* commit(put("d", [["a", "1"]]))
+        yield* commit(put("d", { a: "1" }))
         yield* copyAt(8)
         assert.deepStrictEqual(writes, before.writes)
         assert.deepStrictEqual(yield* shadow("d"), ["a=1 @1ns"])
@@ -251,12 +214,12 @@ describe("Shadow mode, main → shadow", () => {
   it.effect("our own copies and merges are no reason to send; the application's changes are", () =>
     Effect.gen(function* () {
       const { commit, running } = makeWorld()
-      yield* commit(put("d", [["a", "1"]]))
+      yield* commit(put("d", { a: "1" }))
       yield* Effect.gen(function* () {
         const { changes } = yield* Database
         yield* copyAt(5)
         assert.deepInclude({ ...(yield* changes) }, { last: 2n, lastForeign: 1n })
-        const id = yield* commit(put("d", [["a", "2"]]))
+        const id = yield* commit(put("d", { a: "2" }))
         yield* merge(objectOf(ofDbis([theirs("d", [["b", 8, "theirs"]])])))
         assert.deepInclude({ ...(yield* changes) }, { last: id + 2n, lastForeign: id })
         const { transactionId } = yield* copyAt(6)
@@ -269,13 +232,7 @@ describe("Shadow mode, main → shadow", () => {
     it.effect("what is in main before the first one ever gets the time 1 ns", () =>
       Effect.gen(function* () {
         const { commit, running } = makeWorld()
-        yield* commit(
-          put("d", [
-            ["a", "1"],
-            ["b", ""]
-          ]),
-          put("i", [["aaaa", "1"]], 8)
-        )
+        yield* commit(put("d", { a: "1", b: "" }), put("i", { aaaa: "1" }, 8))
         yield* TestClock.setTime(1_000)
         yield* Effect.gen(function* () {
           assert.deepStrictEqual(yield* shadow("d"), ["a=1 @1ns", "b= @1ns"])
@@ -293,29 +250,12 @@ describe("Shadow mode, main → shadow", () => {
         Effect.gen(function* () {
           const { commit, running } = makeWorld()
           yield* Effect.gen(function* () {
-            yield* commit(
-              put("d", [
-                ["back", "1"],
-                ["changed", "1"],
-                ["emptied", "1"],
-                ["gone", "1"],
-                ["same", "1"],
-                ["long-gone", "1"]
-              ])
-            )
+            yield* commit(put("d", { back: "1", changed: "1", emptied: "1", gone: "1", same: "1", "long-gone": "1" }))
             yield* copyAt(5)
             yield* commit(remove("d", "back", "long-gone"))
             yield* copyAt(6)
           }).pipe(running())
-          yield* commit(
-            put("d", [
-              ["back", "2"],
-              ["changed", "2"],
-              ["emptied", ""],
-              ["new", "1"]
-            ]),
-            remove("d", "gone")
-          )
+          yield* commit(put("d", { back: "2", changed: "2", emptied: "", new: "1" }), remove("d", "gone"))
           yield* Effect.gen(function* () {
             assert.deepStrictEqual(yield* shadow("d"), [
               "back deleted @6ms",
@@ -350,21 +290,9 @@ describe("Shadow mode, main → shadow", () => {
       () =>
         Effect.gen(function* () {
           const { commit, running } = makeWorld()
-          yield* commit(
-            put("d", [
-              ["larger", "5"],
-              ["smaller", "5"],
-              ["shorter", "55"]
-            ])
-          )
+          yield* commit(put("d", { larger: "5", smaller: "5", shorter: "55" }))
           yield* running()(Effect.void)
-          yield* commit(
-            put("d", [
-              ["larger", "6"],
-              ["smaller", "4"],
-              ["shorter", "5"]
-            ])
-          )
+          yield* commit(put("d", { larger: "6", smaller: "4", shorter: "5" }))
           yield* Effect.gen(function* () {
             assert.deepStrictEqual(yield* shadow("d"), ["larger=5 @1ns", "shorter=5 @1ns", "smaller=4 @1ns"])
             yield* copyAt(9)
@@ -379,18 +307,12 @@ describe("Shadow mode, main → shadow", () => {
         Effect.gen(function* () {
           const { commit, running } = makeWorld()
           yield* Effect.gen(function* () {
-            yield* commit(
-              put("d", [
-                ["changed", "1"],
-                ["gone", "1"],
-                ["new", "0"]
-              ])
-            )
+            yield* commit(put("d", { changed: "1", gone: "1", new: "0" }))
             yield* copyAt(5)
             yield* commit(remove("d", "new"))
             yield* copyAt(6)
           }).pipe(running())
-          yield* commit(put("d", [["changed", "2"]]), remove("d", "gone"))
+          yield* commit(put("d", { changed: "2" }), remove("d", "gone"))
           yield* TestClock.setTime(9)
           yield* Effect.gen(function* () {
             yield* merge(
@@ -415,7 +337,7 @@ describe("Shadow mode, main → shadow", () => {
         const isEmpty = Effect.flatMap(Database, ({ changes }) => Effect.map(changes, ({ emptyAtOpen }) => emptyAtOpen))
         assert.isTrue(yield* running()(isEmpty))
         yield* Effect.gen(function* () {
-          yield* commit(put("d", [["a", "1"]]))
+          yield* commit(put("d", { a: "1" }))
           yield* copyAt(5)
           yield* commit(remove("d", "a"))
           yield* copyAt(6)
@@ -433,15 +355,10 @@ describe("Shadow mode, main → shadow", () => {
         const { commit, running } = makeWorld()
         const between: Array<Commit> = []
         let writes = 0
-        yield* commit(
-          put("d", [
-            ["a", "1"],
-            ["b", "1"]
-          ])
-        )
+        yield* commit(put("d", { a: "1", b: "1" }))
         yield* Effect.gen(function* () {
-          yield* commit(put("d", [["c", "1"]]), remove("d", "a"))
-          between.push(put("d", [["x", "1"]]), put("d", [["y", "1"]]))
+          yield* commit(put("d", { c: "1" }), remove("d", "a"))
+          between.push(put("d", { x: "1" }), put("d", { y: "1" }))
           writes = 0
           yield* copyAt(5)
           assert.deepStrictEqual(yield* shadow("d"), ["a deleted @5ms", "b=1 @1ns", "c=1 @5ms", "x=1 @5ms", "y=1 @5ms"])
@@ -461,16 +378,11 @@ describe("Shadow mode, main → shadow", () => {
     it.effect("after three such rounds it is done inside one write transaction", () =>
       Effect.gen(function* () {
         const { commit, running } = makeWorld()
-        yield* commit(
-          put("d", [
-            ["a", "1"],
-            ["b", "1"]
-          ])
-        )
+        yield* commit(put("d", { a: "1", b: "1" }))
         let isRestless = false
         const ids: Array<bigint> = []
         yield* Effect.gen(function* () {
-          yield* commit(put("d", [["b", "2"]]), remove("d", "a"))
+          yield* commit(put("d", { b: "2" }), remove("d", "a"))
           isRestless = true
           const { transactionId } = yield* copyAt(5)
           isRestless = false
@@ -496,21 +408,16 @@ describe("Shadow mode, main → shadow", () => {
       Effect.gen(function* () {
         const { commit, running } = makeWorld()
         const between: Array<Commit> = []
-        yield* commit(
-          put("d", [
-            ["a", "1"],
-            ["b", "1"]
-          ])
-        )
+        yield* commit(put("d", { a: "1", b: "1" }))
         yield* Effect.gen(function* () {
-          yield* commit(put("d", [["c", "1"]]))
+          yield* commit(put("d", { c: "1" }))
           between.push(drop("d"))
           yield* copyAt(5)
           assert.deepStrictEqual(yield* shadow("d"), ["a=1 @1ns", "b=1 @1ns"])
-          yield* commit(put("d", [["e", "1"]]))
+          yield* commit(put("d", { e: "1" }))
           between.push((transaction) => {
             drop("d")(transaction)
-            put("d", [["b", "2"]])(transaction)
+            put("d", { b: "2" })(transaction)
           })
           yield* copyAt(6)
           assert.deepStrictEqual(yield* shadow("d"), ["a deleted @6ms", "b=2 @6ms"])
@@ -528,12 +435,12 @@ describe("Shadow mode, main → shadow", () => {
           ] as const) {
             const { commit, running } = makeWorld({}, { dupsortHack: true })
             const between: Array<Commit> = []
-            yield* commit(put("d", [["aaaa", "1"]]))
+            yield* commit(put("d", { aaaa: "1" }))
             yield* Effect.gen(function* () {
               yield* copyAt(5)
               between.push((transaction) => {
                 drop("d")(transaction)
-                put("d", [["aaaa", "1"]], flags)(transaction)
+                put("d", { aaaa: "1" }, flags)(transaction)
               })
               assert.match((yield* Effect.flip(dump())).message, problem)
             }).pipe(
@@ -546,10 +453,10 @@ describe("Shadow mode, main → shadow", () => {
     it.effect("more differences than are kept in memory are found inside the write transaction", () =>
       Effect.gen(function* () {
         const { commit, running } = makeWorld()
-        yield* commit(put("d", [["a", "1"], ...lines("1")]), put("e", [["a", "1"]]))
+        yield* commit(put("d", [["a", "1"], ...lines("1")]), put("e", { a: "1" }))
         yield* Effect.gen(function* () {
           yield* copyAt(5)
-          yield* commit(put("d", lines(large)), remove("d", "a"), put("e", [["b", "1"]]), remove("e", "a"))
+          yield* commit(put("d", lines(large)), remove("d", "a"), put("e", { b: "1" }), remove("e", "a"))
           const { entries } = yield* copyAt(6)
           assert.strictEqual(entries, 403)
           assert.deepStrictEqual(yield* shadow("e"), ["a deleted @6ms", "b=1 @6ms"])

@@ -153,7 +153,7 @@ for (const { kind, make } of kinds) {
     it.effect("a snapshot with keys of the other length is refused, in every message of it", () =>
       Effect.gen(function* () {
         const { before, running } = yield* makeWorld(make)
-        yield* before(put("i", [["aaaa", "1"]], INTEGERKEY))
+        yield* before(put("i", { aaaa: "1" }, INTEGERKEY))
         yield* Effect.gen(function* () {
           const id = yield* lastId
           assert.match(
@@ -192,7 +192,7 @@ for (const { kind, make } of kinds) {
         yield* Effect.gen(function* () {
           yield* copyAt(5)
           yield* write(removePair("d", "key", "b"))
-          yield* write(put("d", [["key", "bb"]]))
+          yield* write(put("d", { key: "bb" }))
           yield* copyAt(6)
           yield* mergeDbis(
             theirs(
@@ -282,7 +282,7 @@ for (const { kind, make } of kinds) {
     it.effect("a snapshot's pair that LMDB cannot hold is refused, and nothing of the snapshot is applied", () =>
       Effect.gen(function* () {
         const { before, running } = yield* makeWorld(make)
-        yield* before(put("d", [["k", ""]], DUPSORT), put("e", [], DUPSORT))
+        yield* before(put("d", { k: "" }, DUPSORT), put("e", [], DUPSORT))
         yield* Effect.gen(function* () {
           const id = yield* lastId
           for (const [dbi, value, reason] of [
@@ -359,7 +359,7 @@ for (const { kind, make } of kinds) {
         Effect.gen(function* () {
           for (const { flags, name } of inexact) {
             const { before, running } = yield* makeWorld(make)
-            yield* before(put("other", [["k", "v"]]))
+            yield* before(put("other", { k: "v" }))
             yield* Effect.gen(function* () {
               const id = yield* lastId
               const refusal = yield* refusalOf(mergeDbis(theirs("x", [[pairKey("aaaa", "aaaa"), 9, "aaaa"]], flags)))
@@ -384,7 +384,7 @@ for (const { kind, make } of kinds) {
           for (const length of [499, 511]) {
             const { before, running } = yield* makeWorld(make)
             const name = "n".repeat(length)
-            yield* before(put("other", [["k", "v"]]))
+            yield* before(put("other", { k: "v" }))
             yield* Effect.gen(function* () {
               const id = yield* lastId
               const refusal = yield* refusalOf(
@@ -475,18 +475,8 @@ for (const { kind, make } of kinds) {
           const { running } = yield* makeWorld(make)
           const key = (text: string) => (flags === 0 ? text : pairKey(text, "1"))
           yield* Effect.gen(function* () {
-            yield* write(
-              put(
-                "d",
-                [
-                  ["a", "1"],
-                  ["b", "1"],
-                  ["c", "1"]
-                ],
-                flags
-              )
-            )
-            yield* write(put("e", [["a", "1"]]))
+            yield* write(put("d", { a: "1", b: "1", c: "1" }, flags))
+            yield* write(put("e", { a: "1" }))
             yield* copyAt(5)
             yield* write(remove("d", "b"))
             yield* copyAt(6)
@@ -529,23 +519,23 @@ for (const { kind, make } of kinds) {
       Effect.gen(function* () {
         for (const [first, second, problem] of [
           [
-            put("d", [["aaaa", "1"]]),
-            put("d", [["aaaa", "1"]], INTEGERKEY),
+            put("d", { aaaa: "1" }),
+            put("d", { aaaa: "1" }, INTEGERKEY),
             /its shadow has the flags none, not MDB_INTEGERKEY.*drop-shadow/
           ],
           [
-            put("d", [["aaaa", "1"]], INTEGERKEY),
-            put("d", [["aaaa", "1"]]),
+            put("d", { aaaa: "1" }, INTEGERKEY),
+            put("d", { aaaa: "1" }),
             /its shadow has the flags MDB_INTEGERKEY, not none.*drop-shadow/
           ],
           [
-            put("d", [["aaaa", "1"]], INTEGERKEY),
-            put("d", [["aaaaaaaa", "1"]], INTEGERKEY),
+            put("d", { aaaa: "1" }, INTEGERKEY),
+            put("d", { aaaaaaaa: "1" }, INTEGERKEY),
             /integer keys of 4 bytes.*drop-shadow/
           ],
           [
-            put("d", [["aaaa", "1"]]),
-            put("d", [["aaaa", "1"]], DUPSORT),
+            put("d", { aaaa: "1" }),
+            put("d", { aaaa: "1" }, DUPSORT),
             /keys that are not those of a MDB_DUPSORT DBI.*drop-shadow/
           ]
         ] as const) {
@@ -562,7 +552,7 @@ for (const { kind, make } of kinds) {
     it.effect("and comes in a snapshot in another way than its shadow: refused, with what to do", () =>
       Effect.gen(function* () {
         const { before, running } = yield* makeWorld(make)
-        yield* before(put("d", [["aaaa", "1"]], INTEGERKEY))
+        yield* before(put("d", { aaaa: "1" }, INTEGERKEY))
         yield* running()(Effect.void)
         yield* before(drop("d"))
         yield* Effect.gen(function* () {

@@ -88,13 +88,7 @@ describe("Shadow mode, merge", () => {
   it.effect("what wins goes into the shadow and into main, in one transaction; only keys that differ are put", () =>
     Effect.gen(function* () {
       const { commit, counts, running } = makeWorld()
-      yield* commit(
-        put("d", [
-          ["gone", "1"],
-          ["same", "1"],
-          ["stays", "1"]
-        ])
-      )
+      yield* commit(put("d", { gone: "1", same: "1", stays: "1" }))
       yield* Effect.gen(function* () {
         yield* copyAt(5)
         const id = yield* lastId
@@ -126,7 +120,7 @@ describe("Shadow mode, merge", () => {
   it.effect("a merge that brings nothing never takes the lock, and walks main no more than once", () =>
     Effect.gen(function* () {
       const { commit, counts, running } = makeWorld()
-      yield* commit(put("d", [["a", "1"]]))
+      yield* commit(put("d", { a: "1" }))
       yield* Effect.gen(function* () {
         yield* mergeEntries([["b", 8, "1"]])
         counts.reads = counts.writes = 0
@@ -150,21 +144,9 @@ describe("Shadow mode, merge", () => {
   it.effect("what the application has changed is copied first, with the time of the merge", () =>
     Effect.gen(function* () {
       const { commit, running } = makeWorld()
-      yield* commit(
-        put("d", [
-          ["a", "1"],
-          ["b", "1"],
-          ["c", "1"]
-        ])
-      )
+      yield* commit(put("d", { a: "1", b: "1", c: "1" }))
       yield* Effect.gen(function* () {
-        yield* commit(
-          put("d", [
-            ["a", "ours"],
-            ["e", "ours"]
-          ]),
-          remove("d", "b")
-        )
+        yield* commit(put("d", { a: "ours", e: "ours" }), remove("d", "b"))
         yield* TestClock.setTime(7)
         const result = yield* mergeEntries([
           ["a", 6, "theirs"],
@@ -185,25 +167,10 @@ describe("Shadow mode, merge", () => {
         const { commit, running } = makeWorld()
         const between: Array<Commit> = []
         const key = (text: string) => (flags === 0 ? text : pairKey(text, "1"))
-        yield* commit(
-          put(
-            "d",
-            [
-              ["a", "1"],
-              ["b", "1"]
-            ],
-            flags
-          )
-        )
+        yield* commit(put("d", { a: "1", b: "1" }, flags))
         yield* Effect.gen(function* () {
           yield* copyAt(5)
-          between.push(
-            remove("d", "a"),
-            put("d", [
-              ["c", "1"],
-              ["e", "1"]
-            ])
-          )
+          between.push(remove("d", "a"), put("d", { c: "1", e: "1" }))
           const result = yield* mergeEntries(
             [
               [key("a"), 4, "1"],
@@ -225,15 +192,10 @@ describe("Shadow mode, merge", () => {
     Effect.gen(function* () {
       const { commit, running } = makeWorld()
       const between: Array<Commit> = []
-      yield* commit(
-        put("d", [
-          ["a", "1"],
-          ["b", "1"]
-        ])
-      )
+      yield* commit(put("d", { a: "1", b: "1" }))
       yield* Effect.gen(function* () {
         yield* copyAt(5)
-        between.push(put("d", [["a", "application"]]), remove("d", "b"))
+        between.push(put("d", { a: "application" }), remove("d", "b"))
         const result = yield* mergeEntries([
           ["a", 4, "theirs"],
           ["b", 4, "theirs"],
@@ -255,13 +217,7 @@ describe("Shadow mode, merge", () => {
         const { commit, running } = makeWorld()
         let isRestless = false
         const ids: Array<bigint> = []
-        yield* commit(
-          put("d", [
-            ["a", "1"],
-            ["b", "1"],
-            ["c", "1"]
-          ])
-        )
+        yield* commit(put("d", { a: "1", b: "1", c: "1" }))
         yield* Effect.gen(function* () {
           yield* copyAt(5)
           isRestless = true
@@ -355,7 +311,7 @@ describe("Shadow mode, merge", () => {
   it.effect("tombstones older than the cut-off are not added, and still win against what is there", () =>
     Effect.gen(function* () {
       const { commit, running } = makeWorld()
-      yield* commit(put("d", [["a", "1"]]))
+      yield* commit(put("d", { a: "1" }))
       yield* Effect.gen(function* () {
         const { merge } = yield* Database
         const object = objectOf(
@@ -411,12 +367,7 @@ describe("Shadow mode, merge", () => {
       () =>
         Effect.gen(function* () {
           const { commit, running } = makeWorld({ mergeLockMillis: 1 })
-          yield* commit(
-            put("d", [
-              ["a", "1"],
-              ["b", "1"]
-            ])
-          )
+          yield* commit(put("d", { a: "1", b: "1" }))
           let commits = 0
           yield* Effect.gen(function* () {
             yield* mergeEntries(lines)

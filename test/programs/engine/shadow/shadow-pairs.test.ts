@@ -77,7 +77,7 @@ for (const { kind, make } of [
         const refusal = /quarantine: refused: .*key 0x6b0000000061.*01 is not the one that dupsort_hack_v1 makes of its/
         const long = "v".repeat(505)
         yield* Effect.gen(function* () {
-          yield* write(put("d", [["k", "b"]], DUPSORT))
+          yield* write(put("d", { k: "b" }, DUPSORT))
           yield* copyAt(5)
           yield* refuses(entry(pairKey("k", "a"), "c"), refusal)
           yield* refuses(entry(pairKey("k", "aa"), "a"), refusal)
@@ -155,7 +155,7 @@ for (const { kind, make } of [
         const deleted: (typeof cases)[number] = [[], 0, cases[0]![2], cases[0]![3]]
         for (const [pairs, flags, snapshot, reason] of [...cases, deleted]) {
           yield* Effect.gen(function* () {
-            yield* write(put("d", [["gone", "1"]], flags & ~DUPFIXED))
+            yield* write(put("d", { gone: "1" }, flags & ~DUPFIXED))
             yield* copyAt(4)
             yield* write(remove("d", "gone"))
             yield* write(put("d", pairs))
@@ -250,7 +250,7 @@ describe("Pairs of MDB_DUPSORT DBIs, over arbitrary ones", () => {
             assert.strictEqual(result._tag === "Success", isRepresentable(live), JSON.stringify([here, remote]))
             assert.deepStrictEqual(yield* main("d"), shownOf(result._tag === "Success" ? live : local))
             // The next copy has nothing to find.
-            yield* write(put("other", [["k", "last"]]))
+            yield* write(put("other", { k: "last" }))
             yield* copyAt(20)
             assert.deepStrictEqual(yield* main("d"), shownOf(result._tag === "Success" ? live : local))
           }).pipe(

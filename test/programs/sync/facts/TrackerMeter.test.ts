@@ -47,12 +47,7 @@ describe("TrackerMeter", () => {
         yield* application.write(put("d", [[key, "v"]]))
         yield* merge(object({}))
       }
-      yield* application.write(
-        put("d", [
-          ["c", "v"],
-          ["e", "v"]
-        ])
-      )
+      yield* application.write(put("d", { c: "v", e: "v" }))
       yield* observe(state)
       yield* Effect.sleep(5)
       yield* observe(state)
