@@ -37,14 +37,17 @@ export class MergeRead implements Phase, Sink {
     const order = orderOfHead(head)
     const headers = this.mode.headersOf(head.name)
     const whole = !this.walked.has(headers)
-    const isPairs = this.mode.isPairs(head, this.local(head.name))
+    const local = this.local(head.name)
+    const isPairs = this.mode.isPairs(head, local)
     if (this.winners.overflown && !whole && !isPairs) return new OrderOnly(order)
     this.walked.add(headers)
     this.winners.section(head, this.dbis.has(head.name))
     const view = (this.dbis.get(headers)?.entries ?? 0) > 0 ? this.before : undefined
     const merge = (sink: Sink) =>
       new MergeWalk(headers, order, ruleOf(formatVersion, this.cutOffNano), sink, view, whole)
-    return isPairs ? new PairOrderCheck(head.name, this.before, this, merge) : merge(this)
+    return isPairs
+      ? new PairOrderCheck(head.name, this.mode.isFixed(head, local), this.before, this, merge)
+      : merge(this)
   }
 
   take(...[batch, i, deleted]: Parameters<Sink["take"]>): void {

@@ -226,10 +226,11 @@ export class SnapshotJob implements WriteJob, Phase {
         return (this.lookups = new MergeLookups(headers, order, rule, sink, transaction))
       return (this.walk = new MergeWalk(headers, order, rule, sink, this.appending ? undefined : transaction.before))
     }
+    const local = this.local(head.name)
     return this.filled(
-      this.isChecked || !this.mode.isPairs(head, this.local(head.name))
+      this.isChecked || !this.mode.isPairs(head, local)
         ? merge(this.target)
-        : new PairOrderCheck(head.name, transaction.before, this.target, merge)
+        : new PairOrderCheck(head.name, this.mode.isFixed(head, local), transaction.before, this.target, merge)
     )
   }
 

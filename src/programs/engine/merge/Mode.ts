@@ -48,6 +48,8 @@ export interface Mode {
   readonly layout: (head: DbiHead, local: Dbi | undefined) => DbiHead
   /** Whether the entries of a DBI of a snapshot are pairs of a MDB_DUPSORT DBI. */
   readonly isPairs: (head: DbiHead, local: Dbi | undefined) => boolean
+  /** Whether the values of its pairs must have one size. */
+  readonly isFixed: (head: DbiHead, local: Dbi | undefined) => boolean
   /** Returns the name of the DBI that has the headers. */
   readonly headersOf: (dbi: DbiName.DbiName) => DbiName.DbiName
   /** Returns the `transform` of the DBI in a snapshot. */
@@ -68,6 +70,7 @@ const native = (room: Room, paddingBlocks: number): Mode => ({
   refusal: (head) => nativeDbiRefusal(head),
   layout: (head) => head,
   isPairs: () => false,
+  isFixed: () => false,
   headersOf: (dbi) => dbi,
   transformOf: () => "",
   target: () => new NativeTarget(paddingBlocks)
@@ -76,6 +79,7 @@ const native = (room: Room, paddingBlocks: number): Mode => ({
 const shadow = (room: Room, options: ShadowOptions, paddingBlocks: number): Mode => {
   /** Returns the flags that the DBI has here or will be created with, or undefined if the snapshot decides. */
   const flagsHere = (head: DbiHead, local: Dbi | undefined) => local?.flags ?? options.createFlags.get(head.name)
+  const flagsAfter = (head: DbiHead, local: Dbi | undefined) => flagsHere(head, local) ?? Number(head.flags)
 
   return {
     room,
@@ -89,7 +93,7 @@ const shadow = (room: Room, options: ShadowOptions, paddingBlocks: number): Mode
       })
       if (refusal !== undefined || DbiName.isPrivate(head.name)) return refusal
       const theirs = Number(head.flags)
-      const here = flagsHere(head, local) ?? theirs
+      const here = flagsAfter(head, local)
       const problem = ShadowFlags.problemOf(here, options.dupsortHack)
       if (problem !== undefined) return problem
       if (headers !== undefined && headers.flags !== ShadowFlags.of(here)) {
@@ -107,7 +111,8 @@ const shadow = (room: Room, options: ShadowOptions, paddingBlocks: number): Mode
       DbiFlags.isDupsort(flagsHere(head, local) ?? 0)
         ? { name: head.name, flags: BigInt(DbiFlags.DUPSORT), transform: dupsortTransform }
         : head,
-    isPairs: (head, local) => DbiFlags.isDupsort(flagsHere(head, local) ?? Number(head.flags)),
+    isPairs: (head, local) => DbiFlags.isDupsort(flagsAfter(head, local)),
+    isFixed: (head, local) => (flagsAfter(head, local) & DbiFlags.DUPFIXED) !== 0,
     headersOf: ShadowName.of,
     transformOf: (dbi) => (DbiFlags.isDupsort(dbi.flags) ? dupsortTransform : ""),
     target: () => new ShadowTarget(options, paddingBlocks)

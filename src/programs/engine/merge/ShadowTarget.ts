@@ -59,8 +59,6 @@ export class ShadowTarget implements Target {
   private main: DbiName.DbiName | undefined
   private shadow: DbiName.DbiName | undefined
   private dupsort = false
-  private fixed = false
-  private readonly sizes = new Map<DbiName.DbiName, number>()
   private append = false
 
   constructor(options: ShadowOptions, paddingBlocks: number) {
@@ -97,7 +95,6 @@ export class ShadowTarget implements Target {
     this.shadow = ShadowName.of(head.name)
     const { flags } = this.find(head.name)!
     this.dupsort = DbiFlags.isDupsort(flags)
-    this.fixed = (flags & DbiFlags.DUPFIXED) !== 0
     this.append = append
   }
 
@@ -157,7 +154,6 @@ export class ShadowTarget implements Target {
       transaction.removePair(this.main!, bytes, start, end, there.value, value, there.valueEnd)
     }
     if (deleted) return
-    this.checkSize(bytes, start, end, batch.valueEnd[i]! - batch.valueStart[i]!)
     this.makeRoom(bytes, start, end, batch.valueEnd[i] === batch.valueStart[i])
     try {
       transaction.put(this.main!, bytes, start, end, bytes, batch.valueStart[i]!, batch.valueEnd[i]!, false)
@@ -175,29 +171,5 @@ export class ShadowTarget implements Target {
     const found = transaction.get(this.main!, bytes, start, end)
     if (found !== undefined && (found.valueStart === found.valueEnd) !== isEmpty)
       transaction.remove(this.main!, bytes, start, end)
-  }
-
-  /**
-   * With MDB_DUPFIXED all values have one size: that of the first pair of the DBI, or else of the first that is put.
-   */
-  private checkSize(key: Uint8Array, keyStart: number, keyEnd: number, length: number): void {
-    const main = this.main!
-    if (!this.fixed) return
-    const size = this.sizes.get(main) ?? this.firstSize(main) ?? length
-    this.sizes.set(main, size)
-    if (size === length) return
-    const hex = Buffer.from(key.subarray(keyStart, keyEnd)).toString("hex")
-    throw new SnapshotRefused({
-      problem: `DBI "${DbiName.display(main)}", key 0x${hex}: its value has ${length} bytes, those of the MDB_DUPFIXED DBI have ${size}`
-    })
-  }
-
-  private firstSize(main: DbiName.DbiName): number | undefined {
-    const { before } = this.transaction!
-    if (!before.dbis.some(({ name }) => name === main)) return undefined
-    const cursor = before.cursor(main)
-    const size = cursor.next() ? cursor.valueEnd - cursor.valueStart : undefined
-    cursor.close()
-    return size
   }
 }

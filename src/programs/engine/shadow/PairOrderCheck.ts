@@ -1,7 +1,7 @@
 /**
  * Checks what a merge makes of a MDB_DUPSORT DBI: the pairs that will live in it, those of the snapshot among those
- * that are here, must be what dupsort_hack can represent (RisingPairs). Otherwise the next copy main → shadow would
- * take pairs for deleted ones, or fail.
+ * that are here, must be what dupsort_hack can represent (RisingPairs), and with MDB_DUPFIXED have values of one size
+ * (PairSizes). Otherwise the next copy main → shadow would take pairs for deleted ones, or fail.
  *
  * It stands between a merge and its sink, and looks at winners alone. Each is placed among the pairs that are here,
  * beginning with the first that could be in conflict with it: a pair of the same key, or of one that is the beginning
@@ -17,6 +17,7 @@ import type { EntryBatch } from "../../../domain/snapshot/EntryBatch.ts"
 import type { Cursor, ReadTransaction } from "../../../services/Lmdb.ts"
 import type { MergeEntries, Sink } from "../merge/MergeEntries.ts"
 import { notNative } from "../NotNative.ts"
+import { PairSizes } from "./PairSizes.ts"
 import { RisingPairs } from "./RisingPairs.ts"
 
 /** The pairs that are here, by shadow key: those of main, or of its shadow while there is no main. */
@@ -99,6 +100,7 @@ export class PairOrderCheck implements MergeEntries, Sink {
   private readonly sink: Sink
   private readonly inner: MergeEntries
   private readonly rising: RisingPairs
+  private readonly sizes: PairSizes | undefined
   private local: LocalPairs | undefined
   private hasLocal = false
   /** Winners of the batch: the index of each, or its complement for a tombstone. */
@@ -110,12 +112,22 @@ export class PairOrderCheck implements MergeEntries, Sink {
   /** The last pair that was added is a winner, and what comes after it in the DBI was not seen yet. */
   private isPending = false
 
-  /** `view`: main and shadow before the merge, or main alone if the shadow is not yet what main is. */
-  constructor(main: DbiName.DbiName, view: ReadTransaction, sink: Sink, merge: (sink: Sink) => MergeEntries) {
+  /**
+   * `view`: main and shadow before the merge, or main alone if the shadow is not yet what main is. `isFixed`: main has
+   * MDB_DUPFIXED, or is created with it.
+   */
+  constructor(
+    main: DbiName.DbiName,
+    isFixed: boolean,
+    view: ReadTransaction,
+    sink: Sink,
+    merge: (sink: Sink) => MergeEntries
+  ) {
     this.main = main
     this.view = view
     this.sink = sink
     this.rising = new RisingPairs(main)
+    if (isFixed) this.sizes = new PairSizes(main, this.firstSize())
     this.inner = merge(this)
   }
 
@@ -181,6 +193,7 @@ export class PairOrderCheck implements MergeEntries, Sink {
       if (difference === 0) this.hasLocal = this.local!.next()
     }
     if (!deleted) {
+      this.sizes?.check(batch.valueEnd[i]! - batch.valueStart[i]!, bytes, start, keyEnd)
       this.rising.add(bytes, start, keyEnd, bytes, batch.valueStart[i]!, batch.valueEnd[i]!)
       this.isPending = true
     }
@@ -201,6 +214,15 @@ export class PairOrderCheck implements MergeEntries, Sink {
     if (this.isPending) this.addLocal()
     this.hasLocal = this.local.next()
     if (this.isBefore(bytes, start, end)) this.hasLocal = this.local.seek(bytes, start, end)
+  }
+
+  /** Bytes of the value of the first pair that is here. */
+  private firstSize(): number | undefined {
+    if (this.isEmpty) return undefined
+    const pairs = new LocalPairs(this.view, this.main, new Uint8Array(0))
+    const size = pairs.next() ? pairs.valueEnd - pairs.valueStart : undefined
+    pairs.close()
+    return size
   }
 
   /** There is neither main nor a shadow, or nothing in what is there. */

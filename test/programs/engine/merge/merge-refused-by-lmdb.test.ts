@@ -2,6 +2,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import * as DbiName from "../../../../src/domain/lmdb/DbiName.ts"
 import * as DbiFlags from "../../../../src/domain/lmdb/DbiFlags.ts"
 import type { DatabaseError } from "../../../../src/services/Database.ts"
 import * as LmdbApplication from "../../../support/fakes/LmdbApplication.ts"
@@ -101,5 +102,42 @@ describe("A snapshot that LMDB cannot take is refused", () => {
           yield* merge(pairs("p", fixed, "same"))
         }).pipe(Effect.provide(overNative(nativeOptions(`${yield* temporaryFolder}/data.mdb`, { shadow }))))
       }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("with merge_lock_duration as well: nothing of the DBIs before it is written", () =>
+    Effect.gen(function* () {
+      const options = nativeOptions(`${yield* temporaryFolder}/data.mdb`, {
+        shadow: { dupsortHack: true, createFlags: {} },
+        mergeLockMillis: 1
+      })
+      const many = Array.from({ length: 20_000 }, (_, i) => [String(i).padStart(8, "0"), 9, "v"] as const)
+      yield* Effect.gen(function* () {
+        yield* write(put("p", [["k", "four"]], fixed))
+        const pair = (value: string) => theirs("p", [[pairKey("k", value), 9, value]], fixed)
+        const snapshot = (value: string) => objectOf(ofDbis([theirs("first", many), pair(value)]))
+        yield* refuses(snapshot("eightbyt"), "those of the MDB_DUPFIXED DBI have 4")
+        assert.isAbove((yield* merge(snapshot("same"))).transactions, 2)
+      }).pipe(Effect.provide(overNative(options)))
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("a DBI that was dropped: its values have the size of those in its shadow", () =>
+    Effect.gen(function* () {
+      const options = nativeOptions(`${yield* temporaryFolder}/data.mdb`, {
+        shadow: { dupsortHack: true, createFlags: {} }
+      })
+      yield* Effect.gen(function* () {
+        yield* write(put("p", [["k", "four"]], fixed))
+        yield* merge(pairs("p", fixed, "same"))
+        yield* write((transaction) => transaction.drop(DbiName.fromText("p")))
+        yield* refuses(pairs("p", fixed, "eightbyt"), "those of the MDB_DUPFIXED DBI have 4")
+        yield* merge(pairs("p", fixed, "more"))
+        const main = (yield* mains).find(({ name }) => name === "p")
+        assert.deepStrictEqual(
+          main?.entries.map(({ value }) => Buffer.from(value, "hex").toString()),
+          ["four", "more", "same"]
+        )
+      }).pipe(Effect.provide(overNative(options)))
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 })
