@@ -22,6 +22,7 @@ import * as InProcess from "./InProcess.ts"
 import { entriesPerDomain } from "./PdnsEntries.ts"
 import * as PinGrowth from "./PinGrowth.ts"
 import * as Proc from "./Proc.ts"
+import * as StatusPage from "./StatusPage.ts"
 import { missed, render, type Row } from "./Table.ts"
 import * as Workspace from "./Workspace.ts"
 
@@ -31,7 +32,8 @@ const keys: ReadonlyArray<string> = [
   "latency",
   "health",
   "deltas",
-  "growth"
+  "growth",
+  "page"
 ]
 
 const sizes = (text: string): ReadonlyArray<number> =>
@@ -151,6 +153,8 @@ const alone = Effect.fnUntraced(function* (workspace: Workspace.Workspace) {
 const waits = (workspace: Workspace.Workspace) =>
   Effect.andThen(progress(`${workspace.entries} entries: the wait for /healthz`), HealthWait.run(workspace))
 
+const page = Effect.andThen(progress("the status page"), StatusPage.run)
+
 const limitAt = (entries: number, limit: number) =>
   entries >= large ? 6000 : entries <= 1.1 * small ? limit : undefined
 
@@ -219,13 +223,15 @@ Command.make(
         })
       )
     )
+    const pages = only.includes("page") ? yield* page : []
     const tables = [
       value.flatMap(({ single }) => single),
       value.flatMap(({ lock }) => lock),
       value.flatMap(({ pair }) => pair),
       value.flatMap(({ health }) => health),
       value.flatMap(({ cost }) => cost),
-      value.flatMap(({ grown }) => grown)
+      value.flatMap(({ grown }) => grown),
+      pages
     ].filter((rows) => rows.length > 0)
     yield* Console.log(
       `${Proc.machine()}; load before ${load.toFixed(2)}, stolen by the hypervisor ${(100 * steal).toFixed(1)} %; rounds: ${rounds}`

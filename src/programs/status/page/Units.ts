@@ -35,5 +35,6 @@ export const time = (at: number): Html => {
 export const ago = (at: number | undefined, now: number): Html => {
   if (at === undefined) return markup`<span class="none">–</span>`
   const text = at > now + 1_000 ? `${span(at - now)} ahead` : `${span(now - at)} ago`
-  return markup`<time datetime="${timeOf(at)}" title="${timeOf(at)}">${text}</time>`
+  const exact = timeOf(at)
+  return markup`<time datetime="${exact}" title="${exact}">${text}</time>`
 }
