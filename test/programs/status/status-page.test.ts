@@ -1,9 +1,10 @@
 /** The status page and the listing, of a daemon on virtual time with a bucket that fails. */
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect } from "effect"
+import { Clock, Duration, Effect } from "effect"
 import { sectionOf } from "./StatusPages.ts"
 import { DatabaseError } from "../../../src/services/Database.ts"
 import { LmdbError, Missing } from "../../../src/services/Lmdb.ts"
+import { Choices } from "../../simulation/Choices.ts"
 import { unavailable } from "../../support/fakes/StorageFaults.ts"
 import { epoch, makeEnvironment, makeWorld, nameOf, pass, type RunningDaemon } from "../daemon/World.ts"
 
@@ -35,7 +36,7 @@ describe("the status page", () => {
       assert.notMatch(body, /(src|href)="https?:|@import|url\(/, "nothing from elsewhere")
       const text = textOf(body)
       assert.include(text, "Everything is in sync")
-      assert.match(sectionOf(text, "main"), /Last snapshot sent [\d.]+ s ago ?, \d+ B ?, \d ?entries/)
+      assert.match(sectionOf(text, "main"), /Last snapshot sent [\d.]+ s ago ?, \d+ B ?, \d+ entry/)
       assert.match(
         sectionOf(text, "main"),
         /b [\d.]+ (s|min) ago [\d.]+ (s|min) ago merged [\d.]+ s ago : 1 new.* in sync/
@@ -75,6 +76,34 @@ describe("the status page", () => {
         /main_storage_store 2026-01-01 00:00:\d\d [\d.]+ (s|min) ago over after \d+ s \d store .*injected/
       )
       assert.match(after, /main_snapshots_set_aside 2026-01-01 00:00:\d\d .* over after/)
+    })
+  )
+
+  it.effect("counts the deltas since the last full snapshot, and their bytes, until the next one", () =>
+    Effect.gen(function* () {
+      const { bucket, put, start } = yield* makeWorld()
+      const choices = new Choices(7)
+      const line = (i: number) => [`key ${i}`, 1, Array.from({ length: 8 }, () => choices.next()).join("")] as const
+      yield* put({ d: Array.from({ length: 200 }, (_, i) => line(i)) })
+      const settings = { full_snapshot_interval: Duration.minutes(2) }
+      const daemon = yield* start({ ...serves, settings })
+      yield* pass(3_000)
+      assert.notInclude(textOf(yield* page(daemon)), "Deltas sent")
+      for (const timestamp of [2, 3]) {
+        yield* put({ d: [["key 7", timestamp, "changed"]] })
+        yield* pass(2_000)
+      }
+      const objects = yield* bucket.storage.list("")
+      const [full, ...deltas] = objects.toSorted((a, b) => b.size - a.size)
+      const bytes = deltas.reduce((sum, { size }) => sum + size, 0)
+      const html = yield* page(daemon)
+      const text = textOf(html)
+      assert.match(text, /Deltas sent since the full snapshot 2 , \d+ B ; full snapshot [\d.]+ s ago , [\d.]+ KiB /)
+      assert.match(text, /Last snapshot sent [\d.]+ s ago , a delta, \d+ B , 1 entry/)
+      for (const size of [bytes, full!.size]) assert.include(html, `title="${size} bytes"`)
+      assert.include(html, `title="${full!.name}"`)
+      yield* pass(130_000)
+      assert.notInclude(textOf(yield* page(daemon)), "Deltas sent")
     })
   )
 

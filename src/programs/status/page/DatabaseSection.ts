@@ -34,7 +34,16 @@ const budget = ({ active, bytes: held, limit, waiting }: BudgetUse): Html =>
 const sent = ({ sent }: SyncFacts, now: number): Html =>
   sent === undefined
     ? markup`<span class="soft">none since the start</span>`
-    : markup`${ago(sent.at, now)}<span class="soft" title="${sent.name}">, ${bytes(sent.size)}, ${count(sent.entries)} entries</span>`
+    : markup`${ago(sent.at, now)}<span class="soft" title="${sent.name}">${sent.kind === "delta" ? ", a delta" : ""}, ${bytes(sent.size)}, ${count(sent.entries)} ${sent.entries === 1 ? "entry" : "entries"}</span>`
+
+/** Deltas since the last full snapshot, if there are any. */
+const deltas = ({ chain, facts: { sentFull } }: SyncState, now: number): Html | undefined =>
+  chain === undefined || chain.count === 0 || sentFull === undefined
+    ? undefined
+    : fact(
+        "Deltas sent since the full snapshot",
+        markup`${count(chain.count)}, ${bytes(chain.bytes)}<span class="soft" title="${sentFull.name}">; full snapshot ${ago(sentFull.at, now)}, ${bytes(sentFull.size)}</span>`
+      )
 
 const sending = ({ sending }: SyncFacts, now: number): Html | undefined =>
   sending === undefined ? undefined : fact("Sending", `${sending.name}, for ${span(now - sending.since)}`)
@@ -126,6 +135,7 @@ const facts = (view: DatabaseView): Html => {
   return markup`<dl>${map(view)}
 ${database.sync === undefined ? undefined : fact("Last local change", ago(database.sync.facts.changedAt, now))}
 ${database.sync === undefined ? undefined : fact("Last snapshot sent", sent(database.sync.facts, now))}
+${database.sync === undefined ? undefined : deltas(database.sync, now)}
 ${database.sync === undefined ? undefined : sending(database.sync.facts, now)}
 ${info === undefined ? undefined : fact("Last transaction", String(info.lastTransactionId))}
 ${info === undefined ? undefined : fact("Readers", `${info.readers} of ${info.maxReaders}`)}

@@ -59,9 +59,12 @@ export const storing = (state: SyncState) =>
 
 export const stored = Effect.fnUntraced(function* (state: SyncState, name: SnapshotName, result: DumpResult) {
   const { size } = result.spooled
-  state.facts.sent = { name: name.text, at: yield* Clock.currentTimeMillis, size, entries: result.entries }
+  const { kind, text } = name
+  const sent = { name: text, kind, at: yield* Clock.currentTimeMillis, size, entries: result.entries }
+  state.facts.sent = sent
+  if (kind === "snapshot") state.facts.sentFull = sent
   yield* Metrics.add(families.storeBytes, {}, size)
-  yield* Metrics.add(families.storedObjects, { ...lmdbOf(state), kind: name.kind }, 1)
+  yield* Metrics.add(families.storedObjects, { ...lmdbOf(state), kind }, 1)
   yield* sendEnded(state, "stored")
   yield* observed(state)
 })

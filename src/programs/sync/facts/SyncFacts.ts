@@ -2,6 +2,7 @@
  * What a database has done and is doing, as far as people want to know: for metrics and the status page. Plain state
  * on the main thread; `SendMeter` and `ReceiveMeter` change it. Times are milliseconds since the UNIX epoch.
  */
+import type { ObjectKind } from "../../../domain/snapshot/SnapshotName.ts"
 import type { Snapshot } from "../ListedSnapshots.ts"
 
 export interface Stage<Name extends string> {
@@ -15,9 +16,10 @@ export type ReceiveStage = Stage<
   "waiting for a download" | "downloading" | "waiting for a merge" | "merging" | "waiting to try again"
 >
 
-/** The last snapshot of ours that was stored. */
+/** A snapshot or delta of ours that was stored. */
 export interface Sent {
   readonly name: string
+  readonly kind: ObjectKind
   readonly at: number
   /** Bytes, compressed. */
   readonly size: number
@@ -61,7 +63,10 @@ export class SyncFacts {
   changedAt: number | undefined
   /** Since when something of the application waits to be stored. */
   unsentSince: number | undefined
+  /** The last one. */
   sent: Sent | undefined
+  /** The last full snapshot. */
+  sentFull: Sent | undefined
   /** Undefined before the first dump. */
   tombstones: Tombstones | undefined
   /** Of the last listing, all objects of the database; undefined before the first. */
