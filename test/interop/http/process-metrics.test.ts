@@ -6,7 +6,7 @@ import * as net from "node:net"
 import packageJson from "../../../package.json" with { type: "json" }
 import * as Application from "../../support/Application.ts"
 import * as Daemon from "../../support/Daemon.ts"
-import { addressOf, untilMetric, valueIn } from "../../support/HttpPages.ts"
+import { addressOf, get, healthOf, untilMetric, valueIn } from "../../support/HttpPages.ts"
 import { above, is, startSide } from "../../support/MeteredSide.ts"
 
 const main = { lmdb: "main" }
@@ -48,6 +48,8 @@ describe("metrics of the process", () => {
         const { exposition: before } = yield* until("process_max_fds", {}, is(1_999))
         const versions = { version: packageJson.version, node: process.version }
         assert.strictEqual(valueIn(before, "lightningstream_build_info", versions), 1)
+        assert.strictEqual((yield* healthOf(address)).metadata["version"], packageJson.version)
+        assert.include((yield* get(address, "/")).body, `, version ${packageJson.version}, started `)
         assert.approximately(
           valueIn(before, "process_start_time_seconds")!,
           (performance.timeOrigin + performance.now()) / 1e3,
