@@ -7,6 +7,9 @@
  *                      |   full         ════════════════════════▶           |
  *                                                                beyond a gap
  *
+ * A delta leads on past a full snapshot only for those who have merged that one: no process sends a delta that spans a
+ * full snapshot of its own, so another one has sent it, and it may hold what none of the deltas has.
+ *
  * The path ends at the latest time that can be reached. Of all paths that end there it is the one that costs the least,
  * so that a receiver that follows the deltas never loads a full snapshot for a change that a few small objects bring.
  * Pure. Source: docs/sync.md, Receiving.
@@ -35,20 +38,20 @@ interface Place {
   readonly last: { readonly snapshot: Snapshot; readonly before: Place } | undefined
 }
 
-/** Whether an object leads on from there. */
-const leadsOn = ({ name: { fromNano } }: Snapshot, { at }: Place): boolean =>
+/** Whether an object that starts at `fromNano`, or anywhere, leads on from there. */
+const leadsOn = (fromNano: bigint | undefined, { at }: Place): boolean =>
   fromNano === undefined || (at !== undefined && fromNano <= at)
 
 /**
- * Returns the cheapest place from which the object leads on. `places`: later and dearer ones last, so it is the first
+ * Returns the cheapest place from which an object leads on. `places`: later and dearer ones last, so it is the first
  * that is late enough.
  */
-const startOf = (snapshot: Snapshot, places: ReadonlyArray<Place>): Place | undefined => {
+const startOf = (fromNano: bigint | undefined, places: ReadonlyArray<Place>): Place | undefined => {
   let low = 0
   let high = places.length
   while (low < high) {
     const middle = (low + high) >> 1
-    if (leadsOn(snapshot, places[middle]!)) high = middle
+    if (leadsOn(fromNano, places[middle]!)) high = middle
     else low = middle + 1
   }
   return places[low]
@@ -72,10 +75,14 @@ export const pathOf = (snapshots: ReadonlyArray<Snapshot>, through: bigint | und
   // A place that is earlier and not cheaper than another one is of no use.
   const places = [start]
   const later = candidates(snapshots, through)
+  let newestFull = 0n
+  let fullBefore = 0n
   for (const snapshot of later) {
-    const before = startOf(snapshot, places)
+    const { fromNano, kind, timestampNano: at } = snapshot.name
+    if (newestFull < at) fullBefore = newestFull
+    if (kind === "snapshot") newestFull = at
+    const before = startOf(fromNano === undefined || fromNano > fullBefore ? fromNano : fullBefore, places)
     if (before === undefined) continue
-    const at = snapshot.name.timestampNano
     const cost = before.cost + snapshot.object.size + bytesPerObject
     const newest = places.at(-1)!
     if (newest.at === at && newest.cost <= cost) continue

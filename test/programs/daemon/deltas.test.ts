@@ -1,6 +1,6 @@
 /** What a daemon does with the deltas of others, and with its own at the start. Source: docs/sync.md, Receiving. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Duration, Effect } from "effect"
 import { families } from "../../../src/domain/metrics/MetricFamilies.ts"
 import { object, objectOf, snapshot } from "../../support/fixtures/Snapshots.ts"
 import { type Bucket, deltaNameOf, epoch, makeWorld, nameOf, pass } from "./World.ts"
@@ -155,6 +155,21 @@ describe("Deltas of another instance", () => {
         2
       )
       assert.lengthOf(daemon.logged("An object before a delta is missing"), 0)
+    })
+  )
+
+  it.effect("do not hide a full snapshot that they span: another process has sent it under the same name", () =>
+    Effect.gen(function* () {
+      const world = yield* makeWorld()
+      const { bucket, start } = world
+      yield* chain(bucket, "b", 1)
+      yield* start({ settings: { storage_poll_interval: Duration.seconds(5) } })
+      yield* pass(1_000)
+      yield* holds(world, "full", "d0")
+      yield* bucket.put("b", epoch + 1_000, { d: [["k2", 1, "of the other process"]] })
+      yield* bucket.putDelta("b", epoch - 19_000, epoch + 2_000, { d: [["k3", 1, "of this one"]] })
+      yield* pass(6_000)
+      yield* holds(world, "full", "d0", "of the other process", "of this one")
     })
   )
 
