@@ -306,6 +306,22 @@ describe("Deltas, sent", () => {
     })
   )
 
+  it.effect("an orderly end sends the full snapshot that others wait for", () =>
+    Effect.gen(function* () {
+      const { bucket, change, daemon } = yield* sending()
+      yield* bucketOfOriginal(bucket)
+      yield* pass(2_000)
+      yield* bucket.faults.add({ operation: "store", name: /__D1/ }, { kind: "hang" })
+      yield* change("new")
+      yield* pass(2_000)
+      yield* daemon.stop
+      assert.strictEqual(yield* daemon.exitCode, 0)
+      const names = (yield* bucket.names).map((name) => SnapshotName.parse(name)!)
+      const newest = SnapshotName.newest(names.filter(({ instance, kind }) => instance === "a" && kind === "snapshot"))
+      assert.include(yield* keysOf(bucket, newest!.text), "new")
+    })
+  )
+
   it.effect("with --only-once one full snapshot", () =>
     Effect.gen(function* () {
       const { bucket, daemon } = yield* sending({}, { options: { onlyOnce: true } })

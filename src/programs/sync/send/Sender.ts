@@ -193,8 +193,10 @@ export const finish = Effect.fn("Send.finish")(function* (state: SyncState) {
   if (state.options.receiveOnly) return true
   for (let sends = 0; ; sends++) {
     yield* observeCommitted(state)
-    if (!state.hasUnsent) return true
+    const sender = yield* make(state)
+    // Interrupted between a delta and its full snapshot: instances that read no deltas would not get the change.
+    if (!state.hasUnsent && !(yield* isFullDue(sender))) return true
     if (!state.index.ownIsMerged || state.stale || sends === lastSendsMax) return false
-    yield* send(yield* make(state))
+    yield* send(sender)
   }
 })
