@@ -293,6 +293,36 @@ describe("Deltas, sent", () => {
     })
   )
 
+  it.effect("nor does it hold up an orderly end, however long a look took", () =>
+    Effect.gen(function* () {
+      const world = yield* makeWorld()
+      yield* world.put({ d: lines(200, 5) })
+      let look: Duration.Input = 0
+      const daemon = yield* world.start({
+        settings: { lmdb_poll_interval: Duration.seconds(10) },
+        database: (database) => ({
+          ...database,
+          touched: Effect.sleep("50 millis"),
+          // As while the worker waits for the write lock of the application.
+          changes: Effect.andThen(
+            Effect.suspend(() => Effect.sleep(look)),
+            database.changes
+          )
+        })
+      })
+      yield* pass(1_000)
+      yield* world.put({ d: [["key-7", 7, "changed"]] })
+      look = "2 seconds"
+      yield* pass(6_000)
+      assert.lengthOf(yield* objects(world.bucket), 1)
+      look = 0
+      yield* daemon.stop
+      yield* pass(2_000)
+      assert.strictEqual(yield* daemon.ended, 0)
+      assert.lengthOf(yield* objects(world.bucket), 2)
+    })
+  )
+
   it.effect("the last change of an orderly end is a delta", () =>
     Effect.gen(function* () {
       const { bucket, change, daemon } = yield* sending({ delta_snapshots: "always" })

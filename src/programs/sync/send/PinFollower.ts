@@ -21,7 +21,8 @@ const follow = Effect.fnUntraced(function* (state: SyncState) {
     yield* Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
         yield* restore(state.database.touched)
-        yield* Effect.sleep(Duration.millis(Math.max(settlingMillis, restFactor * tookMillis)))
+        // Interrupted, it looks at once.
+        yield* Effect.exit(restore(Effect.sleep(Duration.millis(Math.max(settlingMillis, restFactor * tookMillis)))))
         const began = yield* Clock.monotonicTimeNanos
         yield* observe(state)
         tookMillis = yield* millisSince(began)
