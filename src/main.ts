@@ -90,6 +90,9 @@ const endAtUncaughtException = () =>
     endProcess(1)
   })
 
+/** The codes above it stand for signals. */
+const signalCode = 128
+
 const exit = (code: number) => {
   module.flushCompileCache?.()
   endProcess(code)
@@ -103,9 +106,9 @@ export const run = () => {
   return Effect.runPromise(program).then((code) => {
     process.exitCode = code
     // By now every scope is closed. What still keeps the event loop busy, such as a pooled connection or a thread that
-    // waits for a disk, must not keep the process.
+    // waits for a disk, must not keep the process: least of all after a signal.
     // @effect-diagnostics-next-line globalTimers:off -- the program has ended
-    setTimeout(() => exit(code), 1_000).unref()
+    setTimeout(() => exit(code), code > signalCode ? 0 : 1_000).unref()
   })
 }
 

@@ -5,6 +5,7 @@ import { parentPort, workerData } from "node:worker_threads"
 import * as Compressions from "./layers/compression/Compressions.ts"
 import * as DatabaseInline from "./layers/database/DatabaseInline.ts"
 import * as DatabaseWorkerServer from "./layers/database/DatabaseWorkerServer.ts"
+import * as LmdbTaskServer from "./layers/database/LmdbTaskServer.ts"
 import * as GarbageCollectorV8 from "./layers/memory/GarbageCollectorV8.ts"
 import * as LmdbNative from "./layers/lmdb/native/LmdbNative.ts"
 import * as ReaderTable from "./layers/doctor/ReaderTable.ts"
@@ -26,14 +27,12 @@ const serveDatabases = DatabaseWorkerServer.serve({
     Layer.provide(DatabaseInline.layerWith(options), [Compressions.layer, spool, GarbageCollectorV8.layer])
 }).pipe(Effect.annotateLogs({ instance }))
 
-const resultOf = (task: LmdbTask) =>
-  task._tag === "ReadReaders"
-    ? LmdbInspection.asResult(ReaderTable.read(task.lmdb))
-    : LmdbTasks.run(task, LmdbNative.layerWith)
-
-/** Sends the result. */
 const runTask = (task: LmdbTask) =>
-  Effect.map(resultOf(task), (result) => parentPort!.postMessage(result, [])).pipe(Effect.provide(Compressions.layer))
+  LmdbTaskServer.serve(parentPort!, (print) =>
+    task._tag === "ReadReaders"
+      ? LmdbInspection.asResult(ReaderTable.read(task.lmdb))
+      : LmdbTasks.run(task, LmdbNative.layerWith, print)
+  ).pipe(Effect.provide([Compressions.layer, spool]))
 
 const runMain = <A, E>(program: Effect.Effect<A, E>) =>
   NodeRuntime.runMain(Effect.provide(program, Logs.layerWith(log)), { disableErrorReporting: true })

@@ -32,7 +32,7 @@ made. No bucket is used.
       DatabaseOptions: import("../programs/DatabaseOptions.ts"),
       LmdbTaskThread: import("../layers/database/LmdbTaskThread.ts")
     }))
-    return yield* Command.withSettings({ global, usesBucket: false }, ({ settings }) => {
+    return yield* Command.onceWith({ global, usesBucket: false }, ({ settings }) => {
       const targets = Object.keys(settings.lmdbs).map((name) => DatabaseOptions.taskTarget(settings, name))
       const task = { _tag: "DropShadow", targets } as const
       return Effect.map(LmdbTaskThread.run(workerEntry, { log: settings.log, instance: "", task }), ({ code }) => code)

@@ -1,15 +1,15 @@
-/** `dump`: prints LMDBs. LMDB runs in this thread: there is nothing else to do meanwhile. */
+/** `dump`: prints LMDBs. LMDB runs in a thread of its own: see LmdbTaskThread. */
 import { Effect } from "effect"
 import * as Flag from "effect/cli/Flag"
 import { defineCommand } from "./cli/CommandDefinition.ts"
 import { about, oneOf, optional, text, toggle } from "./cli/Flags.ts"
 import { load } from "./cli/Load.ts"
+import { workerEntry } from "./WorkerEntry.ts"
 
 const parts = () => ({
   Command: import("./cli/ConfiguredCommand.ts"),
   DatabaseOptions: import("../programs/DatabaseOptions.ts"),
-  LmdbDump: import("../programs/LmdbDump.ts"),
-  LmdbNative: import("../layers/lmdb/native/LmdbNative.ts"),
+  LmdbTaskThread: import("../layers/database/LmdbTaskThread.ts"),
   ProgressTerminal: import("../layers/process/ProgressTerminal.ts"),
   Settings: import("../services/Settings.ts"),
   StandardOutput: import("../layers/process/StandardOutput.ts")
@@ -49,21 +49,18 @@ made. No bucket is used.
     format: oneOf("format", ["text", "json"]).pipe(Flag.withAlias("f"), about("text, the default, or json"))
   },
   run: Effect.fnUntraced(function* ({ format = "text", hide, name }, global) {
-    const { Command, DatabaseOptions, LmdbDump, LmdbNative, ProgressTerminal, Settings, StandardOutput } =
-      yield* load(parts)
+    const { Command, DatabaseOptions, LmdbTaskThread, ProgressTerminal, Settings, StandardOutput } = yield* load(parts)
     const dumpAll = Effect.gen(function* () {
       const settings = yield* Settings.Settings
       const names = yield* DatabaseOptions.chosenNames(settings, global.config, "--name", name)
       let code = 0
       for (const database of names) {
-        const { lmdb, shadow } = DatabaseOptions.databaseOptions(settings, database)
-        const lines = LmdbDump.lines({ database, format, hidesPrivate: hide, isNative: shadow === undefined })
-        code |= yield* StandardOutput.write(lines).pipe(
-          Effect.provide(LmdbNative.layerWith({ ...lmdb, create: false }), { local: true }),
-          Effect.as(0),
-          Effect.catch((error) => Effect.as(Effect.logError("Cannot dump the database", error), 1)),
-          Effect.annotateLogs({ db: database })
-        )
+        const target = DatabaseOptions.taskTarget(settings, database)
+        const task = { _tag: "Dump", target, format, hidesPrivate: hide } as const
+        const text = LmdbTaskThread.text(workerEntry, { log: settings.log, instance: "", task }, (ended) => {
+          code |= ended
+        })
+        yield* StandardOutput.write(text)
       }
       return code
     })

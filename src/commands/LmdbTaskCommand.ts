@@ -19,7 +19,7 @@ export const runTask = Effect.fnUntraced(function* (
   taskOf: (target: TaskTarget) => LmdbTask
 ) {
   const { Command, DatabaseOptions, LmdbTaskThread, StandardOutput } = yield* load(parts)
-  return yield* Command.withSettings({ global, usesBucket: false }, ({ settings }) =>
+  return yield* Command.onceWith({ global, usesBucket: false }, ({ settings }) =>
     Effect.gen(function* () {
       yield* DatabaseOptions.chosenNames(settings, global.config, "--database", database)
       const task = taskOf(DatabaseOptions.taskTarget(settings, database))

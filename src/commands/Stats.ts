@@ -48,7 +48,7 @@ file that is not there is an error, and is not created. No bucket is used.
   },
   run: Effect.fnUntraced(function* ({ format = "text", name }, global) {
     const { Command, DatabaseOptions, LmdbTaskThread, StandardOutput } = yield* load(parts)
-    return yield* Command.withSettings({ global, usesBucket: false }, ({ settings }) =>
+    return yield* Command.onceWith({ global, usesBucket: false }, ({ settings }) =>
       Effect.gen(function* () {
         const names = yield* DatabaseOptions.chosenNames(settings, global.config, "--name", name)
         const targets = names.map((one) => DatabaseOptions.taskTarget(settings, one))

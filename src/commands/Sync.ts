@@ -196,7 +196,8 @@ would delete once it has seen it for must_keep_interval, and what a sweep
 would remove now. Snapshots are downloaded to spool_directory for that. An
 entry that several instances have counts for the one whose version wins. In
 shadow mode, what the application has changed since the shadow was last
-brought up to date is counted on its own. The exit code is 1 if something
+brought up to date is counted on its own. Of an instance whose newest snapshot
+cannot be merged, the next-newest is taken. The exit code is 1 if something
 cannot be read or merged. It does not wait for --wait-for-marker-file.
 
 With --accept-stale, entries that others have deleted meanwhile may come back.

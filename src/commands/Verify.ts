@@ -1,19 +1,16 @@
-/** `verify`: whether the instances agree. LMDB runs in this thread: there is nothing else to do meanwhile. */
-import { Clock, Duration, Effect, Stream } from "effect"
+/** `verify`: whether the instances agree. LMDB runs in a thread of its own: see LmdbTaskThread. */
+import { Duration, Effect } from "effect"
 import { defineCommand } from "./cli/CommandDefinition.ts"
 import { about, duration, optional, toggle } from "./cli/Flags.ts"
 import { load } from "./cli/Load.ts"
 
 const parts = () => ({
   Command: import("./cli/ConfiguredCommand.ts"),
-  Compressions: import("../layers/compression/Compressions.ts"),
-  LmdbNative: import("../layers/lmdb/native/LmdbNative.ts"),
+  ComparisonThread: import("./ComparisonThread.ts"),
   Settings: import("../services/Settings.ts"),
   SpoolFile: import("../layers/spool/SpoolFile.ts"),
-  StandardOutput: import("../layers/process/StandardOutput.ts"),
   StorageConfigured: import("../layers/storage/StorageConfigured.ts"),
-  Verify: import("../programs/verify/Verify.ts"),
-  VerifyReport: import("../programs/verify/VerifyReport.ts")
+  Verify: import("../programs/verify/Verify.ts")
 })
 
 export const verify = defineCommand({
@@ -38,10 +35,13 @@ do not, nor do tombstones that are older than the sweeper's cut-off. In shadow
 mode the LMDB's shadow DBIs are compared, which are as of the last send or
 merge.
 
-The exit code is 1 if something is missing or outdated, if a snapshot is
-corrupt or could not be merged here, if an LMDB cannot be read, and if there
-is no snapshot at all. JSON is one object a line; an instance of null is the
-LMDB. Nothing is changed. Snapshots are downloaded to spool_directory.
+A snapshot that is corrupt or could not be merged here is named as NOT
+READABLE, and the next-newest state of its instance is compared instead.
+
+The exit code is 1 if something is missing or outdated, if a snapshot is NOT
+READABLE, if an LMDB cannot be read, and if there is no snapshot at all. JSON
+is one object a line; an instance of null is the LMDB. Nothing is changed.
+Snapshots are downloaded to spool_directory.
 `,
   examples: [
     { command: "lightningstream verify", description: "Compare all databases of lightningstream.yaml" },
@@ -59,25 +59,21 @@ LMDB. Nothing is changed. Snapshots are downloaded to spool_directory.
   },
   run: Effect.fnUntraced(function* ({ grace = Duration.minutes(1), json }, global) {
     const loaded = yield* load(parts)
-    const { Command, StandardOutput, Verify, VerifyReport } = loaded
+    const { Command, ComparisonThread, Verify } = loaded
     const verifyAll = Effect.gen(function* () {
       const settings = yield* loaded.Settings.Settings
-      const now = yield* Clock.currentTimeNanos
       const spool = loaded.SpoolFile.layerWith({ directory: settings.spool_directory, memoryLimit: 0 })
       let code = 0
       for (const database of Object.keys(settings.lmdbs).toSorted()) {
-        code |= yield* Verify.verify({ database, grace, open: loaded.LmdbNative.layerWith }).pipe(
-          Effect.flatMap((report) => {
-            const text = json ? VerifyReport.jsonLines(report) : VerifyReport.text(report, now)
-            return Effect.as(StandardOutput.write(Stream.make(text)), VerifyReport.isGood(report) ? 0 : 1)
-          }),
+        code |= yield* Verify.verify({ database, grace, json }, ComparisonThread.run(settings)).pipe(
+          Effect.flatMap(ComparisonThread.print),
           Effect.catch((error) => Effect.as(Effect.logError("Cannot verify the database", error), 1)),
           Effect.provide(spool),
           Effect.annotateLogs({ db: database })
         )
       }
       return code
-    }).pipe(Effect.provide([loaded.StorageConfigured.readOnly, loaded.Compressions.layer]))
+    }).pipe(Effect.provide(loaded.StorageConfigured.readOnly))
     return yield* Command.once({ global }, verifyAll)
   })
 })

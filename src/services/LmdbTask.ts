@@ -4,7 +4,10 @@
  * process has open.
  */
 import { Schema } from "effect"
+import { DatabaseOptions } from "./Database.ts"
 import { LmdbOptions } from "./Lmdb.ts"
+import { Spooled } from "./Spool.ts"
+import { StoredObject } from "./Storage.ts"
 
 /** An LMDB of the configuration that a task works on. */
 export const TaskTarget = Schema.Struct({
@@ -23,6 +26,15 @@ export const DropShadow = Schema.TaggedStruct("DropShadow", { targets })
 /** Returns LMDB's statistics of each target. */
 export const Stats = Schema.TaggedStruct("Stats", { targets, format: Schema.Literals(["text", "json"]) })
 export type Stats = typeof Stats.Type
+
+/** Prints the entries of an LMDB, piece by piece. */
+export const Dump = Schema.TaggedStruct("Dump", {
+  target: TaskTarget,
+  format: Schema.Literals(["text", "json"]),
+  /** The private DBIs (`_sync*`) are left out. */
+  hidesPrivate: Schema.Boolean
+})
+export type Dump = typeof Dump.Type
 
 /** Sets the timestamps of the entries of DBI `dst` to those of the entries of DBI `src` with the same keys. */
 export const MigrateTimestamps = Schema.TaggedStruct("MigrateTimestamps", {
@@ -63,14 +75,81 @@ export type ReadReaders = typeof ReadReaders.Type
 export const Inspect = Schema.TaggedStruct("Inspect", { target: TaskTarget, dupsortHack: Schema.Boolean })
 export type Inspect = typeof Inspect.Type
 
+/** A state of an instance in the bucket, downloaded: a full snapshot, then deltas, oldest first. */
+const SpooledState = Schema.Struct({
+  instance: Schema.String,
+  objects: Schema.Array(Schema.Struct({ object: StoredObject, spooled: Spooled }))
+})
+export type SpooledState = typeof SpooledState.Type
+
+/** An object that cannot be merged here. */
+export const UnusableObject = Schema.Struct({
+  name: Schema.String,
+  problem: Schema.String,
+  /** It is whole, but must not be merged here. */
+  isRefused: Schema.Boolean
+})
+export type UnusableObject = typeof UnusableObject.Type
+
+/** The newest usable state of each instance, and the LMDB, which are compared. */
+const Compared = {
+  options: DatabaseOptions,
+  states: Schema.Array(SpooledState),
+  /** Newer than the states of their instances. */
+  unusable: Schema.Array(UnusableObject),
+  /** Nanoseconds since the UNIX epoch: tombstones that are older do not count. */
+  cutOffNano: Schema.BigInt
+}
+
+/** Compares the states and the LMDB. The text is a `ComparisonResult` as JSON. */
+export const Verify = Schema.TaggedStruct("Verify", { ...Compared, graceNano: Schema.BigInt, json: Schema.Boolean })
+export type Verify = typeof Verify.Type
+
+/** Counts what the daemon would do to the LMDB and the bucket. The text is a `ComparisonResult` as JSON. */
+export const DryRun = Schema.TaggedStruct("DryRun", {
+  ...Compared,
+  /** Our own, as in object names. */
+  instance: Schema.String,
+  receiveOnly: Schema.Boolean,
+  /** What is older is stale. Absent: nothing is. */
+  staleNano: Schema.optionalKey(Schema.BigInt),
+  /** Tombstones that are older would be swept. Absent: the sweeper is off. */
+  sweptNano: Schema.optionalKey(Schema.BigInt),
+  /** The objects with the database's prefix. */
+  listed: Schema.Array(StoredObject),
+  /** Absent: the cleaner is off. */
+  cleaner: Schema.optionalKey(
+    Schema.Struct({
+      database: Schema.String,
+      ownInstance: Schema.String,
+      mustKeep: Schema.BigInt,
+      removeOldInstances: Schema.BigInt
+    })
+  )
+})
+export type DryRun = typeof DryRun.Type
+
+/** Objects that turned out to be unusable: the task must be run again without them. */
+export const Unusable = Schema.TaggedStruct("Unusable", { objects: Schema.Array(UnusableObject) })
+export type Unusable = typeof Unusable.Type
+
+export const ComparisonText = Schema.TaggedStruct("Text", { isGood: Schema.Boolean, text: Schema.String })
+
+/** Result of `Verify` and `DryRun`. */
+export const ComparisonResult = Schema.Union([Unusable, ComparisonText])
+export type ComparisonResult = typeof ComparisonResult.Type
+
 export const LmdbTask = Schema.Union([
   DropShadow,
   Stats,
+  Dump,
   MigrateTimestamps,
   FixDuplicateDomains,
   ReadBack,
   ReadReaders,
-  Inspect
+  Inspect,
+  Verify,
+  DryRun
 ])
 export type LmdbTask = typeof LmdbTask.Type
 

@@ -77,14 +77,15 @@ export class StorageError extends Schema.TaggedError<StorageError>()("StorageErr
   }
 }
 
-export interface StoredObject {
+export const StoredObject = Schema.Struct({
   /** Name without the global prefix. */
-  readonly name: string
+  name: Schema.String,
   /** Size in bytes. */
-  readonly size: number
+  size: Schema.Number,
   /** Changes with the content. Empty if the store provides none. */
-  readonly etag: string
-}
+  etag: Schema.String
+})
+export type StoredObject = typeof StoredObject.Type
 
 /**
  * Bytes of known size that can be read more than once and in parts, because stores need checksums before the body, and

@@ -56,11 +56,18 @@ describeWith("a truncated snapshot", await Swift.installed(), (installed) => {
       assert.include(Object.values((yield* healthOf(address)).warnings).join(), name)
       assert.deepStrictEqual(yield* a.application.records, { "of-a": "x", "of-b": "x" })
 
-      const verified = yield* a.command("verify")
+      const verified = yield* a.command("verify", "--grace", "1ms")
       assert.strictEqual(verified.code, 1, verified.err)
       assert.match(
         verified.out,
-        new RegExp(`${name}\\n {4}NOT READABLE: the snapshot is corrupt: the gzip container is corrupt near byte \\d+`)
+        new RegExp(`${name}\\n {4}NOT READABLE: the snapshot is corrupt: the gzip container .*\\nb .* main__b__`)
+      )
+      assert.include(verified.out, "\nthe LMDB here has all of b\n")
+      const dry = yield* a.command("sync", "--dry-run")
+      assert.strictEqual(dry.code, 1, dry.err)
+      assert.match(
+        dry.out,
+        new RegExp(`NOT from b \\(${name}\\): .* corrupt.*\\n {4}from b \\(main__b__.*: nothing new`)
       )
       const examined = yield* a.command("doctor")
       assert.strictEqual(examined.code, 1, examined.err)

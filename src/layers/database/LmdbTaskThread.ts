@@ -1,19 +1,103 @@
 /**
  * Runs a task of a command in a thread of its own: opening an LMDB and every write wait for its lock in a call that
  * nothing can interrupt. The main thread stays free for signals and for the end at `--timeout`.
+ *
+ * An interruption asks the thread to end in order, and waits for that a moment. A thread that waits for LMDB's lock is
+ * left to itself: it ends with the process.
  */
-import { Effect, Schema } from "effect"
+import { Effect, Exit, Queue, Schema, Scope, Stream } from "effect"
 import { Worker } from "node:worker_threads"
 import { LmdbTaskResult } from "../../services/LmdbTask.ts"
+import { type Meter, Progress } from "../../services/Progress.ts"
+import { resourceLimits } from "../process/ProcessMemory.ts"
+import type { TaskMessage, TaskRequest } from "./TaskMessages.ts"
 import type { WorkerData } from "./WorkerData.ts"
 
 const decodeResult = Schema.decodeUnknownSync(LmdbTaskResult)
 
-/** `entry`: src/worker.ts. An interruption leaves the thread to itself. */
-export const run = (entry: URL, data: WorkerData): Effect.Effect<LmdbTaskResult> =>
-  Effect.callback<LmdbTaskResult>((resume) => {
-    const worker = new Worker(entry, { workerData: data })
-    worker.on("message", (result) => resume(Effect.sync(() => decodeResult(result))))
-    worker.on("error", (error) => resume(Effect.die(error)))
-    worker.on("exit", (code) => resume(Effect.die(new Error(`the thread of a task ended with ${code}`))))
+/** Time for which a thread that was asked to end is waited for. */
+const patienceMillis = 500
+
+type Received = TaskMessage | { readonly _tag: "Failed"; readonly error: unknown }
+
+const post = (worker: Worker, request: TaskRequest) => Effect.sync(() => worker.postMessage(request, []))
+
+const end = (worker: Worker) =>
+  Effect.callback<void>((resume) => {
+    const done = () => resume(Effect.void)
+    // A thread that has ended has no id.
+    if (worker.threadId < 0) return done()
+    worker.once("exit", done)
+    worker.postMessage("end" satisfies TaskRequest, [])
+    // @effect-diagnostics-next-line globalTimers:off -- a finalizer, which no timeout can interrupt
+    setTimeout(done, patienceMillis).unref()
   })
+
+const start = (entry: URL, data: WorkerData, received: Queue.Queue<Received>) =>
+  Effect.sync(() => {
+    const worker = new Worker(entry, { workerData: data, resourceLimits })
+    worker.on("message", (message: TaskMessage) => Queue.offerUnsafe(received, message))
+    worker.on("error", (error) => Queue.offerUnsafe(received, { _tag: "Failed", error }))
+    worker.on("exit", (code) =>
+      Queue.offerUnsafe(received, { _tag: "Failed", error: new Error(`the thread of a task ended with ${code}`) })
+    )
+    return worker
+  })
+
+/** Shows the work of the thread, each until it has ended. */
+const makeWorks = Effect.gen(function* () {
+  const { measure } = yield* Progress
+  const parent = yield* Effect.scope
+  const works = new Map<number, { readonly meter: Meter; readonly scope: Scope.Closeable }>()
+  return Effect.fnUntraced(function* (message: Exclude<TaskMessage, { readonly _tag: "Text" | "Result" }>) {
+    if (message._tag === "Work") {
+      const scope = yield* Scope.fork(parent)
+      works.set(message.id, { scope, meter: yield* Scope.provide(measure(message.work), scope) })
+    } else if (message._tag === "WorkDone") works.get(message.id)?.meter.add(message.amount)
+    else yield* Scope.close(works.get(message.id)!.scope, Exit.void)
+  })
+})
+
+/** Starts the thread. Returns an effect that gives the next piece of text, or the result. */
+const open = Effect.fnUntraced(function* (entry: URL, data: WorkerData) {
+  const received = yield* Queue.unbounded<Received>()
+  const work = yield* makeWorks
+  const worker = yield* Effect.acquireRelease(start(entry, data, received), end)
+  const next = Effect.gen(function* () {
+    for (;;) {
+      const message = yield* Queue.take(received)
+      if (message._tag === "Failed") return yield* Effect.die(message.error)
+      if (message._tag === "Result") return decodeResult(message.result)
+      if (message._tag === "Text") return message.text
+      yield* work(message)
+    }
+  })
+  return { next, more: post(worker, "more") }
+})
+
+/** For a task that prints nothing before its result. `entry`: src/worker.ts. */
+export const run = Effect.fnUntraced(function* (entry: URL, data: WorkerData) {
+  const { more, next } = yield* open(entry, data)
+  for (;;) {
+    const received = yield* next
+    if (typeof received !== "string") return received
+    yield* more
+  }
+}, Effect.scoped)
+
+/** What a task prints, made as it is asked for, and what it returns as text. `ended`: is told the exit code. */
+export const text = (entry: URL, data: WorkerData, ended: (code: number) => void) =>
+  Stream.unwrap(
+    Effect.map(open(entry, data), ({ more, next }) =>
+      Stream.unfold({ isFirst: true, isLast: false }, ({ isFirst, isLast }) =>
+        Effect.gen(function* () {
+          if (isLast) return undefined
+          if (!isFirst) yield* more
+          const received = yield* next
+          if (typeof received === "string") return [received, { isFirst: false, isLast: false }] as const
+          ended(received.code)
+          return [received.text, { isFirst: false, isLast: true }] as const
+        })
+      )
+    )
+  )

@@ -2,18 +2,13 @@
  * What the cleaner would delete once it has seen all objects for `must_keep_interval`, and all that can be merged is
  * merged: the daemon's own plan is asked, which is told so.
  */
-import { Clock, Duration, Effect } from "effect"
+import { Clock, Effect } from "effect"
 import * as SnapshotName from "../../domain/snapshot/SnapshotName.ts"
-import { Settings } from "../../services/Settings.ts"
 import type { StoredObject } from "../../services/Storage.ts"
-import * as Cleaner from "../sync/Cleaner.ts"
-import type { Deletion } from "../sync/CleanerPlan.ts"
+import { CleanerPlan, type CleanerRules, type Deletion } from "../sync/CleanerPlan.ts"
 import type { Snapshot } from "../sync/ListedSnapshots.ts"
 
 export interface CleanFacts {
-  readonly database: string
-  readonly instance: string
-  readonly receiveOnly: boolean
   readonly listed: ReadonlyArray<StoredObject>
   /** What would be merged, each with the names of its DBIs. */
   readonly merged: ReadonlyArray<{ readonly snapshot: Snapshot; readonly dbis: ReadonlyArray<string> }>
@@ -21,14 +16,10 @@ export interface CleanFacts {
   readonly sentDbis: ReadonlyArray<string> | undefined
 }
 
-/** Undefined if the cleaner is off. */
-export const deletions = Effect.fnUntraced(function* (facts: CleanFacts) {
-  const plan = yield* Cleaner.planOf(facts)
-  if (plan === undefined) return undefined
-  const { must_keep_interval } = (yield* Settings).storage.cleanup
-  const mustKeep = Duration.toNanosUnsafe(must_keep_interval)
+export const deletions = Effect.fnUntraced(function* (rules: CleanerRules, { listed, merged, sentDbis }: CleanFacts) {
+  const plan = new CleanerPlan(rules)
+  const { database, mustKeep, ownInstance: instance } = rules
   const wall = yield* Clock.currentTimeNanos
-  const { database, instance, listed, merged, sentDbis } = facts
   const sent = SnapshotName.format({ database, instance, timestampNano: wall, format: "gzip" })
   const objects = sentDbis === undefined ? listed : [...listed, { name: sent, size: 0, etag: "" }]
   plan.deletions(objects, { monotonic: 0n, wall })

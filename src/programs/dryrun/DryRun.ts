@@ -5,36 +5,21 @@
  * All snapshots are merged at once here, one after the other in the daemon: the result is the same, but an entry that
  * several instances have is put once here, from the one whose version wins.
  */
-import { Clock, Effect } from "effect"
+import { Effect } from "effect"
 import * as DbiName from "../../domain/lmdb/DbiName.ts"
-import { instanceText } from "../../domain/snapshot/SnapshotName.ts"
-import type { DatabaseOptions } from "../../services/Database.ts"
 import { Lmdb } from "../../services/Lmdb.ts"
+import type { DryRun } from "../../services/LmdbTask.ts"
 import { Progress } from "../../services/Progress.ts"
-import { Settings } from "../../services/Settings.ts"
 import { newest } from "../engine/NewestTimestamp.ts"
 import * as StaleMark from "../engine/StaleMark.ts"
-import * as TombstoneRetention from "../sync/TombstoneRetention.ts"
+import type { OpenLmdb } from "../tasks/OpenLmdb.ts"
 import { walkAll } from "../verify/PlaceComparison.ts"
-import { type OpenLmdbOf, type ReadPlaces, readPlaces } from "../verify/ReadPlaces.ts"
+import { type ReadPlaces, readPlaces } from "../verify/ReadPlaces.ts"
 import * as ApplicationChanges from "./ApplicationChanges.ts"
 import * as CleanPreview from "./CleanPreview.ts"
 import { DbiPreview } from "./DbiPreview.ts"
 import type { DryRunReport, Merging } from "./DryRunReport.ts"
 import * as SweepPreview from "./SweepPreview.ts"
-
-export interface DryRunOptions {
-  readonly receiveOnly: boolean
-  readonly acceptStale: boolean
-  readonly open: OpenLmdbOf
-}
-
-/** Nanoseconds: what is older is stale; undefined: nothing is. */
-const staleLimit = Effect.fnUntraced(function* ({ acceptStale }: DryRunOptions) {
-  const settings = yield* Settings
-  if (!settings.sweeper.enabled || acceptStale) return undefined
-  return (yield* Clock.currentTimeNanos) - TombstoneRetention.retentionNanos(settings)
-})
 
 const tooOld = "it is older than sweeper.retention_days, and would be quarantined"
 
@@ -67,18 +52,14 @@ const hasData = ({ local, mode }: ReadPlaces): boolean => {
 }
 
 /** Why nothing would be sent; undefined if something would. */
-const silence = Effect.fnUntraced(function* (
-  read: ReadPlaces,
-  { receiveOnly }: DryRunOptions,
-  instance: string,
-  limit: bigint | undefined
-) {
+const silence = Effect.fnUntraced(function* (read: ReadPlaces, { instance, receiveOnly, staleNano }: DryRun) {
   if (receiveOnly) return "receive never does"
-  const own = read.reports.find((report) => report.instance === instance)
-  if (own?.isRefused === true) return "our own newest snapshot is refused, and nothing is sent over it"
+  if (read.reports.some((report) => report.instance === instance && report.isRefused === true))
+    return "our own newest snapshot is refused, and nothing is sent over it"
   if (read.local === undefined) return "the LMDB is not there, or cannot be read"
   if (!hasData(read)) return "the LMDB has no data; what is merged alone is no reason to send"
-  const stale = yield* isStale(read, own?.timestampNano ?? 0n, limit)
+  const own = read.places.find(({ report }) => report.instance === instance)
+  const stale = yield* isStale(read, own?.report.timestampNano ?? 0n, staleNano)
   return stale ? "the LMDB is stale: see docs/sync.md, Long absence" : undefined
 })
 
@@ -106,28 +87,27 @@ const preview = Effect.fnUntraced(function* (read: ReadPlaces, instance: string,
   return { hasOwn: own >= 0, walked }
 })
 
-/** Reads one database. Nothing is held when it ends. */
-export const run = Effect.fn("DryRun.run")(function* (database: DatabaseOptions, options: DryRunOptions) {
-  const settings = yield* Settings
-  const instance = instanceText(settings.instance)
-  const limit = yield* staleLimit(options)
-  const cutOffNano = (yield* TombstoneRetention.cutOff) ?? 0n
-  const read = withoutStale(yield* readPlaces(database, options.open), limit)
+/** Reads in the thread that is given the LMDB. Nothing is held when it ends. */
+export const report = Effect.fn("DryRun.report")(function* (task: DryRun, open: OpenLmdb) {
+  const all = yield* readPlaces(task, open)
+  if (all._tag === "Unusable") return all
+  const { cleaner, cutOffNano, instance, listed, options, staleNano, sweptNano } = task
+  const read = withoutStale(all, staleNano)
   const { hasOwn, walked } = yield* preview(read, instance, cutOffNano)
   const known = walked.flatMap(({ dbi, result }) => (result === undefined ? [] : [{ dbi, ...result }]))
-  const why = yield* silence(read, options, instance, limit)
+  const why = yield* silence(read, task)
   const merged = read.places.flatMap(({ snapshots, states }) =>
     states.map((snapshot, index) => ({ snapshot, dbis: snapshots[index]!.heads.map(({ name }) => name) }))
   )
   const sentDbis = why === undefined ? known.map(({ dbi }) => dbi) : undefined
   const isNative = read.mode.shadow === undefined
+  const view = read.local?.view
   return {
-    database: database.name,
+    database: options.name,
     local: read.reports.at(-1)!,
     merging: mergingOf(read, known),
     conflicts: walked.flatMap(({ conflict, dbi }) => (conflict === undefined ? [] : [dbi])),
-    changes:
-      isNative || read.local === undefined ? undefined : yield* ApplicationChanges.count(read.local.view, read.mode),
+    changes: isNative || view === undefined ? undefined : yield* ApplicationChanges.count(view, read.mode),
     sending:
       why === undefined
         ? {
@@ -135,14 +115,10 @@ export const run = Effect.fn("DryRun.run")(function* (database: DatabaseOptions,
             unsent: hasOwn ? known.reduce((sum, { unsent }) => sum + unsent, 0) : undefined
           }
         : { why },
-    deletions: yield* CleanPreview.deletions({
-      database: database.name,
-      instance,
-      receiveOnly: options.receiveOnly,
-      listed: read.listed,
-      merged,
-      sentDbis
-    }),
-    sweep: read.local === undefined ? undefined : yield* SweepPreview.oldTombstones(read.local.view, isNative)
+    deletions: cleaner === undefined ? undefined : yield* CleanPreview.deletions(cleaner, { listed, merged, sentDbis }),
+    sweep:
+      view === undefined || sweptNano === undefined
+        ? undefined
+        : yield* SweepPreview.oldTombstones(view, isNative, sweptNano)
   } satisfies DryRunReport
 }, Effect.scoped)

@@ -2,8 +2,8 @@
 import { Effect } from "effect"
 import * as NativeHeader from "../../domain/lmdb/NativeHeader.ts"
 import { Lmdb } from "../../services/Lmdb.ts"
-import { attempt, inSlices, stepsPerLook } from "./Engine.ts"
-import { notNative } from "./NotNative.ts"
+import { attempt } from "./Engine.ts"
+import { walkHeaders } from "./HeaderWalk.ts"
 import { syncedDbis } from "./SyncedDbis.ts"
 import type { EngineDatabase } from "./EngineDatabase.ts"
 
@@ -13,31 +13,18 @@ export const newest = Effect.fn("Newest.newest")(function* ({ mode }: Pick<Engin
   const dbis = yield* attempt(() => syncedDbis(transaction.dbis, mode.check))
   let high = 0
   let low = 0
+  const visit = (value: Uint8Array, start: number) => {
+    const entryHigh = NativeHeader.timestampHigh(value, start)
+    if (entryHigh < high) return
+    const entryLow = NativeHeader.timestampLow(value, start)
+    if (entryHigh > high || entryLow > low) {
+      high = entryHigh
+      low = entryLow
+    }
+  }
   for (const { name } of dbis) {
     const headers = mode.headersOf(name)
-    if (!transaction.dbis.some((dbi) => dbi.name === headers)) continue
-    const cursor = yield* Effect.acquireRelease(
-      attempt(() => transaction.cursor(headers)),
-      (cursor) => Effect.sync(() => cursor.close())
-    )
-    yield* inSlices((deadline) => {
-      for (;;) {
-        for (let step = 0; step < stepsPerLook; step++) {
-          if (!cursor.next()) return true
-          const { value, valueEnd, valueStart } = cursor
-          const code = NativeHeader.readHeader(value, valueStart, valueEnd)
-          if (code < 0) throw notNative(headers, cursor, code)
-          const entryHigh = NativeHeader.timestampHigh(value, valueStart)
-          if (entryHigh < high) continue
-          const entryLow = NativeHeader.timestampLow(value, valueStart)
-          if (entryHigh > high || entryLow > low) {
-            high = entryHigh
-            low = entryLow
-          }
-        }
-        if (performance.now() >= deadline) return false
-      }
-    })
+    if (transaction.dbis.some((dbi) => dbi.name === headers)) yield* walkHeaders(transaction, headers, visit)
   }
   return (BigInt(high) << 32n) | BigInt(low)
 }, Effect.scoped)

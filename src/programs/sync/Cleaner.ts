@@ -9,7 +9,7 @@ import { listingPrefix } from "../../domain/snapshot/SnapshotName.ts"
 import * as Metrics from "../../services/Metrics.ts"
 import { Settings } from "../../services/Settings.ts"
 import { Storage, type StorageError } from "../../services/Storage.ts"
-import { CleanerPlan, type Deletion } from "./CleanerPlan.ts"
+import { CleanerPlan, type CleanerRules, type Deletion } from "./CleanerPlan.ts"
 import { learnInTurns } from "./ListedSnapshots.ts"
 import type { DatabaseSyncOptions } from "./SyncState.ts"
 
@@ -24,21 +24,24 @@ interface Cleaner {
   failing: boolean
 }
 
-/** Returns the plan, or undefined if the cleaner is off or nothing may be written to the bucket. */
-export const planOf = Effect.fnUntraced(function* ({
+/** Returns the rules, or undefined if the cleaner is off or nothing may be written to the bucket. */
+export const rulesOf = Effect.fnUntraced(function* ({
   database,
   instance,
   receiveOnly
 }: Pick<DatabaseSyncOptions, "database" | "instance" | "receiveOnly">) {
   const { cleanup } = (yield* Settings).storage
   if (!cleanup.enabled || receiveOnly) return undefined
-  return new CleanerPlan({
+  return {
     database,
     ownInstance: instance,
     mustKeep: Duration.toNanosUnsafe(cleanup.must_keep_interval),
     removeOldInstances: Duration.toNanosUnsafe(cleanup.remove_old_instances_interval)
-  })
+  } satisfies CleanerRules
 })
+
+export const planOf = (options: Parameters<typeof rulesOf>[0]) =>
+  Effect.map(rulesOf(options), (rules) => (rules === undefined ? undefined : new CleanerPlan(rules)))
 
 const logFailure = Effect.fnUntraced(function* (cleaner: Cleaner, error: StorageError) {
   if (cleaner.failing) return

@@ -7,30 +7,12 @@ import * as DbiFlags from "../../domain/lmdb/DbiFlags.ts"
 import * as DbiName from "../../domain/lmdb/DbiName.ts"
 import * as NativeHeader from "../../domain/lmdb/NativeHeader.ts"
 import * as ShadowName from "../../domain/lmdb/ShadowName.ts"
-import { type Cursor, type DbiStatistics, Lmdb, type LmdbInfo } from "../../services/Lmdb.ts"
+import { type DbiStatistics, Lmdb, type LmdbInfo } from "../../services/Lmdb.ts"
 import type { Stats, TaskTarget } from "../../services/LmdbTask.ts"
-import { attempt, inSlices, stepsPerLook } from "../engine/Engine.ts"
-import { notNative } from "../engine/NotNative.ts"
+import { Progress } from "../../services/Progress.ts"
+import { walkHeaders } from "../engine/HeaderWalk.ts"
 import { columns } from "./Columns.ts"
 import type { OpenLmdb } from "./OpenLmdb.ts"
-
-/** Tombstones of a DBI with headers. */
-const countTombstones = Effect.fnUntraced(function* (dbi: DbiName.DbiName, cursor: Cursor) {
-  let count = 0
-  yield* inSlices((deadline) => {
-    for (;;) {
-      for (let step = 0; step < stepsPerLook; step++) {
-        if (!cursor.next()) return true
-        const { value, valueEnd, valueStart } = cursor
-        const code = NativeHeader.readHeader(value, valueStart, valueEnd)
-        if (code < 0) throw notNative(dbi, cursor, code)
-        if (NativeHeader.isDeleted(value, valueStart)) count++
-      }
-      if (performance.now() >= deadline) return false
-    }
-  })
-  return count
-})
 
 const hasHeaders = ({ isNative }: TaskTarget, dbi: DbiName.DbiName): boolean =>
   ShadowName.isShadow(dbi) || (isNative && !DbiName.isPrivate(dbi))
@@ -38,15 +20,18 @@ const hasHeaders = ({ isNative }: TaskTarget, dbi: DbiName.DbiName): boolean =>
 /** By the name as it is shown. A DBI that cannot be walked is missing, and counts as a problem. */
 const tombstonesOf = Effect.fnUntraced(function* (target: TaskTarget) {
   const transaction = yield* (yield* Lmdb).read
+  const dbis = transaction.dbis.filter(({ name }) => hasHeaders(target, name))
+  const total = dbis.reduce((sum, { entries }) => sum + entries, 0)
+  const meter = yield* (yield* Progress).measure({ label: `Counting ${target.database}`, unit: "entries", total })
   const tombstones = new Map<string, number>()
   let problems = 0
-  for (const { name } of transaction.dbis.filter(({ name }) => hasHeaders(target, name))) {
-    yield* Effect.acquireUseRelease(
-      attempt(() => transaction.cursor(name)),
-      (cursor) => countTombstones(name, cursor),
-      (cursor) => Effect.sync(() => cursor.close())
-    ).pipe(
-      Effect.map((count) => void tombstones.set(DbiName.display(name), count)),
+  for (const { name } of dbis) {
+    let count = 0
+    const visit = (value: Uint8Array, start: number) => {
+      if (NativeHeader.isDeleted(value, start)) count++
+    }
+    yield* walkHeaders(transaction, name, visit, meter).pipe(
+      Effect.map(() => void tombstones.set(DbiName.display(name), count)),
       Effect.catch((error) => {
         problems++
         return Effect.logError("Cannot count the tombstones of a DBI", error)

@@ -11,18 +11,21 @@
  */
 import { Duration, Effect } from "effect"
 import * as DbiName from "../../domain/lmdb/DbiName.ts"
+import type { Unusable, Verify } from "../../services/LmdbTask.ts"
 import { Progress } from "../../services/Progress.ts"
 import { Settings } from "../../services/Settings.ts"
 import { databaseOptions } from "../DatabaseOptions.ts"
 import * as TombstoneRetention from "../sync/TombstoneRetention.ts"
+import type { OpenLmdb } from "../tasks/OpenLmdb.ts"
 import { compareAll, type ComparedPlace, type PairOfPlaces } from "./PlaceComparison.ts"
-import { type OpenLmdbOf, readPlaces } from "./ReadPlaces.ts"
+import { readPlaces } from "./ReadPlaces.ts"
+import * as SpooledStates from "./SpooledStates.ts"
 import type { DatabaseReport } from "./VerifyReport.ts"
 
 export interface VerifyOptions {
   readonly database: string
   readonly grace: Duration.Duration
-  readonly open: OpenLmdbOf
+  readonly json: boolean
 }
 
 /** The pairs of places of which the one should have what the other has. */
@@ -35,16 +38,30 @@ const pairsOf = (places: ReadonlyArray<ComparedPlace>, grace: bigint): ReadonlyA
         )
   )
 
-/** Reads the LMDB while the scope is open. */
-export const verify = Effect.fn("Verify.verify")(function* ({ database, grace, open }: VerifyOptions) {
-  const cutOffNano = (yield* TombstoneRetention.cutOff) ?? 0n
-  const { places, reports } = yield* readPlaces(databaseOptions(yield* Settings, database), open)
-  const pairs = pairsOf(places, Duration.toNanosUnsafe(grace))
+/** Compares in the thread that is given the LMDB. Reads it while the scope is open. */
+export const compare = Effect.fn("Verify.compare")(function* (task: Verify, open: OpenLmdb) {
+  const read = yield* readPlaces(task, open)
+  if (read._tag === "Unusable") return read
+  const { cutOffNano, graceNano, options } = task
+  const pairs = pairsOf(read.places, graceNano)
   const { measure } = yield* Progress
-  const meter = yield* measure({ label: `Comparing ${database}`, unit: "entries" })
+  const meter = yield* measure({ label: `Comparing ${options.name}`, unit: "entries" })
   return {
-    database,
-    places: reports,
-    ...(yield* compareAll(places, pairs, cutOffNano, DbiName.isPrivate, meter))
+    database: options.name,
+    places: read.reports,
+    ...(yield* compareAll(read.places, pairs, cutOffNano, DbiName.isPrivate, meter))
   } satisfies DatabaseReport
 }, Effect.scoped)
+
+/** `compareThere`: has the task done, in whatever thread. */
+export const verify = Effect.fn("Verify.verify")(function* <A, E, R>(
+  { database, grace, json }: VerifyOptions,
+  compareThere: (task: Verify) => Effect.Effect<A | Unusable, E, R>
+) {
+  const options = databaseOptions(yield* Settings, database)
+  const cutOffNano = (yield* TombstoneRetention.cutOff) ?? 0n
+  const graceNano = Duration.toNanosUnsafe(grace)
+  return yield* SpooledStates.forComparison(database, ({ states, unusable }) =>
+    compareThere({ _tag: "Verify", options, states, unusable, cutOffNano, graceNano, json })
+  )
+})

@@ -233,6 +233,36 @@ layer(NodeServices.layer, { excludeTestServices: true })("verify", (it) => {
     })
   )
 
+  it.effect("of an instance whose newest objects cannot be used, the next-newest state is compared", () =>
+    Effect.gen(function* () {
+      const whole = objectOf(ofDbis([dbi("records", records)]))
+      const delta = nameOf("b", 30)
+        .replace("__GX", `__GX__F${nameOf("b", 20).split("__")[2]}`)
+        .replace(".pb.", ".pbd.")
+      const { put, verify } = yield* make(
+        { records },
+        {
+          [nameOf("a", 5)]: { records: records.slice(0, 1) },
+          [nameOf("b", 10)]: { records: [] },
+          [nameOf("b", 20)]: { records },
+          [delta]: whole.slice(0, -9)
+        }
+      )
+      const ofDelta = yield* verify()
+      const names = (report: typeof ofDelta) => report.places.slice(1, -1).map(({ objects }) => objects.join())
+      assert.deepStrictEqual(names(ofDelta), [delta, nameOf("b", 20)])
+      assert.deepStrictEqual(verdicts(ofDelta).slice(0, 1), ["b: a complete"])
+      assert.isFalse(good(ofDelta))
+      yield* put(nameOf("b", 20), whole.slice(0, -9))
+      const ofBoth = yield* verify()
+      // The way to the delta begins with what is corrupt, so it is not looked at.
+      assert.deepStrictEqual(names(ofBoth), [nameOf("b", 20), nameOf("b", 10)])
+      assert.match(ofBoth.places[1]!.problem!, /the snapshot is corrupt/)
+      assert.isUndefined(ofBoth.places[2]!.problem)
+      assert.deepStrictEqual(verdicts(ofBoth).slice(0, 1), ["b: a differs: records -1 <0 alive"])
+    })
+  )
+
   it.effect("an LMDB that is not there, one that is not native, and an empty bucket", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem

@@ -53,9 +53,9 @@ export const make = Effect.fnUntraced(function* (
     silent
   ).pipe(Layer.provide(NodeServices.layer))
   const verify = (grace: Duration.Input = "1 second") =>
-    Verify.verify({ database: "main", grace: Duration.fromInputUnsafe(grace), open: LmdbNative.layerWith }).pipe(
-      Effect.provide(layer, { local: true })
-    )
+    Verify.verify({ database: "main", grace: Duration.fromInputUnsafe(grace), json: false }, (task) =>
+      Verify.compare(task, LmdbNative.layerWith)
+    ).pipe(Effect.provide(layer, { local: true }))
   return { directory, path, put, verify }
 })
 

@@ -3,22 +3,14 @@
  * from one read transaction, so a slow reader keeps LMDB from using the pages again that were freed since.
  */
 import { Clock, Effect, Stream } from "effect"
-import * as DbiName from "../domain/lmdb/DbiName.ts"
-import * as NativeHeader from "../domain/lmdb/NativeHeader.ts"
-import * as ShadowName from "../domain/lmdb/ShadowName.ts"
-import { readable } from "../domain/snapshot/ReadableBytes.ts"
-import { type Cursor, type Dbi, Lmdb } from "../services/Lmdb.ts"
-import { type Meter, Progress } from "../services/Progress.ts"
-import { attempt } from "./engine/Engine.ts"
-
-export interface LmdbDumpOptions {
-  readonly database: string
-  /** Without the DBIs of our own. */
-  readonly hidesPrivate: boolean
-  readonly format: "text" | "json"
-  /** The application's values have native headers: `schema_tracks_changes`. */
-  readonly isNative: boolean
-}
+import * as DbiName from "../../domain/lmdb/DbiName.ts"
+import * as NativeHeader from "../../domain/lmdb/NativeHeader.ts"
+import * as ShadowName from "../../domain/lmdb/ShadowName.ts"
+import { readable } from "../../domain/snapshot/ReadableBytes.ts"
+import { type Cursor, type Dbi, Lmdb } from "../../services/Lmdb.ts"
+import type { Dump } from "../../services/LmdbTask.ts"
+import { type Meter, Progress } from "../../services/Progress.ts"
+import { attempt } from "../engine/Engine.ts"
 
 /** Entries that are made into one piece of text: some milliseconds. */
 const entriesAtOnce = 1_000
@@ -41,21 +33,21 @@ const jsonLine = ({ key, keyEnd, keyStart, value, valueEnd, valueStart }: Cursor
   )
 }
 
-const headOf = ({ database, format }: LmdbDumpOptions, { flags, name }: Dbi): string => {
+const headOf = ({ format, target: { database } }: Dump, { flags, name }: Dbi): string => {
   if (format === "text") return `\n### ${database} :: ${DbiName.display(name)}\n\n`
   const text = DbiName.toText(name)
   const named = text === undefined ? { dbiHex: Buffer.from(DbiName.toBytes(name)).toString("hex") } : { dbi: text }
   return `${JSON.stringify({ database, ...named, flags, transform: "" })}\n`
 }
 
-const entriesOf = (options: LmdbDumpOptions, dbi: Dbi, cursor: Cursor, now: bigint, meter: Meter) => {
-  const hasHeaders = ShadowName.isShadow(dbi.name) || (options.isNative && !DbiName.isPrivate(dbi.name))
+const entriesOf = ({ format, target }: Dump, dbi: Dbi, cursor: Cursor, now: bigint, meter: Meter) => {
+  const hasHeaders = ShadowName.isShadow(dbi.name) || (target.isNative && !DbiName.isPrivate(dbi.name))
   return Stream.unfold(undefined, () =>
     attempt(() => {
       let lines = ""
       let count = 0
       while (count < entriesAtOnce && cursor.next()) {
-        lines += options.format === "text" ? textLine(cursor, now) : jsonLine(cursor, hasHeaders)
+        lines += format === "text" ? textLine(cursor, now) : jsonLine(cursor, hasHeaders)
         count++
       }
       meter.add(count)
@@ -64,15 +56,15 @@ const entriesOf = (options: LmdbDumpOptions, dbi: Dbi, cursor: Cursor, now: bigi
   )
 }
 
-export const lines = (options: LmdbDumpOptions) =>
+const lines = (task: Dump) =>
   Stream.unwrap(
     Effect.gen(function* () {
       const transaction = yield* (yield* Lmdb).read
       const now = yield* Clock.currentTimeNanos
-      const shown = transaction.dbis.filter(({ name }) => !(options.hidesPrivate && DbiName.isPrivate(name)))
+      const shown = transaction.dbis.filter(({ name }) => !(task.hidesPrivate && DbiName.isPrivate(name)))
       const total = shown.reduce((sum, { entries }) => sum + entries, 0)
       const { measure } = yield* Progress
-      const meter = yield* measure({ label: `Dumping ${options.database}`, unit: "entries", total })
+      const meter = yield* measure({ label: `Dumping ${task.target.database}`, unit: "entries", total })
       return Stream.flatMap(Stream.fromIterable(shown), (dbi) =>
         Stream.unwrap(
           Effect.map(
@@ -80,9 +72,12 @@ export const lines = (options: LmdbDumpOptions) =>
               attempt(() => transaction.cursor(dbi.name)),
               (cursor) => Effect.sync(() => cursor.close())
             ),
-            (cursor) => Stream.concat(Stream.make(headOf(options, dbi)), entriesOf(options, dbi, cursor, now, meter))
+            (cursor) => Stream.concat(Stream.make(headOf(task, dbi)), entriesOf(task, dbi, cursor, now, meter))
           )
         )
       )
     })
   )
+
+export const run = (task: Dump, print: (text: string) => Effect.Effect<void>) =>
+  Effect.as(Stream.runForEach(lines(task), print), "")

@@ -1,0 +1,84 @@
+/**
+ * Downloads the newest state of each instance to have them compared. As in the daemon, an object that is corrupt in two
+ * downloads, or refused, is left out, and the next-newest of its instance is used: both are told.
+ */
+import { Effect } from "effect"
+import { listingPrefix } from "../../domain/snapshot/SnapshotName.ts"
+import type { SpooledState, Unusable, UnusableObject } from "../../services/LmdbTask.ts"
+import { Progress } from "../../services/Progress.ts"
+import type { Spooled } from "../../services/Spool.ts"
+import { Storage, type StoredObject } from "../../services/Storage.ts"
+import { newestStates } from "../snapshots/StateObjects.ts"
+import * as CheckedSnapshot from "./CheckedSnapshot.ts"
+
+export interface SpooledStates {
+  /** The objects with the database's prefix. */
+  readonly listed: ReadonlyArray<StoredObject>
+  /** By the instances' names. */
+  readonly states: ReadonlyArray<SpooledState>
+  /** Listed objects that are newer than the states of their instances. */
+  readonly unusable: ReadonlyArray<UnusableObject>
+}
+
+/** A cleaner may delete between listing and load: then there is a newer one to be listed. */
+const listingsMax = 3
+
+/** What is known of the objects by their names. */
+class Known {
+  readonly spooled = new Map<string, Spooled>()
+  readonly unusable = new Map<string, UnusableObject>()
+  private readonly corruptOnce = new Set<string>()
+
+  /** Another copy of a corrupt object may be intact. */
+  learn(objects: ReadonlyArray<UnusableObject>): void {
+    for (const object of objects) {
+      const { isRefused, name } = object
+      this.spooled.delete(name)
+      if (isRefused || this.corruptOnce.has(name)) this.unusable.set(name, object)
+      this.corruptOnce.add(name)
+    }
+  }
+}
+
+/** Into the spool of the scope, except for what is there already. */
+const download = Effect.fnUntraced(function* (database: string, { spooled, unusable }: Known) {
+  const storage = yield* Storage
+  const { measure } = yield* Progress
+  const listed = yield* storage.list(listingPrefix(database))
+  const states = newestStates(
+    database,
+    listed.filter(({ name }) => !unusable.has(name))
+  )
+  const missing = states.flatMap(({ objects }) => objects).filter(({ object }) => !spooled.has(object.name))
+  const total = missing.reduce((sum, { object }) => sum + object.size, 0)
+  const meter = yield* measure({ label: `Downloading snapshots of ${database}`, unit: "bytes", total })
+  for (const snapshot of missing) spooled.set(snapshot.object.name, yield* CheckedSnapshot.download(snapshot, meter))
+  return {
+    listed,
+    states: states.map(({ instance, objects }) => ({
+      instance,
+      objects: objects.map(({ object }) => ({ object, spooled: spooled.get(object.name)! }))
+    })),
+    unusable: listed.flatMap(({ name }) => unusable.get(name) ?? [])
+  } satisfies SpooledStates
+})
+
+export const isUnusable = <A>(result: A | Unusable): result is Unusable =>
+  typeof result === "object" && result !== null && "_tag" in result && result._tag === "Unusable"
+
+/** Runs `use` until all that it is given can be used. */
+export const forComparison = Effect.fn("SpooledStates.forComparison")(function* <A, E, R>(
+  database: string,
+  use: (states: SpooledStates) => Effect.Effect<A | Unusable, E, R>
+) {
+  const known = new Known()
+  for (;;) {
+    const states = yield* Effect.retry(download(database, known), {
+      times: listingsMax - 1,
+      while: (error) => error._tag === "StorageError" && error.reason._tag === "ObjectNotFound"
+    })
+    const result = yield* use(states)
+    if (!isUnusable(result)) return result
+    known.learn(result.objects)
+  }
+}, Effect.scoped)
