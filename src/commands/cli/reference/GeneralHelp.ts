@@ -14,16 +14,17 @@ export const summary = "keeps the LMDBs of many servers in sync through an objec
 export const introduction = `
     ${commandName} [options] COMMAND [options] [arguments]
 
-Without a command the help is printed. \`${commandName} COMMAND --help\` and
-\`${commandName} help COMMAND\` are the same.
+Without a command, the help is printed. \`${commandName} COMMAND --help\` and
+\`${commandName} help COMMAND\` print the help of a command.
 
-Data goes to standard output, logs and errors to standard error. A reader that
-has seen enough (\`… | head\`) is no error. What takes longer than two seconds
-shows its progress on standard error, when that is a terminal.
+Data is written to standard output, logs and errors to standard error. A reader
+that closes standard output early (\`… | head\`) does not cause an error. Work that
+takes longer than two seconds shows its progress on standard error, if that is a
+terminal.
 `
 
 export const globalOptions = `
-They are taken before the command and after it.
+These options may be given before or after the command.
 `
 
 /** The chapters before the commands. */
@@ -31,12 +32,12 @@ export const before: ReadonlyArray<Chapter> = [
   {
     title: "Spellings of options",
     text: `
-\`--flag value\`, \`--flag=value\`, \`-cVALUE\`, \`-c=VALUE\`, \`-c VALUE\`. Short ones
-can be joined: \`-lt\`, \`-ld records\`. Switches are on without a value, and take
-\`--debug=false\`. Options may come after arguments, and \`--\` ends them. An
-option that takes a value takes the next argument, whatever that looks like. Of
-an option that is given twice the last one counts, except \`--only-db\`, where
-all do.
+An option and its value can be written as \`--flag value\`, \`--flag=value\`,
+\`-cVALUE\`, \`-c=VALUE\` or \`-c VALUE\`. Short options can be combined: \`-lt\`,
+\`-ld records\`. A switch is on without a value, and off with \`--debug=false\`.
+Options may follow arguments, and \`--\` ends the options. An option that requires
+a value takes the next argument, whatever it looks like. If an option is given
+more than once, the last value is used, except for \`--only-db\`, where all are.
 `
   }
 ]
@@ -46,38 +47,39 @@ export const after: ReadonlyArray<Chapter> = [
   {
     title: "Process numbers",
     text: `
-Containers that share an LMDB, but number their processes each for itself, would
-meet in LMDB's table of readers, which goes by process number. Give each
-container another minimum, some 50 apart: \`--minimum-pid 50\`,
-\`--minimum-pid 100\`. Below that number, short-lived processes are started until
-the numbers are used up, which takes seconds; then the command runs once more as
-a child, with a number that is large enough. The first process stays, and passes
-signals on to it and its exit code back (128 and the signal's number for a child
-that was killed). More than 200 counts as 200, with a warning.
+LMDB's reader table identifies processes by their numbers. Containers that share
+an LMDB, but number their processes separately, may have processes with the same
+number. Give each container another minimum, about 50 apart: \`--minimum-pid 50\`,
+\`--minimum-pid 100\`. If the number of the process is smaller, it starts
+short-lived processes until the smaller numbers are used up, which takes seconds.
+Then it runs the command again as a child, whose number is large enough. The
+first process passes signals on to the child, and ends with the child's exit code
+(128 plus the number of the signal if the child was killed). A minimum of more
+than 200 counts as 200, with a warning.
 
-The environment variable \`LIGHTNINGSTREAM_NO_PID_CHECK=1\` skips this; the child
-has it.
+The environment variable \`LIGHTNINGSTREAM_NO_PID_CHECK=1\` skips this. It is set
+for the child.
 `
   }
 ]
 
 export const exitCodes: ReadonlyArray<readonly [code: string, when: string]> = [
-  ["0", "Done. For the daemon also: ended by SIGTERM or SIGINT, and everything was sent"],
+  ["0", "Success. For the daemon: it was ended by SIGTERM or SIGINT, and everything was sent"],
   [
     "1",
-    "An error, which the log names: something was left unsent, `--only-once` quarantined a snapshot, an object or a DBI is not there, a snapshot is corrupt, the HTTP address cannot be listened on"
+    "An error, which the log describes: something was left unsent, `--only-once` quarantined a snapshot, an object or a DBI does not exist, a snapshot is corrupt, or the HTTP server cannot listen on its address"
   ],
   [
     "2",
-    "Bad usage, or a configuration that cannot be used: everything that is wrong with it is listed, with key paths, and nothing was opened"
+    "Bad usage, or an unusable configuration: all of its mistakes are listed with their key paths, and nothing was opened"
   ],
-  ["75", "`--timeout`"],
+  ["75", "The command did not end within `--timeout`"],
   [
     "128 + N",
-    "Signal N ended it: 130 SIGINT, 143 SIGTERM. A command that downloads or writes undoes first what it has begun"
+    "Signal N ended the command: 130 for SIGINT, 143 for SIGTERM. A command that downloads or writes first undoes what it has begun"
   ],
   [
     "137",
-    'It killed itself: it did not end within 10 s, got a second signal, or lost a thread; see docs/operations.md. Without "Killing the process" in the log something else killed it with SIGKILL, such as the kernel for want of memory'
+    'The process killed itself, because it did not end within 10 s, got a second signal, or lost a thread; see docs/operations.md. If the log does not contain "Killing the process", something else killed it with SIGKILL, such as the kernel when memory ran out'
   ]
 ]
