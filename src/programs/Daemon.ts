@@ -1,6 +1,7 @@
 /**
- * Runs `sync` and `receive`. Every database is a child of this program. When one fails, all are done (`--only-once`) or
- * the process is told to stop, the loops are interrupted, which aborts merges, and pending changes are sent.
+ * Runs `sync` and `receive`. Every database is a child of this program. When a database fails, when all are done
+ * (`--only-once`), or when a signal stops the process, the loops are interrupted, which aborts merges, and pending
+ * changes are sent.
  */
 import { Clock, Effect, Exit, Scope, Stream } from "effect"
 import { instanceText } from "../domain/snapshot/SnapshotName.ts"
@@ -17,24 +18,24 @@ import type { SyncState } from "./sync/SyncState.ts"
 export interface DaemonOptions {
   readonly receiveOnly: boolean
   readonly onlyOnce: boolean
-  /** Names of the databases to sync. Empty: all. */
+  /** Names of the databases to sync. An empty list stands for all. */
   readonly onlyDb: ReadonlyArray<string>
   readonly markerFile: string | undefined
   readonly acceptStale: boolean
   readonly hostname: string
   /**
-   * Shows the state to others until the scope closes, which is after the last send: it does when this returns, and what
-   * it returns runs beside the databases.
+   * Serves the state over HTTP from the time this effect returns until the scope closes, which is after the last send.
+   * The returned effect runs concurrently with the databases.
    */
   readonly serve?: ((state: DaemonState) => Effect.Effect<Effect.Effect<never>, CannotListen, Scope.Scope>) | undefined
 }
 
-/** Time for the last sends: shorter than the time after which the process kills itself. */
+/** Time for the last sends. It is shorter than the time after which the process kills itself. */
 const lastSend = "7 seconds"
 
 /**
- * Whether an object exists. Its writer need not know of the update marker, so a listing may not show it for long; but
- * only a listing tells that the directory or bucket is missing.
+ * Returns whether an object exists. It is loaded, because its writer may not use the update marker, so that a listing
+ * may not show it for some time. It is also listed, because only that detects a missing directory or bucket.
  */
 const exists = Effect.fnUntraced(function* (name: string) {
   const storage = yield* Storage
@@ -77,7 +78,7 @@ const sendUnsent = (state: SyncState) =>
     Effect.annotateLogs({ db: state.options.database, instance: state.options.instance })
   )
 
-/** False: what is unsent in an LMDB is not known before it is open. */
+/** Reports that an LMDB was not opened. Returns false, because its unsent changes are not known. */
 const reportUnopened = (db: string, instance: string) =>
   Effect.logError("Ended before the LMDB was opened: what is unsent in it is sent after the next start").pipe(
     Effect.annotateLogs({ db, instance }),
@@ -85,7 +86,8 @@ const reportUnopened = (db: string, instance: string) =>
   )
 
 /**
- * Runs until `stop` ends (with why), or something fails: then `failed` is told before the orderly end. The exit code.
+ * Runs until `stop` completes with a reason, or until something fails; then `failed` is called before the orderly end.
+ * Returns the exit code.
  */
 export const run = Effect.fn("Daemon.run")(function* (
   options: DaemonOptions,

@@ -30,15 +30,15 @@ export const databaseOptions = (settings: SettingsValues, name: string): Databas
   }
 }
 
-/** For a command that works on what is there: a file that is missing is not created. */
+/** Returns the target of a task. A missing file is not created. */
 export const taskTarget = (settings: SettingsValues, database: string): TaskTarget => {
   const { lmdb, shadow } = databaseOptions(settings, database)
   return { database, lmdb: { ...lmdb, create: false }, isNative: shadow === undefined }
 }
 
 /**
- * The databases that a command works on, by name: all, or the one that `flag` names. `file`: the configuration, for the
- * message.
+ * Returns the names of the databases that a command works on: all, or the one that the flag `flag` names. The error
+ * message contains `file`, the path of the configuration.
  */
 export const chosenNames = (settings: SettingsValues, file: string, flag: string, name: string | undefined) => {
   const names = Object.keys(settings.lmdbs).toSorted()

@@ -1,10 +1,10 @@
-/** The build of the package `lmdb`: of the right data format, and with the patches. */
+/** Checks that the build of the package `lmdb` has the right data format and the patches. */
 import type { LmdbError } from "../../services/Lmdb.ts"
 import { error, type Finding, ok } from "./Finding.ts"
 
 const check = "build"
 
-/** `problem`: why the daemon refuses it. */
+/** Returns the findings. `problem` is the error with which the daemon refuses the build. */
 export const findings = (version: string, problem: LmdbError | undefined): ReadonlyArray<Finding> => {
   if (problem === undefined) return [ok(check, version)]
   const { reason } = problem

@@ -1,22 +1,22 @@
-/** The certificates that the store's server shows: how long they are valid still. */
+/** Checks for how long the certificates of the store's server are still valid. */
 import { error, type Finding, ok, warning } from "./Finding.ts"
 
 const check = "certificate"
 
-/** Days. Automatic renewals come 30 days before the end, so by then one has failed for some time. */
+/** Days. Automatic renewals run 30 days before the expiry, so a renewal has failed for some time by then. */
 const soonDays = 21
-/** Days. */
+/** Days below which the finding is an error. */
 const urgentDays = 3
 
 const dayMillis = 86_400_000
 
 export interface Certificate {
   readonly subject: string
-  /** Milliseconds since the UNIX epoch. */
+  /** Time of expiry in milliseconds since the UNIX epoch. */
   readonly validToMillis: number
 }
 
-/** `chain`: the server's first. */
+/** Returns the findings for a chain that begins with the certificate of the server. */
 export const findings = (
   chain: ReadonlyArray<Certificate>,
   isVerified: boolean,

@@ -1,27 +1,29 @@
-/** This machine's clock, held against that of the store's server. */
+/** Compares the clock of this machine with that of the store's server. */
 import { error, type Finding, ok, warning } from "./Finding.ts"
 
 const check = "clock"
 
-/** Milliseconds. The header has whole seconds, and the response took a while: less cannot be told. */
+/**
+ * Milliseconds. The header has whole seconds, and the response takes time, so smaller differences cannot be detected.
+ */
 const noticedMillis = 2_000
-/** Milliseconds. The daemon warns of a snapshot that is as far ahead. */
+/** Milliseconds. The daemon logs a warning about snapshots that are as far ahead. */
 const wrongMillis = 10_000
 
 const why = "the later write wins: with a wrong clock, old changes win over newer ones of other servers"
 const todo = "synchronize this machine's clock (chrony, ntpd, timesyncd)"
 
 export interface ClockFacts {
-  /** The header `Date` of a response; undefined: it has none. */
+  /** The header `Date` of a response, or undefined if it has none. */
   readonly date: string | undefined
-  /** Milliseconds since the UNIX epoch, by this machine's clock: of the request and of the response. */
+  /** Times of the request and of the response by this machine's clock, in milliseconds since the UNIX epoch. */
   readonly sentMillis: number
   readonly receivedMillis: number
 }
 
-/** Milliseconds by which this clock is ahead for certain, or behind if negative; 0 if it may be right. */
+/** Returns by how many milliseconds this clock is at least ahead, or behind if negative, or 0 if it may be right. */
 const aheadMillis = (server: number, { receivedMillis, sentMillis }: ClockFacts): number => {
-  // The server's time was between `server` and a second later, at some moment between the two.
+  // At some moment between the two times, the server's clock showed a time between `server` and a second later.
   if (sentMillis > server + 1_000) return sentMillis - (server + 1_000)
   return receivedMillis < server ? receivedMillis - server : 0
 }

@@ -1,4 +1,4 @@
-/** The warnings of the configuration. One with mistakes ends every command before this. */
+/** Reports the warnings of the configuration. A configuration with mistakes ends every command before this check. */
 import { type Finding, ok, warning } from "./Finding.ts"
 
 const check = "configuration"

@@ -1,4 +1,4 @@
-/** The DBIs of an LMDB: flags, and headers of their first values, by the mode of the database. */
+/** Checks the flags of the DBIs of an LMDB, and the headers of their first values, by the mode of the database. */
 import type { LmdbFacts } from "../../services/LmdbTask.ts"
 import { error, type Finding, ok } from "./Finding.ts"
 

@@ -1,4 +1,4 @@
-/** Whether the store's server can be reached; if so, its clock and its certificates. */
+/** Reports whether the store's server can be reached and, if so, checks its clock and its certificates. */
 import type { Refused, Unavailable } from "../../services/Storage.ts"
 import * as CertificateCheck from "./CertificateCheck.ts"
 import * as ClockCheck from "./ClockCheck.ts"
@@ -8,7 +8,7 @@ const check = "endpoint"
 
 export interface EndpointFacts extends ClockCheck.ClockFacts {
   readonly status: number
-  /** The server's first; empty without TLS. */
+  /** Certificates, beginning with that of the server. Empty without TLS. */
   readonly chain: ReadonlyArray<CertificateCheck.Certificate>
   readonly isVerified: boolean
 }

@@ -1,16 +1,16 @@
-/** What a check of `doctor` has found: one line each. */
+/** A finding of `doctor`, which is printed as one line. */
 
 export interface Finding {
   /** Name of the check, such as `clock`. */
   readonly check: string
-  /** Name of the database; undefined where all are meant. */
+  /** Name of the database, or undefined if the finding concerns all of them. */
   readonly database?: string
   readonly level: "ok" | "warning" | "error"
   /** What was found. */
   readonly what: string
-  /** Why it matters. Absent where nothing is wrong. */
+  /** Why it matters. Absent if nothing is wrong. */
   readonly why?: string
-  /** What to do. Absent where nothing is wrong. */
+  /** What to do. Absent if nothing is wrong. */
   readonly todo?: string
 }
 
@@ -32,13 +32,13 @@ export const error = (check: string, what: string, why: string, todo: string): F
   todo
 })
 
-/** The same findings, of one database. */
+/** Returns the findings with the name of a database. */
 export const of = (database: string, findings: ReadonlyArray<Finding>): ReadonlyArray<Finding> =>
   findings.map((finding) => ({ ...finding, database }))
 
 export const hasErrors = (findings: ReadonlyArray<Finding>): boolean => findings.some(({ level }) => level === "error")
 
-/** On one line, whatever a message has in it. */
+/** Returns a message as one line. */
 const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, " ").trim()
 
 export const text = ({ check, database, level, todo, what, why }: Finding): string => {

@@ -1,4 +1,4 @@
-/** What `doctor` says of one LMDB, from what could be found out of it. */
+/** Turns the facts about an LMDB into findings of `doctor`. */
 import type { LmdbFacts, ReaderTable } from "../../services/LmdbTask.ts"
 import * as DbisCheck from "./DbisCheck.ts"
 import { error, type Finding, ok, warning } from "./Finding.ts"
@@ -7,7 +7,7 @@ import * as ReadersCheck from "./ReadersCheck.ts"
 
 const check = "LMDB"
 
-/** The file is not there. `isMade`: `options.create`. */
+/** Returns the finding for a missing file. `isMade` is the value of `options.create`. */
 export const missing = (path: string, isMade: boolean): ReadonlyArray<Finding> => [
   isMade
     ? ok(check, `${path} is not there yet: the daemon makes it (options.create)`)
@@ -23,7 +23,7 @@ export const unusable = (message: string): ReadonlyArray<Finding> => [
   error(check, message, "the daemon cannot use it", "see docs/operations.md, The LMDB")
 ]
 
-/** `holders`: processes that have it open. */
+/** Returns the finding for a write lock that is not free. `holders` are the processes that have the LMDB open. */
 export const locked = (waitedSeconds: number, holders: ReadonlyArray<string>): ReadonlyArray<Finding> => [
   error(
     check,
@@ -40,7 +40,7 @@ export const readers = (table: ReaderTable, holders: ReadonlyArray<string>): Rea
   ...ReadersCheck.findings(table)
 ]
 
-/** `configured`: `options.map_size`. `systemPageSize`: undefined where it cannot be told. */
+/** Returns the findings for an LMDB that can be opened. `configured` is the value of `options.map_size`. */
 export const content = (
   { mapSize }: ReaderTable,
   facts: LmdbFacts,

@@ -1,20 +1,20 @@
-/** The size of an LMDB's map: against what is used of it, and against the configuration. */
+/** Compares the map size of an LMDB with the used part of the map, and with the configuration. */
 import { error, type Finding, ok, warning } from "./Finding.ts"
 
 const check = "map size"
 
-/** Parts of the map: free pages can be used again, but not all of them at once. */
+/** Used parts of the map. Free pages can be reused, but not all of them at once, so a map should never be full. */
 const soon = 0.8
 const full = 0.95
 
 export interface MapFacts {
-  /** Bytes. */
+  /** Map size in bytes. */
   readonly mapSize: number
   /** Bytes of pages in use. */
   readonly used: number
-  /** Bytes. */
+  /** Page size in bytes. */
   readonly pageSize: number
-  /** `options.map_size`; 0: that of the file. */
+  /** Value of `options.map_size`. 0 stands for the size in the file. */
   readonly configured: number
 }
 

@@ -1,18 +1,21 @@
-/** The limit of memory of this process's cgroup, held against what the settings allow. */
+/** Compares the memory limit of this process's cgroup with what the settings allow the daemon to use. */
 import type { SettingsValues } from "../../services/Settings.ts"
 import { winnersLimit } from "../engine/merge/Winners.ts"
 import { error, type Finding, ok, warning } from "./Finding.ts"
 
 const check = "memory"
 
-/** Bytes. An idle daemon was measured at 54 MB: see ProcessMemory. */
+/** Bytes of an idle daemon, which was measured at 54 MB. See ProcessMemory. */
 const processBytes = 64 * 2 ** 20
 /** Bytes of LMDB's dirty pages in one transaction, after which LMDB writes them out. */
 const dirtyBytesMax = 512 * 2 ** 20
 
 const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`
 
-/** What is held in any case, and what a merge in one transaction may need besides. Source: docs/operations.md, Memory. */
+/**
+ * Returns the memory that the settings allow, and what a merge in one transaction may need in addition. Source:
+ * docs/operations.md, Memory.
+ */
 export const needsOf = (settings: SettingsValues) => {
   const { database_workers, lmdbs, memory_downloaded_snapshots, spool_memory } = settings
   const workers = Math.min(database_workers, Object.keys(lmdbs).length)
@@ -20,7 +23,10 @@ export const needsOf = (settings: SettingsValues) => {
   return { heldBytes: processBytes + workers * winnersLimit + snapshots, dirtyBytes: workers * dirtyBytesMax }
 }
 
-/** `limitBytes`: undefined where there is none, or none can be found. `isCut`: `merge_lock_duration` is set. */
+/**
+ * Returns the findings. `limitBytes` is undefined without a known limit; `isCut` is true if `merge_lock_duration` is
+ * set.
+ */
 export const findings = (
   settings: SettingsValues,
   limitBytes: number | undefined,

@@ -1,6 +1,6 @@
 /**
- * What the credentials may do in the bucket: each operation is tried, with a probe object below the prefix. By its name
- * it is no snapshot, and it is deleted in the end.
+ * Checks the permissions of the credentials by trying each operation on a probe object below the prefix. The name of
+ * the probe is not that of a snapshot, and the probe is deleted at the end.
  */
 import { Effect, Random, Result, Stream } from "effect"
 import { Storage, type StorageError } from "../../services/Storage.ts"
@@ -10,7 +10,7 @@ const check = "permissions"
 
 type Operation = "list" | "put" | "get" | "delete"
 
-/** Who needs it, and what S3 calls it. */
+/** The S3 action of each operation, and what needs it. */
 const needs: Readonly<Record<Operation, { readonly action: string; readonly why: string }>> = {
   list: { action: "s3:ListBucket", why: "without it nothing is received or sent" },
   put: { action: "s3:PutObject", why: "without it sync cannot send, only receive works" },
@@ -59,14 +59,14 @@ const deleteProbe = (storage: Storage["Service"], name: string, isCleaning: bool
     })
   )
 
-/** The first listed object instead of a probe, which could not be put. */
+/** Reads the first listed object instead of the probe, which could not be put. */
 const getListed = (storage: Storage["Service"], name: string) =>
   Stream.runDrain(Stream.take(storage.load(name), 1)).pipe(
     Effect.as(ok(check, "get works")),
     Effect.catch((failure) => Effect.succeed(failed("get", failure, true)))
   )
 
-/** Never fails. `isCleaning`: the cleaner is on. */
+/** Returns the findings and never fails. `isCleaning` is true if the cleaner is on. */
 export const findings = Effect.fn("Doctor.permissions")(function* (instance: string, isCleaning: boolean) {
   const storage = yield* Storage
   const name = `doctor-${instance}-${Math.floor((yield* Random.next) * 2 ** 32).toString(16)}`

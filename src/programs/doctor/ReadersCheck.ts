@@ -1,10 +1,10 @@
-/** LMDB's table of readers: which processes have slots, and whether they live. */
+/** Checks LMDB's reader table: which processes have slots, and whether they are alive. */
 import type { ReaderTable } from "../../services/LmdbTask.ts"
 import { error, type Finding, ok, warning } from "./Finding.ts"
 
 const check = "readers"
 
-/** Part of the table. */
+/** Used part of the table from which the finding is a warning. */
 const nearlyFull = 0.8
 
 type Slot = ReaderTable["readers"][number]

@@ -1,4 +1,4 @@
-/** The newest state of each instance in the bucket: whether its objects can be read to their end. */
+/** Checks that the objects of the newest state of each instance in the bucket can be read to their end. */
 import { Effect, Stream } from "effect"
 import { Event, SnapshotReader } from "../../domain/snapshot/SnapshotReader.ts"
 import { listingPrefix } from "../../domain/snapshot/SnapshotName.ts"
@@ -12,7 +12,7 @@ import { error, type Finding, ok, warning } from "./Finding.ts"
 
 const check = "snapshots"
 
-/** Returns the number of entries. */
+/** Reads an object to its end and returns the number of its entries. */
 const readThrough = Effect.fnUntraced(function* ({ name, object }: Snapshot) {
   const storage = yield* Storage
   const compression = yield* Compression
@@ -55,7 +55,7 @@ const ofObject = (snapshot: Snapshot) =>
     })
   )
 
-/** Never fails. */
+/** Returns the findings and never fails. */
 export const findings = Effect.fn("Doctor.snapshots")(
   function* (database: string) {
     const storage = yield* Storage

@@ -1,6 +1,6 @@
 /**
- * The room in the directory for spooled snapshots. Whether it is there and can be written to is looked at with the
- * configuration.
+ * Checks the free space in the spool directory. The checks of the configuration already make sure that the directory
+ * exists and is writable.
  */
 import { type Finding, ok, warning } from "./Finding.ts"
 
@@ -8,15 +8,15 @@ const check = "spool"
 
 export interface SpoolFacts {
   readonly directory: string
-  /** Undefined where it cannot be told. */
+  /** Free bytes, or undefined if they are not known. */
   readonly freeBytes: number | undefined
-  /** Bytes of the largest object in the bucket; undefined where it could not be listed. */
+  /** Size of the largest object in the bucket in bytes, or undefined if the bucket could not be listed. */
   readonly largestBytes: number | undefined
 }
 
 export const findings = ({ directory, freeBytes, largestBytes }: SpoolFacts): ReadonlyArray<Finding> => {
   if (freeBytes === undefined) return [ok(check, `${directory} can be used`)]
-  // The one that is sent, and one that is received.
+  // One is for the snapshot that is sent, and one for a snapshot that is received.
   if (largestBytes === undefined || freeBytes >= 2 * largestBytes)
     return [ok(check, `${directory} has ${freeBytes} bytes free`)]
   return [

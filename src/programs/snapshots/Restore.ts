@@ -1,9 +1,9 @@
 /**
- * `restore`: merges the objects that give a state of the bucket into an empty LMDB, as a new server would. What is
- * corrupt or refused is left out, and the next-newest of its instance is used, unless it was asked for by name.
+ * `restore`: merges the objects that form a state of the bucket into an empty LMDB, as a new server would. Corrupt and
+ * refused objects are left out, and the next-newest of their instance are used, unless the object was given by name.
  *
- * Tombstones are kept, whatever their age: so the order of the merges does not matter, and no deletion is undone. The
- * sweeper removes them later.
+ * Tombstones are kept, whatever their age, so that the order of the merges does not matter and no deletion is undone.
+ * The sweeper removes them later.
  */
 import { Clock, Duration, Effect, Schedule, Schema } from "effect"
 import * as NanoTimestamp from "../../domain/snapshot/NanoTimestamp.ts"
@@ -17,7 +17,7 @@ import type { Snapshot } from "../sync/ListedSnapshots.ts"
 import * as CheckedSnapshot from "../verify/CheckedSnapshot.ts"
 import { planOf, type RestorePlan, type RestoreQuery } from "./RestorePlan.ts"
 
-/** Nothing in the bucket is what was asked for. */
+/** No object in the bucket matches the query. */
 export class NothingToRestore extends Schema.TaggedError<NothingToRestore>()("NothingToRestore", {
   wanted: Schema.String,
   found: Schema.String
@@ -27,7 +27,7 @@ export class NothingToRestore extends Schema.TaggedError<NothingToRestore>()("No
   }
 }
 
-/** An object that was asked for by name cannot be merged. */
+/** An object that was given by name cannot be merged. */
 export class SnapshotUnusable extends Schema.TaggedError<SnapshotUnusable>()("SnapshotUnusable", {
   name: Schema.String,
   problem: Schema.String
@@ -37,7 +37,7 @@ export class SnapshotUnusable extends Schema.TaggedError<SnapshotUnusable>()("Sn
   }
 }
 
-/** What is merged does not fit into the map. */
+/** The merged entries do not fit into the map. */
 export class MapTooSmall extends Schema.TaggedError<MapTooSmall>()("MapTooSmall", {
   mapSize: Schema.Number,
   needed: Schema.Number
@@ -56,16 +56,18 @@ export interface RestoredObject {
 }
 
 export interface Restored {
-  /** In the order of the merges. */
+  /** The merged objects, in the order of the merges. */
   readonly objects: ReadonlyArray<RestoredObject>
-  /** Objects that are corrupt or refused. */
+  /** Number of corrupt or refused objects. */
   readonly problems: number
 }
 
-/** Attempts of a request that may succeed in a moment. */
+/** Number of retries of a request that has failed with a transient error. */
 const retries = 4
 
-/** Downloads of an object that is corrupt, or not there any more: its next listing may have another. */
+/**
+ * Maximum number of downloads of an object that is corrupt or has disappeared. The next listing may have another one.
+ */
 const attemptsMax = 3
 
 const patiently = <A, E extends { readonly _tag: string }, R>(use: Effect.Effect<A, E | StorageError, R>) =>
@@ -82,7 +84,7 @@ const wantedText = ({ atNano, database, instance, snapshot }: RestoreQuery): str
       (atNano === undefined ? "" : ` of ${NanoTimestamp.format(atNano)} or before`)
     : `the name ${snapshot}`
 
-/** What there is instead. */
+/** Describes what the bucket contains instead, for the message. */
 const foundText = (objects: ReadonlyArray<StoredObject>, { database }: RestoreQuery): string => {
   const { states } = planOf(objects, {
     database,
@@ -102,18 +104,18 @@ interface Restoring {
   readonly meter: Meter
 }
 
-/** Why an object cannot be merged; undefined when the failure is not the object's. */
+/** Returns why an object cannot be merged, or undefined if the object is not the cause of the failure. */
 const problemOf = (error: { readonly _tag: string; readonly message: string }): string | undefined =>
   "reaction" in error && String(error.reaction).startsWith("quarantine") ? error.message : undefined
 
-/** The advice of the daemon's error is about an application's map. */
+/** Replaces the daemon's error about a full map, whose advice concerns the map of an application. */
 const mapTooSmall = (error: DatabaseError): MapTooSmall | DatabaseError => {
   if (error.reason._tag !== "LmdbError" || error.reason.reason._tag !== "MapFull") return error
   const { mapSize, needed } = error.reason.reason
   return new MapTooSmall({ mapSize, needed })
 }
 
-/** Downloads and merges. A corrupt one is downloaded once more: another copy may be intact. */
+/** Downloads and merges an object. A corrupt object is downloaded again, because another copy may be intact. */
 const mergeOne = Effect.fnUntraced(function* ({ database, meter }: Restoring, snapshot: Snapshot) {
   const began = yield* Clock.monotonicTimeNanos
   const merge = Effect.scoped(
@@ -146,7 +148,7 @@ const warnOfStale = ({ stale }: RestorePlan) =>
     { discard: true }
   )
 
-/** Into the database of `target`, which is empty. */
+/** Restores into the database `target`, which must be empty. */
 export const run = Effect.fn("Restore.run")(function* (query: RestoreQuery, target: DatabaseOptions) {
   const storage = yield* Storage
   const list = patiently(storage.list(listingPrefix(query.database)))

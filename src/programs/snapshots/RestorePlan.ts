@@ -1,6 +1,6 @@
 /**
- * Which objects of the bucket give the state that `restore` is asked for: a pure function of a listing. Merged one
- * after the other, in any order of the instances, they give what a new server would have at that time.
+ * Selects the objects of the bucket that form the state to restore, as a pure function of a listing. Merged one after
+ * the other, in any order of the instances, they give the data that a new server would have had at that time.
  */
 import * as SnapshotName from "../../domain/snapshot/SnapshotName.ts"
 import type { StoredObject } from "../../services/Storage.ts"
@@ -8,26 +8,26 @@ import { type InstanceState, newestStates } from "./StateObjects.ts"
 
 export interface RestoreQuery {
   readonly database: string
-  /** Name of one object. Undefined: the newest state of each instance. */
+  /** Name of one object, or undefined for the newest state of each instance. */
   readonly snapshot: string | undefined
-  /** As in object names. Undefined: all. */
+  /** Name of an instance as in object names, or undefined for all. */
   readonly instance: string | undefined
-  /** Nanoseconds since the UNIX epoch: the state at that time. Undefined: the newest. */
+  /** Time of the state in nanoseconds since the UNIX epoch, or undefined for the newest one. */
   readonly atNano: bigint | undefined
-  /** Nanoseconds for which tombstones are kept. Undefined: forever. */
+  /** Retention of tombstones in nanoseconds, or undefined if they are kept forever. */
   readonly retentionNano: bigint | undefined
 }
 
 export interface RestorePlan {
   readonly states: ReadonlyArray<InstanceState>
   /**
-   * States that are older than the newest one by more than the retention: others have swept the tombstones of what they
-   * may still hold.
+   * States that are older than the newest one by more than the retention. Others may have swept the tombstones of
+   * entries that these states still contain.
    */
   readonly stale: ReadonlyArray<InstanceState>
 }
 
-/** Those that can be part of the state. */
+/** True if an object can be part of the state. */
 const isWanted =
   ({ atNano, database, instance, snapshot }: RestoreQuery, without: ReadonlySet<string>) =>
   (object: StoredObject): boolean => {
@@ -36,12 +36,12 @@ const isWanted =
     if (instance !== undefined && name.instance !== instance) return false
     if (atNano !== undefined && name.timestampNano > atNano) return false
     if (snapshot === undefined || object.name === snapshot) return true
-    // A delta is nothing without those that lead to it.
+    // A delta is useless without the objects that lead to it.
     const last = SnapshotName.parse(snapshot)
     return last?.kind === "delta" && name.instance === last.instance && name.timestampNano < last.timestampNano
   }
 
-/** `without`: names of objects that turned out to be corrupt or refused. */
+/** Returns the plan. `without` contains the names of objects that turned out to be corrupt or refused. */
 export const planOf = (
   objects: ReadonlyArray<StoredObject>,
   query: RestoreQuery,
@@ -50,7 +50,7 @@ export const planOf = (
   const { database, instance, retentionNano, snapshot } = query
   const states = newestStates(database, objects.filter(isWanted(query, without)))
   if (snapshot !== undefined) {
-    // Of a delta to which nothing leads, what comes before it is not what was asked for.
+    // If nothing leads to a delta that was given by name, an earlier state is not what was requested.
     return { states: states.filter((state) => state.objects.at(-1)!.object.name === snapshot), stale: [] }
   }
   const newestNano = states.reduce((newest, { timestampNano }) => (timestampNano > newest ? timestampNano : newest), 0n)

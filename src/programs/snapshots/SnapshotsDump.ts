@@ -1,7 +1,7 @@
 /**
- * What a snapshot holds, as text or as JSON lines, in a stream: nothing holds the whole of it. The bytes are read
- * twice, because a snapshot may describe a DBI after its entries. A corrupt one is printed as far as it can be read,
- * then the stream fails.
+ * Prints the content of a snapshot as text or as JSON lines, in a stream that is never in memory as a whole. The bytes
+ * are read twice, because a snapshot may describe a DBI after its entries. A corrupt snapshot is printed as far as it
+ * can be read, and then the stream fails.
  */
 import { Clock, Effect, Schema, Stream } from "effect"
 import * as DbiName from "../../domain/lmdb/DbiName.ts"
@@ -11,7 +11,7 @@ import type { Bytes } from "../../domain/bytes/Bytes.ts"
 
 export class SnapshotUnreadable extends Schema.TaggedError<SnapshotUnreadable>()("SnapshotUnreadable", {
   name: Schema.String,
-  /** With the offset in bytes. */
+  /** The problem, with its offset in bytes. */
   problem: Schema.String
 }) {
   override get message(): string {
@@ -31,14 +31,14 @@ export class NoSuchDbi extends Schema.TaggedError<NoSuchDbi>()("NoSuchDbi", {
 }
 
 export interface SnapshotsDumpOptions {
-  /** Of the object or file, for messages and for how it is compressed. */
+  /** Name of the object or file, which messages contain, and whose extension tells the compression. */
   readonly name: string
-  /** Exact name, as text; undefined: all. */
+  /** Exact name of a DBI as text, or undefined for all. */
   readonly dbi: string | undefined
   readonly format: "text" | "json"
 }
 
-/** What is wrong with the container ends the chunks; everything else goes on as an error. */
+/** Ends the stream at a problem of the container. All other errors are passed on. */
 const whole = <E, R>(chunks: Stream.Stream<Bytes, E | CompressionError, R>, each: (chunk: Bytes) => void) =>
   chunks.pipe(
     Stream.runForEach((chunk) => Effect.sync(() => each(chunk))),
@@ -54,7 +54,7 @@ const outlineOf = Effect.fnUntraced(function* <E, R>(chunks: Stream.Stream<Bytes
   return reader.finish()
 })
 
-/** `compressed`: the object's bytes; run twice. */
+/** Returns the lines. `compressed` emits the bytes of the object, and is run twice. */
 export const lines = <E, R>(options: SnapshotsDumpOptions, compressed: Stream.Stream<Bytes, E, R>) =>
   Stream.unwrap(
     Effect.gen(function* () {

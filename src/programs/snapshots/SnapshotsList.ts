@@ -1,19 +1,19 @@
-/** The objects of the bucket, one a line: all below the global prefix, whoever they belong to. Source: docs/cli.md. */
+/** Lists all objects below the global prefix, of any database or program, one per line. Source: docs/cli.md. */
 import { Effect, Stream } from "effect"
 import * as SnapshotName from "../../domain/snapshot/SnapshotName.ts"
 import { Storage, type StoredObject } from "../../services/Storage.ts"
 
 export interface SnapshotsListOptions {
   readonly prefix: string
-  /** With sizes. */
+  /** Whether to print sizes. */
   readonly long: boolean
-  /** By the snapshots' time instead of by name. */
+  /** Whether to sort by the time of the snapshots instead of by name. */
   readonly time: boolean
 }
 
 const linesAtOnce = 1_000
 
-/** By the snapshots' time; what is no snapshot comes first, by name as the rest. */
+/** Sorts objects by the time of the snapshots, then by name. Objects that are not snapshots come first. */
 const byTime = (objects: ReadonlyArray<StoredObject>): ReadonlyArray<StoredObject> => {
   const named = objects.map((object) => ({ object, name: SnapshotName.parse(object.name) }))
   const snapshots = named.flatMap(({ name, object }) => (name === undefined ? [] : [{ object, name }]))

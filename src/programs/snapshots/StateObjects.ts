@@ -1,6 +1,6 @@
 /**
- * Which objects of the bucket give the state of each instance: its newest full snapshot, and the deltas that lead on
- * from there. Merged in this order they give what the instance held at the time of the last one.
+ * Selects the objects of the bucket that form the state of each instance: its newest full snapshot, and the deltas that
+ * lead on from it. Merged in this order, they give the data of the instance at the time of the last one.
  */
 import * as SnapshotName from "../../domain/snapshot/SnapshotName.ts"
 import type { StoredObject } from "../../services/Storage.ts"
@@ -8,11 +8,11 @@ import type { Snapshot } from "../sync/ListedSnapshots.ts"
 import { pathOf } from "../sync/SnapshotPath.ts"
 
 export interface InstanceState {
-  /** As in object names. */
+  /** Name of the instance as in object names. */
   readonly instance: string
-  /** A full snapshot, then deltas, oldest first. */
+  /** A full snapshot, followed by deltas, oldest first. */
   readonly objects: ReadonlyArray<Snapshot>
-  /** Nanoseconds since the UNIX epoch: the time of the state. */
+  /** Time of the state in nanoseconds since the UNIX epoch. */
   readonly timestampNano: bigint
 }
 

@@ -1,6 +1,6 @@
 /**
- * Before `snapshots put` stores a file: whether it is what its name says, and can be merged here. The newest object of
- * an instance stands for all that it holds, so a wrong one hides what was there.
+ * Checks, before `snapshots put` stores a file, that its content matches its name and can be merged here. The newest
+ * object of an instance represents all of its data, so a wrong object would hide them.
  */
 import { Effect, Schema } from "effect"
 import type { SnapshotName } from "../../domain/snapshot/SnapshotName.ts"
@@ -18,7 +18,7 @@ export class NotThatSnapshot extends Schema.TaggedError<NotThatSnapshot>()("NotT
   }
 }
 
-/** `options`: of the database in the name. */
+/** Fails with the reason for a refusal. `options` are those of the database in the name. */
 export const check = Effect.fn("UploadCheck.check")(function* (
   name: SnapshotName,
   options: DatabaseOptions,

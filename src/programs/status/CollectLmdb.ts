@@ -36,7 +36,7 @@ const collectOne = Effect.fnUntraced(function* (lmdb: string, { at, info, mapped
   }
 })
 
-/** A scrape comes seldom: it should have what is so now. */
+/** Scrapes are rare, so they wait for current values. */
 const patience = { forAny: "300 millis", forNewer: "300 millis" } as const
 
 export const collectLmdb = (read: ReadStatistics) =>

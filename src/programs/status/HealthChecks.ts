@@ -1,7 +1,7 @@
 /**
- * What /healthz reports. The checks of the storage and of the start are looked at in their own intervals, and become a
- * warning and then an error by how long they have been failing; all others are warnings for as long as they fail.
- * Source: docs/configuration.md, health.
+ * The checks that /healthz reports. Those of the storage and of the start are evaluated at their own intervals, and
+ * become a warning and then an error, depending on how long they have been failing. All others are warnings for as long
+ * as they fail. Source: docs/configuration.md, health.
  */
 import { Clock, Duration, Effect } from "effect"
 import * as GoDuration from "../../domain/settings/values/GoDuration.ts"
@@ -16,7 +16,7 @@ export interface Report {
 
 type Section = "storage_list" | "storage_load" | "storage_store"
 
-/** What failed, as Lightning Stream words it. */
+/** The failed activities, in the words of Lightning Stream. */
 const activities: Readonly<Record<Section, string>> = {
   storage_list: "list snapshots on storage backend",
   storage_load: "load a snapshot from storage backend",
@@ -27,7 +27,7 @@ const sections = Object.keys(activities) as ReadonlyArray<Section>
 
 type Thresholds = Pick<SettingsValues["health"]["start"], "warn_duration" | "error_duration">
 
-/** Undefined before the first threshold. */
+/** Returns the level after a time of failure, or undefined before the first threshold. */
 const levelOf = (millis: number, { error_duration, warn_duration }: Thresholds): Report["level"] | undefined => {
   if (millis >= Duration.toMillis(error_duration)) return "error"
   return millis >= Duration.toMillis(warn_duration) ? "warning" : undefined
@@ -39,7 +39,7 @@ export class HealthChecks {
   private readonly state: DaemonState
   private readonly settings: SettingsValues["health"]
   private readonly health: Health["Service"]
-  /** Of the checks with an interval, as of their last look. */
+  /** Reports of the checks with an interval, as of their last evaluation. */
   private readonly reports = new Map<string, Report>()
 
   constructor(state: DaemonState, settings: SettingsValues["health"], health: Health["Service"]) {
@@ -68,7 +68,7 @@ export class HealthChecks {
     this.put(`${name}_startup_in_progress`, level, `the start is in progress for ${seconds(millis)}`)
   }
 
-  /** Looks again and again, each check in its interval. Never ends. */
+  /** Evaluates each check at its interval, forever. */
   readonly run = Effect.gen({ self: this }, function* () {
     const each = (
       interval: Duration.Duration,
@@ -94,7 +94,7 @@ export class HealthChecks {
     return yield* Effect.never
   })
 
-  /** By name of the check. */
+  /** Returns all reports, sorted by the name of the check. */
   readonly all = Effect.gen({ self: this }, function* () {
     const ofStorage = new Set(
       this.state.databases.flatMap(({ name }) => sections.map((section) => `${name}_${section}`))

@@ -1,6 +1,5 @@
 /**
- * The page /healthz: 200 when all is well or there are warnings, 503 on an error. Its members are those of Lightning
- * Stream.
+ * The page /healthz, with status 503 if there are errors, and otherwise 200. Its members are those of Lightning Stream.
  */
 import { Clock, DateTime, Effect } from "effect"
 import type { PageResponse } from "../../services/HttpServer.ts"

@@ -1,4 +1,4 @@
-/** The page /metrics: what was counted, and what is read at that moment. */
+/** The page /metrics, with the counted values and those that are read on request. */
 import { Effect } from "effect"
 import { families } from "../../domain/metrics/MetricFamilies.ts"
 import type { GaugeFamily } from "../../domain/metrics/MetricFamily.ts"
@@ -10,7 +10,7 @@ import { collectLmdb } from "./CollectLmdb.ts"
 import { collectSync } from "./CollectSync.ts"
 import type { ReadStatistics } from "./Statistics.ts"
 
-/** What this system does not say is not shown. */
+/** Sets a gauge, unless the system does not provide the value. */
 const setKnown = (family: GaugeFamily<never>, value: number | undefined) =>
   value === undefined ? Effect.void : set(family, {}, value)
 

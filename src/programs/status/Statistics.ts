@@ -1,6 +1,6 @@
 /**
- * The statistics of the LMDBs for pages: read by the worker threads, on demand, at most once a second. A thread that
- * waits for the application's write lock answers late: then the last statistics are shown, and how old they are.
+ * The statistics of the LMDBs for pages, which the worker threads read on demand, at most once a second. A thread that
+ * waits for the application's write lock responds late; until then, the last statistics are shown with their age.
  */
 import { Clock, type Duration, Effect, Fiber, type Scope } from "effect"
 import { type DatabaseInfo, DatabaseError } from "../../services/Database.ts"
@@ -9,20 +9,20 @@ import type { DaemonState, DatabaseState } from "../sync/facts/DaemonState.ts"
 
 export interface Known {
   readonly info: typeof DatabaseInfo.Type
-  /** Empty where lmdb_scrape_smaps is off, and on systems without /proc. */
+  /** Mapped memory. Empty if `lmdb_scrape_smaps` is off, and on systems without /proc. */
   readonly mapped: Readonly<Record<string, number>>
-  /** Milliseconds since the UNIX epoch. */
+  /** Time of reading in milliseconds since the UNIX epoch. */
   readonly at: number
 }
 
 export interface Statistics {
-  /** The newest ones; undefined when there are none yet. */
+  /** The newest statistics, or undefined if there are none yet. */
   readonly known: Known | undefined
-  /** Why the last attempt failed. */
+  /** Why the last attempt failed. Undefined if it succeeded. */
   readonly problem: string | undefined
   /**
-   * Bytes by which the used part of the map has grown in a millisecond, lately; undefined when it has not, or not long
-   * enough.
+   * Recent growth of the used part of the map in bytes per millisecond, or undefined if it has not grown, or if the
+   * samples cover too short a time.
    */
   readonly growth: number | undefined
 }
@@ -32,15 +32,15 @@ interface Sample {
   readonly used: number
 }
 
-/** Milliseconds between two samples of the used part of the map, and how many are kept. */
+/** Milliseconds between two samples of the used part of the map, and the number of samples that are kept. */
 const sampleMillis = 60_000
 const samplesMax = 60
-/** Of a shorter time nothing is concluded. */
+/** Minimum time in milliseconds that the samples must cover to determine the growth. */
 const growthMillis = 300_000
 
 const freshMillis = 1_000
 
-/** How long whoever asks waits for a thread that is busy: without statistics, however old, and for newer ones. */
+/** How long a request waits for a busy thread: if there are no statistics yet, and for newer ones otherwise. */
 export interface Patience {
   readonly forAny: Duration.Input
   readonly forNewer: Duration.Input
@@ -49,9 +49,9 @@ export interface Patience {
 interface Reading {
   known: Known | undefined
   problem: string | undefined
-  /** The oldest first. */
+  /** Samples, oldest first. */
   readonly samples: Array<Sample>
-  /** Of the monotonic clock, in milliseconds: when the last attempt began. */
+  /** Start of the last attempt on the monotonic clock, in milliseconds. */
   begun: number
   fiber: Fiber.Fiber<void> | undefined
 }
@@ -88,7 +88,9 @@ const readInto = Effect.fnUntraced(function* (reading: Reading, { sync }: Databa
   reading.problem = undefined
 })
 
-/** Of all databases, by name. Attempts that take longer go on in the scope. */
+/**
+ * Returns the statistics of all databases by name. Attempts that take longer than the request continue in the scope.
+ */
 export const make = Effect.fnUntraced(function* ({ databases }: DaemonState) {
   const { lmdb_scrape_smaps } = yield* Settings
   const scope = yield* Effect.scope

@@ -1,4 +1,4 @@
-/** What operators, Prometheus and probes can ask of the daemon, over HTTP: its pages, and the loops behind them. */
+/** The pages that the daemon serves to operators, Prometheus and probes, and the loops that they need. */
 import { Effect } from "effect"
 import type { Health } from "../../services/Health.ts"
 import { HttpServer } from "../../services/HttpServer.ts"
@@ -15,7 +15,7 @@ import * as StatusPage from "./page/StatusPage.ts"
 import * as StoragePage from "./StoragePage.ts"
 import * as Statistics from "./Statistics.ts"
 
-/** Serves from the moment this returns until the scope closes. What it returns is the loops: they never end. */
+/** Serves the pages from the time this returns until the scope closes. Returns the loops, which run forever. */
 export const serve = Effect.fn("Status.serve")(function* (state: DaemonState) {
   const { serve } = yield* HttpServer
   const context = yield* Effect.context<Health | MemoryBudget | Storage | Metrics | ProcessInfo | Settings>()

@@ -1,4 +1,4 @@
-/** The page /storage: a listing of the bucket, all objects below the global prefix. One listing at a time. */
+/** The page /storage: a listing of all objects below the global prefix. There is one listing at a time. */
 import { Effect, Semaphore } from "effect"
 import type { PageResponse } from "../../services/HttpServer.ts"
 import { Storage } from "../../services/Storage.ts"
@@ -9,7 +9,7 @@ const contentType = "text/plain; charset=utf-8"
 
 const failed = (message: string): PageResponse => ({ status: 500, contentType, body: `${message}\n` })
 
-/** Requests that come while one is listed wait for their turn. */
+/** Creates the page. Requests that arrive during a listing wait for their turn. */
 export const make = Effect.map(Semaphore.make(1), (turns) =>
   turns
     .withPermits(1)(Effect.flatMap(Storage, ({ list }) => list("")))

@@ -13,14 +13,12 @@ import { CleanerPlan, type CleanerRules, type Deletion } from "./CleanerPlan.ts"
 import { learnInTurns } from "./ListedSnapshots.ts"
 import type { DatabaseSyncOptions } from "./SyncState.ts"
 
-/**
- * Failed deletes after which a round ends: each may take until its timeout.
- */
+/** Number of failed deletes after which a round ends, because each of them may take until its timeout. */
 const mostUnavailable = 3
 
 interface Cleaner {
   readonly plan: CleanerPlan
-  /** Whether a failure was logged since the last successful round. */
+  /** True if a failure was logged since the last successful round. */
   failing: boolean
 }
 

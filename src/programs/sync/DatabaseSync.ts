@@ -17,7 +17,7 @@ import * as StatisticsLog from "./StatisticsLog.ts"
 import * as Sweeper from "./Sweeper.ts"
 import { type DatabaseSyncOptions, SyncState } from "./SyncState.ts"
 
-/** `--only-once` could not merge everything. */
+/** A database could not merge everything with `--only-once`. */
 export class NotAllMerged extends Data.TaggedError("NotAllMerged")<{
   readonly database: string
   readonly problems: number
@@ -27,11 +27,11 @@ export class NotAllMerged extends Data.TaggedError("NotAllMerged")<{
   }
 }
 
-/** Told how far the opening of a database is. */
+/** Receives the progress of opening a database. */
 export interface Opening {
-  /** The last attempt found no LMDB file. */
+  /** Called after each attempt that fails, with true if there was no LMDB file. */
   readonly missing: (isMissing: boolean) => void
-  /** It is open: the state is for the last send of an orderly end. */
+  /** Called when the database is open, with the state that the last sends of an orderly end need. */
   readonly opened: (state: SyncState) => void
 }
 
@@ -48,7 +48,7 @@ const open = Effect.fnUntraced(function* (options: DatabaseSyncOptions, database
   return yield* Outage.untilItWorks(missing, lmdb_poll_interval, passes, attempt)
 })
 
-/** Ends when everything that was in the bucket at the start is merged, and ours is sent. */
+/** Waits until everything that was in the bucket at the start is merged, and our own snapshot is sent. */
 const untilReady = Effect.fnUntraced(function* (state: SyncState) {
   const notified = state.wakeups()
   while (!state.isReady) yield* notified
@@ -61,7 +61,7 @@ const logReady = Effect.fnUntraced(function* (state: SyncState) {
   yield* Effect.logInfo("Initial sync complete")
 })
 
-/** Ends by itself with `--only-once` only. */
+/** Syncs the database. Without `--only-once`, it runs forever. */
 export const run = Effect.fn("DatabaseSync.run")(
   function* (options: DatabaseSyncOptions, database: DatabaseOptions, told: Opening) {
     const state = new SyncState(options, yield* open(options, database, told), yield* Cleaner.planOf(options))

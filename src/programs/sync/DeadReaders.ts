@@ -1,6 +1,6 @@
 /**
- * Frees reader slots of dead processes, once a minute. An application that was killed while it read keeps its slot, and
- * with it LMDB from reusing the pages that it saw. LMDB itself frees slots only when an environment is opened.
+ * Frees the reader slots of dead processes once a minute. An application that was killed while it read keeps its slot,
+ * which prevents LMDB from reusing the pages that it saw. LMDB itself frees slots only when an environment is opened.
  */
 import { Effect } from "effect"
 import type { SyncState } from "./SyncState.ts"

@@ -11,7 +11,7 @@ export interface Snapshot {
   readonly object: StoredObject
 }
 
-/** Names that are parsed without a turn of the event loop between. */
+/** Number of names that are parsed before the event loop gets a turn. */
 const atOnce = 500
 
 export class ListedSnapshots {
@@ -30,17 +30,17 @@ export class ListedSnapshots {
     return name?.database === this.database ? name : undefined
   }
 
-  /** Whether this is the very listing that `by` was given last. */
+  /** True if this is the same array that was last passed to `by`. */
   knows(objects: ReadonlyArray<StoredObject>): boolean {
     return objects === this.objects
   }
 
-  /** Ahead of `by`. */
+  /** Parses names before `by` needs them. */
   learn(objects: ReadonlyArray<StoredObject>): void {
     for (const { name } of objects) this.names.set(name, this.parse(name))
   }
 
-  /** By instance, oldest first. `objects`: all of a listing; names that are not in it are forgotten. */
+  /** Returns the snapshots of a whole listing by instance, oldest first. Names that are not in it are forgotten. */
   by(objects: ReadonlyArray<StoredObject>): Map<string, Array<Snapshot>> {
     const names = new Map<string, SnapshotName.SnapshotName | undefined>()
     const instances = new Map<string, Array<Snapshot>>()
@@ -59,7 +59,7 @@ export class ListedSnapshots {
   }
 }
 
-/** Ahead of `by`, with turns of the event loop between. */
+/** Parses the names of a listing before `by` needs them, and yields to the event loop in between. */
 export const learnInTurns = (listed: ListedSnapshots, objects: ReadonlyArray<StoredObject>) =>
   Effect.forEach(
     listed.knows(objects) ? [] : Arr.chunksOf(objects, atOnce),

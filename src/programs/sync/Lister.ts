@@ -10,7 +10,7 @@ import * as MissingObjects from "./receive/MissingObjects.ts"
 import * as ReceiveMeter from "./facts/ReceiveMeter.ts"
 import type { SyncState } from "./SyncState.ts"
 
-/** A snapshot whose name is further ahead of our clock than this is warned about. */
+/** Nanoseconds that the name of a snapshot may be ahead of our clock without a warning. */
 const tolerated = 10_000_000_000n
 
 /** Warns once per instance. */
@@ -31,7 +31,7 @@ const warnOfFuture = Effect.fnUntraced(function* (state: SyncState, warned: Set<
   }
 })
 
-/** Reports a snapshot of our own name that no other of ours can be newer than. */
+/** Reports a snapshot under our own name whose time no later snapshot of ours can exceed. */
 const reportUnsurpassable = Effect.fnUntraced(function* ({ index, options }: SyncState) {
   const health = yield* Health
   const check = `${options.database}_own_name`
@@ -43,7 +43,7 @@ const reportUnsurpassable = Effect.fnUntraced(function* ({ index, options }: Syn
   if (yield* health.failing(check, problem)) yield* Effect.logError(problem)
 })
 
-/** Runs forever. The first listing is tried every second until it works. */
+/** Runs forever. The first listing is retried every second until it works. */
 export const run = Effect.fn("List.run")(
   function* (state: SyncState) {
     const storage = yield* Storage

@@ -1,4 +1,4 @@
-/** Finds out whether the application has changed the LMDB, by its last transaction id. Source: docs/sync.md. */
+/** Detects by LMDB's last transaction id whether the application has changed the LMDB. Source: docs/sync.md. */
 import { Effect } from "effect"
 import * as SendMeter from "./facts/SendMeter.ts"
 import * as TrackerMeter from "./facts/TrackerMeter.ts"
@@ -9,7 +9,7 @@ export const observe = Effect.fnUntraced(function* (state: SyncState) {
   const changes = yield* state.database.changes
   state.lastForeign = changes.lastForeign
   if (changes.tracking !== undefined) yield* TrackerMeter.observed(state, changes.tracking)
-  // An LMDB without entries at the start is not sent: there is nothing of it that could be lost.
+  // An LMDB without entries at the start is not sent, because it has nothing that could be lost.
   if (changes.emptyAtOpen && state.sentThrough < changes.atOpen) state.sentThrough = changes.atOpen
   yield* SendMeter.observed(state)
   if (changes.last !== state.lastTransactionId) {

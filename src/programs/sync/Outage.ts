@@ -1,17 +1,17 @@
 /**
  * Reports an outage to the log and to health: once when it begins and once when it is over, however many attempts fail
- * between.
+ * in between.
  */
 import { Duration, Effect, Schedule } from "effect"
 import { Health } from "../../services/Health.ts"
 
 export interface Outage {
-  /** Reports a failed attempt. `level`: level of the log line, if this begins the outage. */
+  /** Reports a failed attempt. If the outage begins with it, it is logged with `level`. */
   readonly failed: (message: string, level?: "warning" | "error") => Effect.Effect<void>
   readonly over: Effect.Effect<void>
 }
 
-/** Tries again, after the pause, what `passes` says may recover by itself. */
+/** Retries failures that may recover on their own, as `passes` decides, each time after the pause. */
 export const untilItWorks = <A, E extends Error, R>(
   outage: Outage,
   pause: Duration.Duration,
@@ -24,7 +24,9 @@ export const untilItWorks = <A, E extends Error, R>(
     Effect.retry({ while: passes, schedule: Schedule.spaced(pause) })
   )
 
-/** `check`: name of the check in /healthz. `what`: the operation, for the log, such as "list snapshots". */
+/**
+ * Creates an outage. `check` is its name in /healthz, and `what` the operation in the log, such as "list snapshots".
+ */
 export const make = Effect.fnUntraced(function* (check: string, what: string): Effect.fn.Return<Outage, never, Health> {
   const health = yield* Health
   return {

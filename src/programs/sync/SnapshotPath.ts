@@ -1,50 +1,50 @@
 /**
- * Finds the way from what was merged of an instance to its newest state: which of its objects to merge, and in which
- * order. A full snapshot leads from anywhere to its time T; a delta leads to T whoever is at its start F or later.
+ * Finds the path from what was merged of an instance to its newest state: which of its objects to merge, and in which
+ * order. A full snapshot leads to its time T from any state; a delta leads to T from its start F or any later time.
  *
  *     merged through ──•                     d1          d2            d3
  *                      |   d1 = (F, T]  ●━━━━━━━━━━●━━━━━━━━━━●━ ━ ━ ━ ━ ━ ━●
  *                      |   full         ════════════════════════▶           |
  *                                                                beyond a gap
  *
- * A delta leads on past a full snapshot only for those who have merged that one: no process sends a delta that spans a
- * full snapshot of its own, so another one has sent it, and it may hold what none of the deltas has.
+ * A delta leads past a full snapshot only if that snapshot was merged. No process sends a delta that spans a full
+ * snapshot of its own, so another process has sent the snapshot, and it may contain entries that no delta contains.
  *
- * The path ends at the latest time that can be reached. Of all paths that end there it is the one that costs the least,
- * so that a receiver that follows the deltas never loads a full snapshot for a change that a few small objects bring.
- * Pure. Source: docs/sync.md, Receiving.
+ * The path ends at the latest time that can be reached. Of all paths that end there, it is the cheapest one, so a
+ * receiver that follows the deltas never loads a full snapshot for a change that a few small objects bring. The module
+ * is pure. Source: docs/sync.md, Receiving.
  */
 import type { Snapshot } from "./ListedSnapshots.ts"
 
 export interface SnapshotPath {
   /** Objects to merge, in order. */
   readonly steps: ReadonlyArray<Snapshot>
-  /** Deltas that are later than the end of the path, oldest first: an object before them is missing. */
+  /** Deltas that are later than the end of the path, oldest first, because an object before them is missing. */
   readonly beyond: ReadonlyArray<Snapshot>
 }
 
 /**
- * Bytes that an object costs besides its own: a request, a merge and its commit. So a small full snapshot is taken
- * instead of many deltas, and a large one only where no deltas lead.
+ * Number of bytes that the request, merge and commit of an object count as, in addition to its size. A small full
+ * snapshot is therefore preferred to many deltas, and a large one is used only where no deltas lead.
  */
 const bytesPerObject = 65_536
 
-/** A time that can be reached. */
+/** A time that can be reached, and how. */
 interface Place {
-  /** Undefined: nothing is merged yet. */
+  /** The time in nanoseconds, or undefined at the beginning of a path when nothing is merged yet. */
   readonly at: bigint | undefined
   readonly cost: number
-  /** The object that leads here, and the place that it starts from. Undefined where the path begins. */
+  /** The object that leads to this time, and the place that it starts from. Undefined at the beginning of a path. */
   readonly last: { readonly snapshot: Snapshot; readonly before: Place } | undefined
 }
 
-/** Whether an object that starts at `fromNano`, or anywhere, leads on from there. */
+/** True if an object that starts at `fromNano`, or anywhere if that is undefined, leads on from a place. */
 const leadsOn = (fromNano: bigint | undefined, { at }: Place): boolean =>
   fromNano === undefined || (at !== undefined && fromNano <= at)
 
 /**
- * Returns the cheapest place from which an object leads on. `places`: later and dearer ones last, so it is the first
- * that is late enough.
+ * Returns the cheapest place from which an object leads on. The places are sorted by time and by cost, so it is the
+ * first one that is late enough.
  */
 const startOf = (fromNano: bigint | undefined, places: ReadonlyArray<Place>): Place | undefined => {
   let low = 0
@@ -57,7 +57,7 @@ const startOf = (fromNano: bigint | undefined, places: ReadonlyArray<Place>): Pl
   return places[low]
 }
 
-/** Returns those that can be part of a path: later than what is merged, at first from the newest full snapshot on. */
+/** Returns the objects that can be part of a path: those after what was merged, or from the newest full snapshot on. */
 const candidates = (snapshots: ReadonlyArray<Snapshot>, through: bigint | undefined): ReadonlyArray<Snapshot> => {
   const before =
     through === undefined
@@ -67,12 +67,12 @@ const candidates = (snapshots: ReadonlyArray<Snapshot>, through: bigint | undefi
 }
 
 /**
- * Returns the path through objects of one instance, which are given oldest first. `through`: the time up to which
- * everything of the instance is merged; undefined: nothing is.
+ * Returns the path through the objects of one instance, which are given oldest first. `through` is the time up to which
+ * everything of the instance is merged, or undefined if nothing is.
  */
 export const pathOf = (snapshots: ReadonlyArray<Snapshot>, through: bigint | undefined): SnapshotPath => {
   const start: Place = { at: through, cost: 0, last: undefined }
-  // A place that is earlier and not cheaper than another one is of no use.
+  // A place that is earlier than another one, but not cheaper, is never on the cheapest path.
   const places = [start]
   const later = candidates(snapshots, through)
   let newestFull = 0n

@@ -1,7 +1,7 @@
 /**
- * Long absence: an instance that was away for longer than tombstones are kept must not bring deleted entries back in
- * silence. Others may have swept the deletions of what it still has. Only with the sweeper on; `--accept-stale`
- * overrides. Source: docs/sync.md, Long absence.
+ * Detects long absence: an instance that was away for longer than tombstones are kept must not bring deleted entries
+ * back unnoticed, because others may have swept the tombstones of entries that it still has. It applies only if the
+ * sweeper is on, and `--accept-stale` overrides it. Source: docs/sync.md, Long absence.
  */
 import { Clock, Effect } from "effect"
 import * as NanoTimestamp from "../../domain/snapshot/NanoTimestamp.ts"
@@ -13,20 +13,20 @@ import * as Outage from "./Outage.ts"
 import { retentionNanos } from "./TombstoneRetention.ts"
 import type { SyncState } from "./SyncState.ts"
 
-/** What is older than this, in nanoseconds, is stale; undefined when nothing is. */
+/** Returns the time before which data are stale, in nanoseconds since the UNIX epoch, or undefined if none are. */
 const limit = Effect.fnUntraced(function* ({ options }: SyncState) {
   const settings = yield* Settings
   if (!settings.sweeper.enabled || options.acceptStale) return undefined
   return (yield* Clock.currentTimeNanos) - retentionNanos(settings)
 })
 
-/** Tells of a time, in nanoseconds, whether snapshots of that time are too old by our clock as it is now. */
+/** Returns a function that decides whether snapshots of a time, in nanoseconds, are too old by the current clock. */
 export const isTooOld = Effect.fnUntraced(function* (state: SyncState) {
   const at = yield* limit(state)
   return (timestampNano: bigint) => at !== undefined && timestampNano < at
 })
 
-/** Why a snapshot is too old to be merged; undefined when it is not. */
+/** Returns why a snapshot is too old to be merged, or undefined if it is not. */
 export const problemOf = Effect.fnUntraced(function* (state: SyncState, snapshot: Snapshot) {
   if (!(yield* isTooOld(state))(snapshot.name.timestampNano)) return undefined
   return (
@@ -35,7 +35,10 @@ export const problemOf = Effect.fnUntraced(function* (state: SyncState, snapshot
   )
 })
 
-/** A full map or table of readers passes: until then nothing is merged, since after that only the mark would tell. */
+/**
+ * Retries while the map or the reader table is full. Nothing is merged until the question is answered, because after a
+ * merge only the mark would show that the LMDB was stale.
+ */
 const untilKnown = <A>(state: SyncState, use: Effect.Effect<A, DatabaseError>) =>
   Effect.gen(function* () {
     const { lmdb_poll_interval } = yield* Settings
@@ -44,8 +47,9 @@ const untilKnown = <A>(state: SyncState, use: Effect.Effect<A, DatabaseError>) =
   })
 
 /**
- * Before the first merge: what the LMDB says by itself, and what an earlier run has said. A suspicion is marked in the
- * LMDB at once: after the first merge its newest entry is young, and only the mark tells the next run.
+ * Examines the LMDB before the first merge: the times of its entries, and the mark of an earlier run. If it may be
+ * stale, it is marked at once, because after the first merge its newest entry is recent, and only the mark tells the
+ * next run.
  */
 export const observe = Effect.fn("Staleness.observe")(function* (state: SyncState) {
   const { database, options } = state
@@ -53,16 +57,16 @@ export const observe = Effect.fn("Staleness.observe")(function* (state: SyncStat
   const at = yield* limit(state)
   if (at === undefined) return
   state.newestAtOpen = yield* untilKnown(state, database.newest)
-  // 1 ns: an application that is synced for the first time, in shadow mode. 0: there is no entry.
+  // In shadow mode, 1 ns stands for an application that is synced for the first time. 0 means that there is no entry.
   const isOld = state.newestAtOpen > 1n && state.newestAtOpen < at
   state.staleBy = (yield* untilKnown(state, database.staleMark)) ?? (isOld ? state.newestAtOpen : undefined)
   if (state.staleBy !== undefined) yield* untilKnown(state, database.markStale(state.staleBy))
 })
 
-/** Nanoseconds: times that are further ahead of our clock show that it is behind, or that another one is ahead. */
+/** Nanoseconds. Times that are further ahead of our clock show that it is behind, or that another one is ahead. */
 const tolerated = 10_000_000_000n
 
-/** Whether the bucket has, or the LMDB had at the start, times after ours: then our clock proves nothing. */
+/** True if the bucket has, or the LMDB had at the start, times ahead of our clock, which then proves nothing. */
 const mayBeBehind = Effect.fnUntraced(function* ({ index, newestAtOpen }: SyncState) {
   const now = (yield* Clock.currentTimeNanos) + tolerated
   return (
@@ -71,8 +75,8 @@ const mayBeBehind = Effect.fnUntraced(function* ({ index, newestAtOpen }: SyncSt
 })
 
 /**
- * Whether the LMDB is not stale by the clock as it is now, though it was found to be: the clock was ahead then. A clock
- * that is behind must not say so.
+ * True if an LMDB that was found stale is not stale by the current clock, because the clock was ahead at that time. A
+ * clock that may be behind cannot show this.
  */
 const isRefuted = Effect.fnUntraced(function* (state: SyncState, at: bigint) {
   const { index, staleBy = 0n } = state
@@ -80,15 +84,15 @@ const isRefuted = Effect.fnUntraced(function* (state: SyncState, at: bigint) {
 })
 
 /**
- * After the first listing: the LMDB has data, no snapshot of ours in the bucket is younger than the retention, and
- * neither was its newest entry before the first merge. Then it merges, but refuses to send.
+ * Decides after the first listing. The LMDB is stale if it has data, no snapshot of ours in the bucket is younger than
+ * the retention, and neither was its newest entry before the first merge. The daemon then merges, but does not send.
  */
 export const check = Effect.fn("Staleness.check")(function* (state: SyncState) {
   const at = yield* limit(state)
   if (at === undefined || state.staleBy === undefined) return
   if (state.index.newestOwn >= at || (yield* isRefuted(state, at)))
     return yield* untilKnown(state, state.database.markStale(undefined))
-  // It sends nothing anyway; the mark is for a later `sync`.
+  // `receive` sends nothing anyway; the mark is for a later `sync`.
   if (state.options.receiveOnly) return
   state.stale = true
   const since =
@@ -104,11 +108,11 @@ export const check = Effect.fn("Staleness.check")(function* (state: SyncState) {
   yield* Effect.logError(message)
 })
 
-/** Looks at a stale LMDB again: the clock may be right by now. Returns whether it is not stale any more. */
+/** Examines a stale LMDB again, because the clock may have been corrected. Returns true if it is no longer stale. */
 export const lookAgain = Effect.fn("Staleness.lookAgain")(function* (state: SyncState) {
   const at = yield* limit(state)
   if (!state.stale || at === undefined || !(yield* isRefuted(state, at))) return false
-  // An old snapshot of ours that was too old is to be merged first.
+  // An old snapshot of ours that was quarantined as too old must be merged first.
   if (state.index.next(state.options.instance) !== undefined) return false
   yield* untilKnown(state, state.database.markStale(undefined))
   state.stale = false

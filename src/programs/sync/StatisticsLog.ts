@@ -1,4 +1,4 @@
-/** Logs the statistics of an LMDB every `lmdb_log_stats_interval`, in the words of Lightning Stream. */
+/** Logs the statistics of an LMDB every `lmdb_log_stats_interval`, with the messages and fields of Lightning Stream. */
 import { Duration, Effect } from "effect"
 import { Settings } from "../../services/Settings.ts"
 import type { SyncState } from "./SyncState.ts"
@@ -24,7 +24,7 @@ const log = Effect.fnUntraced(function* ({ database }: SyncState, withMemory: bo
   if (withMemory) yield* Effect.logInfo("LMDB memory", yield* database.mappedMemory)
 })
 
-/** Never ends. What is wrong with the environment, the other loops find out. */
+/** Runs forever. The other loops report problems of the environment. */
 export const run = Effect.fn("StatisticsLog.run")(function* (state: SyncState) {
   const { lmdb_log_stats_interval: interval, lmdb_scrape_smaps } = yield* Settings
   if (!Duration.isGreaterThan(interval, Duration.zero)) return yield* Effect.never

@@ -1,6 +1,6 @@
 /**
- * Removes tombstones that are older than the retention, once per interval. An error ends the sweep, not the daemon: the
- * next sweep comes after the interval. Source: docs/sync.md, Sweeper.
+ * Removes tombstones that are older than the retention, once per interval. An error ends the sweep, not the daemon, and
+ * the next sweep starts after the interval. Source: docs/sync.md, Sweeper.
  */
 import { Clock, Duration, Effect } from "effect"
 import { families } from "../../domain/metrics/MetricFamilies.ts"
@@ -47,7 +47,7 @@ const sweepOnce = Effect.fn("Sweep.once")(function* (state: SyncState) {
   })
 })
 
-/** Never ends, and never fails. */
+/** Runs forever and never fails. */
 export const run = Effect.fn("Sweep.run")(
   function* (state: SyncState) {
     const { sweeper } = yield* Settings

@@ -1,4 +1,4 @@
-/** The time for which tombstones are kept, and the age from which a merge adds none. Source: docs/sync.md, Sweeper. */
+/** Computes the retention of tombstones and the cut-off of merges from the settings. Source: docs/sync.md, Sweeper. */
 import { Clock, Duration, Effect } from "effect"
 import { Settings, type SettingsValues } from "../../services/Settings.ts"
 
@@ -8,8 +8,8 @@ export const retentionNanos = ({ sweeper }: SettingsValues): bigint =>
   BigInt(Math.round(sweeper.retention_days * nanosPerDay))
 
 /**
- * Returns the age from which tombstones are not added: a while before they would be swept, so that they do not come and
- * go. The default is 1 % of the retention earlier, the limit is 75 %.
+ * Returns the age from which a merge adds no tombstones. It is shorter than the retention, so that tombstones are not
+ * added shortly before they would be swept: by default by 1 % of the retention, at most by 75 %.
  */
 const cutOffAge = (settings: SettingsValues): bigint => {
   const retention = retentionNanos(settings)
@@ -19,7 +19,7 @@ const cutOffAge = (settings: SettingsValues): bigint => {
   return retention - (earlier > most ? most : earlier)
 }
 
-/** Time in nanoseconds: a merge adds no tombstones older than this. Undefined if the sweeper is off. */
+/** Returns the time, in nanoseconds, before which a merge adds no tombstones, or undefined if the sweeper is off. */
 export const cutOff = Effect.gen(function* () {
   const settings = yield* Settings
   if (!settings.sweeper.enabled) return undefined

@@ -1,6 +1,6 @@
 /**
- * `dump`: what an LMDB holds, as text or as JSON lines, in a stream: nothing holds the whole of it. All of it comes
- * from one read transaction, so a slow reader keeps LMDB from using the pages again that were freed since.
+ * `dump`: prints the content of an LMDB as text or as JSON lines, in a stream that is never in memory as a whole. It is
+ * read in one read transaction, so a slow reader prevents LMDB from reusing the pages that are freed in the meantime.
  */
 import { Clock, Effect, Stream } from "effect"
 import * as DbiName from "../../domain/lmdb/DbiName.ts"
@@ -12,7 +12,7 @@ import type { Dump } from "../../services/LmdbTask.ts"
 import { type Meter, Progress } from "../../services/Progress.ts"
 import { attempt } from "../engine/Engine.ts"
 
-/** Entries that are made into one piece of text: some milliseconds. */
+/** Number of entries that are formatted as one piece of text, which takes some milliseconds. */
 const entriesAtOnce = 1_000
 
 const bytesOf = (bytes: Uint8Array, start: number, end: number): Buffer =>

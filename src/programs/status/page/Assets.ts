@@ -1,4 +1,6 @@
-/** The style and the script of the status page: nothing is loaded from elsewhere. Contrasts are AA in both schemes. */
+/**
+ * The style and script of the status page, which loads nothing else. Contrasts have level AA in both colour schemes.
+ */
 
 export const style = `
 :root{color-scheme:light dark;
@@ -97,7 +99,7 @@ dl{grid-template-columns:1fr 1fr}
 th,td{padding-right:.8rem}}
 `
 
-/** Every few seconds the page is read again, and what differs is replaced: scroll position and open details stay. */
+/** Reads the page again every few seconds and replaces what differs, so that scroll position and open details stay. */
 export const script = `
 (() => {
   const root = document.documentElement

@@ -1,4 +1,4 @@
-/** The part of the status page that one database has. */
+/** The section of the status page for one database. */
 import { display } from "../../../domain/lmdb/DbiFlags.ts"
 import * as SnapshotName from "../../../domain/snapshot/SnapshotName.ts"
 import type { Failing } from "../../../services/Health.ts"
@@ -16,7 +16,7 @@ import type { Verdict } from "./Verdict.ts"
 export interface DatabaseView {
   readonly database: DatabaseState
   readonly verdict: Verdict
-  /** Its checks. */
+  /** The failing checks of the database. */
   readonly failing: ReadonlyArray<Failing>
   readonly statistics: Statistics
   readonly budgets: Readonly<Record<"download" | "decompress", BudgetUse>>
@@ -48,7 +48,7 @@ const deltas = ({ chain, facts: { sentFull } }: SyncState, now: number): Html | 
 const sending = ({ sending }: SyncFacts, now: number): Html | undefined =>
   sending === undefined ? undefined : fact("Sending", `${sending.name}, for ${span(now - sending.since)}`)
 
-/** By instance. */
+/** Returns the quarantined snapshots by instance. */
 const quarantinedOf = ({ quarantined }: SyncFacts) =>
   Map.groupBy(quarantined, ([name]) => SnapshotName.parse(name)?.instance)
 
@@ -145,7 +145,7 @@ ${known === undefined || now - known.at < 5_000 ? undefined : fact("Statistics",
 ${info === undefined ? undefined : markup`<div class="wide"><dt>Data file</dt><dd>${bytes(info.fileSize)}, <span class="soft">${info.path}</span></dd></div>`}</dl>`
 }
 
-/** For one that is closed: how full it is, and how many instances it has. */
+/** The summary of a closed section: how full the map is, and the number of instances. */
 const brief = ({ database: { sync }, statistics: { known } }: DatabaseView): Html => {
   const found = sync?.facts.instances.size
   const instances = found === undefined ? "" : `${found} ${found === 1 ? "instance" : "instances"}`

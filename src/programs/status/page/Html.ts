@@ -1,6 +1,6 @@
-/** HTML by template: what is put in is escaped, whatever a bucket or an LMDB has for names. */
+/** HTML templates. Inserted values are escaped, because names in a bucket or an LMDB may contain any characters. */
 
-/** Text that is HTML already. */
+/** Text that is already HTML and is not escaped again. */
 export class Html {
   readonly text: string
 

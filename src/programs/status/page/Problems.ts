@@ -1,9 +1,9 @@
-/** What fails, and what has failed: the attempts that are being repeated, and the last problems. */
+/** Shows current retries and the last problems. */
 import type { Failing, PastFailure } from "../../../services/Health.ts"
 import { type Html, markup } from "./Html.ts"
 import { ago, count, span, time } from "./Units.ts"
 
-/** Checks of a database whose operation is tried again until it works, and that operation. */
+/** Checks of a database whose operation is retried until it works, with that operation. */
 const operations: Readonly<Record<string, string>> = {
   storage_list: "list the bucket",
   storage_load: "load a snapshot",
@@ -15,7 +15,7 @@ const operations: Readonly<Record<string, string>> = {
   stale_mark: "find out whether the LMDB is stale"
 }
 
-/** The operation that a check of this database stands for; undefined where nothing is tried again. */
+/** Returns the operation that a check of this database stands for, or undefined if nothing is retried. */
 const operationOf = (database: string, check: string): string | undefined => {
   const name = check.slice(database.length + 1)
   return Object.hasOwn(operations, name) ? operations[name] : undefined
@@ -23,7 +23,7 @@ const operationOf = (database: string, check: string): string | undefined => {
 
 export const isRetried = (database: string, check: string): boolean => operationOf(database, check) !== undefined
 
-/** `failing`: checks of the database. */
+/** Returns the current retries. `failing` contains the failing checks of the database. */
 export const retries = (database: string, failing: ReadonlyArray<Failing>, now: number): Html | undefined => {
   const rows = failing.flatMap(({ attempts, check, message, since }) => {
     const operation = operationOf(database, check)
@@ -35,7 +35,7 @@ export const retries = (database: string, failing: ReadonlyArray<Failing>, now: 
 <thead><tr><th scope="col">operation</th><th scope="col">failing since</th><th scope="col" class="n">attempts</th><th scope="col">last error</th></tr></thead><tbody>${rows}</tbody></table></div>`
 }
 
-/** The newest first. */
+/** Returns the list of past failures, newest first. */
 export const problems = (past: ReadonlyArray<PastFailure>, now: number): Html => {
   if (past.length === 0) return markup`<p class="soft">No problems since the start.</p>`
   const rows = past.map(({ attempts, check, message, since, until }) => {

@@ -1,4 +1,4 @@
-/** The page /: what the daemon is doing, for whoever is on call. One document, without anything from elsewhere. */
+/** The status page /, for operators. It is one document that loads nothing else. */
 import { Clock, Effect } from "effect"
 import { type Failing, Health } from "../../../services/Health.ts"
 import type { PageResponse } from "../../../services/HttpServer.ts"
@@ -15,7 +15,7 @@ import { problems } from "./Problems.ts"
 import { ago, bytes, span } from "./Units.ts"
 import * as Verdict from "./Verdict.ts"
 
-/** As many databases are open when the page is; of more, those that are not in sync. */
+/** Number of databases up to which all sections are open. If there are more, only those that are not in sync are. */
 const openMax = 3
 
 const hashOf = (text: string) =>
@@ -24,14 +24,16 @@ const hashOf = (text: string) =>
     (digest) => `'sha256-${Buffer.from(digest).toString("base64")}'`
   )
 
-/** The style and the script of the page, and nothing else. */
+/** The content security policy, which allows only the style and script of the page. */
 const policy = Effect.map(
   Effect.all([hashOf(style), hashOf(script)]),
   ([styleHash, scriptHash]) =>
     `default-src 'none'; style-src ${styleHash}; script-src ${scriptHash}; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
 )
 
-/** Whose check it is: the longest name that its name begins with. */
+/**
+ * Returns the checks of a database. A check belongs to the database with the longest name that its name begins with.
+ */
 const checksOf = (name: string, databases: ReadonlyArray<DatabaseState>, failing: ReadonlyArray<Failing>) =>
   failing.filter(({ check }) => {
     const owners = databases.filter((database) => check.startsWith(`${database.name}_`))
@@ -61,7 +63,7 @@ const verdict = (views: ReadonlyArray<DatabaseView>, now: number): Html => {
   return markup`<div class="verdict ${level}" role="status"><strong>Not in sync, for ${span(now - since)}</strong><ul>${items}</ul></div>`
 }
 
-/** The page is there at once: a few seconds later it is read again, and has newer ones. */
+/** The page does not wait for new statistics, because it is read again a few seconds later. */
 const patience = { forAny: "300 millis", forNewer: "20 millis" } as const
 
 const viewOf = Effect.fnUntraced(function* (

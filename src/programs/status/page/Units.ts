@@ -1,4 +1,4 @@
-/** Numbers for people, each with its exact value to be had by hovering. */
+/** Formats numbers, each with its exact value as a tooltip. */
 import { DateTime } from "effect"
 import { type Html, markup } from "./Html.ts"
 
@@ -14,7 +14,7 @@ export const bytes = (value: number): Html => {
 export const count = (value: number): Html =>
   markup`<span title="${value}">${value < 10_000 ? value : value < 1e6 ? `${(value / 1e3).toFixed(1)} k` : `${(value / 1e6).toFixed(1)} M`}</span>`
 
-/** `3 s`, `5 min`, `2.1 h`, `4.0 d`. */
+/** Formats a duration, such as `3 s`, `5 min`, `2.1 h` or `4.0 d`. */
 export const span = (millis: number): string => {
   const seconds = Math.max(0, millis) / 1e3
   if (seconds < 120) return `${seconds < 10 ? Math.round(seconds * 10) / 10 : Math.round(seconds)} s`
@@ -25,13 +25,13 @@ export const span = (millis: number): string => {
 const timeOf = (at: number): string =>
   Math.abs(at) <= 8.64e15 ? DateTime.formatIso(DateTime.makeUnsafe(at)) : String(at)
 
-/** `2026-01-31 12:34:56`, in UTC. */
+/** Formats a time in UTC, such as `2026-01-31 12:34:56`. */
 export const time = (at: number): Html => {
   const text = timeOf(at)
   return markup`<time datetime="${text}" title="${text}">${text.slice(0, 19).replace("T", " ")}</time>`
 }
 
-/** How long ago, or how far ahead. */
+/** Formats how long ago a time was, or how far ahead it is. */
 export const ago = (at: number | undefined, now: number): Html => {
   if (at === undefined) return markup`<span class="none">–</span>`
   const text = at > now + 1_000 ? `${span(at - now)} ahead` : `${span(now - at)} ago`

@@ -1,4 +1,4 @@
-/** Whether all is in sync, and if not why and since when: of each database, and of all. */
+/** Decides for each database, and for all together, whether it is in sync, and if not, why and since when. */
 import type { Failing } from "../../../services/Health.ts"
 import type { DatabaseState } from "../../sync/facts/DaemonState.ts"
 
@@ -7,21 +7,21 @@ export type Severity = "ok" | "warn" | "bad"
 export interface VerdictReason {
   readonly level: Severity
   readonly text: string
-  /** Milliseconds since the UNIX epoch; undefined where nobody knows. */
+  /** Time in milliseconds since the UNIX epoch, or undefined if it is not known. */
   readonly since: number | undefined
-  /** The check that fails, if it is one. */
+  /** Name of the check, if the reason is a failing check. */
   readonly check?: string
 }
 
 export interface Verdict {
-  /** A word for what it is doing. */
+  /** A word that describes what the database is doing. */
   readonly state: string
   readonly level: Severity
-  /** Empty when it is in sync. */
+  /** Reasons why the database is not in sync. Empty if it is. */
   readonly reasons: ReadonlyArray<VerdictReason>
 }
 
-/** What takes no longer than that is no reason to look. */
+/** Time in milliseconds for which a state may last without counting as out of sync. */
 const graceMillis = 30_000
 
 const waiting = ({ sync }: DatabaseState, now: number): ReadonlyArray<VerdictReason> => {
@@ -56,7 +56,9 @@ const stateOf = (database: DatabaseState, failing: ReadonlyArray<Failing>): stri
 const worst = (levels: ReadonlyArray<Severity>): Severity =>
   levels.includes("bad") ? "bad" : levels.includes("warn") ? "warn" : "ok"
 
-/** `failing`: checks of this database. `startedAt`: of the daemon. */
+/**
+ * Returns the verdict. `failing` contains the failing checks of the database; the daemon was started at `startedAt`.
+ */
 export const of = (
   database: DatabaseState,
   failing: ReadonlyArray<Failing>,

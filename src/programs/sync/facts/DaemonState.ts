@@ -1,15 +1,15 @@
 /**
- * What the daemon is doing: the one place that health, metrics and the status page read. Plain state on the main
- * thread; the loops of each database change their `SyncState`, and nothing here is copied from it.
+ * The state of the daemon, which health, metrics and the status page read. It is plain state on the main thread. The
+ * loops of each database change their `SyncState`, and nothing is copied from it.
  */
 import type { SyncState } from "../SyncState.ts"
 
-/** A database of this run, from the start on. */
+/** A database of this run, from its start on. */
 export class DatabaseState {
   readonly name: string
   /** Undefined until its LMDB is open. */
   sync: SyncState | undefined
-  /** The last attempt to open it found no LMDB file. */
+  /** True if the last attempt to open it found no LMDB file. */
   isMissing = false
   private wasReady = false
 
@@ -17,7 +17,9 @@ export class DatabaseState {
     this.name = name
   }
 
-  /** What was in the bucket at the start is merged and ours is stored: once true, always. */
+  /**
+   * True once the snapshots that were in the bucket at the start are merged and our own is stored. It then stays true.
+   */
   get isReady(): boolean {
     this.wasReady ||= this.sync?.isReady === true
     return this.wasReady
@@ -26,7 +28,7 @@ export class DatabaseState {
 
 export class DaemonState {
   readonly databases: ReadonlyArray<DatabaseState>
-  /** Milliseconds since the UNIX epoch. */
+  /** Start of the daemon in milliseconds since the UNIX epoch. */
   readonly startedAt: number
 
   constructor(databases: ReadonlyArray<string>, startedAt: number) {

@@ -1,4 +1,4 @@
-/** Records what the lister and the receiver do: the facts for the status page, and metrics. */
+/** Records the work of the lister and the receiver as facts for the status page, and as metrics. */
 import { Clock, Effect } from "effect"
 import { families } from "../../../domain/metrics/MetricFamilies.ts"
 import type { MergeResult } from "../../../services/Database.ts"
@@ -13,7 +13,7 @@ const lmdbOf = ({ options }: SyncState) => ({ lmdb: options.database })
 /** The reasons for which a snapshot is quarantined. */
 export type Reason = "corrupt" | "refused" | "stale"
 
-/** Snapshots that wait to be merged, after a listing or a merge: an instance is behind from the first one on. */
+/** Updates whether an instance has snapshots that wait to be merged, after a listing or a merge, and since when. */
 const lookBehind = ({ facts, index }: SyncState, instance: string, now: number): void => {
   const known = facts.instance(instance)
   known.behindSince = index.isBehind(instance) ? (known.behindSince ?? now) : undefined
@@ -30,7 +30,7 @@ const lookAtInstance = Effect.fnUntraced(function* (state: SyncState, instance: 
   yield* Metrics.observe(families.lastReceivedAge, { ...lmdbOf(state), syncer_instance: instance }, age)
 })
 
-/** The index has been told of this listing. */
+/** Records a listing. The index must already contain it. */
 export const listed = Effect.fnUntraced(function* (state: SyncState, objects: ReadonlyArray<StoredObject>) {
   const { facts, index } = state
   const now = yield* Clock.currentTimeMillis
@@ -49,7 +49,7 @@ export const listFailed = (state: SyncState) => Metrics.add(families.listFailed,
 export const entering = (state: SyncState, instance: string, name: ReceiveStage["name"]) =>
   Effect.map(Clock.currentTimeMillis, (since) => void (state.facts.instance(instance).stage = { name, since }))
 
-/** Around the receiving of one snapshot: nothing is being done for the instance afterwards. */
+/** Records the receiving of one snapshot while `effect` runs. Afterwards, the instance is idle. */
 export const receiving =
   (state: SyncState, instance: string) =>
   <A, E, R>(receive: Effect.Effect<A, E, R>) =>
@@ -78,7 +78,7 @@ export const loadFailed = (state: SyncState, instance: string) =>
 const mergeEnded = (state: SyncState, { name }: Snapshot, result: "merged" | "failed" | "aborted") =>
   Metrics.add(families.merges, { ...lmdbOf(state), kind: name.kind, result }, 1)
 
-/** Around a merge. */
+/** Records a merge while it runs. */
 export const merging =
   (state: SyncState, snapshot: Snapshot) =>
   <A, E, R>(merge: Effect.Effect<A, E, R>) =>
@@ -93,7 +93,7 @@ export const merging =
       Effect.onInterrupt(() => mergeEnded(state, snapshot, "aborted"))
     )
 
-/** The index knows that it is merged. */
+/** Records that a snapshot is merged. The index must already know it. */
 export const merged = Effect.fnUntraced(function* (state: SyncState, snapshot: Snapshot, result: MergeResult) {
   const { entriesRead, entriesSkipped, entriesWritten, lockHeldMillis } = result
   const labels = lmdbOf(state)
@@ -109,7 +109,7 @@ export const merged = Effect.fnUntraced(function* (state: SyncState, snapshot: S
   yield* Metrics.observe(families.writeLock, { ...labels, operation: "merge" }, lockHeldMillis / 1e3)
 })
 
-/** The index knows that it is. */
+/** Records that a snapshot is quarantined. The index must already know it. */
 export const quarantined = Effect.fnUntraced(function* (
   state: SyncState,
   snapshot: Snapshot,

@@ -1,4 +1,4 @@
-/** Records what the sender does: the facts for the status page, and metrics. */
+/** Records the work of the sender as facts for the status page, and as metrics. */
 import { Clock, Effect } from "effect"
 import { families } from "../../../domain/metrics/MetricFamilies.ts"
 import type { SnapshotName } from "../../../domain/snapshot/SnapshotName.ts"
@@ -15,7 +15,7 @@ const sendEnded = (state: SyncState, result: "stored" | "superseded" | "failed" 
 export const entering = (state: SyncState, name: SendStage["name"]) =>
   Effect.map(Clock.currentTimeMillis, (since) => void (state.facts.sending = { name, since }))
 
-/** Around a send: nothing is being sent afterwards. */
+/** Records a send while it runs. */
 export const sending =
   (state: SyncState) =>
   <A, E, R>(send: Effect.Effect<A, E, R>) =>
@@ -24,7 +24,7 @@ export const sending =
       Effect.ensuring(Effect.sync(() => void (state.facts.sending = undefined)))
     )
 
-/** The LMDB has been looked at, or a store has ended. */
+/** Records the state after a poll of the LMDB or after a store. */
 export const observed = Effect.fnUntraced(function* (state: SyncState) {
   const { facts, hasUnsent, lastForeign } = state
   const now = yield* Clock.currentTimeMillis
@@ -48,7 +48,7 @@ export const dumped = Effect.fnUntraced(function* (state: SyncState, result: Dum
   yield* Metrics.observe(families.writeLock, { ...labels, operation: "copy" }, result.lockHeldMillis / 1e3)
 })
 
-/** To be made: with a new attempt to come. */
+/** Records that a snapshot could not be made. A new attempt follows. */
 export const dumpFailed = (state: SyncState) =>
   Effect.andThen(sendEnded(state, "failed"), entering(state, "waiting to dump again"))
 

@@ -1,6 +1,6 @@
 /**
- * What a database has done and is doing, as far as people want to know: for metrics and the status page. Plain state
- * on the main thread; `SendMeter` and `ReceiveMeter` change it. Times are milliseconds since the UNIX epoch.
+ * Facts about a database for metrics and the status page. They are plain state on the main thread, which `SendMeter`
+ * and `ReceiveMeter` change. Times are in milliseconds since the UNIX epoch.
  */
 import type { ObjectKind } from "../../../domain/snapshot/SnapshotName.ts"
 import type { Snapshot } from "../ListedSnapshots.ts"
@@ -21,12 +21,12 @@ export interface Sent {
   readonly name: string
   readonly kind: ObjectKind
   readonly at: number
-  /** Bytes, compressed. */
+  /** Compressed size in bytes. */
   readonly size: number
   readonly entries: number
 }
 
-/** As the last dump of all entries has counted them, by the displayed name of the DBI. */
+/** Number of tombstones by the displayed name of the DBI, as of the last dump of all entries. */
 export interface Tombstones {
   readonly at: number
   readonly ofDbi: ReadonlyMap<string, number>
@@ -44,24 +44,24 @@ export interface Quarantined {
   readonly at: number
 }
 
-/** Of an instance that has snapshots in the bucket. */
+/** Facts about an instance that has snapshots in the bucket. */
 export interface InstanceFacts {
-  /** Undefined when nothing is being done for it. */
+  /** The current step of receiving from it, or undefined if it is idle. */
   stage: ReceiveStage | undefined
   merged: Merged | undefined
-  /** The newest snapshot of the last listing. */
+  /** The newest snapshot in the last listing. */
   newest: Snapshot | undefined
-  /** Since when a snapshot of it waits to be merged. */
+  /** Time since which a snapshot of the instance waits to be merged. */
   behindSince: number | undefined
 }
 
 export class SyncFacts {
   sending: SendStage | undefined
-  /** The last transaction of the application that was seen; undefined before the first look. */
+  /** Id of the last known transaction of the application, or undefined before the first poll. */
   lastForeign: bigint | undefined
-  /** When that one was seen; undefined: there was none since the start. */
+  /** Time at which that transaction was detected, or undefined if there was none since the start. */
   changedAt: number | undefined
-  /** Since when something of the application waits to be stored. */
+  /** Time since which a change of the application waits to be stored. */
   unsentSince: number | undefined
   /** The last one. */
   sent: Sent | undefined
@@ -69,10 +69,10 @@ export class SyncFacts {
   sentFull: Sent | undefined
   /** Undefined before the first dump. */
   tombstones: Tombstones | undefined
-  /** Of the last listing, all objects of the database; undefined before the first. */
+  /** Number and total size of all objects of the database in the last listing, or undefined before the first one. */
   inStorage: { readonly count: number; readonly bytes: number } | undefined
   readonly instances = new Map<string, InstanceFacts>()
-  /** By name of the snapshot. */
+  /** Quarantined snapshots by name. */
   readonly quarantined = new Map<string, Quarantined>()
 
   instance(name: string): InstanceFacts {

@@ -1,4 +1,4 @@
-/** What the thread of a database knows of changed keys, as metrics of the main thread. */
+/** Exposes the state of a database's `KeyTracker`, which runs in the worker, as metrics of the main thread. */
 import { Effect } from "effect"
 import { families } from "../../../domain/metrics/MetricFamilies.ts"
 import type { Tracking } from "../../../services/Database.ts"

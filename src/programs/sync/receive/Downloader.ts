@@ -1,4 +1,4 @@
-/** Loads objects from the bucket into the spool, compressed as they are. */
+/** Loads objects from the bucket into the spool, in their compressed form. */
 import { Clock, Duration, Effect, Stream } from "effect"
 import { releaseBuffer } from "../../../domain/bytes/ReleaseBuffer.ts"
 import { MemoryBudget } from "../../../services/MemoryBudget.ts"
@@ -7,19 +7,22 @@ import { Storage } from "../../../services/Storage.ts"
 import { millisSince } from "../../Elapsed.ts"
 import type { Snapshot } from "../ListedSnapshots.ts"
 
-/** Bytes of an object that is small: a request takes longer than these do, so several are loaded at once. */
+/**
+ * Maximum size in bytes of a small object. Its request takes longer than its transfer, so several are loaded in
+ * parallel.
+ */
 const smallBytesMax = 262_144
 
-/** Small objects that are loaded at once: with the bytes of each they bound what one permit to download holds. */
+/** Number of small objects that are loaded in parallel. With their size, it bounds what one download permit holds. */
 const atOnce = 16
 
-/** Returns how many of the objects, which are to be merged in this order, are to be loaded together: at least one. */
+/** Returns how many of the next objects, in the order of their merges, are to be loaded together: at least one. */
 export const loadedTogether = (steps: ReadonlyArray<Snapshot>): number => {
   const large = steps.findIndex(({ object }) => object.size > smallBytesMax)
   return Math.max(1, Math.min(atOnce, large < 0 ? steps.length : large))
 }
 
-/** Loads an object into the spool of the scope. */
+/** Loads an object into a place of the spool, which belongs to the scope. */
 export const download = Effect.fn("Downloader.download")(
   function* (database: string, { name, object }: Snapshot) {
     const storage = yield* Storage
@@ -28,7 +31,7 @@ export const download = Effect.fn("Downloader.download")(
     const began = yield* Clock.monotonicTimeNanos
     const writer = spool.writer(yield* spool.open)
     const loadBegan = yield* Clock.monotonicTimeNanos
-    // The bucket is read while the spool is written.
+    // The next chunk is downloaded while the last one is written to the spool.
     yield* Stream.runForEach(Stream.buffer(storage.load(object.name, object), { capacity: 2 }), (chunk) =>
       Effect.andThen(
         writer.append(chunk),

@@ -1,6 +1,6 @@
 /**
- * Reports instances whose deltas cannot be followed: an object before them has been missing for too long. Once for each
- * gap; the health check fails until a full snapshot has closed it.
+ * Reports instances whose deltas cannot be followed because an object before them has been missing for too long. Each
+ * gap is reported once, and the health check fails until a full snapshot has closed it.
  */
 import { Effect } from "effect"
 import { families } from "../../../domain/metrics/MetricFamilies.ts"
@@ -9,7 +9,7 @@ import { Health } from "../../../services/Health.ts"
 import * as Metrics from "../../../services/Metrics.ts"
 import type { SyncState } from "../SyncState.ts"
 
-/** After each listing. `reported`: instances with a gap that was reported; changed. */
+/** Reports gaps after a listing. `reported` contains the instances whose gap was reported, and is updated. */
 export const report = Effect.fnUntraced(function* (state: SyncState, reported: Set<string>) {
   const { index, options } = state
   const health = yield* Health

@@ -1,7 +1,7 @@
 /**
- * Objects that are not loaded again while they are in the bucket as they are now: corrupt in two downloads, refused, or
- * too old. If our own newest is refused at the start, nothing is sent as long as it is there: a newer one would hide
- * it, and it may be the only copy of what it holds.
+ * Quarantines objects that were corrupt in two downloads, are refused, or are too old. They are not loaded again as
+ * long as the bucket contains them unchanged. If our own newest snapshot is refused at the start, nothing is sent as
+ * long as it is in the bucket, because a newer one would hide it, and it may be the only copy of what it contains.
  */
 import { Effect } from "effect"
 import { Health } from "../../../services/Health.ts"
@@ -10,7 +10,10 @@ import * as ReceiveMeter from "../facts/ReceiveMeter.ts"
 import * as Staleness from "../Staleness.ts"
 import type { SyncState } from "../SyncState.ts"
 
-/** A newer snapshot of ours would hide it from the others, and a cleaner would delete it. */
+/**
+ * Reports that sending is blocked: a newer snapshot of ours would hide it from the others, and a cleaner would delete
+ * it.
+ */
 const reportBlocked = Effect.fnUntraced(function* ({ options }: SyncState, { name }: Snapshot) {
   const health = yield* Health
   const message =
@@ -19,7 +22,7 @@ const reportBlocked = Effect.fnUntraced(function* ({ options }: SyncState, { nam
   if (yield* health.failing(`${options.database}_own_refused`, message)) yield* Effect.logError(message)
 })
 
-/** It will not be loaded again while it is in the bucket as it is now. */
+/** Quarantines a snapshot, and reports it to log, health and metrics. */
 export const quarantine = Effect.fnUntraced(function* (
   state: SyncState,
   snapshot: Snapshot,
@@ -45,8 +48,8 @@ export const quarantine = Effect.fnUntraced(function* (
 })
 
 /**
- * Takes back those that were quarantined by their age under a clock that was wrong, and ends the health checks when
- * none is left. Returns the names that were taken back.
+ * Releases objects that were quarantined by their age while the clock was wrong, and ends the health checks when none
+ * is left. Returns the names of the released objects.
  */
 export const review = Effect.fnUntraced(function* (state: SyncState) {
   const names = state.index.takeBack(yield* Staleness.isTooOld(state))

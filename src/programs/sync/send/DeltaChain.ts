@@ -1,5 +1,6 @@
 /**
- * What was stored since the last full snapshot, and so where the next delta starts. Plain values.
+ * The objects that were stored since the last full snapshot, which decide where the next delta starts. An immutable
+ * value.
  *
  * The n-th delta since the full snapshot starts where delta n − 16^k was stored, with the largest k such that 16^k
  * divides n; delta 0 is the full snapshot:
@@ -7,8 +8,8 @@
  *     full ← 1 ← 2 ← … ← 15    16 ← 17 ← …    32
  *     full ←─────────────────── 16 ←────────── 32
  *
- * So any of 4,096 deltas is reached from the full snapshot in at most 45 objects, one that follows needs one object per
- * delta, and each change is stored at most 1 + log16(n) times.
+ * Any of 4,096 deltas can therefore be reached from the full snapshot with at most 45 objects. An instance that follows
+ * the deltas needs one object per delta, and each change is stored at most 1 + log16(n) times.
  */
 
 const radix = 16
@@ -16,10 +17,10 @@ const radix = 16
 /** The last full snapshot. */
 export interface FullSnapshot {
   readonly timestampNano: bigint
-  /** Bytes, compressed. */
+  /** Compressed size in bytes. */
   readonly size: number
   readonly entries: number
-  /** Monotonic time in milliseconds. */
+  /** Time of the store on the monotonic clock, in milliseconds. */
   readonly storedMillis: number
 }
 
@@ -29,7 +30,7 @@ interface Point {
   readonly timestampNano: bigint
 }
 
-/** Whether a delta after delta `count` starts at point `index`: it is the last one of a level. */
+/** True if a delta after delta `count` can start from point `index`, which is then the last point of its level. */
 const isStart = (index: number, count: number): boolean => {
   for (let step = 1; step <= count; step *= radix) if (count - (count % step) === index) return true
   return index === 0
@@ -39,9 +40,9 @@ export class DeltaChain {
   readonly full: FullSnapshot
   /** Number of deltas since the full snapshot. */
   readonly count: number
-  /** Bytes of these, compressed. */
+  /** Compressed size of these deltas in bytes. */
   readonly bytes: number
-  /** Oldest first. */
+  /** Points that later deltas may start from, oldest first. */
   private readonly points: ReadonlyArray<Point>
 
   private constructor(full: FullSnapshot, points: ReadonlyArray<Point>, bytes: number) {
@@ -51,12 +52,12 @@ export class DeltaChain {
     this.bytes = bytes
   }
 
-  /** A full snapshot was stored, or one of the state that delta `full.timestampNano` had reached. */
+  /** Returns the chain after a full snapshot was stored, whether or not it has taken over the time of a delta. */
   static after(full: FullSnapshot): DeltaChain {
     return new DeltaChain(full, [{ index: 0, timestampNano: full.timestampNano }], 0)
   }
 
-  /** A delta from `fromNano` was stored. */
+  /** Returns the chain after a delta from `fromNano` was stored. */
   followedBy(delta: { readonly timestampNano: bigint; readonly size: number }): DeltaChain {
     const index = this.count + 1
     const points = [...this.points, { index, timestampNano: delta.timestampNano }]

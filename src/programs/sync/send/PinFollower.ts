@@ -1,20 +1,20 @@
 /**
- * Moves the pin of the tracker (`KeyTracker`) along with what the application writes, while the sender is busy or may
- * not send yet. LMDB cannot use pages again that the pin holds back: left where it is until the next poll, it makes the
- * file of an application that writes all the time grow by what it writes in a poll interval and a send.
+ * Renews the pin of `KeyTracker` as the application writes, while the sender is busy or must not send yet. LMDB cannot
+ * reuse pages that the pin protects. If the pin stayed until the next poll, the file of an application that writes all
+ * the time would grow by what it writes in a poll interval and a send.
  */
 import { Clock, Duration, Effect } from "effect"
 import { millisSince } from "../../Elapsed.ts"
 import { observe } from "../LocalChanges.ts"
 import type { SyncState } from "../SyncState.ts"
 
-/** Minimum time from a hint that the application writes to a look: a small commit is done by then. */
+/** Minimum time from a hint that the application writes to a check. A small commit is done by then. */
 const settlingMillis = 20
 
-/** The pin is at rest for this many times as long as it took to move it: one fifth of a core, at most, is spent on it. */
+/** After a renewal, the pin rests for this many times its duration, so that it takes at most a fifth of a core. */
 const restFactor = 4
 
-/** A hint that has come is always followed by a look: the sender would not be told again. */
+/** Renews the pin after each hint. A hint is never dropped, because the sender would not get it again. */
 const follow = Effect.fnUntraced(function* (state: SyncState) {
   let tookMillis = 0
   for (;;) {
@@ -31,7 +31,7 @@ const follow = Effect.fnUntraced(function* (state: SyncState) {
   }
 })
 
-/** Does that while `work` runs. */
+/** Runs `work`, and renews the pin in the meantime. */
 export const following =
   (state: SyncState) =>
   <A, E, R>(work: Effect.Effect<A, E, R>) =>

@@ -1,11 +1,11 @@
 /**
- * Sends what the application has changed, and once per `storage_force_snapshot_interval` something without a change, so
- * that other instances see that this one is alive: full snapshots and deltas (`WhatToSend`). Source: docs/sync.md,
- * Sending and Starting.
+ * Sends the application's changes as full snapshots and deltas (`WhatToSend`). Once per
+ * `storage_force_snapshot_interval`, it also sends without a change, so that other instances see that this one is
+ * alive. Source: docs/sync.md, Sending and Starting.
  *
- * Nothing is sent before the first listing, nor before our own old snapshot is merged: a fresh, empty LMDB could
- * replace the only copy of old data. The dump ends before the store begins. A store that fails is tried again with the
- * newest state, until `storage_retry_count` attempts in a row failed.
+ * Nothing is sent before the first listing, nor before our own old snapshot is merged, because a new, empty LMDB could
+ * replace the only copy of old data. The dump ends before the store begins. A failed store is retried with the newest
+ * state, until `storage_retry_count` attempts in a row have failed.
  */
 import { Clock, Duration, Effect } from "effect"
 import { DatabaseError } from "../../../services/Database.ts"
@@ -23,20 +23,20 @@ import * as WhatToSend from "./WhatToSend.ts"
 
 interface Sender extends Storing {
   readonly dump: Outage.Outage
-  /** A new time is to be told, whether something has changed or not. */
+  /** True if a snapshot must be sent even without a change. */
   isForced: boolean
-  /** After that a full snapshot. */
+  /** True if a full snapshot must follow. */
   isFullForced: boolean
 }
 
-/** Sends everything. `timestampNano`: of the delta that has reached this state. */
+/** Sends a full snapshot, which takes over the time `timestampNano` of a delta, if it is given. */
 const sendFull = (sender: Sender, timestampNano?: bigint) =>
   sender.state.kept.dump(
     (last) => dumpFull(sender.state, last, timestampNano),
     (dumped) => Effect.andThen(sender.dump.over, store(sender, dumped))
   )
 
-/** Sends what has changed since the chain's start of the next delta. Undefined: a full snapshot is needed. */
+/** Sends the next delta of the chain. Returns undefined if a full snapshot is needed instead. */
 const sendDelta = Effect.fnUntraced(function* (sender: Sender, chain: DeltaChain) {
   const dumped = yield* dumpDelta(sender.state, chain)
   if (dumped === undefined) return undefined
@@ -44,10 +44,10 @@ const sendDelta = Effect.fnUntraced(function* (sender: Sender, chain: DeltaChain
   return yield* store(sender, dumped)
 }, Effect.scoped)
 
-/** What deltas can follow now; undefined: only a full snapshot can be sent. */
+/** Returns the chain that a delta can continue, or undefined if only a full snapshot can be sent. */
 const chainOf = Effect.fnUntraced(function* ({ chain, foreignMerged, foreignSent }: SyncState) {
   const { delta_snapshots } = yield* Settings
-  // What another process has sent under our name is on no path of ours.
+  // No delta of ours leads to what another process has sent under our name.
   if (delta_snapshots === "never" || foreignMerged > foreignSent) return undefined
   return chain
 })
@@ -64,7 +64,7 @@ const isFullDue = Effect.fnUntraced(function* ({ isFullForced, state }: Sender) 
   )
 })
 
-/** Sends what is to be sent. Returns false when there is more. */
+/** Sends a delta, a full snapshot, or both. Returns false if there is more to send. */
 const round = Effect.fnUntraced(function* (sender: Sender) {
   const { state } = sender
   const chain = yield* chainOf(state)
@@ -78,10 +78,10 @@ const round = Effect.fnUntraced(function* (sender: Sender) {
   return true
 })
 
-/** With a full map in shadow mode changes have no room in the shadow, so there is nothing to send yet. */
+/** True if the send waits. With a full map in shadow mode, changes cannot be copied to the shadow and sent yet. */
 const isWaitedOut = ({ reaction }: DatabaseError) => reaction === "retry" || reaction === "wait: map full"
 
-/** Sends the newest state, however long it takes. */
+/** Sends the newest state, and retries until that works. */
 const send = Effect.fn("Send.send")(function* (sender: Sender) {
   const { storage_retry_interval } = yield* Settings
   for (;;) {
@@ -102,7 +102,7 @@ const send = Effect.fn("Send.send")(function* (sender: Sender) {
   }
 })
 
-/** Starts sending: an LMDB with data is sent at once, an empty one when the application has changed it. */
+/** Starts sending: an LMDB with data is sent at once, and an empty one once the application has changed it. */
 const start = Effect.fnUntraced(function* (sender: Sender) {
   const { state } = sender
   const changes = yield* observe(state)
@@ -134,8 +134,8 @@ const make = Effect.fnUntraced(function* (state: SyncState) {
 })
 
 /**
- * Time between a hint that the data file was written and a look at it: a small commit is done by then, and a busy
- * application is not polled too often.
+ * Time between a hint that the data file was written and the check of its last transaction. A small commit is done by
+ * then, and a busy application is not polled too often.
  */
 const settling = "20 millis"
 
@@ -176,7 +176,9 @@ export const run = Effect.fn("Send.run")(function* (state: SyncState) {
   }
 })
 
-/** Looks at the LMDB when no commit is under way in it: one that cannot be read yet would be missed. */
+/**
+ * Reads the last transaction while no commit is in progress, because a commit that cannot be read yet would be missed.
+ */
 const observeCommitted = Effect.fnUntraced(function* (state: SyncState) {
   for (;;) {
     const { last, stored } = yield* observe(state)
@@ -185,10 +187,10 @@ const observeCommitted = Effect.fnUntraced(function* (state: SyncState) {
   }
 })
 
-/** Of an application that goes on while this process ends: what it commits during one send is left to the next. */
+/** Maximum number of sends at the end. Commits of the application during one of them are sent by the next one. */
 const lastSendsMax = 3
 
-/** The last sends of an orderly end: false when something is left unsent. */
+/** Runs the last sends of an orderly end. Returns false if something is left unsent. */
 export const finish = Effect.fn("Send.finish")(function* (state: SyncState) {
   if (state.options.receiveOnly) return true
   for (let sends = 0; ; sends++) {

@@ -1,4 +1,4 @@
-/** Dumps what is to be sent, a full snapshot or a delta, and gives it its name. */
+/** Dumps a full snapshot or a delta into the spool, and forms its name. */
 import { Clock, Effect } from "effect"
 import * as SnapshotName from "../../../domain/snapshot/SnapshotName.ts"
 import type { DumpResult } from "../../../services/Database.ts"
@@ -14,15 +14,15 @@ import * as WhatToSend from "./WhatToSend.ts"
 export interface DumpToStore {
   readonly name: SnapshotName.SnapshotName
   readonly result: DumpResult
-  /** Monotonic time before the dump. */
+  /** Start of the dump on the monotonic clock, in nanoseconds. */
   readonly began: bigint
-  /** `foreignMerged` at that time. */
+  /** Value of `foreignMerged` at that time. */
   readonly foreignSnapshots: number
-  /** It takes over the time of a delta, which has told all that counts as sent. */
+  /** True if it takes over the time of a delta, which has already sent everything that counts as sent. */
   readonly isOfDelta: boolean
 }
 
-/** What all dumps are asked for, with a new place in the spool. */
+/** Returns the parts of a request that all dumps have, with a new place in the spool. */
 const requestOf = Effect.fnUntraced(function* (state: SyncState) {
   const { snapshot_compression } = yield* Settings
   yield* SendMeter.entering(state, "dumping")
@@ -59,8 +59,8 @@ const ended = Effect.fnUntraced(function* (state: SyncState, result: DumpResult)
 })
 
 /**
- * Dumps the whole environment. `last`: the previous dump, if it was kept. `timestampNano`: of the delta that has
- * reached this state.
+ * Dumps the whole environment. `last` is the previous dump, if it was kept. `timestampNano` is the time of the delta
+ * that the dump takes over.
  */
 export const dumpFull = Effect.fnUntraced(function* (
   state: SyncState,
@@ -80,7 +80,7 @@ export const dumpFull = Effect.fnUntraced(function* (
   return { name, result, began, foreignSnapshots, isOfDelta: timestampNano !== undefined } satisfies DumpToStore
 })
 
-/** Dumps what has changed. Undefined when a full snapshot is better, or the only way. */
+/** Dumps the next delta. Returns undefined if a full snapshot is better, or the only possibility. */
 export const dumpDelta = Effect.fnUntraced(function* (state: SyncState, chain: DeltaChain) {
   const request = yield* requestOf(state)
   const began = yield* Clock.monotonicTimeNanos

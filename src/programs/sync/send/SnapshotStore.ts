@@ -1,8 +1,8 @@
 /**
- * Stores a dump, again and again until it works, or until the application has changed something meanwhile. After
- * `storage_retry_count` failures in a row it gives up.
+ * Stores a dump, and retries until that works or the application has changed something in the meantime. After
+ * `storage_retry_count` failures in a row, it gives up.
  *
- * Only what was stored for sure counts as stored: a delta never starts from a store of unknown outcome.
+ * Only an object that is known to be stored counts as stored: a delta never starts from a store of unknown outcome.
  */
 import { Clock, Data, Duration, Effect, Random } from "effect"
 import type * as SnapshotName from "../../../domain/snapshot/SnapshotName.ts"
@@ -17,7 +17,7 @@ import type { SyncState } from "../SyncState.ts"
 import { DeltaChain } from "./DeltaChain.ts"
 import type { DumpToStore } from "./SnapshotDump.ts"
 
-/** Stores have failed too often. The daemon ends, so that an operator notices. */
+/** Too many stores in a row have failed. The daemon ends, so that an operator notices. */
 export class StoreGivenUp extends Data.TaggedError("StoreGivenUp")<{
   readonly attempts: number
   readonly error: StorageError
@@ -30,7 +30,7 @@ export class StoreGivenUp extends Data.TaggedError("StoreGivenUp")<{
 export interface Storing {
   readonly state: SyncState
   readonly store: Outage.Outage
-  /** Failed stores in a row. */
+  /** Number of failed stores in a row. */
   attempts: number
   /** Monotonic time in milliseconds of the last store, or of the start. */
   lastStore: number
@@ -70,21 +70,21 @@ const logStored = (name: SnapshotName.SnapshotName, result: DumpResult, storeMil
     time_store: Duration.millis(storeMillis)
   })
 
-/** The chain after this object. */
+/** Returns the chain after this object. */
 const chainAfter = ({ chain }: SyncState, { name, result }: DumpToStore, storedMillis: number) => {
   const { entries, spooled, timestampNano } = result
   if (name.kind === "delta") return chain?.followedBy({ timestampNano, size: spooled.size })
   return DeltaChain.after({ timestampNano, size: spooled.size, entries, storedMillis })
 }
 
-/** It is in the bucket. */
+/** Records that a dump is stored: state, metrics and log. */
 const stored = Effect.fnUntraced(function* (storing: Storing, dumped: DumpToStore, storeMillis: number) {
   const { state } = storing
   const { began, foreignSnapshots, isOfDelta, name, result } = dumped
   storing.attempts = 0
   storing.lastStore = yield* monotonicMillis
   state.chain = chainAfter(state, dumped, storing.lastStore)
-  // What it holds beyond the delta whose time it has is in no delta yet.
+  // Changes after the delta whose time it has taken over are in no delta yet.
   if (!isOfDelta) {
     if (result.transactionId > state.sentThrough) state.sentThrough = result.transactionId
     state.foreignSent = foreignSnapshots
@@ -97,7 +97,7 @@ const stored = Effect.fnUntraced(function* (storing: Storing, dumped: DumpToStor
   yield* state.notify
 })
 
-/** Tries to store a dump once. Returns false if that failed. */
+/** Attempts to store a dump once. Returns false if that failed. */
 const storeOnce = Effect.fnUntraced(function* (storing: Storing, dumped: DumpToStore) {
   const { state } = storing
   const { name, result } = dumped
@@ -129,8 +129,8 @@ const storeOnce = Effect.fnUntraced(function* (storing: Storing, dumped: DumpToS
 })
 
 /**
- * Tries to store a dump until it works. Returns false if the application has changed something meanwhile: then a new
- * dump is better.
+ * Attempts to store a dump until that works. Returns false if the application has changed something in the meantime, so
+ * that a new dump is better.
  */
 export const store = Effect.fnUntraced(function* (storing: Storing, dumped: DumpToStore) {
   for (;;) {

@@ -1,14 +1,14 @@
 /**
- * Decides between full snapshots and deltas. Source: docs/sync.md, Sending. Plain functions.
+ * Decides between full snapshots and deltas. Source: docs/sync.md, Sending.
  *
- * A full snapshot that is due while changes wait comes after a delta of them, and takes over its time: whoever follows
- * the deltas does not download it.
+ * If a full snapshot is due while changes are waiting, a delta with these changes is sent first, and the full snapshot
+ * takes over its time, so that instances that follow the deltas do not download it.
  */
 import type { DeltaChain } from "./DeltaChain.ts"
 
 /**
- * Share of a full snapshot, of its bytes and of its entries, beyond which deltas cost more than they save. With one
- * half the deltas between two full snapshots add less than half to what is stored and loaded.
+ * Share of the bytes and entries of a full snapshot above which deltas cost more than they save. With one half, the
+ * deltas between two full snapshots add less than half to what is stored and loaded.
  */
 const fullShare = 1 / 2
 
@@ -19,15 +19,15 @@ export const limitsOfDelta = ({ full }: DeltaChain) => ({
 })
 
 export interface Circumstances {
-  /** Monotonic time in milliseconds. */
+  /** Current time of the monotonic clock, in milliseconds. */
   readonly nowMillis: number
-  /** `full_snapshot_interval`. */
+  /** Value of `full_snapshot_interval`. */
   readonly intervalMillis: number
-  /** Others wait for full snapshots: `auto`, and an instance does not read deltas. */
+  /** True if others wait for full snapshots: with `auto`, if an instance does not read deltas. */
   readonly areFullsAwaited: boolean
 }
 
-/** Whether a full snapshot is due of the state that the last delta has reached. */
+/** True if a full snapshot is due, which takes over the time of the last delta. */
 export const isFullDue = (chain: DeltaChain, { areFullsAwaited, intervalMillis, nowMillis }: Circumstances): boolean =>
   chain.count > 0 &&
   (areFullsAwaited ||
