@@ -31,7 +31,7 @@ export type Stats = typeof Stats.Type
 export const Dump = Schema.TaggedStruct("Dump", {
   target: TaskTarget,
   format: Schema.Literals(["text", "json"]),
-  /** The private DBIs (`_sync*`) are left out. */
+  /** Whether to omit our own DBIs (`_sync*`). */
   hidesPrivate: Schema.Boolean
 })
 export type Dump = typeof Dump.Type
@@ -75,7 +75,7 @@ export type ReadReaders = typeof ReadReaders.Type
 export const Inspect = Schema.TaggedStruct("Inspect", { target: TaskTarget, dupsortHack: Schema.Boolean })
 export type Inspect = typeof Inspect.Type
 
-/** A state of an instance in the bucket, downloaded: a full snapshot, then deltas, oldest first. */
+/** The downloaded state of an instance in the bucket: a full snapshot, followed by deltas, oldest first. */
 const SpooledState = Schema.Struct({
   instance: Schema.String,
   objects: Schema.Array(Schema.Struct({ object: StoredObject, spooled: Spooled }))
@@ -86,36 +86,38 @@ export type SpooledState = typeof SpooledState.Type
 export const UnusableObject = Schema.Struct({
   name: Schema.String,
   problem: Schema.String,
-  /** It is whole, but must not be merged here. */
+  /** True if the object is valid, but must not be merged here. */
   isRefused: Schema.Boolean
 })
 export type UnusableObject = typeof UnusableObject.Type
 
-/** The newest usable state of each instance, and the LMDB, which are compared. */
+/** The newest usable state of each instance and the LMDB, which are to be compared. */
 const Compared = {
   options: DatabaseOptions,
   states: Schema.Array(SpooledState),
-  /** Newer than the states of their instances. */
+  /** Unusable objects that are newer than the states of their instances. */
   unusable: Schema.Array(UnusableObject),
-  /** Nanoseconds since the UNIX epoch: tombstones that are older do not count. */
+  /** Tombstones older than this, in nanoseconds since the UNIX epoch, do not count. */
   cutOffNano: Schema.BigInt
 }
 
-/** Compares the states and the LMDB. The text is a `ComparisonResult` as JSON. */
+/** Compares the states and the LMDB. The result's text is a `ComparisonResult` in JSON. */
 export const Verify = Schema.TaggedStruct("Verify", { ...Compared, graceNano: Schema.BigInt, json: Schema.Boolean })
 export type Verify = typeof Verify.Type
 
-/** Counts what the daemon would do to the LMDB and the bucket. The text is a `ComparisonResult` as JSON. */
+/**
+ * Counts what the daemon would change in the LMDB and the bucket. The result's text is a `ComparisonResult` in JSON.
+ */
 export const DryRun = Schema.TaggedStruct("DryRun", {
   ...Compared,
-  /** Our own, as in object names. */
+  /** Name of our instance as in object names. */
   instance: Schema.String,
   receiveOnly: Schema.Boolean,
-  /** What is older is stale. Absent: nothing is. */
+  /** Data older than this, in nanoseconds since the UNIX epoch, are stale. Absent if none are. */
   staleNano: Schema.optionalKey(Schema.BigInt),
-  /** Tombstones that are older would be swept. Absent: the sweeper is off. */
+  /** Tombstones older than this, in nanoseconds since the UNIX epoch, would be swept. Absent if the sweeper is off. */
   sweptNano: Schema.optionalKey(Schema.BigInt),
-  /** The objects with the database's prefix. */
+  /** The listed objects with the prefix of the database. */
   listed: Schema.Array(StoredObject),
   /** Absent: the cleaner is off. */
   cleaner: Schema.optionalKey(

@@ -1,6 +1,6 @@
 /**
- * In shadow mode: what the application has changed since the shadow DBIs were last brought up to date, such as while no
- * daemon ran.
+ * Counts, in shadow mode, what the application has changed since the shadow DBIs were last updated, for example while
+ * no daemon was running.
  */
 import { Effect } from "effect"
 import type { ReadTransaction } from "../../services/Lmdb.ts"
@@ -9,13 +9,13 @@ import type { Mode } from "../engine/merge/Mode.ts"
 import { walkOf } from "../engine/shadow/ShadowCopy.ts"
 import { syncedDbis } from "../engine/SyncedDbis.ts"
 
-/** The time of the current copy: its only use here is to be later than any, so that all that differs counts. */
+/** Time of the copy. It must only be later than any other, so that every difference counts. */
 const stamp = { first: false, high: 0xffff_fffe, low: 0 }
 
 export interface ApplicationChanges {
-  /** Keys that are new, or have another value. */
+  /** Number of keys that are new or have another value. */
   put: number
-  /** Keys that are gone. */
+  /** Number of keys that were removed. */
   removed: number
 }
 

@@ -1,6 +1,6 @@
 /**
- * What the cleaner would delete once it has seen all objects for `must_keep_interval`, and all that can be merged is
- * merged: the daemon's own plan is asked, which is told so.
+ * Determines what the cleaner would delete once it has seen all objects for `must_keep_interval` and has merged
+ * everything that can be merged. It uses the plan of the daemon (`CleanerPlan`), which is given this state.
  */
 import { Clock, Effect } from "effect"
 import * as SnapshotName from "../../domain/snapshot/SnapshotName.ts"
@@ -10,9 +10,9 @@ import type { Snapshot } from "../sync/ListedSnapshots.ts"
 
 export interface CleanFacts {
   readonly listed: ReadonlyArray<StoredObject>
-  /** What would be merged, each with the names of its DBIs. */
+  /** The snapshots that would be merged, each with the names of its DBIs. */
   readonly merged: ReadonlyArray<{ readonly snapshot: Snapshot; readonly dbis: ReadonlyArray<string> }>
-  /** Names of the DBIs of the snapshot that would be sent; undefined: none. */
+  /** Names of the DBIs of the snapshot that would be sent, or undefined if none would be sent. */
   readonly sentDbis: ReadonlyArray<string> | undefined
 }
 

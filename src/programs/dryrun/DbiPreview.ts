@@ -1,9 +1,9 @@
-/** What merging all snapshots would change in one DBI of the LMDB, and what a snapshot of it would then hold. */
+/** Counts what merging all snapshots would change in one DBI of the LMDB, and what our next snapshot would contain. */
 import type { KeyOrder } from "../../domain/lmdb/KeyOrder.ts"
 import { compareVersions } from "../../domain/lmdb/VersionOrder.ts"
 import { DbiComparison, type PlaceCount, type PlacedSource } from "../verify/DbiComparison.ts"
 
-/** Indices of places; -1: there is none. */
+/** Indices of places, or -1 if there is none. */
 export interface PreviewPlaces {
   /** The LMDB. */
   readonly local: number
@@ -12,11 +12,11 @@ export interface PreviewPlaces {
 }
 
 export class DbiPreview extends DbiComparison {
-  /** By place: entries whose version from there would be put into the LMDB. */
+  /** For each place, the number of entries whose version from there would be put into the LMDB. */
   readonly taken: Array<number>
-  /** Keys that the LMDB would have more. */
+  /** Number of keys that would be added to the LMDB. */
   added = 0
-  /** Keys of which our own newest state has another version, or none. */
+  /** Number of keys for which our own newest state has another version, or none. */
   unsent = 0
   private readonly local: number
   private readonly own: number
@@ -48,13 +48,13 @@ export class DbiPreview extends DbiComparison {
     if (own >= 0 && (sent < 0 || compareVersions(sources[after]!, sources[sent]!) !== 0)) this.unsent++
   }
 
-  /** The place whose version wins: the LMDB if it has the same. -1 if nothing would be put. */
+  /** Returns the place whose version wins, or the LMDB if its version is the same, or -1 if nothing would be put. */
   private best(here: number): number {
     const { isOld, local, sources, winner } = this
     let best = here < 0 ? -1 : local
     for (let place = 0; place < winner.length; place++) {
       const source = winner[place]!
-      // An old tombstone is not added where there is no entry.
+      // An old tombstone is not added if there is no entry.
       if (place === local || source < 0 || (here < 0 && isOld[place] === 1)) continue
       if (best < 0 || compareVersions(sources[source]!, sources[winner[best]!]!) > 0) best = place
     }

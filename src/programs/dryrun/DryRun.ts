@@ -1,9 +1,9 @@
 /**
- * `sync --dry-run`: what the daemon would merge, send, delete and sweep at a start with the bucket and the LMDB as they
- * are now. Nothing of either is changed: both are read only, and the LMDB in one read transaction.
+ * `sync --dry-run`: determines what the daemon would merge, send, delete and sweep if it started with the current
+ * bucket and LMDB. It changes neither of them, and reads the LMDB in one read transaction.
  *
- * All snapshots are merged at once here, one after the other in the daemon: the result is the same, but an entry that
- * several instances have is put once here, from the one whose version wins.
+ * The daemon merges snapshots one after the other, while this program merges all of them at once. The result is the
+ * same, but an entry that several instances have is counted once, for the instance whose version wins.
  */
 import { Effect } from "effect"
 import * as DbiName from "../../domain/lmdb/DbiName.ts"
@@ -23,7 +23,7 @@ import * as SweepPreview from "./SweepPreview.ts"
 
 const tooOld = "it is older than sweeper.retention_days, and would be quarantined"
 
-/** Without the snapshots that would be quarantined as too old. */
+/** Removes the snapshots that would be quarantined as too old. */
 const withoutStale = (read: ReadPlaces, limit: bigint | undefined): ReadPlaces => {
   if (limit === undefined) return read
   const isStale = ({ timestampNano }: { readonly timestampNano: bigint }) => timestampNano < limit
@@ -34,7 +34,7 @@ const withoutStale = (read: ReadPlaces, limit: bigint | undefined): ReadPlaces =
   }
 }
 
-/** The LMDB has data, but nothing says that it was here within the retention: Staleness. */
+/** True if the LMDB has data, but nothing shows that it was synced within the retention. See Staleness. */
 const isStale = Effect.fnUntraced(function* (read: ReadPlaces, ownNano: bigint, limit: bigint | undefined) {
   if (limit === undefined || read.local === undefined || ownNano >= limit) return false
   const { lmdb } = read.local
@@ -51,7 +51,7 @@ const hasData = ({ local, mode }: ReadPlaces): boolean => {
   return dbis.some(({ entries, name }) => entries > 0 && (!DbiName.isPrivate(name) || headers.has(name)))
 }
 
-/** Why nothing would be sent; undefined if something would. */
+/** Returns why nothing would be sent, or undefined if something would be sent. */
 const silence = Effect.fnUntraced(function* (read: ReadPlaces, { instance, receiveOnly, staleNano }: DryRun) {
   if (receiveOnly) return "receive never does"
   if (read.reports.some((report) => report.instance === instance && report.isRefused === true))
@@ -63,7 +63,7 @@ const silence = Effect.fnUntraced(function* (read: ReadPlaces, { instance, recei
   return stale ? "the LMDB is stale: see docs/sync.md, Long absence" : undefined
 })
 
-/** Entries by DBI, of those that would get any. */
+/** Returns the number of merged entries by DBI, for the DBIs that would get any. */
 const mergingOf = (read: ReadPlaces, walked: ReadonlyArray<{ dbi: DbiName.DbiName; taken: ReadonlyArray<number> }>) =>
   read.reports
     .filter(({ instance }) => instance !== undefined)
@@ -87,7 +87,7 @@ const preview = Effect.fnUntraced(function* (read: ReadPlaces, instance: string,
   return { hasOwn: own >= 0, walked }
 })
 
-/** Reads in the thread that is given the LMDB. Nothing is held when it ends. */
+/** Reads the LMDB in the calling thread and returns the report. All resources are released when it ends. */
 export const report = Effect.fn("DryRun.report")(function* (task: DryRun, open: OpenLmdb) {
   const all = yield* readPlaces(task, open)
   if (all._tag === "Unusable") return all

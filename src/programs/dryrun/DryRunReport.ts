@@ -1,32 +1,35 @@
-/** What `sync --dry-run` has found for a database, as text. */
+/** The findings of `sync --dry-run` for a database, and their text. */
 import * as DbiName from "../../domain/lmdb/DbiName.ts"
 import type { Deletion } from "../sync/CleanerPlan.ts"
 import type { PlaceReport } from "../verify/VerifyReport.ts"
 import type { ApplicationChanges } from "./ApplicationChanges.ts"
 
 export interface Merging {
-  /** With the problem, if it cannot be merged. */
+  /** The snapshot, with the problem if it cannot be merged. */
   readonly report: PlaceReport
-  /** Those that get entries. */
+  /** The DBIs that would get entries. */
   readonly dbis: ReadonlyArray<{ readonly dbi: DbiName.DbiName; readonly entries: number }>
 }
 
 export interface DryRunReport {
   readonly database: string
-  /** With the problem, if it cannot be read. */
+  /** The LMDB, with the problem if it cannot be read. */
   readonly local: PlaceReport
   readonly merging: ReadonlyArray<Merging>
   /** DBIs whose keys are in different orders. */
   readonly conflicts: ReadonlyArray<DbiName.DbiName>
-  /** In shadow mode. */
+  /** Changes of the application in shadow mode, or undefined in native mode. */
   readonly changes: ApplicationChanges | undefined
   readonly sending:
     | { readonly why: string }
-    /** `unsent`: those that our newest snapshot in the bucket does not have; undefined: there is none. */
+    /**
+     * `unsent` is the number of entries that our newest snapshot does not have, or undefined if there is no such
+     * snapshot.
+     */
     | { readonly entries: number; readonly unsent: number | undefined }
-  /** Undefined: the cleaner is off. */
+  /** Objects that would be deleted, or undefined if the cleaner is off. */
   readonly deletions: ReadonlyArray<Deletion> | undefined
-  /** Undefined: the sweeper is off. */
+  /** Numbers of entries and of old tombstones, or undefined if the sweeper is off. */
   readonly sweep: { readonly entries: number; readonly old: number } | undefined
 }
 

@@ -1,4 +1,4 @@
-/** What a dry run needs of the bucket and the configuration, for the thread that is given the LMDB. */
+/** Prepares the task of a dry run, which the worker thread runs, from the bucket and the configuration. */
 import { Clock, Effect } from "effect"
 import { instanceText } from "../../domain/snapshot/SnapshotName.ts"
 import type { DryRun, Unusable } from "../../services/LmdbTask.ts"
@@ -14,7 +14,7 @@ export interface DryRunOptions {
   readonly acceptStale: boolean
 }
 
-/** `reportThere`: has the task done, in whatever thread. */
+/** Runs a dry run. `reportThere` runs the task, in whichever thread. */
 export const run = Effect.fn("DryRunTask.run")(function* <A, E, R>(
   { acceptStale, database, receiveOnly }: DryRunOptions,
   reportThere: (task: DryRun) => Effect.Effect<A | Unusable, E, R>

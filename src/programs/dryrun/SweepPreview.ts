@@ -1,4 +1,4 @@
-/** What a sweep would remove now: tombstones of the LMDB that are older than the retention. */
+/** Counts what a sweep would remove now: tombstones of the LMDB that are older than the retention. */
 import { Effect } from "effect"
 import * as DbiName from "../../domain/lmdb/DbiName.ts"
 import * as NativeHeader from "../../domain/lmdb/NativeHeader.ts"
@@ -6,7 +6,7 @@ import * as ShadowName from "../../domain/lmdb/ShadowName.ts"
 import type { ReadTransaction } from "../../services/Lmdb.ts"
 import { walkHeaders } from "../engine/HeaderWalk.ts"
 
-/** `olderThanNano`: nanoseconds since the UNIX epoch, not negative. */
+/** Returns the counts. `olderThanNano` is in nanoseconds since the UNIX epoch, and not negative. */
 export const oldTombstones = Effect.fnUntraced(function* (
   view: ReadTransaction,
   isNative: boolean,

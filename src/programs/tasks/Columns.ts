@@ -1,6 +1,6 @@
-/** Lays rows of cells out in columns. */
+/** Formats rows of cells as aligned columns. */
 
-/** `sides`: for each column `l` (left) or `r` (right). The first row is the head. */
+/** Returns the text. `sides` has one letter for each column, `l` (left) or `r` (right). The first row is the header. */
 export const columns = (rows: ReadonlyArray<ReadonlyArray<string>>, sides: string): string => {
   const widths = Array.from(sides, (_, column) => Math.max(...rows.map((row) => row[column]!.length)))
   const pad = (cell: string, column: number) =>

@@ -1,7 +1,8 @@
 /**
- * `experimental pdns-v5-fix-duplicate-domains`: with schema 5 of PowerDNS 4.8, two servers can create a zone of the
- * same name, each with an id of its own; after a sync both have two. The one with the oldest time stays, the smaller id
- * of two with the same, so that all servers agree. The others are listed, or renamed, so that they can be deleted.
+ * `experimental pdns-v5-fix-duplicate-domains`: with schema 5 of PowerDNS 4.8, two servers can create a zone with the
+ * same name but different ids, so that both have two such zones after a sync. The zone with the oldest time is kept,
+ * and of two with the same time the one with the smaller id, so that all servers agree. The others are listed, or
+ * renamed so that they can be deleted.
  */
 import { Clock, Effect } from "effect"
 import * as DbiName from "../../domain/lmdb/DbiName.ts"
@@ -47,7 +48,7 @@ const requireDbi = (dbis: ReadonlyArray<Dbi>, name: DbiName.DbiName) =>
         problem: `there is no DBI "${DbiName.display(name)}": it is not the main database of PowerDNS 4.8`
       })
 
-/** The schema version, or why it is none. */
+/** Returns the schema version, or a text that says why there is none. */
 const versionIn = (transaction: ReadTransaction): number | string => {
   const cursor = transaction.cursor(pdns, versionKey)
   try {
@@ -75,10 +76,12 @@ const requireSchema = Effect.fnUntraced(function* (transaction: ReadTransaction)
 const compareAge = (a: Zone, b: Zone): number =>
   a.timestampNano === b.timestampNano ? a.key.id - b.key.id : a.timestampNano < b.timestampNano ? -1 : 1
 
-/** Takes live entries in the order of their keys: those of one name come one after the other. */
+/**
+ * Collects duplicates from live entries in the order of their keys, in which entries with the same name are adjacent.
+ */
 class Found {
   readonly duplicates: Array<Duplicates> = []
-  /** Names that an earlier run has given. */
+  /** Keys that an earlier run has renamed. */
   readonly renamed: Array<PdnsDomainKey> = []
   private same: Array<Zone> = []
 
@@ -124,7 +127,7 @@ const findIn = Effect.fnUntraced(function* (transaction: ReadTransaction) {
   return found
 }, Effect.scoped)
 
-/** Puts an entry whose value is a header alone: the index has no other. */
+/** Puts an entry whose value consists of a header only, as in all entries of the index. */
 const put = (transaction: WriteTransaction, key: PdnsDomainKey, timestampNano: bigint, deleted: boolean): void => {
   const bytes = formatDomainKey(key)
   const value = new Uint8Array(NativeHeader.size)
@@ -134,7 +137,9 @@ const put = (transaction: WriteTransaction, key: PdnsDomainKey, timestampNano: b
   transaction.put(domains, bytes, 0, bytes.length, value, 0, value.length, false)
 }
 
-/** Nobody's clock may make the change lose to what it replaces. */
+/**
+ * Renames a zone. The new time is later than that of the replaced entry, whatever the clocks, so that the change wins.
+ */
 const rename = (transaction: WriteTransaction, zone: Zone, now: bigint): void => {
   const time = now > zone.timestampNano ? now : zone.timestampNano + 1n
   put(transaction, zone.key, time, true)
@@ -179,7 +184,7 @@ const look = Effect.gen(function* () {
   return { duplicates, left }
 }).pipe(Effect.scoped)
 
-/** What it prints. */
+/** Runs the task and returns the text to print. */
 export const run = Effect.fn("FixDuplicateDomains.run")(function* (task: FixDuplicateDomains) {
   const { write } = yield* Lmdb
   const now = yield* Clock.currentTimeNanos

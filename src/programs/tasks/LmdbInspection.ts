@@ -1,4 +1,4 @@
-/** What `doctor` wants to know of an LMDB that can be opened: its size, and its DBIs. Nothing is changed. */
+/** Collects the facts that `doctor` checks about an LMDB: its size and its DBIs. It changes nothing. */
 import { Effect } from "effect"
 import * as DbiName from "../../domain/lmdb/DbiName.ts"
 import * as NativeHeader from "../../domain/lmdb/NativeHeader.ts"
@@ -10,10 +10,12 @@ import { attempt } from "../engine/Engine.ts"
 import { checkNative, checkShadow } from "../engine/SyncedDbis.ts"
 import type { OpenLmdb } from "./OpenLmdb.ts"
 
-/** Values of a DBI whose headers are looked at: an application that writes none shows at the first. */
+/**
+ * Maximum number of values of a DBI whose headers are checked. An application without headers is detected by the first.
+ */
 const lookedMax = 1_000
 
-/** Facts as a result: the text of an error, with the code 1. */
+/** Returns facts as the result of a task. An error becomes its text, with code 1. */
 export const asResult = <A, E extends { readonly message: string }, R>(
   facts: Effect.Effect<A, E, R>
 ): Effect.Effect<LmdbTaskResult, never, R> =>
@@ -22,7 +24,7 @@ export const asResult = <A, E extends { readonly message: string }, R>(
     Effect.catch((error) => Effect.succeed({ code: 1, text: error.message }))
   )
 
-/** Looks at the headers of the first values. Keys that are not in order fail. */
+/** Checks the headers of the first values. Fails if keys are not in order. */
 const lookAt = (transaction: ReadTransaction, { name }: Dbi) =>
   attempt(() => {
     const cursor = transaction.cursor(name)

@@ -1,6 +1,6 @@
 /**
- * `stats`: what LMDB counts of each DBI, and how many entries are tombstones, which are counted by a walk. A database
- * that fails is reported, and the next one follows. Files are not created, and nothing is written.
+ * `stats`: LMDB's statistics of each DBI, and the number of tombstones, which are counted by walking the DBI. A
+ * database that fails is reported, and the next one follows. No files are created, and nothing is written.
  */
 import { Effect } from "effect"
 import * as DbiFlags from "../../domain/lmdb/DbiFlags.ts"
@@ -17,7 +17,9 @@ import type { OpenLmdb } from "./OpenLmdb.ts"
 const hasHeaders = ({ isNative }: TaskTarget, dbi: DbiName.DbiName): boolean =>
   ShadowName.isShadow(dbi) || (isNative && !DbiName.isPrivate(dbi))
 
-/** By the name as it is shown. A DBI that cannot be walked is missing, and counts as a problem. */
+/**
+ * Counts tombstones by the displayed name of the DBI. A DBI that cannot be walked is missing and counts as a problem.
+ */
 const tombstonesOf = Effect.fnUntraced(function* (target: TaskTarget) {
   const transaction = yield* (yield* Lmdb).read
   const dbis = transaction.dbis.filter(({ name }) => hasHeaders(target, name))

@@ -1,4 +1,4 @@
-/** Does what a command asks of the thread that it gives LMDB to. */
+/** Runs the tasks of commands in a worker thread. */
 import { Clock, Effect } from "effect"
 import type { Lmdb } from "../../services/Lmdb.ts"
 import type {
@@ -26,7 +26,7 @@ import * as Verify from "../verify/Verify.ts"
 import * as VerifyReport from "../verify/VerifyReport.ts"
 import type { OpenLmdb } from "./OpenLmdb.ts"
 
-/** A task on one LMDB that prints what it gives. `failure`: what the log says when it fails. */
+/** Runs a task on one LMDB, whose text is printed. If it fails, `failure` is the log message. */
 const inOne = <E, R>(target: TaskTarget, open: OpenLmdb, failure: string, task: Effect.Effect<string, E, Lmdb | R>) =>
   Effect.provide(task, open(target.lmdb), { local: true }).pipe(
     Effect.map((text): LmdbTaskResult => ({ code: 0, text })),
@@ -34,7 +34,7 @@ const inOne = <E, R>(target: TaskTarget, open: OpenLmdb, failure: string, task: 
     Effect.annotateLogs({ db: target.database })
   )
 
-/** A comparison, of which the report is made into text. */
+/** Runs a comparison and formats its report as text. */
 const compared = <A extends object, E, R>(
   database: string,
   failure: string,
@@ -51,8 +51,8 @@ const compared = <A extends object, E, R>(
   )
 
 /**
- * `ReadReaders` asks for what LMDB shows nobody who has it open, so the thread's entry does that one. `print`: writes
- * to standard output.
+ * Runs a task. `ReadReaders` must not open the LMDB, so the entry of the thread handles that task. `print` writes to
+ * standard output.
  */
 export const run = (
   task: Exclude<LmdbTask, ReadReaders>,

@@ -1,9 +1,10 @@
 /**
- * `experimental migrate-timestamps`: gives entries of one DBI the times that their keys have in another one, in one
- * write transaction. For an application that changes its schema: what it writes once more must keep its age.
+ * `experimental migrate-timestamps`: sets the times of the entries of one DBI to those of the same keys in another one,
+ * in one write transaction. It is meant for an application that has changed its schema and has written its data again,
+ * which must keep their age.
  *
- * Values of the source begin with a timestamp of 8 bytes, as native headers do and as the shadow DBIs of release 0.2
- * (`_sync_<dbi>`), whose tombstones are nothing but that. Values of the destination have native headers.
+ * Values of the source begin with a timestamp of 8 bytes, as in native headers and in the shadow DBIs of release 0.2
+ * (`_sync_<dbi>`), whose tombstones consist of the timestamp only. Values of the destination have native headers.
  */
 import { Effect } from "effect"
 import * as DbiFlags from "../../domain/lmdb/DbiFlags.ts"
@@ -26,7 +27,9 @@ interface Names {
   readonly dst: DbiName.DbiName
 }
 
-/** Entry of a cursor, copied: the next `put` of the transaction makes the cursor's own bytes invalid. */
+/**
+ * A copy of a cursor's entry, because the next `put` of the transaction invalidates the bytes that the cursor shows.
+ */
 class Copied {
   readonly key = new Uint8Array(maxKeyBytes)
   keyLength = 0
@@ -49,7 +52,7 @@ const tooShort = (src: DbiName.DbiName, key: Uint8Array, length: number) =>
       `the value is shorter than a timestamp of ${timestampBytes} bytes: nothing was changed`
   })
 
-/** Of values of one order of bytes: two times in 8 bytes each. */
+/** Compares two times of 8 bytes each, in big-endian order. */
 const isOlder = (value: Uint8Array, start: number, than: Uint8Array, thanStart: number): boolean => {
   const high = NativeHeader.timestampHigh(value, start)
   const thanHigh = NativeHeader.timestampHigh(than, thanStart)
@@ -62,7 +65,7 @@ const writeUint64 = (target: Uint8Array, at: number, value: bigint): void => {
   new DataView(target.buffer, target.byteOffset).setBigUint64(at, value)
 }
 
-/** Calls `step` for each entry of a DBI, as the transaction found it, until it returns what is wrong with one. */
+/** Calls `step` for each entry of a DBI, as it was before the transaction, until `step` returns a problem. */
 const walk = (
   transaction: WriteTransaction,
   dbi: DbiName.DbiName,
@@ -88,7 +91,7 @@ const walk = (
     if (failure !== undefined) return yield* failure
   })
 
-/** Gives entries of `dst` that are older than in `src` the time that they have there. Returns how many. */
+/** Updates entries of `dst` that are older than in `src` to the time that they have there. Returns their number. */
 const updateTimes = Effect.fnUntraced(function* (transaction: WriteTransaction, names: Names) {
   const copied = new Copied()
   let updated = 0
@@ -110,13 +113,13 @@ const updateTimes = Effect.fnUntraced(function* (transaction: WriteTransaction, 
   return updated
 })
 
-/** Whether release 0.2 has made the DBI: then only its tombstones can be told, by their length. */
+/** True if release 0.2 has created the DBI, whose tombstones can only be recognized by their length. */
 const isOfRelease02 = (src: DbiName.DbiName): boolean => DbiName.isPrivate(src) && !ShadowName.isShadow(src)
 
 const isTombstone = (src: DbiName.DbiName, { value, valueEnd, valueStart }: Cursor): boolean =>
   valueEnd - valueStart === timestampBytes || (!isOfRelease02(src) && NativeHeader.isDeleted(value, valueStart))
 
-/** What is wrong with a value of `src`. */
+/** Returns the problem of a value of `src`, or undefined. */
 const problemOfSource = ({ src }: Names, cursor: Cursor): NotNative | TaskFailed | undefined => {
   const { key, keyEnd, keyStart, value, valueEnd, valueStart } = cursor
   const length = valueEnd - valueStart
@@ -126,7 +129,7 @@ const problemOfSource = ({ src }: Names, cursor: Cursor): NotNative | TaskFailed
   return code < 0 ? notNative(src, cursor, code) : undefined
 }
 
-/** Adds the tombstones of `src` whose keys `dst` does not have. Returns how many. */
+/** Adds the tombstones of `src` whose keys are not in `dst`. Returns their number. */
 const addTombstones = Effect.fnUntraced(function* (transaction: WriteTransaction, names: Names) {
   const copied = new Copied()
   const tombstone = new Uint8Array(NativeHeader.size)
@@ -148,14 +151,14 @@ const addTombstones = Effect.fnUntraced(function* (transaction: WriteTransaction
   return added
 })
 
-/** Why a DBI cannot take part; undefined when it can. */
+/** Returns why a DBI cannot be used, or undefined if it can. */
 const problemOf = (transaction: WriteTransaction, name: DbiName.DbiName): string | undefined => {
   const dbi = transaction.dbis().find((one) => one.name === name)
   if (dbi === undefined) return "it does not exist"
   return DbiFlags.isDupsort(dbi.flags) ? "it has MDB_DUPSORT, so its keys have more than one value" : undefined
 }
 
-/** Prints nothing: the log has the counts. */
+/** Runs the task. It prints nothing, because the log contains the counts. */
 export const run = Effect.fn("MigrateTimestamps.run")(function* (task: MigrateTimestamps) {
   const names: Names = { src: DbiName.fromText(task.src), dst: DbiName.fromText(task.dst) }
   const { write } = yield* Lmdb

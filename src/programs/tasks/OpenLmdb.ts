@@ -1,4 +1,4 @@
-/** How a task opens an LMDB: which layer that is, the thread's entry decides. */
+/** The function with which tasks open LMDBs. The entry of the thread decides which layer it uses. */
 import type { Layer } from "effect"
 import type { Lmdb, LmdbError, LmdbOptions } from "../../services/Lmdb.ts"
 

@@ -1,6 +1,6 @@
 /**
- * What a restored LMDB holds, read back from its file: counts and a digest of each DBI. In shadow mode the
- * application's DBIs must hold exactly the live entries of their shadows.
+ * Reads a restored LMDB back from its file and returns counts and a digest of each DBI. In shadow mode, it checks that
+ * the application's DBIs contain exactly the live entries of their shadows.
  */
 import { Effect } from "effect"
 import * as DbiFlags from "../../domain/lmdb/DbiFlags.ts"
@@ -22,7 +22,7 @@ interface Counted {
   readonly digest: string
 }
 
-/** An application's entries without headers. Their time counts as 0. */
+/** Entries of an application without headers. Their time counts as 0. */
 class PlainEntries extends EntrySource {
   readonly feed = Effect.void
   private readonly cursor: ForwardCursor
@@ -45,7 +45,7 @@ class PlainEntries extends EntrySource {
   }
 }
 
-/** The live entries of a DBI with headers, as the application has them. */
+/** The live entries of a DBI with headers, without the headers. */
 class LiveEntries extends LmdbEntries {
   override advance(): number {
     let step = super.advance()
@@ -90,7 +90,7 @@ const withHeaders = (transaction: ReadTransaction, dbi: Dbi) =>
 const withoutHeaders = (transaction: ReadTransaction, dbi: Dbi) =>
   count(transaction, dbi, (cursor) => new PlainEntries(MainEntries.open(dbi, cursor)))
 
-/** Fails unless the application's DBI holds the live entries of its shadow. */
+/** Fails unless the application's DBI contains exactly the live entries of its shadow. */
 const requireSame = Effect.fnUntraced(function* (transaction: ReadTransaction, main: Dbi, shadow: Dbi) {
   const [here, there] = yield* Effect.all([
     withoutHeaders(transaction, main),
@@ -112,7 +112,7 @@ const countDbi = Effect.fnUntraced(function* (task: ReadBack, transaction: ReadT
   return yield* withHeaders(transaction, shadow)
 })
 
-/** A merge puts each entry once: fewer or more would be a fault. */
+/** Fails if there are fewer or more entries than the merges have put. */
 const requireEntries = (found: number, { entriesMax, entriesMin }: ReadBack) =>
   found >= entriesMin && found <= entriesMax
     ? Effect.void
@@ -120,7 +120,7 @@ const requireEntries = (found: number, { entriesMax, entriesMin }: ReadBack) =>
         problem: `it holds ${found} entries, but ${entriesMin === entriesMax ? entriesMin : `${entriesMin} to ${entriesMax}`} were merged`
       })
 
-/** What it prints. */
+/** Runs the task and returns the text to print. */
 export const run = Effect.fn("ReadBack.run")(function* (task: ReadBack) {
   const lmdb = yield* Lmdb
   const transaction = yield* lmdb.read

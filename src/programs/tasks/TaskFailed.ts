@@ -1,4 +1,4 @@
-/** Why a task of a command cannot do its work, in an LMDB that can be used otherwise. */
+/** The error of a task that cannot be done in an LMDB, although the LMDB itself is usable. */
 import { Schema } from "effect"
 
 export class TaskFailed extends Schema.TaggedError<TaskFailed>()("TaskFailed", { problem: Schema.String }) {

@@ -1,4 +1,4 @@
-/** Downloads a snapshot, and reads it once to its end: whether it is whole, and whether it can be merged here. */
+/** Downloads a snapshot and reads it to its end, to check that it is complete and can be merged here. */
 import { Effect, Stream } from "effect"
 import { releaseBuffer } from "../../domain/bytes/ReleaseBuffer.ts"
 import type * as DbiName from "../../domain/lmdb/DbiName.ts"
@@ -23,11 +23,11 @@ export interface CheckedSnapshot {
   readonly spooled: Spooled
   readonly formatVersion: number
   readonly meta: SnapshotMeta
-  /** Of its DBI messages, in their order. */
+  /** Heads of the DBI messages, in their order. */
   readonly heads: ReadonlyArray<DbiHead>
 }
 
-/** Into the spool of the scope. */
+/** Downloads the object into a place of the spool, which belongs to the scope. */
 export const download = Effect.fnUntraced(function* ({ object }: Snapshot, meter: Meter) {
   const storage = yield* Storage
   const spool = yield* Spool
@@ -44,7 +44,7 @@ export const download = Effect.fnUntraced(function* ({ object }: Snapshot, meter
   return yield* writer.finish
 })
 
-/** As a merge would read it, without merging anything. */
+/** Returns the phase of a merge that reads the snapshot without merging anything. */
 const phaseOf = (mode: Mode, view: ReadTransaction | undefined): Phase => {
   const dbis = new Map<DbiName.DbiName, Dbi>(view?.dbis.map((dbi) => [dbi.name, dbi]) ?? [])
   return {
@@ -71,7 +71,7 @@ const readOnce = Effect.fnUntraced(function* (
   }
 }, Effect.scoped)
 
-/** Fails if the snapshot is corrupt, or must not be merged here. `view`: the LMDB, if it could be opened. */
+/** Fails if the snapshot is corrupt or must not be merged here. `view` is the LMDB, if it could be opened. */
 export const check = Effect.fnUntraced(function* (
   mode: Mode,
   view: ReadTransaction | undefined,

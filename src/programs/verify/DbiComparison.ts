@@ -1,9 +1,8 @@
 /**
- * Compares the entries of one DBI at several places: walks all of them side by side, in the order of the keys, and
- * never holds more than one entry of each. A place may have its entries in several sources; then the version that wins
- * counts.
+ * Compares the entries of one DBI at several places. It walks all of them side by side, in the order of the keys, and
+ * holds at most one entry of each. If a place has several sources, the version that wins counts.
  *
- * What runs per key is plain loops over the sources, which are as many as there are instances.
+ * The work per key consists of plain loops over the sources, whose number is about that of the instances.
  */
 import { compareKeys, type KeyOrder } from "../../domain/lmdb/KeyOrder.ts"
 import { compareVersions } from "../../domain/lmdb/VersionOrder.ts"
@@ -11,20 +10,20 @@ import { stepsPerLook } from "../engine/Engine.ts"
 import type { EntryDigest } from "./EntryDigest.ts"
 import { type EntrySource, Step } from "./EntrySource.ts"
 
-/** Results of `run` that are no source. */
+/** Results of `run` that are not the index of a source. */
 export const done = -1
 export const paused = -2
 
-/** Keys of differences that are kept for people. */
+/** Maximum number of keys that are kept as examples of a difference. */
 const examplesMax = 3
 
 export interface DifferentKey {
   readonly key: Uint8Array
-  /** `missing`: the one lacks it. `outdated`: it has a version that lost. */
+  /** `missing` if the place lacks the key, or `outdated` if its version should have lost. */
   readonly kind: "missing" | "outdated"
 }
 
-/** What `to` should have of `from`, by their indices, and has not. */
+/** The entries of place `from` that place `to` should have, but does not. Both are indices. */
 export interface PairDifference {
   readonly from: number
   readonly to: number
@@ -57,15 +56,19 @@ export class DbiComparison {
   private readonly placeOf: Int32Array
   private readonly cutOffHigh: number
   private readonly cutOffLow: number
-  /** By source: 1 if it has to move on, if it has an entry, and if that has the smallest key. */
+  /**
+   * For each source, 1 if it must move on, if it has an entry, and if that entry has the smallest key, respectively.
+   */
   private readonly mustMove: Uint8Array
   private readonly hasEntry: Uint8Array
   private readonly isSmallest: Uint8Array
-  /** By place: the source of its version, or -1; and 1 if that is a tombstone that does not count any more. */
+  /**
+   * For each place, the source of its version or -1, and 1 if that is a tombstone that no longer counts, respectively.
+   */
   protected readonly winner: Int32Array
   protected readonly isOld: Uint8Array
 
-  /** `cutOffNano`: tombstones older than this are left out. `pairs`: those that can be compared. */
+  /** Creates a comparison that ignores tombstones older than `cutOffNano`. `pairs` are the places to compare. */
   constructor(
     order: KeyOrder,
     counts: ReadonlyArray<PlaceCount>,
@@ -87,7 +90,7 @@ export class DbiComparison {
     this.isOld = new Uint8Array(counts.length)
   }
 
-  /** Returns `done`, `paused` when the time (of performance.now) has come, or the index of a source to be fed. */
+  /** Returns `done`, `paused` after the deadline (of performance.now), or the index of a source that needs a chunk. */
   run(deadline: number): number {
     for (;;) {
       for (let step = 0; step < stepsPerLook; step++) {
@@ -115,7 +118,7 @@ export class DbiComparison {
     return -1
   }
 
-  /** Finds the sources with the smallest key, which move on next time. False if all have ended. */
+  /** Finds the sources with the smallest key, which move on next. Returns false if all sources have ended. */
   private takeSmallest(): boolean {
     const { hasEntry, isSmallest, order, sources } = this
     let smallest: EntrySource | undefined
@@ -181,7 +184,7 @@ export class DbiComparison {
     return true
   }
 
-  /** The versions of a key, of which not all are the same. */
+  /** Compares the versions of a key, which are not all equal. */
   protected compare(): void {
     const { isOld, pairs, sources, winner } = this
     for (let p = 0; p < pairs.length; p++) {

@@ -1,10 +1,10 @@
 /**
- * Digest of the entries of a DBI: of key, timestamp, deleted flag and application value, in the order of the keys.
- * Equal digests are equal content, by the definition of docs/sync.md: neither transaction ids nor extension blocks of
- * headers count, nor the bytes of a tombstone.
+ * Computes a digest of the entries of a DBI from key, timestamp, deleted flag and application value, in the order of
+ * the keys. Equal digests mean equal content as defined in docs/sync.md: transaction ids and extension blocks of
+ * headers and the bytes of tombstones do not count.
  *
- * Each entry is written as below, the whole is cut into blocks of 64 KiB, and the digest is the SHA-256 of the digest
- * before (none at first) and the next block.
+ * The entries are concatenated in the form below, and the result is divided into blocks of 64 KiB. The digest after
+ * each block is the SHA-256 of the previous digest (empty at first) followed by the block.
  *
  *     length of key (4) ‖ key ‖ timestamp (8) ‖ deleted (1) ‖ length of value (4) ‖ value
  */
@@ -39,7 +39,7 @@ export class EntryDigest {
     this.#put(entry.value, entry.valueStart, entry.valueStart + valueLength)
   }
 
-  /** The digest of all that was added, in hexadecimal. */
+  /** The digest of everything that was added, in hexadecimal. */
   get hex(): string {
     const rest = this.#block.subarray(0, this.#length)
     return Buffer.from(this.#digestNow(this.#before, rest), "latin1").toString("hex")

@@ -1,6 +1,6 @@
 /**
- * The entries of one DBI, one after the other, in the order of its keys: of an LMDB, or of a message in a snapshot. A
- * source shows its entry in place, in fields that change with each step: there is no object per entry.
+ * Reads the entries of one DBI one after the other, in the order of its keys, from an LMDB or from a message in a
+ * snapshot. A source shows its entry in place, in fields that change with each step, so there is no object per entry.
  */
 import { Effect } from "effect"
 import type * as DbiName from "../../domain/lmdb/DbiName.ts"
@@ -12,12 +12,12 @@ import type { Cursor } from "../../services/Lmdb.ts"
 import type { EngineError } from "../engine/Engine.ts"
 import { notNative } from "../engine/NotNative.ts"
 
-/** Results of `advance`: there is an entry, a chunk is needed first, or there is no other entry. */
+/** Results of `advance`: there is an entry, a chunk is needed first, or there are no more entries. */
 export const Step = { Entry: 0, NeedChunk: 1, End: 2 } as const
 
 const none = new Uint8Array(0)
 
-/** Entry: key `key[keyStart..keyEnd)`, and its version. */
+/** The current entry is a version, with the key `key[keyStart..keyEnd)`. */
 export abstract class EntrySource implements Version {
   key: Uint8Array = none
   keyStart = 0
@@ -29,13 +29,13 @@ export abstract class EntrySource implements Version {
   timestampLow = 0
   isDeleted = false
 
-  /** To the first entry, then to the next one. The result is one of `Step`. */
+  /** Moves to the first entry, then to the next one. Returns one of `Step`. */
   abstract advance(): number
-  /** Brings the chunk that `advance` needs. */
+  /** Provides the chunk that `advance` needs. */
   abstract readonly feed: Effect.Effect<void, EngineError>
 }
 
-/** Values with native headers. */
+/** Entries of an LMDB whose values have native headers. */
 export class LmdbEntries extends EntrySource {
   readonly feed = Effect.void
   private readonly dbi: DbiName.DbiName
@@ -66,7 +66,7 @@ export class LmdbEntries extends EntrySource {
   }
 }
 
-/** From a reader that has begun the DBI. */
+/** Entries of a snapshot, from a reader that has begun the DBI. */
 export class SnapshotEntries extends EntrySource {
   readonly feed: Effect.Effect<void, EngineError>
   private readonly reader: SnapshotReader

@@ -15,19 +15,19 @@ import { LmdbEntries } from "./EntrySource.ts"
 import * as SnapshotMessages from "./SnapshotMessages.ts"
 import type { DbiReport, PairReport, PlaceReport } from "./VerifyReport.ts"
 
-/** Where entries are: in snapshots, or in an LMDB. */
+/** A place that has entries: the snapshots of an instance, or an LMDB. */
 export interface ComparedPlace {
   readonly report: PlaceReport
-  /** Whose merge gives what is there. */
+  /** The snapshots whose merge gives the entries of the place. */
   readonly snapshots: ReadonlyArray<CheckedSnapshot>
-  /** The same, by their names. */
+  /** The same snapshots, with their names. */
   readonly states: ReadonlyArray<Snapshot>
-  /** Of an LMDB: `nameOf` is the DBI that has the headers. */
+  /** The entries of an LMDB. `nameOf` returns the DBI that has the headers. */
   readonly headers:
     { readonly view: ReadTransaction; readonly nameOf: (dbi: DbiName.DbiName) => DbiName.DbiName } | undefined
 }
 
-/** Indices of places: whether `to` should have all that `from` has. */
+/** Indices of two places, of which `to` should have everything that `from` has. */
 export interface PairOfPlaces {
   readonly from: number
   readonly to: number
@@ -43,7 +43,7 @@ interface Part {
 
 const openLmdb = (view: ReadTransaction, dbi: DbiName.DbiName) => attempt(() => new LmdbEntries(dbi, view.cursor(dbi)))
 
-/** The parts of each DBI. Messages of one DBI in one snapshot are read by readers of their own. */
+/** Returns the parts of each DBI. Several messages of one DBI in one snapshot are read by separate readers. */
 const partsOf = Effect.fnUntraced(function* (
   places: ReadonlyArray<ComparedPlace>,
   isPrivate: (dbi: DbiName.DbiName) => boolean
@@ -78,7 +78,7 @@ const partsOf = Effect.fnUntraced(function* (
   return dbis
 })
 
-/** Makes the comparison of a DBI. */
+/** Creates the comparison of a DBI. */
 export type MakeComparison<A extends DbiComparison> = (
   order: KeyOrder.KeyOrder,
   counts: ReadonlyArray<PlaceCount>,
@@ -87,7 +87,7 @@ export type MakeComparison<A extends DbiComparison> = (
 
 export interface Walked<R> {
   readonly dbi: DbiName.DbiName
-  /** Undefined where the keys are in different orders. */
+  /** The result, or undefined if the keys are in different orders. */
   readonly result: R | undefined
   readonly conflict: readonly [PlaceReport, PlaceReport] | undefined
 }
@@ -116,8 +116,8 @@ const walkDbi = Effect.fnUntraced(function* <A extends DbiComparison>(
 })
 
 /**
- * Walks all DBIs of all places, in byte order of their names. `resultOf`: what is kept of a comparison at its end,
- * since it holds buffers.
+ * Walks all DBIs of all places, in byte order of their names. `resultOf` extracts the result of a comparison at its
+ * end, so that its buffers can be released.
  */
 export const walkAll = Effect.fnUntraced(function* <A extends DbiComparison, R>(
   places: ReadonlyArray<ComparedPlace>,
@@ -141,7 +141,7 @@ export const walkAll = Effect.fnUntraced(function* <A extends DbiComparison, R>(
   return walked
 }, Effect.scoped)
 
-/** Reads all places. `cutOffNano`: tombstones older than this are left out. */
+/** Compares all places. Tombstones older than `cutOffNano` are ignored. */
 export const compareAll = Effect.fnUntraced(function* (
   places: ReadonlyArray<ComparedPlace>,
   pairs: ReadonlyArray<PairOfPlaces>,

@@ -1,6 +1,6 @@
 /**
- * Reads what there is to be compared: the newest states of the instances from the spool, each checked to its end, and
- * the LMDB here in a read transaction.
+ * Reads the places to compare: the newest states of the instances from the spool, each of which is checked to its end,
+ * and the local LMDB in a read transaction.
  */
 import { Clock, Context, Effect, Layer, type Scope } from "effect"
 import * as SnapshotName from "../../domain/snapshot/SnapshotName.ts"
@@ -19,7 +19,7 @@ export interface LocalLmdb {
   readonly lmdb: Lmdb["Service"]
 }
 
-/** Fails if the LMDB cannot be used. */
+/** Opens the local LMDB. Fails if it cannot be used. */
 const openLocal = Effect.fnUntraced(function* (
   { options }: Pick<Verify, "options">,
   mode: Mode.Mode,
@@ -32,7 +32,7 @@ const openLocal = Effect.fnUntraced(function* (
   return { view, lmdb }
 })
 
-/** The first object of a state that is unusable, or the place. Everything else fails. */
+/** Checks a state. Returns the place, or the first unusable object of the state. Other errors are failures. */
 const checkState = Effect.fnUntraced(function* (
   mode: Mode.Mode,
   view: ReadTransaction | undefined,
@@ -70,18 +70,18 @@ const reportOf = ({ isRefused, name, problem }: UnusableObject): PlaceReport => 
 
 export interface ReadPlaces {
   readonly _tag: "Places"
-  /** Instances by name, then the LMDB. */
+  /** The places: instances by name, then the LMDB. */
   readonly places: ReadonlyArray<ComparedPlace>
-  /** In the same order, with what could not be used before what is used instead. */
+  /** Reports in the same order. An unusable object comes before the state that is used instead. */
   readonly reports: ReadonlyArray<PlaceReport>
-  /** Undefined if it could not be opened. */
+  /** The local LMDB, or undefined if it could not be opened. */
   readonly local: LocalLmdb | undefined
   readonly mode: Mode.Mode
-  /** Nanoseconds since the UNIX epoch, after the read transaction began. */
+  /** Time after the read transaction began, in nanoseconds since the UNIX epoch. */
   readonly now: bigint
 }
 
-/** All is there for as long as the scope is open. */
+/** Reads all places, which are available as long as the scope is open. */
 export const readPlaces = Effect.fn("ReadPlaces.readPlaces")(function* (
   task: Pick<Verify, "options" | "states" | "unusable">,
   open: OpenLmdb

@@ -1,6 +1,6 @@
 /**
- * Reads the DBI messages of a spooled snapshot in any order. Forward it goes on where it is, and for one that lies
- * behind it begins again: snapshots have their DBIs in the order of their names, so that is rare.
+ * Reads the DBI messages of a spooled snapshot in any order. It continues from its position to a later message, and
+ * starts again for an earlier one, which is rare, because snapshots contain their DBIs in the order of their names.
  */
 import { Effect, Exit, Scope, Stream } from "effect"
 import * as Pull from "effect/Pull"
@@ -12,7 +12,7 @@ import type { CheckedSnapshot } from "./CheckedSnapshot.ts"
 import { SnapshotEntries } from "./EntrySource.ts"
 
 export interface SnapshotMessages {
-  /** Returns the entries of the message, of which the one before is not needed any more. */
+  /** Returns the entries of a message. Those of the previous message are no longer valid. */
   readonly entriesOf: (index: number) => Effect.Effect<SnapshotEntries, EngineError>
 }
 
@@ -46,7 +46,7 @@ const feeding = Effect.fnUntraced(function* (snapshot: CheckedSnapshot, reader: 
   return feed
 })
 
-/** What it holds is released with the scope. */
+/** Opens a snapshot. Its resources are released with the scope. */
 export const open = Effect.fnUntraced(function* (snapshot: CheckedSnapshot) {
   const context = yield* Effect.context<Compression | Spool>()
   const parent = yield* Effect.scope

@@ -1,6 +1,6 @@
 /**
- * Downloads the newest state of each instance to have them compared. As in the daemon, an object that is corrupt in two
- * downloads, or refused, is left out, and the next-newest of its instance is used: both are told.
+ * Downloads the newest state of each instance for a comparison. As in the daemon, an object that is corrupt in two
+ * downloads, or refused, is left out, and the next-newest one of its instance is used; the report contains both.
  */
 import { Effect } from "effect"
 import { listingPrefix } from "../../domain/snapshot/SnapshotName.ts"
@@ -12,24 +12,24 @@ import { newestStates } from "../snapshots/StateObjects.ts"
 import * as CheckedSnapshot from "./CheckedSnapshot.ts"
 
 export interface SpooledStates {
-  /** The objects with the database's prefix. */
+  /** The listed objects with the prefix of the database. */
   readonly listed: ReadonlyArray<StoredObject>
-  /** By the instances' names. */
+  /** States of the instances, sorted by the names of the instances. */
   readonly states: ReadonlyArray<SpooledState>
   /** Listed objects that are newer than the states of their instances. */
   readonly unusable: ReadonlyArray<UnusableObject>
 }
 
-/** A cleaner may delete between listing and load: then there is a newer one to be listed. */
+/** Maximum number of listings. If a cleaner deletes an object before it is loaded, a new listing has a newer one. */
 const listingsMax = 3
 
-/** What is known of the objects by their names. */
+/** Collects what is known about the objects, by their names. */
 class Known {
   readonly spooled = new Map<string, Spooled>()
   readonly unusable = new Map<string, UnusableObject>()
   private readonly corruptOnce = new Set<string>()
 
-  /** Another copy of a corrupt object may be intact. */
+  /** Records unusable objects. A corrupt one is downloaded once more, because another copy may be intact. */
   learn(objects: ReadonlyArray<UnusableObject>): void {
     for (const object of objects) {
       const { isRefused, name } = object
@@ -40,7 +40,7 @@ class Known {
   }
 }
 
-/** Into the spool of the scope, except for what is there already. */
+/** Downloads the objects that are not in the spool yet. Their places belong to the scope. */
 const download = Effect.fnUntraced(function* (database: string, { spooled, unusable }: Known) {
   const storage = yield* Storage
   const { measure } = yield* Progress
@@ -66,7 +66,7 @@ const download = Effect.fnUntraced(function* (database: string, { spooled, unusa
 export const isUnusable = <A>(result: A | Unusable): result is Unusable =>
   typeof result === "object" && result !== null && "_tag" in result && result._tag === "Unusable"
 
-/** Runs `use` until all that it is given can be used. */
+/** Runs `use`, and repeats it with other objects until all of the given objects can be used. */
 export const forComparison = Effect.fn("SpooledStates.forComparison")(function* <A, E, R>(
   database: string,
   use: (states: SpooledStates) => Effect.Effect<A | Unusable, E, R>

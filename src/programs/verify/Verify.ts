@@ -1,10 +1,9 @@
 /**
- * `verify`: holds the newest state of each instance in the bucket, and the LMDB here, against each other. It changes
- * nothing.
+ * `verify`: compares the newest states of all instances in the bucket and the local LMDB. It changes nothing.
  *
- * A state must have every entry of each state that is older than it by the grace time, or a version that wins over it.
- * Two states that are closer in time may differ. The LMDB is newer than all that is in the bucket, so it is only asked
- * for what others have. Source: docs/sync.md.
+ * A state must have every entry of each state that is older by at least the grace time, or a version that wins over it.
+ * Two states that are closer in time may differ. The LMDB is newer than everything in the bucket, so it is only checked
+ * for the entries of others. Source: docs/sync.md.
  *
  * Memory does not grow with the number of entries: snapshots are spooled, and all places are walked side by side. The
  * bucket is not used while the LMDB's read transaction is open.
@@ -28,7 +27,7 @@ export interface VerifyOptions {
   readonly json: boolean
 }
 
-/** The pairs of places of which the one should have what the other has. */
+/** Returns the pairs of places of which one should have everything that the other has. */
 const pairsOf = (places: ReadonlyArray<ComparedPlace>, grace: bigint): ReadonlyArray<PairOfPlaces> =>
   places.flatMap(({ report: theirs }, from) =>
     theirs.instance === undefined
@@ -38,7 +37,7 @@ const pairsOf = (places: ReadonlyArray<ComparedPlace>, grace: bigint): ReadonlyA
         )
   )
 
-/** Compares in the thread that is given the LMDB. Reads it while the scope is open. */
+/** Compares in the calling thread. It reads the LMDB while the scope is open. */
 export const compare = Effect.fn("Verify.compare")(function* (task: Verify, open: OpenLmdb) {
   const read = yield* readPlaces(task, open)
   if (read._tag === "Unusable") return read
@@ -53,7 +52,7 @@ export const compare = Effect.fn("Verify.compare")(function* (task: Verify, open
   } satisfies DatabaseReport
 }, Effect.scoped)
 
-/** `compareThere`: has the task done, in whatever thread. */
+/** Runs the verification. `compareThere` runs the task, in whichever thread. */
 export const verify = Effect.fn("Verify.verify")(function* <A, E, R>(
   { database, grace, json }: VerifyOptions,
   compareThere: (task: Verify) => Effect.Effect<A | Unusable, E, R>

@@ -1,21 +1,21 @@
-/** What `verify` has found in a database, as text for people and as JSON lines. */
+/** The findings of `verify` for a database, as text and as JSON lines. */
 import * as DbiName from "../../domain/lmdb/DbiName.ts"
 import { hexOf } from "../../domain/bytes/Hex.ts"
 import { readable } from "../../domain/snapshot/ReadableBytes.ts"
 import * as NanoTimestamp from "../../domain/snapshot/NanoTimestamp.ts"
 import type { DifferentKey } from "./DbiComparison.ts"
 
-/** An instance's newest state in the bucket, or the LMDB here. */
+/** The newest state of an instance in the bucket, or the local LMDB. */
 export interface PlaceReport {
-  /** Undefined: the LMDB. */
+  /** Name of the instance, or undefined for the LMDB. */
   readonly instance: string | undefined
   /** Names of the objects, or the path of the LMDB. */
   readonly objects: ReadonlyArray<string>
-  /** Nanoseconds since the UNIX epoch. */
+  /** Time of the state in nanoseconds since the UNIX epoch. */
   readonly timestampNano: bigint
-  /** Why it could not be read. */
+  /** Why the place could not be read. Absent if it could. */
   readonly problem?: string
-  /** It is whole, but must not be merged here. */
+  /** Present if the snapshot is valid, but must not be merged here. */
   readonly isRefused?: true
 }
 
@@ -23,21 +23,21 @@ export interface DbiReport {
   readonly dbi: DbiName.DbiName
   readonly counts: ReadonlyArray<{
     readonly place: PlaceReport
-    /** Tombstones included. */
+    /** Number of entries, tombstones included. */
     readonly entries: number
     readonly tombstones: number
     readonly digest: string
   }>
-  /** Two places whose keys are in different orders: then the DBI was not compared. */
+  /** Two places whose keys are in different orders, because of which the DBI was not compared. */
   readonly conflict: readonly [PlaceReport, PlaceReport] | undefined
 }
 
 export interface PairReport {
   readonly from: PlaceReport
   readonly to: PlaceReport
-  /** False: `to` need not have all that `from` has yet. */
+  /** False if `to` need not have everything that `from` has yet. */
   readonly comparable: boolean
-  /** Those where `to` lacks something, or has a version that lost. */
+  /** The DBIs in which `to` lacks entries or has versions that should have lost. */
   readonly dbis: ReadonlyArray<{
     readonly dbi: DbiName.DbiName
     readonly missing: number
@@ -55,7 +55,7 @@ export interface DatabaseReport {
 
 const hasSnapshots = ({ places }: DatabaseReport): boolean => places.some(({ instance }) => instance !== undefined)
 
-/** Whether everything could be read, and whoever can be compared has what it should have. */
+/** True if everything could be read, and all comparable places have what they should have. */
 export const isGood = (report: DatabaseReport): boolean =>
   hasSnapshots(report) &&
   report.places.every(({ problem }) => problem === undefined) &&
@@ -97,7 +97,7 @@ const pairText = ({ comparable, dbis, from, to }: PairReport, now: bigint): stri
   return `${head}DIFFERS from ${nameOf(from)}\n${parts.join("")}`
 }
 
-/** `now` in nanoseconds: keys that are times are shown as such. */
+/** Returns the text. `now`, in nanoseconds, is needed to show keys that are plausible times as times. */
 export const text = (report: DatabaseReport, now: bigint): string => {
   const width = Math.max(...report.places.map((place) => nameOf(place).length))
   const none = hasSnapshots(report) ? "" : "NOTHING TO COMPARE WITH: the bucket has no snapshot of this database\n"
@@ -118,7 +118,7 @@ const dbiJson = (dbi: DbiName.DbiName) => {
 
 const placeJson = ({ instance }: PlaceReport) => instance ?? null
 
-/** One object a line. An `instance` of null is the LMDB. */
+/** Returns one JSON object per line. The `instance` of the LMDB is null. */
 export const jsonLines = (report: DatabaseReport): string => {
   const { database } = report
   const lines: ReadonlyArray<object> = [
