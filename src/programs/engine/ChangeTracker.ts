@@ -4,7 +4,7 @@
  * LMDB numbers its write transactions without gaps, and one writer runs at a time. If a transaction of ours has id `n`,
  * and `n - 1` was accounted for, the application has not committed in between. Otherwise it has, and `n - 1` is an
  * upper bound of its last id. A transaction of ours that wrote nothing is not recorded by LMDB, and must not be
- * reported here. While one of ours is under way the last id may be ours or not, so nothing is concluded.
+ * reported here. While one of ours is in progress, the last id may be ours or not, so nothing is concluded.
  */
 export class ChangeTracker {
   /** Highest id that is accounted for. */
@@ -24,7 +24,7 @@ export class ChangeTracker {
     return this.foreign
   }
 
-  /** Takes the last id of the environment, as a poll found it. */
+  /** Records the last id of the environment that a poll has read. */
   observe(last: bigint): void {
     if (this.writing > 0 || last <= this.seen) return
     this.foreign = last
@@ -35,7 +35,7 @@ export class ChangeTracker {
     this.writing++
   }
 
-  /** Ends a write of ours. `id`: id of the transaction if it wrote and was committed, else undefined. */
+  /** Ends a write of ours. `id` is that of the transaction if it has written and was committed, otherwise undefined. */
   endWrite(id: bigint | undefined): void {
     this.writing--
     if (id === undefined) return

@@ -13,16 +13,16 @@ export interface EngineDatabase {
   readonly options: DatabaseOptions
   readonly mode: Mode
   readonly tracker: ChangeTracker
-  /** Tells which keys have changed. */
+  /** Tracks which keys have changed. */
   readonly changes: KeyTracker
   readonly shadow: ShadowState
   readonly known: KnownMembers
   readonly walked: WalkedDbis
-  /** Time for which copies held the lock before deltas that were not made: the next dump tells it. */
+  /** Time for which copies before deltas that were not made have held the lock. The next dump reports it. */
   untoldLockMillis: number
   /** Compressed members of the last dump. */
   last: CompressedMembers | undefined
 }
 
-/** Runs an effect while no other one runs that way. In native mode several may run. */
+/** Runs an effect while no other effect runs this way. In native mode, several may run at once. */
 export type Exclusively = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>

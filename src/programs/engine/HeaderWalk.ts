@@ -1,4 +1,4 @@
-/** Walks the native headers of a DBI: in native mode of the application's values, else of a shadow. */
+/** Walks the native headers of a DBI: those of the application's values in native mode, otherwise those of a shadow. */
 import { Effect } from "effect"
 import type { DbiName } from "../../domain/lmdb/DbiName.ts"
 import * as NativeHeader from "../../domain/lmdb/NativeHeader.ts"
@@ -8,7 +8,7 @@ import { attempt, inSlices, stepsPerLook } from "./Engine.ts"
 import { notNative } from "./NotNative.ts"
 
 /**
- * Calls `visit` for each entry, with the value and where its header begins. A value without a header fails. `meter`:
+ * Calls `visit` for each entry, with the value and the offset of its header. Fails at a value without a header. `meter`
  * counts the entries.
  */
 export const walkHeaders = Effect.fnUntraced(function* (

@@ -1,13 +1,13 @@
 /**
- * Builds native values to put: the header with the transaction's id, then the application value, none for a tombstone.
- * Source: docs/format.md.
+ * Builds native values to put: the header with the id of the transaction, followed by the application value. A
+ * tombstone has no value. Source: docs/format.md.
  */
 import type { EntryBatch } from "../../domain/snapshot/EntryBatch.ts"
 import { blockSize, size, writeHeader } from "../../domain/lmdb/NativeHeader.ts"
 import { copyWords, overrun, Words } from "../../domain/bytes/Words.ts"
 
 export class HeaderedValue {
-  /** The last built value is `bytes[0..length)`. Its application value begins at `header`. The buffer is used again. */
+  /** The last built value is `bytes[0..length)`. Its application value begins at `header`. The buffer is reused. */
   bytes = new Uint8Array(4096)
   length = 0
   readonly header: number
@@ -22,7 +22,7 @@ export class HeaderedValue {
     this.header = size + blockSize * paddingBlocks
   }
 
-  /** Id of the transaction that values are built for. */
+  /** Sets the id of the transaction that values are built for. */
   begin(id: bigint): void {
     this.idHigh = Number(id >> 32n)
     this.idLow = Number(id & 0xffffffffn)

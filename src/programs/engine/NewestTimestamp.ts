@@ -1,4 +1,4 @@
-/** Finds the newest timestamp in an environment, tombstones included: it tells how old the data are. */
+/** Finds the newest timestamp in an environment, tombstones included, which shows how old the data are. */
 import { Effect } from "effect"
 import * as NativeHeader from "../../domain/lmdb/NativeHeader.ts"
 import { Lmdb } from "../../services/Lmdb.ts"
@@ -7,7 +7,7 @@ import { walkHeaders } from "./HeaderWalk.ts"
 import { syncedDbis } from "./SyncedDbis.ts"
 import type { EngineDatabase } from "./EngineDatabase.ts"
 
-/** Returns nanoseconds since the UNIX epoch, 0 if there are no entries. */
+/** Returns nanoseconds since the UNIX epoch, or 0 if there are no entries. */
 export const newest = Effect.fn("Newest.newest")(function* ({ mode }: Pick<EngineDatabase, "mode">) {
   const transaction = yield* (yield* Lmdb).read
   const dbis = yield* attempt(() => syncedDbis(transaction.dbis, mode.check))

@@ -5,7 +5,7 @@ import { NotNative } from "../../services/Database.ts"
 import type { Cursor } from "../../services/Lmdb.ts"
 import { hexOf } from "../../domain/bytes/Hex.ts"
 
-/** `code`: the result of `NativeHeader.readHeader`. */
+/** Returns the error. `code` is the negative result of `NativeHeader.readHeader`. */
 export const notNative = (
   dbi: DbiName.DbiName,
   at: Pick<Cursor, "key" | "keyStart" | "keyEnd">,

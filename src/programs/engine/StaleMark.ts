@@ -1,7 +1,7 @@
 /**
- * Marks an LMDB as stale (docs/sync.md, Long absence) with a DBI of our own. The mark is made before the first merge,
- * since merged entries are young and would hide the fact. It holds the newest time of the entries as they were then:
- * when our clock was wrong, that tells a later start.
+ * Marks an LMDB as stale (docs/sync.md, Long absence) with a DBI of our own. The mark is set before the first merge,
+ * because merged entries are recent and would hide the fact. It contains the newest time of the entries at that moment,
+ * so that a later start can decide again if our clock was wrong.
  */
 import { Effect } from "effect"
 import * as DbiName from "../../domain/lmdb/DbiName.ts"
@@ -11,7 +11,7 @@ import type { EngineDatabase } from "./EngineDatabase.ts"
 
 const mark = DbiName.fromText("_sync_stale")
 
-/** The key of the only entry: its value has 8 bytes, big-endian, in nanoseconds. */
+/** The key of the only entry. Its value is the time in nanoseconds, in 8 bytes, big-endian. */
 const newestKey = Buffer.from("newest")
 
 const newestOf = (transaction: ReadTransaction): bigint => {
@@ -23,7 +23,7 @@ const newestOf = (transaction: ReadTransaction): bigint => {
   return newest
 }
 
-/** Undefined: there is no mark. 0: an earlier version made it, and nothing is known. Nanoseconds. */
+/** Returns the time of the mark in nanoseconds, 0 if an earlier version has set it without a time, or undefined. */
 export const read = Effect.scoped(
   Effect.gen(function* () {
     const transaction = yield* (yield* Lmdb).read
@@ -41,7 +41,7 @@ const change = (transaction: WriteTransaction, newest: bigint | undefined): void
   transaction.put(mark, newestKey, 0, newestKey.length, value, 0, value.length, false)
 }
 
-/** Makes the mark, unless it is there, or removes it. */
+/** Sets the mark unless there is one, or removes it if `newest` is undefined. */
 export const set = Effect.fn("StaleMark.set")(function* ({ tracker }: EngineDatabase, newest: bigint | undefined) {
   if (((yield* read) !== undefined) === (newest !== undefined)) return
   const lmdb = yield* Lmdb

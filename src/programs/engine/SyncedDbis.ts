@@ -8,7 +8,7 @@ import type { Dbi } from "../../services/Lmdb.ts"
 
 const unsupported = (dbi: Dbi, problem: string) => new UnsupportedDbi({ dbi: DbiName.display(dbi.name), problem })
 
-/** Native mode supports plain DBIs only. */
+/** Throws for a DBI with flags, because native mode supports only DBIs without flags. */
 export const checkNative = (dbi: Dbi): void => {
   if (dbi.flags !== 0)
     throw unsupported(dbi, `it has the flags ${DbiFlags.display(dbi.flags)}, and native mode supports plain DBIs only`)
@@ -19,17 +19,17 @@ export const checkShadow = (dbi: Dbi, dupsortHack: boolean): void => {
   if (problem !== undefined) throw unsupported(dbi, problem)
 }
 
-/** `dbi` was recreated, and is not what its shadow is of. */
+/** Returns the error of a DBI that was recreated and no longer matches its shadow. */
 export const otherShadow = (dbi: Dbi, difference: string): UnsupportedDbi =>
   unsupported(
     dbi,
     `its shadow has ${difference}: the application has recreated it, in another way. Run drop-shadow, and start again`
   )
 
-/** The same error for a shadow of a DBI without MDB_DUPSORT. */
+/** Returns the same error for a shadow of a DBI without MDB_DUPSORT. */
 export const otherKeys = (dbi: Dbi): UnsupportedDbi => otherShadow(dbi, "keys that are not those of a MDB_DUPSORT DBI")
 
-/** Throws when `dbi` was recreated with other flags than its shadow is for. */
+/** Throws if `dbi` was recreated with other flags than those that its shadow was created for. */
 export const checkShadowFlags = (dbi: Dbi, shadow: Dbi): void => {
   const wanted = ShadowFlags.of(dbi.flags)
   if (shadow.flags !== wanted)

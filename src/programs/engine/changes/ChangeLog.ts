@@ -1,15 +1,16 @@
 /**
- * What a delta snapshot has to hold: the keys that have changed since earlier dumps, in the DBIs that are dumped (those
- * of the application, in shadow mode their shadows). Each dump is a bookmark, named by its timestamp. Between two
- * bookmarks lies a segment:
+ * Records what a delta snapshot must contain: the keys that have changed since earlier dumps, in the DBIs that are
+ * dumped (those of the application or, in shadow mode, their shadows). Each dump is a bookmark, which is identified by
+ * its timestamp. Between two bookmarks lies a segment:
  *
  *     bookmark 1 ── segment ── bookmark 2 ── segment ── bookmark 3 ── segment ── now
  *
- * What has changed since bookmark 2 is the union of the segments from there on. So each key is held about once, however
- * many bookmarks there are. A bookmark that nobody needs any more is removed, and its segment joins the one before.
+ * The changes since bookmark 2 are the union of the segments from there on, so each key is stored about once, however
+ * many bookmarks there are. A bookmark that is no longer needed is removed, and its segment is joined to the previous
+ * one.
  *
- * The memory of all segments is bounded: beyond the limit the oldest ones go, and when the newest alone is too large,
- * nothing is known any more (`isKnown`).
+ * The memory of all segments is limited: if it is exceeded, the oldest ones are discarded, and if the newest one alone
+ * is too large, the changes are no longer known (`isKnown`).
  */
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import type { KeySet } from "../../../domain/lmdb/KeySet.ts"
@@ -18,22 +19,22 @@ import type { ChangeSink, ReadTransaction } from "../../../services/Lmdb.ts"
 import { isGone, isThere, PendingKeys, pendingBytesMax } from "./PendingKeys.ts"
 
 export interface Bookmark {
-  /** Nanoseconds since the UNIX epoch: time of the dump. */
+  /** Time of the dump in nanoseconds since the UNIX epoch. */
   readonly timestampNano: bigint
   /** Id of the last transaction that the dump contains. */
   readonly transactionId: bigint
 }
 
-/** What has changed since a bookmark. */
+/** The changes since a bookmark. */
 export interface ChangesSince {
   readonly bookmark: Bookmark
   readonly keys: PendingKeys
 }
 
 export class ChangeLog {
-  /** Oldest first. The last one takes what changes now. */
+  /** Segments, oldest first. New changes are added to the last one. */
   private segments: ReadonlyArray<ChangesSince> = []
-  /** Memory of all segments but the last one. */
+  /** Memory of all segments except for the last one, in bytes. */
   private heldBefore = 0
   private readonly isShadowMode: boolean
   private readonly limit: number
@@ -51,7 +52,7 @@ export class ChangeLog {
     return this.segments.reduce((sum, { keys }) => sum + keys.count, 0)
   }
 
-  /** Memory that the keys take, in bytes. */
+  /** Memory of the keys in bytes. */
   get held(): number {
     return this.heldBefore + (this.segments.at(-1)?.keys.held ?? 0)
   }
@@ -61,7 +62,7 @@ export class ChangeLog {
     this.keep([...this.segments, { bookmark, keys: new PendingKeys(Infinity) }])
   }
 
-  /** Removes all bookmarks but these. What has changed since one of these stays known. */
+  /** Removes all other bookmarks. The changes since the given ones stay known. */
   keepOnly(timestamps: ReadonlyArray<bigint>): void {
     const kept: Array<ChangesSince> = []
     for (const segment of this.segments) {
@@ -73,8 +74,8 @@ export class ChangeLog {
   }
 
   /**
-   * What has changed since the oldest bookmark that is not older than `timestampNano`; undefined when there is none.
-   * Valid until the next `keepOnly`.
+   * Returns the changes since the oldest bookmark that is not older than `timestampNano`, or undefined if there is
+   * none. The result is valid until the next `keepOnly`.
    */
   since(timestampNano: bigint): ChangesSince | undefined {
     const [first, ...others] = this.segments.filter(({ bookmark }) => bookmark.timestampNano >= timestampNano)
@@ -89,8 +90,8 @@ export class ChangeLog {
   }
 
   /**
-   * Takes what has changed since `before`. A DBI that is new counts as changed as a whole. So does the shadow of one
-   * that is new: while the application had none of that name, the shadow's changes were in no dump.
+   * Returns a sink for the changes since `before`. A new DBI counts as changed as a whole, and so does its shadow:
+   * while the application had no such DBI, changes of the shadow were in no dump.
    */
   sinkSince(before: ReadTransaction, after: ReadTransaction): ChangeSink {
     const earlier = new Map(before.dbis.map((dbi) => [dbi.name, dbi.flags]))
@@ -119,7 +120,9 @@ export class ChangeLog {
     }
   }
 
-  /** The DBI that is dumped for this one or is this one; undefined: there is none. */
+  /**
+   * Returns the DBI in which the changes of this one are dumped, which may be itself, or undefined if there is none.
+   */
   private dumpedOf(name: DbiName.DbiName): DbiName.DbiName | undefined {
     if (this.isShadowMode && ShadowName.isShadow(name)) return name
     if (DbiName.isPrivate(name)) return undefined

@@ -1,20 +1,21 @@
 /**
- * Knows which keys have changed in the application's DBIs and in their shadows, without looking at those that have not.
- * Two have to know: the copy main → shadow (`look`) and delta snapshots (`mark`).
+ * Tracks which keys have changed in the application's DBIs and in their shadows, without reading those that have not.
+ * It has two users: the copy main → shadow (`look`) and delta snapshots (`mark`).
  *
- * It keeps a read transaction open, the pin. When LMDB's last id has moved it opens a newer one, compares the two
- * (`Lmdb.changes`), adds the keys to the pending set and to the log, and makes the newer one the pin: at each poll, so
- * the pin never holds back more pages than are written between two polls, or during one copy or dump.
+ * It keeps a read transaction open, the pin. When LMDB's last id has changed, it opens a newer one, compares the two
+ * (`Lmdb.changes`), adds the keys to the pending set and to the log, and makes the newer one the pin. It does so at
+ * each poll, so the pin never protects more pages than are written between two polls, or during one copy or dump.
  *
  *     unknown ── look, mark ──▶ known, with a pin ── poll, look, mark: compare, move the pin ──▶ known
  *        ▲                                              │
- *        └── too many keys, ReadersFull, ChangesUnknown, little room in the map, or what was looked at in vain was
- *            unknown
+ *        └── too many keys, ReadersFull, ChangesUnknown, little room in the map, or a look has failed while the
+ *            changes were unknown
  *
- * Guarantees: while it knows, each entry that was put, changed or removed since the last look that succeeded is among
- * the pending keys, or the next comparison adds it; the same holds for the log and its bookmarks. Not guaranteed: that
- * a pending key has changed.
- * When it does not know it has no pin, and says so by undefined: then everything has to be looked at, once.
+ * Guarantees: while the changes are known, each entry that was put, changed or removed since the last successful look
+ * is among the pending keys, or the next comparison adds it. The same holds for the log and its bookmarks. Not
+ * guaranteed: that a pending key has really changed.
+ *
+ * While the changes are unknown, there is no pin, and the result is undefined: all entries must then be compared once.
  */
 import { Clock, Effect, Exit, Semaphore } from "effect"
 import type { Tracking } from "../../../services/Database.ts"
@@ -28,40 +29,40 @@ import type { WalkedDbis } from "../merge/WalkedDbis.ts"
 
 interface Pin {
   readonly shared: SharedView
-  /** Nanoseconds of the monotonic clock. */
+  /** Time at which the pin was opened, in nanoseconds of the monotonic clock. */
   readonly since: bigint
-  /** The map of the environment has so little room that a pin may make it full. */
+  /** True if the map of the environment has so little room that a pin may fill it. */
   readonly isRoomLow: boolean
 }
 
-/** A dump that is to be a bookmark of the log. */
+/** A dump that becomes a bookmark of the log. */
 export interface Mark {
   readonly timestampNano: bigint
-  /** Bookmarks that are needed on. */
+  /** Times of the bookmarks that are still needed. */
   readonly keptNano: ReadonlyArray<bigint>
-  /** Where a delta is to start: a later bookmark does as well. Absent: no delta is wanted. */
+  /** Time of the bookmark that a delta starts from, or else from a later one. Absent if no delta is requested. */
   readonly fromNano?: bigint | undefined
 }
 
-/** The state of a dump, until the scope closes. */
+/** The state of a dump, which is valid until the scope closes. */
 export interface Marked {
   readonly view: ReadTransaction
-  /** Undefined when it is unknown, or not wanted. */
+  /** The changes, or undefined if they are unknown or not requested. */
   readonly changes: ChangesSince | undefined
 }
 
 /**
- * Share of the map that must be free for a pin. What is written while it is open needs new room, though as much becomes
- * free at the same time: an eighth is what an application can write between two polls without a map that is full sooner
- * than it would be without us, 128 MiB of a map of 1 GiB.
+ * Share of the map that must be free for a pin. Writes while it is open need new pages, even if as many become free at
+ * the same time. With an eighth, 128 MiB of a map of 1 GiB, an application can write that much between two polls before
+ * its map is full sooner than without the daemon.
  */
 const roomShare = 1 / 8
 
-/** What it can do without: everything is looked at instead. */
+/** True for errors after which tracking is given up, so that all entries are compared instead. */
 const isGivenUp = (error: unknown): error is LmdbError =>
   error instanceof LmdbError && (error.reason._tag === "ReadersFull" || error.reason._tag === "ChangesUnknown")
 
-/** Gives what changes to two, of which one may have enough before the other. */
+/** Passes the changes to two sinks, one of which may end its walk before the other. */
 const toBoth = (one: ChangeSink, other: ChangeSink): ChangeSink => {
   let isOneIn = false
   let isOtherIn = false
@@ -74,7 +75,7 @@ const toBoth = (one: ChangeSink, other: ChangeSink): ChangeSink => {
     key: (key, start, end, isPresent) => {
       if (isOneIn) isOneIn = one.key(key, start, end, isPresent)
       if (isOtherIn) isOtherIn = other.key(key, start, end, isPresent)
-      // The other may want the next DBI.
+      // The other sink may still need the next DBI.
       return true
     }
   }
@@ -82,19 +83,19 @@ const toBoth = (one: ChangeSink, other: ChangeSink): ChangeSink => {
 
 export class KeyTracker {
   private pin: Pin | undefined
-  /** For the copy. Undefined: unknown. */
+  /** The pending keys for the copy, or undefined if they are unknown. */
   private keys: PendingKeys | undefined
-  /** For deltas; undefined when there are none. */
+  /** The log for deltas, or undefined if there are no deltas. */
   private readonly log: ChangeLog | undefined
   private readonly walked: WalkedDbis | undefined
   private givenUp = 0
-  /** It could not follow, and that was logged: once. */
+  /** True once it was logged that changes cannot be tracked. */
   private said = false
   private saidRoomLow = false
-  /** The pin is moved by one at a time. */
+  /** Ensures that only one fiber moves the pin at a time. */
   private readonly turn = Semaphore.makeUnsafe(1)
 
-  /** `walked`: carried on over what the application changes. */
+  /** Creates a tracker. The knowledge in `walked` is extended over the application's changes. */
   constructor(log?: ChangeLog, walked?: WalkedDbis) {
     this.log = log
     this.walked = walked
@@ -104,7 +105,7 @@ export class KeyTracker {
     return this.keys !== undefined || this.log?.isKnown === true
   }
 
-  /** For each poll: does nothing while a look is under way. */
+  /** Moves the pin. Called at each poll; does nothing while a look is in progress. */
   readonly poll: Effect.Effect<void, EngineError, Lmdb> = Effect.suspend(() =>
     this.pin === undefined ? Effect.void : Effect.asVoid(this.turn.withPermitsIfAvailable(1)(this.follow))
   )
@@ -118,8 +119,8 @@ export class KeyTracker {
   )
 
   /**
-   * Gives `find` the newest state and the keys that were pending, or undefined when they are not known; then `apply`,
-   * what it found. They stay pending unless `apply` succeeds with something else than undefined.
+   * Passes the newest state and the pending keys, or undefined if they are not known, to `find`, and then its result to
+   * `apply`. The keys stay pending unless `apply` succeeds with a result other than undefined.
    */
   look<A, B, E, R, E2, R2>(
     find: (view: ReadTransaction, changed: PendingKeys | undefined) => Effect.Effect<A, E, R>,
@@ -133,14 +134,14 @@ export class KeyTracker {
     )
   }
 
-  /** The same for an `apply` that looks at everything by itself. */
+  /** Does the same for an `apply` that compares all entries itself. */
   lookAtAll<B, E, R>(apply: Effect.Effect<B, E, R>): Effect.Effect<B, E, R> {
     return this.whileTaken((take) => Effect.andThen(Effect.sync(take), apply))
   }
 
   /**
-   * Gives the newest state, and sets a bookmark at it; undefined when changes cannot be followed from there. Nothing is
-   * marked when a delta is wanted and what it would hold is unknown.
+   * Returns the newest state and sets a bookmark at it, or returns undefined if changes cannot be tracked from there.
+   * No bookmark is set if a delta is requested and its content is unknown.
    */
   mark({ fromNano, keptNano, timestampNano }: Mark) {
     return this.turn.withPermits(1)(
@@ -168,7 +169,7 @@ export class KeyTracker {
       let putBack: (() => void) | undefined
       const take = () => {
         const taken = this.keys
-        // Without a pin nothing tells what changes from now on.
+        // Without a pin, changes from now on are not known.
         this.keys = this.pin === undefined ? undefined : new PendingKeys()
         putBack = () => {
           if (taken === undefined) this.keys = undefined
@@ -217,7 +218,7 @@ export class KeyTracker {
     return shared
   })
 
-  /** Adds what differs to the pending keys and to the log, as long as they are known. */
+  /** Adds the differences to the pending keys and to the log, as far as these are known. */
   private readonly compare = Effect.fnUntraced(
     { self: this },
     function* (before: ReadTransaction, after: ReadTransaction) {
@@ -231,7 +232,7 @@ export class KeyTracker {
       if (first === undefined) return
       const walk = yield* (yield* Lmdb).changes(before, after, others.reduce(toBoth, first))
       yield* inSlices((deadline) => walk.run(deadline))
-      // A merge that has ended meanwhile knows better.
+      // A merge that has ended in the meantime has newer knowledge.
       if (rising !== undefined && this.walked?.between(before.id, after.id) === names)
         this.walked?.followed(rising.stillRising(after), before.id, after.id)
       if (keys?.overflown === true) {

@@ -1,8 +1,8 @@
 /**
- * A cursor that shows the entries of certain keys alone: it looks each of them up in the DBI.
+ * A cursor that shows only the entries of given keys, which it looks up in the DBI.
  *
- * An application that sets a comparison function of its own has keys where LMDB does not look for them. So a key that
- * is known to be there and is not found raises a doubt: then the DBI is to be walked, which tells what is wrong.
+ * If an application sets its own comparison function, its keys are not where LMDB looks for them. A key that must exist
+ * but is not found therefore raises a doubt, and the DBI must be walked to find out what is wrong.
  */
 import { compareBytes } from "../../../domain/bytes/ByteOrder.ts"
 import type { KeyOrder } from "../../../domain/lmdb/KeyOrder.ts"
@@ -13,12 +13,12 @@ export class KeysCursor implements ForwardCursor {
   private readonly cursor: Cursor
   private readonly keys: KeySet
   private readonly sorted: Uint32Array
-  /** A key with the mark `present` was not found. */
+  /** True if a key with the mark `present` was not found. */
   doubt = false
   private readonly present: number
   private index = 0
 
-  /** `present`: the mark of keys that must be there; 0: none must. */
+  /** Creates a cursor. `present` is the mark of keys that must exist, or 0 if none must. */
   constructor(cursor: Cursor, keys: KeySet, order: KeyOrder, present: number) {
     this.present = present
     this.cursor = cursor

@@ -1,6 +1,6 @@
 /**
- * The keys that have changed in the DBIs of an application or in their shadows, in bounded memory: beyond the limit it
- * holds nothing any more (`overflown`), and whoever needs to know has to look at everything.
+ * The keys that have changed in the DBIs of an application or in their shadows, in limited memory. If the limit is
+ * exceeded, no keys are kept any longer (`overflown`), and all entries must be compared.
  */
 import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
@@ -8,18 +8,21 @@ import { KeySet } from "../../../domain/lmdb/KeySet.ts"
 import * as ShadowName from "../../../domain/lmdb/ShadowName.ts"
 import type { ChangeSink, ReadTransaction } from "../../../services/Lmdb.ts"
 
-/** Bytes: some 100,000 keys of the length that PowerDNS has. To walk everything is as cheap when there are more. */
+/**
+ * Limit in bytes, about 100,000 keys of the length that PowerDNS uses. With more keys, comparing all entries is as
+ * cheap.
+ */
 export const pendingBytesMax = 8 * 2 ** 20
 
 const none = new KeySet()
 
-/** Marks of a key: whether the application's DBI has it now. Unmarked: only the shadow's entry has changed. */
+/** Marks of a key: whether the application's DBI has it now. Without a mark, only the shadow's entry has changed. */
 export const isThere = 1
 export const isGone = 2
 
 export class PendingKeys {
   overflown = false
-  /** Memory that the keys take, in bytes. */
+  /** Memory of the keys in bytes. */
   held = 0
   private readonly limit: number
   private readonly sets = new Map<DbiName.DbiName, KeySet>()
@@ -29,13 +32,13 @@ export class PendingKeys {
     this.limit = limit
   }
 
-  /** Of a DBI; undefined: any of its keys may have changed. */
+  /** Returns the changed keys of a DBI, or undefined if any of its keys may have changed. */
   of(dbi: DbiName.DbiName): KeySet | undefined {
     if (this.isWhole(dbi)) return undefined
     return this.sets.get(dbi) ?? none
   }
 
-  /** Any key of the DBI may have changed. */
+  /** True if any key of the DBI may have changed. */
   isWhole(dbi: DbiName.DbiName): boolean {
     return this.overflown || this.whole.has(dbi)
   }
@@ -47,10 +50,10 @@ export class PendingKeys {
   }
 
   /**
-   * Takes what has changed since `before`, in an application's DBIs and in their shadows alike: a key that a merge has
-   * put into both and the application has removed from its own since is as before there, but not in the shadow. A DBI
-   * that is not in `before` counts as changed as a whole: what it held before it was dropped is unknown. So does one
-   * with MDB_DUPSORT, whose shadow has other keys.
+   * Returns a sink for the changes since `before` in the application's DBIs and in their shadows. Both are needed: a
+   * key that a merge has put into both, and that the application has removed since, has not changed in the
+   * application's DBI, but has in the shadow. A DBI that is not in `before` counts as changed as a whole, because its
+   * content before it was dropped is unknown. So does a DBI with MDB_DUPSORT, because its shadow has other keys.
    */
   sinkSince(before: ReadTransaction): ChangeSink {
     const earlier = new Map(before.dbis.map((dbi) => [dbi.name, dbi.flags]))
@@ -76,7 +79,7 @@ export class PendingKeys {
     }
   }
 
-  /** `set`: of `setOf`. `mark`: what is known of the key now; 0: nothing new. */
+  /** Adds a key to `set`, a result of `setOf`. `mark` is the new mark of the key, or 0 if there is none. */
   add(set: KeySet, key: Uint8Array, start: number, end: number, mark: number): void {
     const { held } = set
     const index = set.add(key, start, end)
@@ -84,12 +87,12 @@ export class PendingKeys {
     this.grow(set.held - held)
   }
 
-  /** Adds what had changed before; marks stay as they are. */
+  /** Adds earlier changes. Existing marks take precedence. */
   addAll(earlier: PendingKeys): void {
     this.join(earlier, (set, keys) => set.addAll(keys))
   }
 
-  /** Adds what has changed after; its marks win. */
+  /** Adds later changes, whose marks take precedence. */
   addLater(later: PendingKeys): void {
     this.join(later, (set, keys) => set.addLater(keys))
   }
@@ -107,7 +110,7 @@ export class PendingKeys {
     }
   }
 
-  /** Of a DBI that is not whole: to add keys to. */
+  /** Returns the set to which keys of a DBI are added. The DBI must not count as changed as a whole. */
   setOf(dbi: DbiName.DbiName): KeySet {
     const found = this.sets.get(dbi)
     if (found !== undefined) return found
@@ -117,7 +120,7 @@ export class PendingKeys {
     return set
   }
 
-  /** From now on any of its keys may have changed. */
+  /** Records that any key of the DBI may have changed. */
   markWhole(dbi: DbiName.DbiName): void {
     this.held -= this.sets.get(dbi)?.held ?? 0
     this.sets.delete(dbi)

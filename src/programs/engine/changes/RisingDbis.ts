@@ -1,10 +1,10 @@
 /**
- * Carries the knowledge that the keys of a DBI rise (`WalkedDbis`) from one view to a newer one, without walking the
- * DBI: those that were there keep their order, so only the keys that are new have to be looked at. Each of them must be
- * found where LMDB looks for it, and the one behind it must come after it.
+ * Transfers the knowledge that the keys of a DBI ascend (`WalkedDbis`) from one view to a newer one, without walking
+ * the DBI. Existing keys keep their order, so only new keys must be checked: each must be found where LMDB looks for
+ * it, and the key after it must be greater.
  *
- * What does not hold is forgotten, and so is a DBI with too many new keys: the next merge walks it and says what is
- * wrong.
+ * A DBI for which this does not hold, or with too many new keys, is dropped from the set. The next merge then walks it
+ * and reports what is wrong.
  */
 import type * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import { KeySet } from "../../../domain/lmdb/KeySet.ts"
@@ -12,15 +12,15 @@ import * as KeyOrder from "../../../domain/lmdb/KeyOrder.ts"
 import { compareBytes } from "../../../domain/bytes/ByteOrder.ts"
 import { type ChangeSink, type Cursor, type Dbi, LmdbError, type ReadTransaction } from "../../../services/Lmdb.ts"
 
-/** New keys of a DBI between two polls: to walk it is as cheap when there are more. */
+/** Maximum number of new keys of a DBI between two polls. With more keys, walking the DBI is as cheap. */
 const newKeysMax = 4_096
 
 export class RisingDbis {
-  /** Names, with the keys that are new. */
+  /** New keys by the name of the DBI. */
   private readonly added = new Map<DbiName.DbiName, KeySet>()
   private readonly earlier: ReadonlyMap<DbiName.DbiName, Dbi>
 
-  /** `names`: DBIs whose keys are known to rise in a view from `before` on. */
+  /** Creates a sink. `names` are the DBIs whose keys are known to ascend in `before`, or in a view since then. */
   constructor(names: ReadonlySet<DbiName.DbiName>, before: ReadTransaction) {
     for (const name of names) this.added.set(name, new KeySet())
     this.earlier = new Map(before.dbis.map((dbi) => [dbi.name, dbi]))
@@ -44,7 +44,7 @@ export class RisingDbis {
     }
   }
 
-  /** Returns those whose keys rise in the newer view, of which the sink has seen all changes. */
+  /** Returns the DBIs whose keys ascend in the newer view. The sink must have received all changes up to that view. */
   stillRising(after: ReadTransaction): ReadonlySet<DbiName.DbiName> {
     const rising = new Set<DbiName.DbiName>()
     for (const { flags, name } of after.dbis) {
@@ -54,7 +54,7 @@ export class RisingDbis {
       try {
         if (areInPlace(cursor, keys, KeyOrder.orderOf(flags))) rising.add(name)
       } catch (error) {
-        // Keys that are not in order: whoever walks the DBI says which.
+        // Keys are not in order. The walk over the DBI will report which ones.
         if (!(error instanceof LmdbError)) throw error
       } finally {
         cursor.close()

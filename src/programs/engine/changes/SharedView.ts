@@ -1,4 +1,4 @@
-/** A read transaction that has several users: it ends when the last of them has left it. */
+/** A read transaction with several users, which ends when the last of them leaves it. */
 import { Effect, Exit, Scope } from "effect"
 import { Lmdb, type ReadTransaction } from "../../../services/Lmdb.ts"
 
@@ -12,7 +12,7 @@ export class SharedView {
     this.scope = scope
   }
 
-  /** With one user, the caller, who has to leave it. */
+  /** Opens a view whose only user is the caller, which must leave it. */
   static readonly open = Effect.uninterruptible(
     Effect.gen(function* () {
       const scope = yield* Scope.make()
@@ -24,7 +24,7 @@ export class SharedView {
     })
   )
 
-  /** Gives it to another user, until the scope closes. */
+  /** Adds a user, which leaves the view when the scope closes. */
   readonly use = Effect.acquireRelease(
     Effect.sync(() => {
       this.users++

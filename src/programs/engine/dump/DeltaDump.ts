@@ -1,9 +1,9 @@
 /**
  * Writes a delta snapshot into the spool: the entries that have changed since an earlier dump, read by their keys from
- * one read transaction. It costs what has changed, whatever the size of the environment.
+ * one read transaction. Its cost depends on the changes, not on the size of the environment.
  *
- * A key that is gone without a tombstone is left out, as it would be missing in a full snapshot. A DBI that is new
- * since then is in it even when it is empty.
+ * A key that was removed without a tombstone is left out, as it would be missing in a full snapshot. A DBI that was
+ * created since then is included even if it is empty.
  */
 import { Clock, Effect } from "effect"
 import { Compression } from "../../../services/Compression.ts"
@@ -17,11 +17,11 @@ import { copyToShadow, lockHeldBefore, timeOf } from "./Dump.ts"
 import { MemberCompressor } from "./MemberCompressor.ts"
 import { type DumpedDbi, dumpedDbis, encode, headOf } from "./SnapshotEncoding.ts"
 
-/** Entries of a dump to come, at most. */
+/** Returns the maximum number of entries of a dump of these DBIs. */
 const entriesOf = (dbis: ReadonlyArray<DumpedDbi>): number =>
   dbis.reduce((sum, { keys, source }) => sum + (keys?.count ?? source.entries), 0)
 
-/** Undefined when a full snapshot is needed. `exclusively`: as for a full one. */
+/** Dumps a delta. Returns undefined if a full snapshot is needed. `exclusively` is as for a full one. */
 export const dumpDelta = Effect.fn("DeltaDump.dump")(function* (
   database: EngineDatabase,
   request: DeltaRequest,
@@ -55,7 +55,7 @@ export const dumpDelta = Effect.fn("DeltaDump.dump")(function* (
   })
   const { timestampNano: from, transactionId } = changes.bookmark
   yield* encode(view, headOf(database, request, view, timestampNano, transactionId), dbis, compressor)
-  // A full snapshot walks such a DBI, and fails with the keys that are not in order.
+  // A full snapshot walks such a DBI, and fails at the keys that are not in order.
   if (dbis.some(({ isInDoubt }) => isInDoubt)) return undefined
   const spooled = yield* writer.finish
   if (spooled.size > request.sizeMax) return undefined

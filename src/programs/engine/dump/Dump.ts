@@ -1,6 +1,6 @@
 /**
  * Writes a whole environment as one snapshot into the spool, from one read transaction. LMDB never waits for the
- * network: the object is stored after this has ended. Every DBI of the application is in it.
+ * network, because the object is stored after the dump has ended. The snapshot contains every DBI of the application.
  */
 import { Clock, Effect } from "effect"
 import { Compression } from "../../../services/Compression.ts"
@@ -62,7 +62,7 @@ export const copyToShadow = Effect.fnUntraced(function* (
   return yield* ShadowCopy.update(mode, shadow, writing)
 })
 
-/** The time of a new dump, or that of an earlier one which it takes over. */
+/** Returns the time of a new dump, or the time of an earlier dump that it takes over. */
 export const timeOf = ({ newestKnown, timestampNano }: Pick<DumpRequest, "newestKnown" | "timestampNano">) =>
   Effect.map(Clock.currentTimeNanos, (now) => {
     if (timestampNano !== undefined) return { timestampNano, clockBehind: false }
@@ -70,7 +70,7 @@ export const timeOf = ({ newestKnown, timestampNano }: Pick<DumpRequest, "newest
     return { timestampNano: clockBehind ? newestKnown + 1n : now, clockBehind }
   })
 
-/** Deltas can start at it, unless it takes over the time of another dump. */
+/** Returns the view to dump. Deltas can start from the dump unless it takes over the time of another one. */
 const viewOf = Effect.fnUntraced(function* (
   { changes }: EngineDatabase,
   { keptNano = [], timestampNano: given }: DumpRequest,
@@ -80,14 +80,14 @@ const viewOf = Effect.fnUntraced(function* (
   return marked?.view ?? (yield* (yield* Lmdb).read)
 })
 
-/** Time for which the lock was held before a dump, and before deltas that were not made. */
+/** Returns the time for which the lock was held before a dump, and before earlier deltas that were not made. */
 export const lockHeldBefore = (database: EngineDatabase): number => {
   const all = database.untoldLockMillis
   database.untoldLockMillis = 0
   return all
 }
 
-/** Dumps an environment. `exclusively`: runs the copy main → shadow while no merge is under way. */
+/** Dumps an environment. `exclusively` runs the copy main → shadow while no merge is in progress. */
 export const dump = Effect.fn("Dump.dump")(function* (
   database: EngineDatabase,
   request: DumpRequest,

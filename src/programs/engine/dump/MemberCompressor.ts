@@ -1,10 +1,10 @@
 /**
  * Compresses the members of a snapshot on the thread pool, a few at a time, and appends them to the spool in order.
- * Members that the last dump has compressed already are taken from where they are.
+ * Members that the last dump has already compressed are taken from its place.
  *
- * The buffers that members are encoded into are used again: `submit` takes a full one, `buffer` gives an empty one.
- * While `membersInFlightMax` members are being compressed, `submit` waits for the oldest: this keeps the memory of a
- * dump bounded.
+ * The buffers that members are encoded into are reused: `submit` takes a full one, and `buffer` returns an empty one.
+ * While `membersInFlightMax` members are being compressed, `submit` waits for the oldest, which limits the memory of a
+ * dump.
  */
 import { Clock, Effect, Fiber, type Scope } from "effect"
 import type { Bytes } from "../../../domain/bytes/Bytes.ts"
@@ -15,30 +15,33 @@ import type { Earlier, Pieces } from "./PreviousMembers.ts"
 import { millisSince } from "../../Elapsed.ts"
 
 /**
- * Members that are compressed at a time: enough that the thread pool has work while the oldest, which may be large, is
- * waited for. With 5 a send takes a tenth longer, with 12 no less.
+ * Number of members that are compressed at a time. It is large enough to keep the thread pool busy while the oldest
+ * member, which may be large, is waited for. With 5, a send takes a tenth longer; with 12, it is not faster.
  */
 const membersInFlightMax = 8
 const firstBufferBytes = 2 ** 20
-/** Larger buffers, for one member in fifty, are released after use: kept, all would become as large as the largest. */
+/**
+ * Size in bytes above which a buffer is released after use, for about one member in fifty. Otherwise, all buffers would
+ * grow to the size of the largest member.
+ */
 const keptBufferBytesMax = 2 ** 21
 
-/** A member of entries that is in the spool. */
+/** A member with entries, in the spool. */
 export interface FinishedMember {
   /** Digest of the uncompressed bytes. */
   readonly contentDigest: string
   /** Digest of the compressed bytes. */
   readonly digest: string
-  /** Offset of the compressed bytes, places not counted, and their number. */
+  /** Offset of the compressed bytes, without the content of places, and their number. */
   readonly start: number
   readonly length: number
 }
 
 export type OnWritten = (written: FinishedMember) => void
 
-/** A gap for a member whose content is known only after those behind it. */
+/** A gap for a member whose content is known only after that of the following members. */
 export interface Place {
-  /** Mark of the spool, set when everything before the gap is written. */
+  /** Mark in the spool, which is set when everything before the gap is written. */
   mark: number
 }
 
@@ -60,9 +63,9 @@ export interface MemberCompressorOptions {
   readonly codec: Codec
   readonly digests: Pick<Compression["Service"], "digest" | "digestNow">
   readonly writer: SpoolWriter
-  /** Compressions that are under way end with it. */
+  /** Scope that ends compressions in progress. */
   readonly scope: Scope.Scope
-  /** Members of the last dump. */
+  /** Members of the last dump, if they are available. */
   readonly earlier: Earlier | undefined
 }
 
@@ -89,12 +92,12 @@ export class MemberCompressor {
     return this.#spareBuffers.pop() ?? new Uint8Array(firstBufferBytes)
   }
 
-  /** Takes `buffer`, and compresses `buffer[0..length)`. */
+  /** Takes over `buffer` and compresses `buffer[0..length)`. */
   submit(buffer: Bytes, length: number): Effect.Effect<void, SpoolError> {
     return this.#add(buffer, length, this.#compressHead(buffer.subarray(0, length)), () => undefined)
   }
 
-  /** Does the same with entries, which the last dump may have compressed. */
+  /** Does the same with a member of entries, which the last dump may have compressed. */
   submitEntries(buffer: Bytes, length: number, onWritten: OnWritten): Effect.Effect<void, SpoolError> {
     return this.#add(buffer, length, this.#compressEntries(buffer.subarray(0, length)), onWritten)
   }

@@ -1,6 +1,6 @@
 /**
- * Finds members of the last dump in its spool, by the digest of their content. A member that has not changed is neither
- * compressed nor written again. Equal entries give equal members, so this holds for most of them.
+ * Finds members of the last dump in its spool by the digest of their content. A member that has not changed is neither
+ * compressed nor written again. Since equal entries give equal members, this applies to most of them.
  */
 import { Effect } from "effect"
 import type { Compression } from "../../../services/Compression.ts"
@@ -30,7 +30,7 @@ export interface CompressedMembers {
   readonly members: ReadonlyMap<string, CompressedMember>
 }
 
-/** Compressed bytes that the caller owns, or their offsets in the place. */
+/** Compressed bytes, which the caller owns, or their offsets in the place. */
 export type Pieces = ReadonlyArray<Uint8Array<ArrayBuffer>> | Extent
 
 export interface FoundMember {
@@ -41,20 +41,22 @@ export interface FoundMember {
 
 /** Members of the previous dump. */
 export interface Earlier {
-  /** Continues in its place. Undefined if that is worn: then found members are copied into a new place. */
+  /**
+   * Writes into the place of the last dump. Undefined if that place is worn; members are then copied to a new place.
+   */
   readonly reviser: SpoolReviser | undefined
   /** Finds a compressed member by the digest of its content, and checks that its bytes are intact. */
   readonly find: (contentDigest: string) => Effect.Effect<FoundMember | undefined, SpoolError>
 }
 
-/** Maximum number of extents of a place: they are searched one by one. */
+/** Maximum number of extents of a place, which are searched one by one. */
 const mostExtents = 2_000
 
-/** Share of unused bytes from which a new place is better: it is smaller, and faster to read. */
+/** True if so many bytes or extents of a place are unused that a new place is better, which is smaller and faster. */
 const isWorn = (spooled: Spooled): boolean =>
   writtenBytes(spooled) > 1.25 * spooled.size || spooled.extents.length > mostExtents
 
-/** Bytes of the buffers that are kept for the next member. */
+/** Maximum size in bytes of a buffer that is kept for the next member. */
 const keptBytes = 2 ** 20
 
 /** Returns undefined if the place of the last dump was not kept, or has another format. */
@@ -85,7 +87,7 @@ export const earlier = Effect.fnUntraced(function* (
       const buffer = isKept ? (free.pop() ?? new Uint8Array(keptBytes)) : new Uint8Array(length)
       const bytes = buffer.subarray(0, length)
       yield* readInto(spooled, start, bytes)
-      // A disk that has changed them would otherwise be sent from forever.
+      // Otherwise, bytes that the disk has damaged would be sent in every later snapshot.
       const digest = digestNow(bytes)
       if (isKept) free.push(buffer)
       return digest === found.digest ? { digest, pieces: reviser === undefined ? [bytes] : { start, end } } : undefined

@@ -1,10 +1,11 @@
 /**
- * Encodes a snapshot, full or delta, from one read transaction into the spool, in one pass. Protobuf wants the size of
- * a DBI before its entries: so the entries are encoded straight into the compressor, and the DBI's head, a member of
- * its own, is put before them in the spool when their size is known. Nothing holds the uncompressed snapshot.
+ * Encodes a snapshot, full or delta, from one read transaction into the spool, in one pass. Protobuf requires the size
+ * of a DBI before its entries. Therefore, the entries are encoded directly into the compressor, and the head of the
+ * DBI, a separate member, is inserted before them in the spool when their size is known. The uncompressed snapshot is
+ * never in memory as a whole.
  *
- * Values are without their header: read from the DBI itself in native mode, from its shadow in shadow mode. A value
- * without a header, or a DBI that the mode cannot represent, is an error that names it.
+ * Values are encoded without their header. They are read from the DBI itself in native mode, and from its shadow in
+ * shadow mode. A value without a header, or a DBI that the mode cannot represent, is an error that names it.
  */
 import type { Bytes } from "../../../domain/bytes/Bytes.ts"
 import { Effect } from "effect"
@@ -28,31 +29,31 @@ import { checkShadowFlags, otherKeys, syncedDbis } from "../SyncedDbis.ts"
 
 const formatVersion = 3
 
-/** A DBI to dump: what the snapshot says of it, and the DBI that has its entries. */
+/** A DBI to dump: its description in the snapshot, and the DBI that contains its entries. */
 export interface DumpedDbi {
   readonly dbi: Dbi
   readonly transform: string
   readonly source: Dbi
-  /** The keys that are dumped; undefined: all of them. */
+  /** The keys to dump, or undefined for all of them. */
   readonly keys: KeySet | undefined
-  /** A key that must be there was not found: the DBI is in another order than its flags say. */
+  /** True if a key that must exist was not found, because the DBI is in another order than its flags imply. */
   isInDoubt: boolean
   entries: number
   tombstones: number
-  /** Encoded. */
+  /** Number of encoded bytes. */
   bytes: number
 }
 
 /**
- * The application's DBIs of a view. In shadow mode one that the application has made since the copy has no shadow yet:
- * it is for the next snapshot. `changed`: only what it has is dumped.
+ * Returns the application's DBIs of a view. In shadow mode, a DBI that the application has created since the copy has
+ * no shadow yet and is left to the next snapshot. If `changed` is given, only these keys are dumped.
  */
 export const dumpedDbis = (mode: Mode, { dbis }: ReadTransaction, changed?: PendingKeys): ReadonlyArray<DumpedDbi> =>
   syncedDbis(dbis, mode.check).flatMap((dbi) => {
     const headers = mode.headersOf(dbi.name)
     const source = dbis.find(({ name }) => name === headers)
     if (source === undefined) return []
-    // Made again since the copy, it may be of another kind than what the shadow has.
+    // If it was recreated since the copy, it may be of another kind than its shadow.
     if (source !== dbi) checkShadowFlags(dbi, source)
     const keys = changed?.of(headers)
     if (keys?.count === 0) return []
@@ -72,7 +73,7 @@ const openCursor = (transaction: ReadTransaction, { keys, source }: DumpedDbi) =
 
 const Slice = { paused: 0, boundary: 1, end: 2 } as const
 
-/** Encodes entries until a member or the DBI ends, or the time is up. */
+/** Encodes entries until a member or the DBI ends, or the deadline has passed. */
 const encodeSlice = (dumped: DumpedDbi, cursor: ForwardCursor, encoder: EntryEncoder, deadline: number): number => {
   const arePairs = dumped.transform !== ""
   // This is one loop and not two nested ones: V8 leaves a compiled inner loop for the interpreter each time it ends.
@@ -105,7 +106,7 @@ const encodeSlice = (dumped: DumpedDbi, cursor: ForwardCursor, encoder: EntryEnc
   }
 }
 
-/** A member of entries. */
+/** A member with entries, and its position. */
 export interface WrittenMember extends FinishedMember {
   readonly known: KnownMember
   /** Index of the member's DBI. */
@@ -159,7 +160,7 @@ const writeDbi = Effect.fnUntraced(function* (
   return place
 })
 
-/** `from`: of a delta, the last transaction of the dump that it starts from. */
+/** Returns the head of the snapshot. `from` is the last transaction of the dump that a delta starts from. */
 export const headOf = (
   database: EngineDatabase,
   { hostname, instanceID }: Pick<DumpRequest, "hostname" | "instanceID">,
@@ -180,7 +181,9 @@ export const headOf = (
     }
   )
 
-/** Encodes a whole snapshot. `heads`: the number of compressed bytes of the head of each DBI. */
+/**
+ * Encodes a whole snapshot. Returns the written members, and the number of compressed bytes of the head of each DBI.
+ */
 export const encode = Effect.fnUntraced(function* (
   transaction: ReadTransaction,
   head: Bytes,

@@ -1,17 +1,17 @@
 /**
- * Members of snapshots that are known to bring nothing new: those that were dumped from here, and those that were
- * merged. A merge skips them without decompressing, so that a change among millions of entries is merged quickly.
+ * Members of snapshots that are known to contain nothing new, because they were dumped from this LMDB or merged into
+ * it. A merge skips them without decompressing them, so that a change among millions of entries is merged quickly.
  *
- * This knowledge is valid for the content of one transaction (`through`) only: what the application writes later may be
- * older than the entries of a member, which then win. So everything is forgotten when LMDB's last id is another one.
- * Our own merges keep it valid, since they only put what wins. A sweep does not: it counts as a transaction of the
- * application.
+ * This knowledge is valid only for the content of one transaction (`through`): what the application writes later may be
+ * older than the entries of a member, which then win. All members are therefore forgotten when LMDB's last id is
+ * another one. Our own merges keep the knowledge valid, because they only put winners. A sweep does not, and counts as
+ * a transaction of the application.
  */
 
 export interface KnownMember {
   /** Digest of the compressed bytes. */
   readonly digest: string
-  /** The DBI, and everything that the meaning of its entries depends on, from `sectionOf`. */
+  /** The DBI, and everything else that the meaning of its entries depends on, from `sectionOf`. */
   readonly section: string
   /** Number of uncompressed bytes, which are whole entries. */
   readonly bytes: number
@@ -36,7 +36,7 @@ export const mostMembers = 2 ** 14
 
 const none: KnownMembersNow = new Map()
 
-/** The earlier ones stay when there is no room for all. */
+/** Returns the members by digest. If there is no room for all, the earlier ones are kept. */
 const mapOf = (...lists: ReadonlyArray<Iterable<KnownMember>>): KnownMembersNow => {
   const members = new Map<string, KnownMember>()
   for (const list of lists) {
@@ -65,12 +65,12 @@ export class KnownMembers {
   }
 
   /**
-   * Records a merge that read in transaction `seen` and wrote in `last`, its last one, or the same. `alone`: nobody
-   * else has written in between; otherwise its findings may be outdated.
+   * Records a merge that has read in transaction `seen` and whose last transaction is `last`, which may be the same.
+   * `alone` is true if nothing else was written in between; otherwise, its findings may be outdated.
    */
   merged(seen: bigint, last: bigint, alone: boolean, members: Iterable<KnownMember>): void {
     if (!alone || last < this.#through) return
-    // Later than `seen` after a dump meanwhile: of a transaction of this merge, then.
+    // If it is later than `seen`, a dump has recorded a transaction of this merge in the meantime.
     this.#members = mapOf(members, this.#through >= seen ? this.#members.values() : [])
     this.#through = last
   }

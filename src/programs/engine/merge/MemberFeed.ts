@@ -10,23 +10,23 @@ import type { KnownMembersNow } from "./KnownMembers.ts"
 import * as MemberReader from "./MemberReader.ts"
 import type { SnapshotPass } from "./SnapshotPass.ts"
 
-/** Gives the next chunk to a pass, lets it skip a member, or tells it that the snapshot has ended. */
+/** Passes the next chunk to a pass, lets it skip a member, or tells it that the snapshot has ended. */
 export type Feed = (pass: SnapshotPass) => Effect.Effect<void, EngineError>
 
-/** Gives one item to a pass. Returns a member's content, to be released when the next item is asked for. */
+/** Passes one item to a pass. Returns the content of a member, which is released when the next item is requested. */
 const give = Effect.fnUntraced(function* (pass: SnapshotPass, item: MemberReader.Item) {
   if (item instanceof Uint8Array) return void pass.push(item)
   const { content, digest, known } = item
   if (known !== undefined && (yield* attempt(() => pass.skip(known)))) return
   const bytes = yield* content
-  // This lets the reader decompress ahead. Without a turn of the event loop it would start only when all members that
-  // were decompressed are used up.
+  // The turn of the event loop lets the reader decompress ahead. Without it, the next decompressions would start only
+  // when all decompressed members are used up.
   yield* Effect.yieldNow
   pass.pushMember(digest, bytes)
   return bytes
 })
 
-/** Begins at the first byte each time; what it takes is released with the scope. `known`: what may be skipped. */
+/** Opens a feed from the first byte. Its resources are released with the scope. `known` contains members to skip. */
 export const open = Effect.fnUntraced(function* (
   request: MergeRequest,
   known: KnownMembersNow

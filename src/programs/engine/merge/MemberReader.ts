@@ -1,9 +1,10 @@
 /**
- * Takes a spooled snapshot apart into members, for a merge.
+ * Splits a spooled snapshot into members, for a merge.
  *
- * A member that says how long it is comes whole, one at a time; a few are read and decompressed ahead on the thread
- * pool. A member whose digest is known is not decompressed until its content is asked for, since a merge skips most of
- * those. Members without a length (other writers make them) and very large ones come as chunks.
+ * A member whose header contains its length is returned as a whole. A few of them are read and decompressed ahead on
+ * the thread pool. A member whose digest is known is decompressed only when its content is requested, because a merge
+ * skips most of these. Members without a length, which other writers create, and very large ones are returned as
+ * chunks.
  */
 import { Effect, Fiber, type Scope, Stream } from "effect"
 import type { Bytes } from "../../../domain/bytes/Bytes.ts"
@@ -17,7 +18,7 @@ import { SpoolWindow } from "./SpoolWindow.ts"
 type SourceError = CompressionError | SpoolError
 type Chunks = Stream.Stream<Item, SourceError>
 
-/** A member that says how long it is. */
+/** A member whose header contains its length. */
 export interface Whole {
   /** Digest of the compressed bytes. */
   readonly digest: string
@@ -29,12 +30,12 @@ export interface Whole {
 /** A member, or a chunk of uncompressed bytes, which is valid until the next item is pulled. */
 export type Item = Whole | Bytes
 
-/** Members that are read and decompressed before they are asked for. */
+/** Number of members that are read and decompressed before they are requested. */
 const membersAhead = 3
-/** Bytes of a member, compressed or not. A larger one comes in chunks, so that it never is in memory as a whole. */
+/** Maximum size in bytes, compressed or not, of a member that is returned as a whole. Larger ones become chunks. */
 const wholeBytesMax = 4 * 2 ** 20
 
-/** What all functions below share: one snapshot, and how it is read. */
+/** The state of reading one snapshot, which all functions below share. */
 interface Reading extends MergeRequest {
   readonly spool: Spool["Service"]
   readonly codec: Codec
@@ -42,11 +43,11 @@ interface Reading extends MergeRequest {
   readonly known: KnownMembersNow
   readonly window: SpoolWindow
   readonly buffers: MemberBuffers
-  /** Decompressions ahead end with it. */
+  /** Scope that ends decompressions ahead. */
   readonly scope: Scope.Scope
 }
 
-/** Turns offsets of a part that begins at `start` into offsets of the snapshot. */
+/** Converts offsets in a part that begins at `start` to offsets in the snapshot. */
 const offsetsFrom =
   (start: number) =>
   (error: CompressionError): CompressionError =>
@@ -60,7 +61,7 @@ const decompressChunks = ({ codec, spool, spooled }: Reading, start: number, end
 const decompressMember = ({ decompress }: Members, start: number, compressed: Bytes) =>
   Effect.mapError(decompress(compressed), offsetsFrom(start))
 
-/** Reads a known member once more: its bytes in the window are gone by then. */
+/** Reads a known member again, because its bytes are no longer in the window. */
 const readAgain = Effect.fnUntraced(function* (
   { spool, spooled }: Reading,
   members: Members,
@@ -78,13 +79,15 @@ const readWhole = Effect.fnUntraced(function* (reading: Reading, members: Member
   if (known !== undefined) {
     return { digest, known, content: readAgain(reading, members, start, compressed.length) } satisfies Whole
   }
-  // Of a copy: the next read overwrites the window.
+  // A copy is decompressed, because the next read overwrites the window.
   const content = reading.buffers.withCopy(compressed, (copy) => decompressMember(members, start, copy))
   const fiber = yield* Effect.forkIn(content, reading.scope, { startImmediately: true })
   return { digest, known, content: Fiber.join(fiber) } satisfies Whole
 })
 
-/** Fails for anything but zero bytes between `start`, where the last member ends, and the end of the snapshot. */
+/**
+ * Fails if there is anything but zero bytes between `start`, where the last member ends, and the end of the snapshot.
+ */
 const checkPadding = ({ format, spool, spooled }: Reading, start: number): Chunks =>
   spool.read(spooled, { start, end: spooled.size }).pipe(
     Stream.mapAccumEffect(
@@ -98,7 +101,7 @@ const checkPadding = ({ format, spool, spooled }: Reading, start: number): Chunk
     )
   )
 
-/** Reads what begins at `start`: a member, or a stream of chunks. Returns it with the offset of what comes next. */
+/** Reads a member or a stream of chunks that begins at `start`. Returns it with the offset of the next one. */
 const readNext = Effect.fnUntraced(function* (
   reading: Reading,
   members: Members,

@@ -1,13 +1,13 @@
 /**
- * The hot loops of a merge: entries of a snapshot against what the LMDB holds, one DBI message at a time, in batches.
+ * The hot loops of a merge, which compare the entries of a snapshot with those of the LMDB, one DBI message at a time,
+ * in batches.
  *
- * `MergeWalk` walks the DBI and the snapshot side by side, and seeks where the next key is far; `MergeLookups` looks
- * each key up; `OrderOnly` merges nothing. All three check that the keys rise strictly: a snapshot whose keys do not
- * is corrupt. The walk compares two keys of the snapshot only where it needs to: a key that is equal to the cursor's
- * has risen, since the cursor has.
+ * `MergeWalk` walks the DBI and the snapshot side by side, and seeks if the next key is far away. `MergeLookups` looks
+ * each key up. `OrderOnly` merges nothing. All three check that the keys ascend strictly, because a snapshot whose keys
+ * do not is corrupt. The walk compares two keys of the snapshot only where necessary: a key that is equal to the
+ * cursor's key is greater than the one before, because the cursor's key is.
  *
- * A loop stops after `steps` steps and goes on where it was with the next call, so that its thread can turn to other
- * things.
+ * A loop stops after `steps` steps and continues with the next call, so that its thread can do other work in between.
  */
 import { Sides } from "../../../domain/bytes/ByteOrder.ts"
 import type * as DbiName from "../../../domain/lmdb/DbiName.ts"
@@ -18,10 +18,10 @@ import { RisingKeys } from "../../../domain/lmdb/KeyOrderCheck.ts"
 import type { Cursor, ReadTransaction, WriteTransaction } from "../../../services/Lmdb.ts"
 import { notNative } from "../NotNative.ts"
 
-/** What a merge's decisions depend on besides the entries. */
+/** Everything that the decisions of a merge depend on, besides the entries. */
 export interface Rule {
   readonly formatVersion: number
-  /** Load cut-off for tombstones, in nanoseconds, as two halves; 0: none. */
+  /** Load cut-off for tombstones in nanoseconds, as two 32-bit halves. 0 means none. */
   readonly cutOffHigh: number
   readonly cutOffLow: number
 }
@@ -32,21 +32,21 @@ export const ruleOf = (formatVersion: number, cutOffNano: bigint): Rule => ({
   cutOffLow: Number(cutOffNano & 0xffffffffn)
 })
 
-/** Takes what wins. */
+/** Receives the winners. */
 export interface Sink {
   readonly take: (batch: EntryBatch, i: number, deleted: boolean) => void
 }
 
 export interface MergeEntries {
-  /** True when the batch is done. */
+  /** Continues with a batch. Returns true when the batch is done. */
   readonly run: (batch: EntryBatch, steps: number) => boolean
-  /** After the last batch, if there was any. True when nothing is left to be done. */
+  /** Continues after the last batch, if there was any. Returns true when nothing is left to do. */
   readonly end: (steps: number) => boolean
-  /** Tombstones so far that were not added because of the cut-off: an older entry may come yet, and then they win. */
+  /** Number of tombstones left out because of the cut-off. If an older entry arrives later, they win against it. */
   readonly leftOut: number
   /**
-   * Instead of batches: entries of which it is known that none wins, from the key `first` to the key `last`. False:
-   * they must be read all the same. Undefined where nothing can be skipped.
+   * Skips entries that are known not to win, from the key `first` to the key `last`. Returns false if they must be read
+   * nevertheless. Undefined if nothing can be skipped.
    */
   readonly skip?: (first: Uint8Array, last: Uint8Array) => boolean
   readonly close: () => void
@@ -55,8 +55,9 @@ export interface MergeEntries {
 const noKey = new Uint8Array(0)
 
 /**
- * Entries of the DBI that are stepped over before the next key of the snapshot is looked up: as many as a lookup costs.
- * So a dense snapshot is walked, and a sparse one costs what it holds, whatever the size of the DBI.
+ * Number of entries of the DBI that are passed before the next key of the snapshot is looked up. Passing them costs as
+ * much as a lookup. A dense snapshot is therefore walked, and the cost of a sparse one does not depend on the size of
+ * the DBI.
  */
 const stepsBeforeSeek = 16
 
@@ -71,15 +72,15 @@ export class MergeWalk implements MergeEntries {
   private view: ReadTransaction | undefined
   private cursor: Cursor | undefined
   private hasLocal = false
-  /** What follows has not been compared with what was skipped. */
+  /** True if the next key has not yet been compared with the skipped entries. */
   private skipped = false
   private index = 0
   private readonly keys = new Sides()
   private readonly values = new Sides()
 
   /**
-   * `view`: undefined for a DBI without entries. `whole`: walks it from its first key to its last, and skips nothing,
-   * so that all of its keys are seen to rise.
+   * Creates a walk. `view` is undefined for a DBI without entries. With `whole`, it walks the DBI from its first key to
+   * its last and skips nothing, to check that all of its keys ascend.
    */
   constructor(
     dbi: DbiName.DbiName,
@@ -98,7 +99,7 @@ export class MergeWalk implements MergeEntries {
     this.view = view
   }
 
-  /** Goes on over another view of the DBI, from the entry where it is. */
+  /** Continues with another view of the DBI, from the current entry. */
   reopen(view: ReadTransaction | undefined): void {
     this.close()
     this.view = view
@@ -130,7 +131,8 @@ export class MergeWalk implements MergeEntries {
           this.keys
         )
         if (difference < 0) {
-          // Once for each key: where a lookup leads nowhere, since the order is another one, the walk goes on.
+          // There is one lookup per key. If it does not find the position, because the DBI has another order, the walk
+          // goes on.
           hasLocal =
             behind++ === stepsBeforeSeek && seeks
               ? cursor.seek(batch.bytes, batch.keyStart[i]!, batch.keyEnd[i]!)
@@ -179,9 +181,9 @@ export class MergeWalk implements MergeEntries {
     return !this.hasLocal
   }
 
-  /** The cursor is opened again behind them. */
+  /** Skips known entries. The cursor is opened again after them. */
   skip(first: Uint8Array, last: Uint8Array): boolean {
-    // Which of its two orders the entries have is not known.
+    // It is not known in which of the two accepted orders the entries are.
     if (this.order === reverse || this.whole) return false
     this.rising.skip(first, last)
     this.skipped = true
@@ -200,7 +202,7 @@ export class MergeWalk implements MergeEntries {
     this.hasLocal = false
   }
 
-  /** At that key, or at the first of all. */
+  /** Opens a cursor at the given key, or at the first key of the DBI. */
   private open(key: Uint8Array, start: number, end: number): Cursor | undefined {
     if (this.view === undefined) return undefined
     this.cursor = this.view.cursor(this.dbi, this.whole ? undefined : key.slice(start, end))
@@ -211,7 +213,7 @@ export class MergeWalk implements MergeEntries {
 
 export class MergeLookups implements MergeEntries {
   leftOut = 0
-  /** Where keys are looked up: set again for each part of a merge that is cut into several transactions. */
+  /** The transaction in which keys are looked up. It is set for each part of a merge that is divided into several. */
   transaction: WriteTransaction
   private readonly dbi: DbiName.DbiName
   private readonly rule: Rule
@@ -239,7 +241,7 @@ export class MergeLookups implements MergeEntries {
     return true
   }
 
-  /** Entries `from` to `to` (exclusive), whose keys are known to rise. */
+  /** Merges entries `from` to `to` (exclusive), whose keys are known to ascend. */
   merge(batch: EntryBatch, from: number, to: number): void {
     const { cutOffHigh, cutOffLow, formatVersion } = this.rule
     const key = batch.bytes

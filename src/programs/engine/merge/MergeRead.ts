@@ -1,4 +1,4 @@
-/** The read phase of a merge: finds what wins, in a read transaction, without LMDB's write lock. */
+/** The read phase of a merge, which finds the winners in a read transaction, without LMDB's write lock. */
 import type * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import type { DbiHead } from "../../../domain/snapshot/SnapshotRules.ts"
 import type { Dbi, ReadTransaction } from "../../../services/Lmdb.ts"
@@ -14,7 +14,7 @@ export class MergeRead implements Phase, Sink {
   readonly before: ReadTransaction
   private readonly cutOffNano: bigint
   private readonly dbis: ReadonlyMap<DbiName.DbiName, Dbi>
-  /** Names of DBIs with headers whose keys are known to rise, all of them; at the end with those of the snapshot. */
+  /** Names of the DBIs with headers whose keys are all known to ascend. Those of the snapshot are added at the end. */
   readonly walked: Set<DbiName.DbiName>
 
   constructor(mode: Mode, transaction: ReadTransaction, cutOffNano: bigint, walked: ReadonlySet<DbiName.DbiName>) {
@@ -54,7 +54,7 @@ export class MergeRead implements Phase, Sink {
     this.winners.take(batch, i, deleted)
   }
 
-  /** Whether there is anything to write: an entry, or a DBI that is not there. */
+  /** True if there is anything to write: an entry, or a missing DBI. */
   get hasWork(): boolean {
     return this.winners.count > 0 || this.winners.sections.some((section) => !section.existed)
   }

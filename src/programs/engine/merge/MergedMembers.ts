@@ -1,16 +1,16 @@
 /**
- * Finds the members of a snapshot, while it is read, that contain only entries of one DBI which were all merged. Those
- * bring nothing new from then on.
+ * Finds, while a snapshot is read, its members that contain only entries of one DBI, all of which were merged. Such
+ * members contain nothing new from then on.
  */
 import type { EntryBatch } from "../../../domain/snapshot/EntryBatch.ts"
 import { type KnownMember, mostMembers } from "./KnownMembers.ts"
 
-/** Of the snapshot, so far. */
+/** Counts of the part of the snapshot that was read so far. */
 export interface Counts {
   readonly entries: number
-  /** Fields that are no entries: such a member says something of its DBI or of the snapshot, or belongs to two. */
+  /** Number of fields that are not entries. A member with such fields describes a DBI or the snapshot. */
   readonly otherFields: number
-  /** Tombstones that were left out because of the cut-off: an older entry may come yet, and then they win. */
+  /** Number of tombstones left out because of the cut-off. If an older entry arrives later, they win against it. */
   readonly leftOut: number
 }
 
@@ -23,7 +23,7 @@ interface Current {
   lastKey: Uint8Array
 }
 
-/** A copy: of a Buffer, `slice` would be a view that keeps all of it. */
+/** Returns a copy. `slice` of a Buffer would be a view that keeps the whole buffer in memory. */
 const copyOf = (bytes: Uint8Array, start: number, end: number) => Uint8Array.from(bytes.subarray(start, end))
 
 const noKey = new Uint8Array(0)
@@ -32,12 +32,12 @@ export class MembersRead {
   readonly found: Array<KnownMember> = []
   private current: Current | undefined
 
-  /** A member of `bytes` uncompressed bytes comes, which begins with an entry. */
+  /** Begins a member of `bytes` uncompressed bytes, which begins with an entry. */
   begin(digest: string, bytes: number, before: Counts): void {
     this.current = { digest, bytes, before, section: "", firstKey: undefined, lastKey: noKey }
   }
 
-  /** A batch of it. `section`: undefined where its DBI is not merged. */
+  /** Records a batch of the member. `section` returns undefined if the DBI is not merged. */
   note({ bytes, count, keyEnd, keyStart }: EntryBatch, section: () => string | undefined): void {
     const { current } = this
     if (current === undefined) return
@@ -48,7 +48,7 @@ export class MembersRead {
     current.lastKey = copyOf(bytes, keyStart[count - 1]!, keyEnd[count - 1]!)
   }
 
-  /** It has been read. `isWhole`: its last entry, too. */
+  /** Ends the member. `isWhole` is true if its last entry was read completely. */
   end(isWhole: boolean, after: Counts): void {
     const { current } = this
     this.current = undefined

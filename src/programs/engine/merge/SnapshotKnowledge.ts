@@ -1,5 +1,6 @@
 /**
- * What only the end of a snapshot tells for certain. A first reading takes it for granted, and may have to begin again.
+ * Facts about a snapshot that are certain only at its end. A first reading makes assumptions about them, and starts
+ * again if these were wrong.
  */
 import type { DbiHead } from "../../../domain/snapshot/SnapshotRules.ts"
 

@@ -1,11 +1,12 @@
 /**
- * DBIs that were walked from their first key to their last, all keys rising, in one view. A merge walks a DBI as a
- * whole before it puts anything into it: a put among keys that are in another order than LMDB thinks goes to a wrong
- * place, and what is there cannot be found any more.
+ * DBIs that were walked from their first key to their last in one view, in which all keys ascend. A merge walks a whole
+ * DBI before it puts anything into it, because a put among keys in another order than LMDB assumes goes to a wrong
+ * position, and existing keys may no longer be found.
  *
- * That holds for the content of one transaction alone, since an application with a key order of its own shows it only
- * once it has put enough keys. Transactions of ours carry it on: they put keys where they belong. What an application
- * has committed does so when its new keys were looked at (`RisingDbis`), which takes a tracker that follows them.
+ * The knowledge holds only for the content of one transaction, because an application with its own key order is
+ * detected only once it has put enough keys. Our own transactions preserve it, because they put keys at their right
+ * positions. Commits of an application preserve it if their new keys were checked (`RisingDbis`), which requires a
+ * tracker.
  */
 import type { DbiName } from "../../../domain/lmdb/DbiName.ts"
 
@@ -15,24 +16,24 @@ export class WalkedDbis {
   #through = 0n
   #names: ReadonlySet<DbiName> = none
 
-  /** Those of the view of transaction `id`. */
+  /** Returns the DBIs that are known to be in order in the view of transaction `id`. */
   at(id: bigint): ReadonlySet<DbiName> {
     return id === this.#through ? this.#names : none
   }
 
-  /** They were walked in the view of transaction `id`. */
+  /** Records DBIs that were walked in the view of transaction `id`. */
   walked(id: bigint, names: Iterable<DbiName>): void {
     if (id < this.#through) return
     this.#names = new Set([...this.at(id), ...names])
     this.#through = id
   }
 
-  /** Those that were known in a view from that of `before` to that of `after`. */
+  /** Returns the DBIs that were known in a view from that of `before` to that of `after`. */
   between(before: bigint, after: bigint): ReadonlySet<DbiName> {
     return before <= this.#through && this.#through <= after ? this.#names : none
   }
 
-  /** These, of those that `between` returned, are in order in the view of `after`, too. */
+  /** Records that these DBIs, a subset of the result of `between`, are also in order in the view of `after`. */
   followed(names: ReadonlySet<DbiName>, before: bigint, after: bigint): void {
     if (this.between(before, after) === none) return
     this.#names = names
@@ -40,11 +41,11 @@ export class WalkedDbis {
   }
 
   /**
-   * A merge has ended that read in transaction `seen`, and `last` is its last one, or the same. `alone`: nobody else
-   * has written in between.
+   * Records a merge that has read in transaction `seen` and whose last transaction is `last`, which may be the same.
+   * `alone` is true if nothing else was written in between.
    */
   merged(seen: bigint, last: bigint, alone: boolean): void {
-    // Later than `seen` after a dump meanwhile: of a transaction of this merge, then.
+    // If it is later than `seen`, a dump has recorded a transaction of this merge in the meantime.
     if (alone && this.#through >= seen && this.#through <= last) this.#through = last
   }
 }

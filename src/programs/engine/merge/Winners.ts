@@ -1,8 +1,8 @@
 /**
- * Copies of the entries that won in the read phase of a merge, per DBI in the order of the snapshot.
+ * Copies of the entries that won in the read phase of a merge, by DBI and in the order of the snapshot.
  *
  * They are entries of format 3, whatever the format of the snapshot: only the deleted flag is kept, and tombstones have
- * empty values. Beyond `limit` bytes nothing is kept any more (`overflown`).
+ * empty values. If they exceed `limit` bytes, none are kept any longer (`overflown`).
  */
 import * as EntryBatch from "../../../domain/snapshot/EntryBatch.ts"
 import type { DbiHead } from "../../../domain/snapshot/SnapshotRules.ts"
@@ -10,23 +10,23 @@ import type { DbiHead } from "../../../domain/snapshot/SnapshotRules.ts"
 /** One DBI message of the snapshot. */
 export interface Section {
   readonly head: DbiHead
-  /** Whether the application's DBI was there when the read phase began. */
+  /** True if the application's DBI existed when the read phase began. */
   readonly existed: boolean
   readonly batches: Array<EntryBatch.EntryBatch>
 }
 
 /**
- * Bytes of the first batch of a section, and of the largest batch. The first is small, since a snapshot may have many
- * DBIs with one winner each.
+ * Sizes in bytes of the first batch of a section and of the largest batch. The first is small, because a snapshot may
+ * have many DBIs with one winner each.
  */
 const smallestBatch = 2 ** 14
 const largestBatch = 2 ** 20
-/** Bytes per entry that a batch is sized for. */
+/** Average number of bytes per entry for which a batch is dimensioned. */
 const bytesPerEntry = 64
-/** Bytes of the offsets of one entry. */
+/** Number of bytes that the offsets of one entry take. */
 const offsetsPerEntry = 7 * 4
 
-/** Bytes. A merge with more winners runs once more, inside the write transaction. */
+/** Limit in bytes. A merge with more winners runs again, inside the write transaction. */
 export const winnersLimit = 32 * 2 ** 20
 
 export class Winners {
@@ -98,7 +98,9 @@ export class Winners {
     this.end = end
   }
 
-  /** The last batch of the last section, or a new one when the entry does not fit in it; undefined beyond the limit. */
+  /**
+   * Returns the last batch of the last section, or a new one if the entry does not fit, or undefined above the limit.
+   */
   private batchFor(bytes: number): EntryBatch.EntryBatch | undefined {
     const { batches } = this.sections[this.sections.length - 1]!
     const last = batches[batches.length - 1]

@@ -1,6 +1,7 @@
 /**
- * The entries of an application's DBI as its shadow has them: key by key, or, for MDB_DUPSORT, pair by pair with the
- * shadow's key, and checked to rise. A cursor over a cursor: what it shows is valid until its next step.
+ * A cursor over the entries of an application's DBI as its shadow has them: key by key or, for MDB_DUPSORT, pair by
+ * pair with the shadow key, which must ascend. It wraps the cursor of the DBI, and what it shows is valid until its
+ * next step.
  */
 import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
@@ -71,6 +72,6 @@ class DupsortEntries implements ForwardCursor {
   }
 }
 
-/** `cursor`: over the application's DBI. */
+/** Opens the cursor over `cursor`, which is that of the application's DBI. */
 export const open = (dbi: Dbi, cursor: ForwardCursor): ForwardCursor =>
   DbiFlags.isDupsort(dbi.flags) ? new DupsortEntries(dbi.name, cursor) : cursor

@@ -1,4 +1,6 @@
-/** The values of a MDB_DUPFIXED DBI have one size. LMDB does not check it, and damages the pairs if it is not so. */
+/**
+ * Checks that all values of an MDB_DUPFIXED DBI have the same size. LMDB does not check that, and damages the pairs.
+ */
 import { hexOf } from "../../../domain/bytes/Hex.ts"
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import { SnapshotRefused } from "../../../domain/snapshot/SnapshotRules.ts"
@@ -7,13 +9,13 @@ export class PairSizes {
   private readonly dbi: DbiName.DbiName
   private size: number | undefined
 
-  /** `size`: bytes of the values that are here; undefined if there are none. */
+  /** Creates a check. `size` is the size of the existing values in bytes, or undefined if there are none. */
   constructor(dbi: DbiName.DbiName, size: number | undefined) {
     this.dbi = dbi
     this.size = size
   }
 
-  /** Checks the size of a pair's value. Throws SnapshotRefused if it is not that of the others. */
+  /** Checks the size of a pair's value. Throws SnapshotRefused if it differs from the others. */
   check(size: number, key: Uint8Array, keyStart: number, keyEnd: number): void {
     this.size ??= size
     if (size === this.size) return

@@ -1,8 +1,8 @@
 /**
- * Pairs of a MDB_DUPSORT DBI that come in the order of their shadow keys must rise in the DBI's own order as well: the
- * copy main → shadow walks both side by side. The two orders differ where a key or a value is the beginning of another
- * one that goes on with NULs, or with bytes below the length of the key. An empty value is the only one of its key:
- * LMDB loses it when another one is put beside it.
+ * Checks that pairs of an MDB_DUPSORT DBI, which arrive in the order of their shadow keys, also ascend in the order of
+ * the DBI itself, because the copy main → shadow walks both side by side. The two orders differ if a key or a value is
+ * the beginning of another one that continues with NULs, or with bytes below the length of the key. An empty value must
+ * be the only value of its key, because LMDB loses it when another one is put beside it.
  */
 import { compareBytes } from "../../../domain/bytes/ByteOrder.ts"
 import { hexOf } from "../../../domain/bytes/Hex.ts"
@@ -21,7 +21,7 @@ export class RisingPairs {
     this.dbi = dbi
   }
 
-  /** Adds a pair. Throws SnapshotRefused if it does not come after the one before it. */
+  /** Adds a pair. Throws SnapshotRefused if it does not come after the previous one. */
   add(
     key: Uint8Array,
     keyStart: number,

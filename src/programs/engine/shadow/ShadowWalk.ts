@@ -1,12 +1,13 @@
 /**
- * The hot loop of the copy main → shadow: walks an application's DBI and its shadow side by side and tells what
- * differs, and its new time: that of the copy, but later than the time that it takes the place of. A clock that is
- * behind would otherwise let the others keep what is gone here.
+ * The hot loop of the copy main → shadow. It walks an application's DBI and its shadow side by side and reports the
+ * differences with their new time. That is the time of the copy, but always later than the time of the replaced entry,
+ * because with a clock that is behind, the others would otherwise keep what was deleted or replaced here.
  *
- * `first`: at the start of the process what happened while it was not running has the time 1 ns, so it never beats
- * newer data: a new key is kept, a key that is gone becomes a tombstone of that time, whatever the shadow's is, so that
- * any snapshot that still has the key brings it back; a changed value loses, unless the shadow's time is 1, too, and
- * the new value is smaller. The next copy then gives what still differs the current time. Source: docs/sync.md.
+ * In the first copy of the process (`first`), changes that were made while it was not running get the time 1 ns, so
+ * that they never win against newer data. A new key is kept. A key that is gone becomes a tombstone with that time,
+ * whatever the time of the shadow's entry, so any snapshot that still has the key brings it back. A changed value
+ * loses, unless the shadow's time is also 1 and the new value is smaller. The next copy then gives values that still
+ * differ the current time. Source: docs/sync.md.
  */
 import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
 import { compareBytes, Sides } from "../../../domain/bytes/ByteOrder.ts"
@@ -18,7 +19,7 @@ import type { ForwardCursor, Dbi } from "../../../services/Lmdb.ts"
 import { notNative } from "../NotNative.ts"
 import { otherKeys, otherShadow } from "../SyncedDbis.ts"
 
-/** Takes an entry of the shadow that is to be written: key and application value in place; none for a tombstone. */
+/** Receives an entry to write to the shadow: its key and application value in place. A tombstone has no value. */
 export interface ShadowChanges {
   readonly change: (
     key: Uint8Array,
@@ -33,7 +34,7 @@ export interface ShadowChanges {
   ) => void
 }
 
-/** What the copy gives what has changed: the current time, or 1 ns at the start of the process. */
+/** The time that a copy gives to changes: the current time, or 1 ns at the start of the process. */
 export interface Stamp {
   readonly first: boolean
   readonly high: number
@@ -42,7 +43,7 @@ export interface Stamp {
 
 const largestHalf = 0xffff_ffff
 
-/** Whether the shadow's time is 1 ns. */
+/** True if the time of the shadow's entry is 1 ns. */
 const isFirstTime = (value: Uint8Array, start: number): boolean =>
   NativeHeader.timestampHigh(value, start) === 0 && NativeHeader.timestampLow(value, start) === 1
 
@@ -60,7 +61,7 @@ export class ShadowWalk {
   private readonly keys = new Sides()
   private readonly values = new Sides()
 
-  /** `shadow`: undefined when there is none yet. */
+  /** Creates a walk. `shadow` is undefined if there is no shadow yet. */
   constructor(
     dbi: Dbi,
     order: KeyOrder,
@@ -78,7 +79,7 @@ export class ShadowWalk {
     this.changes = changes
   }
 
-  /** True when both are at their end. */
+  /** Continues for at most `steps` steps. Returns true when both cursors are at their end. */
   run(steps: number): boolean {
     if (!this.started) {
       this.started = true
@@ -133,7 +134,7 @@ export class ShadowWalk {
     this.shadow?.close()
   }
 
-  /** Integers of 4 and of 8 bytes have no order together. */
+  /** Checks that integer keys have one length, because those of 4 and of 8 bytes have no common order. */
   private checkLengths(): void {
     const { main, shadow } = this
     if (this.order !== integer || shadow === undefined || !this.hasMain || !this.hasShadow) return
@@ -146,7 +147,7 @@ export class ShadowWalk {
     this.change(main, main.valueStart, main.valueEnd, before, false)
   }
 
-  /** `before`: the shadow's entry of that key, if there is one. */
+  /** Reports a change. `before` is the shadow's entry with that key, if there is one. */
   private change(
     from: ForwardCursor,
     valueStart: number,
