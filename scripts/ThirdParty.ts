@@ -1,5 +1,6 @@
 /**
- * The packages that are part of the bundle, with the texts of their licences, as dist/THIRD-PARTY.txt. A licence that
+ * The packages that are part of the bundle or of the compiled addons, with the texts of their licences, as
+ * dist/THIRD-PARTY.txt. A licence that
  * is not on the list ends the build: it may ask for more than its text. (rollup-plugin-license takes the nearest
  * package.json for that of the package, which it is not in those that have one for each module format.)
  */
@@ -32,6 +33,24 @@ export const read = (directory: string): ThirdParty => {
   return { name, version, license, text: text.trim() }
 }
 
+/** The packages of the addons (scripts/prebuild.mjs), and the licences of the libraries that are compiled into them. */
+const addons: Readonly<Record<string, ReadonlyArray<string>>> = {
+  lmdb: [
+    "dependencies/lmdb-data-v1/libraries/liblmdb/LICENSE",
+    "dependencies/lmdb-data-v1/libraries/liblmdb/COPYRIGHT",
+    "dependencies/lz4/lib/LICENSE"
+  ],
+  "zstd-napi": ["NOTICE", "deps/zstd/LICENSE", "node_modules/node-addon-api/LICENSE.md"]
+}
+
+const readAddons = (): ReadonlyArray<ThirdParty> =>
+  Object.entries(addons).map(([name, libraries]) => {
+    const directory = join(import.meta.dirname, "..", "node_modules", name)
+    const { license, text, version } = read(directory)
+    const texts = libraries.map((file) => `${file}:\n\n${readFileSync(join(directory, file), "utf8").trim()}`)
+    return { name, version, license, text: [text, ...texts].join("\n\n") }
+  })
+
 const section = ({ license, name, text, version }: ThirdParty): string =>
   `${"-".repeat(78)}\n${name} ${version}, ${license}\n\n${text}\n`
 
@@ -40,7 +59,7 @@ export const thirdParty: Plugin = {
   generateBundle(_, bundle) {
     const ids = Object.values(bundle).flatMap((output) => (output.type === "chunk" ? output.moduleIds : []))
     const directories = new Set(ids.flatMap((id) => packageOf(id.split("?")[0]!) ?? []))
-    const packages = Array.from(directories, read).sort((a, b) => (a.name < b.name ? -1 : 1))
+    const packages = [...Array.from(directories, read), ...readAddons()].sort((a, b) => (a.name < b.name ? -1 : 1))
     this.emitFile({ type: "asset", fileName: "THIRD-PARTY.txt", source: packages.map(section).join("\n") })
   }
 }

@@ -4,11 +4,11 @@
  * of other applications.
  *
  * Runs as postinstall of this package, in a clone and as a dependency alike; `node scripts/build-lmdb.mjs` does it
- * again, and does nothing when the right build is there. Where the package brings a compiled binding for the platform
+ * again, and does nothing when the right build is there. Where the package brings a compiled addon for the platform
  * (scripts/lmdb/Prebuilt.mjs) that one is used. Where it did not run, the daemon refuses to start and names
  * this command. It needs a C++ compiler, make and Python 3, and prints one line; what the compiler says is printed only
- * if the build fails. `--check-tools` only looks whether these programs are there: npm runs it before the install
- * scripts of all packages, some of which compile as well.
+ * if the build fails. With `--preinstall` it compiles nothing: it puts the compiled addon in its place, or else checks
+ * that these programs are there. npm runs that before the install script of lmdb, which would compile without either.
  */
 import { spawnSync } from "node:child_process"
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
@@ -17,11 +17,12 @@ import { tmpdir } from "node:os"
 import { dirname, join, sep } from "node:path"
 import { howToInstall, missingTools } from "./lmdb/BuildTools.mjs"
 import { prefixWithHeaders } from "./lmdb/NodeHeaders.mjs"
-import { nameOf, usePrebuilt } from "./lmdb/Prebuilt.mjs"
+import { removeDamagedZstd, usePrebuilt } from "./lmdb/Prebuilt.mjs"
 
 const require = createRequire(import.meta.url)
 const root = dirname(import.meta.dirname)
 const prebuilds = join(root, "prebuilds")
+const isPreinstall = process.argv.includes("--preinstall")
 
 /**
  * Directory of an installed package, found by its entry: `exports` hides package.json. Undefined when it is not
@@ -102,14 +103,18 @@ const requireTools = () => {
   if (missing.length > 0) fail(`missing ${missing.join(", ")}`, `Install what is missing (${howToInstall}), then `)
 }
 
+/** Puts the compiled addon in its place. Undefined, or why the package has to be compiled. */
+const reasonToCompile = (directory, mark) =>
+  isBuilt(directory, mark) ? undefined : usePrebuilt(prebuilds, directory, () => isBuilt(directory, mark))
+
 const build = async (directory) => {
   const { applyPatches, readPatches } = await import("./lmdb/PatchedSource.mjs")
   const patches = readPatches(join(root, "patches"))
   const mark = markOf(patches)
-  if (isBuilt(directory, mark)) return
-  const reason = usePrebuilt(prebuilds, directory, () => isBuilt(directory, mark))
+  const reason = reasonToCompile(directory, mark)
   if (reason === undefined) return
   requireTools()
+  if (isPreinstall) return
   const { version } = JSON.parse(readFileSync(join(directory, "package.json"), "utf8"))
   try {
     applyPatches(directory, patches)
@@ -134,12 +139,13 @@ const build = async (directory) => {
 }
 
 const lmdb = directoryOf("lmdb")
-if (process.argv.includes("--check-tools")) {
-  // With a build in place, or one that the package brings, none may be needed.
-  const isThere = lmdb !== undefined && existsSync(join(lmdb, "build", "Release"))
-  if (!isThere && !existsSync(join(prebuilds, nameOf(process.platform, process.arch)))) requireTools()
-} else if (lmdb === undefined) {
-  fail("it is not installed", "Run npm install, then ")
-} else {
+if (lmdb !== undefined) {
   await build(lmdb)
+} else if (isPreinstall) {
+  // In a clone npm runs this before there is anything else.
+  requireTools()
+} else {
+  fail("it is not installed", "Run npm install, then ")
 }
+const damage = isPreinstall ? undefined : removeDamagedZstd(prebuilds)
+if (damage !== undefined) console.log(`lightningstream: the compiled zstd is not used: ${damage}`)

@@ -1,12 +1,11 @@
 /**
- * Fills `prebuilds/` with the compiled binding of the package `lmdb` and its checksum, for the package that is packed:
- * npm runs it before `npm pack` and `npm publish`. That for this machine's platform is a copy of the one that the
- * install has compiled. `--arch arm64` compiles that of Linux on ARM with a cross compiler (Debian:
+ * Fills `prebuilds/` with the compiled addons of the packages `lmdb` and `zstd-napi` and their checksums, for the
+ * package that is packed: npm runs it before `npm pack` and `npm publish`. Those for this machine's platform are copies
+ * of what the install has compiled. `--arch arm64` compiles those of Linux on ARM with a cross compiler (Debian:
  * g++-aarch64-linux-gnu), `--keep` leaves what is there for other platforms.
  */
 import { spawnSync } from "node:child_process"
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
-import { createRequire } from "node:module"
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { parseArgs } from "node:util"
@@ -15,9 +14,14 @@ import { nameOf, sha256 } from "./lmdb/Prebuilt.mjs"
 
 const root = dirname(import.meta.dirname)
 const prebuilds = join(root, "prebuilds")
-const lmdb = dirname(createRequire(import.meta.url).resolve("lmdb")).replace(/\/dist$/, "")
 const { values } = parseArgs({ options: { arch: { type: "string" }, keep: { type: "boolean", default: false } } })
 const arch = values.arch ?? process.arch
+
+/** By the names that they get: the package, and the file that its build makes. */
+const addons = {
+  lmdb: { directory: join(root, "node_modules", "lmdb"), built: "build/Release/lmdb.node" },
+  zstd: { directory: join(root, "node_modules", "zstd-napi"), built: "build/Release/binding.node" }
+}
 
 const fail = (problem) => {
   process.stderr.write(`prebuild: ${problem}\n`)
@@ -30,14 +34,15 @@ const strip = (file, program) => {
   if (status !== 0) fail(`${program} failed: ${error?.message ?? `it ended with ${status}`}`)
 }
 
-/** Compiles the patched source with another compiler, in a copy of the package. Returns the file. */
-const crossCompile = (directory, target) => {
-  cpSync(lmdb, join(directory, "lmdb"), { recursive: true, filter: (path) => !path.startsWith(join(lmdb, "build")) })
+/** Compiles the source, as it is patched, with another compiler, in a copy of the package. Returns the file. */
+const crossCompile = (temporary, { built, directory }, target) => {
+  const copy = mkdtempSync(join(temporary, "addon-"))
+  cpSync(directory, copy, { recursive: true, filter: (path) => path !== join(directory, "build") })
   const { error, status } = spawnSync(
     "npm",
     ["exec", "--yes", "--", "node-gyp@12", "rebuild", `--arch=${arch}`, `--nodedir=${prefixWithHeaders(root)}`],
     {
-      cwd: join(directory, "lmdb"),
+      cwd: copy,
       stdio: ["ignore", "ignore", "inherit"],
       env: {
         ...process.env,
@@ -52,7 +57,7 @@ const crossCompile = (directory, target) => {
     }
   )
   if (status !== 0) fail(`node-gyp failed: ${error?.message ?? `it ended with ${status}`}`)
-  return join(directory, "lmdb", "build", "Release", "lmdb.node")
+  return join(copy, built)
 }
 
 const temporary = mkdtempSync(join(tmpdir(), "prebuild-"))
@@ -60,16 +65,19 @@ try {
   const target = arch === process.arch ? undefined : { arm64: "aarch64-linux-gnu", x64: "x86_64-linux-gnu" }[arch]
   if (arch !== process.arch && (target === undefined || process.platform !== "linux"))
     fail(`cannot compile for ${arch}`)
-  const built = target === undefined ? join(lmdb, "build", "Release", "lmdb.node") : crossCompile(temporary, target)
   if (!values.keep) rmSync(prebuilds, { recursive: true, force: true })
-  const file = join(prebuilds, nameOf(process.platform, arch))
-  mkdirSync(dirname(file), { recursive: true })
-  copyFileSync(built, file)
-  strip(file, target === undefined ? "strip" : `${target}-strip`)
+  for (const [name, addon] of Object.entries(addons)) {
+    const built = target === undefined ? join(addon.directory, addon.built) : crossCompile(temporary, addon, target)
+    if (!existsSync(built)) fail(`${built} is not there: run npm ci, then npm rebuild --foreground-scripts`)
+    const file = join(prebuilds, nameOf(name, process.platform, arch))
+    mkdirSync(dirname(file), { recursive: true })
+    copyFileSync(built, file)
+    strip(file, target === undefined ? "strip" : `${target}-strip`)
+    console.log(`prebuild: ${file}`)
+  }
   const names = readdirSync(prebuilds, { recursive: true }).filter((name) => name.endsWith(".node"))
   const lines = names.sort().map((name) => `${sha256(join(prebuilds, name))}  ${name}\n`)
   writeFileSync(join(prebuilds, "SHA256SUMS"), lines.join(""))
-  console.log(`prebuild: ${file}`)
 } finally {
   rmSync(temporary, { recursive: true })
 }

@@ -24,12 +24,14 @@ mkdir "$root/usr/lib/lightningstream/node_modules"
 cd "$root/usr/lib/lightningstream/node_modules"
 # The bundle has all else in it. What only a compiler or another libc needs is left out.
 for name in lightningstream lmdb @harperfast/extended-iterable msgpackr ordered-binary weak-lru-cache detect-libc \
-  node-gyp-build-optional-packages zstd-napi; do
+  node-gyp-build-optional-packages; do
   mkdir -p "$(dirname $name)"
   cp -r "$tree/node_modules/$name" $name
 done
-rm -rf lmdb/src lmdb/dependencies lmdb/dict lmdb/bin node-gyp-build-optional-packages/b*.js lightningstream/prebuilds lightningstream/docs lightningstream/scripts
-rm -rf lightningstream/patches zstd-napi/deps zstd-napi/src zstd-napi/node_modules
+rm -rf lmdb/src lmdb/dependencies lmdb/dict lmdb/bin node-gyp-build-optional-packages/b*.js
+rm -rf lightningstream/docs lightningstream/scripts lightningstream/patches
+# Of the compiled addons, that of lmdb is in its package by now.
+find lightningstream/prebuilds -type f ! -path "*/linux-$("$node" -p process.arch)/zstd.node" -delete
 find . \( -path '*/build/Release/obj.target' -o -path '*/build/Release/.deps' -o -path '*/build/deps' \) -prune -exec rm -rf {} +
 find . -type f \( -name '*.ts' -o -name '*.map' -o -name '*.cts' -o -name '*.gyp*' -o -name '*.mk' -o -name Makefile -o \
   -name '.*' -o -name '*.a' -o -name '*.wasm' -o -name test.js \) -delete

@@ -1,13 +1,14 @@
 /**
- * The compiled binding that the package brings for some platforms, so that no compiler is needed there:
- * `prebuilds/<platform>-<arch>/lmdb.node`, with its SHA-256 in `prebuilds/SHA256SUMS`. `scripts/prebuild.mjs` makes
- * them when the package is packed. A clone has none.
+ * The compiled addons that the package brings for some platforms, so that no compiler is needed there:
+ * `prebuilds/<platform>-<arch>/lmdb.node`, `…/zstd.node`, with their SHA-256 in `prebuilds/SHA256SUMS`.
+ * `scripts/prebuild.mjs` makes them when the package is packed. A clone has none.
  */
 import { createHash } from "node:crypto"
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 
-export const nameOf = (platform, arch) => `${platform}-${arch}/lmdb.node`
+/** `addon`: lmdb or zstd. */
+export const nameOf = (addon, platform = process.platform, arch = process.arch) => `${platform}-${arch}/${addon}.node`
 
 export const sha256 = (file) => createHash("sha256").update(readFileSync(file)).digest("hex")
 
@@ -19,19 +20,36 @@ const sumsIn = (directory) => {
   return new Map(lines.filter((line) => line !== "").map((line) => [line.slice(66), line.slice(0, 64)]))
 }
 
+/** Returns why the addon for this machine cannot be used, or undefined. */
+const problemOf = (directory, addon) => {
+  const name = nameOf(addon)
+  const file = join(directory, name)
+  if (!existsSync(file)) return `the package has none for ${process.platform}-${process.arch}`
+  return sumsIn(directory).get(name) === sha256(file) ? undefined : `${file} is not what SHA256SUMS says`
+}
+
 /**
- * Puts the binding for this machine where the package `lmdb` looks for a compiled one first. Returns why there is none:
+ * Puts the addon for this machine where the package `lmdb` looks for a compiled one first. Returns why there is none:
  * a reason to compile, not an error. `isRight` loads what was put there: one for a newer C library does not load.
  */
 export const usePrebuilt = (directory, lmdb, isRight) => {
-  const name = nameOf(process.platform, process.arch)
-  const file = join(directory, name)
-  if (!existsSync(file)) return `the package has none for ${process.platform}-${process.arch}`
-  if (sumsIn(directory).get(name) !== sha256(file)) return `${file} is not what SHA256SUMS says`
+  const problem = problemOf(directory, "lmdb")
+  if (problem !== undefined) return problem
   const release = join(lmdb, "build", "Release")
   mkdirSync(release, { recursive: true })
-  copyFileSync(file, join(release, "lmdb.node"))
+  copyFileSync(join(directory, nameOf("lmdb")), join(release, "lmdb.node"))
   if (isRight()) return undefined
   rmSync(join(lmdb, "build"), { recursive: true })
   return `that for ${process.platform}-${process.arch} does not load here`
+}
+
+/**
+ * Removes the addon of zstd, which is loaded from where it is, if it is damaged: the package zstd-napi takes its place.
+ * Returns why, or undefined.
+ */
+export const removeDamagedZstd = (directory) => {
+  const file = join(directory, nameOf("zstd"))
+  const problem = existsSync(file) ? problemOf(directory, "zstd") : undefined
+  if (problem !== undefined) rmSync(file)
+  return problem
 }

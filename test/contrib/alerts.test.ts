@@ -2,27 +2,24 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { execute } from "../support/Command.ts"
 import { readText, rowsOf } from "../docs/Documents.ts"
-import { describeWith, install, pathOf } from "../support/servers/RealServers.ts"
+import * as Prometheus from "../support/servers/Prometheus.ts"
+import { describeWith } from "../support/servers/RealServers.ts"
 
 const rules = new URL("../../contrib/prometheus-alerts.yml", import.meta.url).pathname
 const unitTests = new URL("alerts.promtool.yml", import.meta.url).pathname
-
-const promtool = (directory: string, ...args: ReadonlyArray<string>) =>
-  execute(["sh", pathOf("deb-run.sh"), directory, "promtool", ...args])
 
 /** Each once, in order. */
 const namesIn = (text: string, pattern: RegExp) =>
   [...new Set(Array.from(text.matchAll(pattern), ([, name]) => name!))].toSorted()
 
-const fetched = await install({ name: "prometheus", suite: "bookworm", packages: ["prometheus"] })
+const fetched = await Prometheus.installed()
 
 describeWith("the alerts, by promtool", fetched, (directory) => {
   layer(NodeServices.layer, { excludeTestServices: true })((it) => {
     it.effect("are rules", () =>
       Effect.gen(function* () {
-        const { code, err, out } = yield* promtool(directory, "check", "rules", rules)
+        const { code, err, out } = yield* Prometheus.promtool(directory, "check", "rules", rules)
         assert.strictEqual(code, 0, err)
         assert.match(out, /SUCCESS: 11 rules found/)
       })
@@ -30,7 +27,7 @@ describeWith("the alerts, by promtool", fetched, (directory) => {
 
     it.effect("fire when they should, and only then", () =>
       Effect.gen(function* () {
-        const { code, err, out } = yield* promtool(directory, "test", "rules", unitTests)
+        const { code, err, out } = yield* Prometheus.promtool(directory, "test", "rules", unitTests)
         assert.strictEqual(code, 0, `${out}${err}`)
       })
     )

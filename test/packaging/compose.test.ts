@@ -10,13 +10,15 @@ import { parse } from "yaml"
 import { execute, run } from "../support/Command.ts"
 import { eventually } from "../support/Eventually.ts"
 import * as Pdns from "../support/servers/Pdns.ts"
+import * as Prometheus from "../support/servers/Prometheus.ts"
 import { describeWith, install, pathOf } from "../support/servers/RealServers.ts"
 import { freePort } from "../support/servers/Swift.ts"
 import * as Versitygw from "../support/servers/Versitygw.ts"
 
 const directory = pathOf("../../../packaging/compose")
-const [compose, pdns, versitygw] = [
+const [compose, prometheus, pdns, versitygw] = [
   await install({ name: "docker-compose", suite: "trixie", packages: ["docker-compose"] }),
+  await Prometheus.installed(),
   await Pdns.installed(),
   await Versitygw.installed()
 ]
@@ -75,18 +77,20 @@ layer(NodeServices.layer, { excludeTestServices: true })("packaging/compose", (i
     })
   )
 
-  it.effect("has a configuration that Prometheus takes", () =>
-    Effect.gen(function* () {
-      const fs = yield* FileSystem.FileSystem
-      if ((yield* execute(["which", "promtool"])).code !== 0) return
-      const file = `${yield* fs.makeTempDirectoryScoped({ prefix: "compose-" })}/prometheus.yaml`
-      const rules = pathOf("../../../contrib/prometheus-alerts.yml")
-      const text = yield* readText("prometheus.yaml")
-      yield* fs.writeFileString(file, text.replace("/etc/prometheus/alerts.yaml", rules))
-      const { code, err, out } = yield* execute(["promtool", "check", "config", file])
-      assert.strictEqual(code, 0, out + err)
-    })
-  )
+  describeWith("its Prometheus", prometheus, (installedIn) => {
+    it.effect("takes its configuration", () =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const file = `${yield* fs.makeTempDirectoryScoped({ prefix: "compose-" })}/prometheus.yaml`
+        const rules = pathOf("../../../contrib/prometheus-alerts.yml")
+        const text = yield* readText("prometheus.yaml")
+        yield* fs.writeFileString(file, text.replace("/etc/prometheus/alerts.yaml", rules))
+        const { code, err, out } = yield* Prometheus.promtool(installedIn, "check", "config", file)
+        assert.strictEqual(code, 0, out + err)
+        assert.match(out, /1 rule files found[^]*SUCCESS: 11 rules found/)
+      })
+    )
+  })
 
   describeWith("its services", servers, (installedIn) => {
     it.effect("bring a zone from one server to the other", () =>

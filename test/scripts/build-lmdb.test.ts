@@ -5,6 +5,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Config, Effect, FileSystem } from "effect"
+import { createHash } from "node:crypto"
 import { execute } from "../support/Command.ts"
 import { pathOf } from "../support/servers/RealServers.ts"
 
@@ -39,9 +40,10 @@ const project = Effect.fnUntraced(function* (installScript: string) {
       main: "index.js",
       scripts: { install: "node install.js" }
     }),
-    // The fork before, and the stock format once it is built, of what the source was then.
-    "node_modules/lmdb/index.js": `const fs = require("fs"), built = __dirname + "/build/Release/version.h"
-      const date = fs.existsSync(built) ? /"(.*)"/.exec(fs.readFileSync(built, "utf8"))[1] : undefined
+    // The fork before, and the stock format once it is built, of what the source was then, or the compiled addon is.
+    "node_modules/lmdb/index.js": `const fs = require("fs"), release = __dirname + "/build/Release"
+      const built = ["version.h", "lmdb.node"].map((name) => release + "/" + name).find(fs.existsSync)
+      const date = built !== undefined ? /"(.*)"/.exec(fs.readFileSync(built, "utf8"))[1] : undefined
       const fork = { patch: 90, versionString: "(fork)" }
       exports.version = date === undefined ? fork : { patch: 29, versionString: "(" + date + ")" }`,
     "node_modules/lmdb/install.js": installScript,
@@ -71,6 +73,23 @@ const runHere = (directory: string) =>
     Effect.flatMap(FileSystem.FileSystem, (fs) => fs.realPath(directory)),
     (path) => `run: node ${path}/${script}`
   )
+
+const addons = `${process.platform}-${process.arch}`
+
+/** Addons as the package brings them. */
+const bring = Effect.fnUntraced(function* (directory: string, contents: Readonly<Record<string, string>>) {
+  const fs = yield* FileSystem.FileSystem
+  const prebuilds = `${directory}/node_modules/lightningstream/prebuilds`
+  yield* fs.makeDirectory(`${prebuilds}/${addons}`, { recursive: true })
+  const sums = yield* Effect.forEach(Object.entries(contents), ([name, text]) => {
+    const sum = createHash("sha256").update(text).digest("hex")
+    return Effect.as(fs.writeFileString(`${prebuilds}/${addons}/${name}`, text), `${sum}  ${addons}/${name}\n`)
+  })
+  yield* fs.writeFileString(`${prebuilds}/SHA256SUMS`, sums.join(""))
+  return `${prebuilds}/${addons}`
+})
+
+const compiled = `"2021; patched 1"`
 
 const building = `console.log("says the compiler")
   const { LMDB_DATA_V1, npm_config_build_from_source } = process.env, fs = require("fs")
@@ -163,7 +182,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("the command that build
   it.effect("names in one sentence what is missing of compilers, make and Python, before it begins", () =>
     Effect.gen(function* () {
       const directory = yield* project(building)
-      for (const args of [[], ["--check-tools"]]) {
+      for (const args of [[], ["--preinstall"]]) {
         const { code, err, out } = yield* build(directory, {
           args,
           env: { CXX: "/nowhere/g++", MAKE: "/nowhere/make" }
@@ -182,7 +201,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("the command that build
       }
       const python = yield* build(directory, { env: { PYTHON: "/nowhere/python" } })
       assert.include(python.err, "missing Python 3 (/nowhere/python). Install")
-      assert.deepStrictEqual(yield* build(directory, { args: ["--check-tools"] }), { code: 0, out: "", err: "" })
+      assert.deepStrictEqual(yield* build(directory, { args: ["--preinstall"] }), { code: 0, out: "", err: "" })
     })
   )
 
@@ -190,10 +209,62 @@ layer(NodeServices.layer, { excludeTestServices: true })("the command that build
     Effect.gen(function* () {
       const directory = yield* project(building)
       assert.strictEqual((yield* build(directory)).code, 0)
-      for (const args of [[], ["--check-tools"]]) {
+      for (const args of [[], ["--preinstall"]]) {
         const env = { PATH: "/nowhere" }
         assert.deepStrictEqual(yield* build(directory, { args, env }), { code: 0, out: "", err: "" })
       }
+    })
+  )
+
+  it.effect("uses the addon that the package brings, before any install script and after, and needs no compiler", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      for (const args of [["--preinstall"], []]) {
+        const directory = yield* project(building)
+        yield* bring(directory, { "lmdb.node": compiled })
+        const result = yield* build(directory, { args, env: { PATH: "/nowhere" } })
+        assert.deepStrictEqual(result, { code: 0, out: "", err: "" })
+        assert.strictEqual(yield* fs.readFileString(`${directory}/node_modules/lmdb/build/Release/lmdb.node`), compiled)
+      }
+    })
+  )
+
+  for (const [reason, content, damage] of [
+    [
+      "is not what SHA256SUMS says",
+      compiled,
+      (fs: FileSystem.FileSystem, file: string) => fs.writeFileString(file, `${compiled} `)
+    ],
+    ["the package has none for", compiled, (fs: FileSystem.FileSystem, file: string) => fs.remove(file)],
+    ["does not load here", "of another C library", () => Effect.void]
+  ] as const) {
+    it.effect(`compiles where the addon cannot be used, and says why: ${reason}`, () =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const directory = yield* project(building)
+        const path = yield* bring(directory, { "lmdb.node": content })
+        yield* damage(fs, `${path}/lmdb.node`)
+        const { code, err, out } = yield* build(directory)
+        assert.deepStrictEqual([code, err], [0, ""], out)
+        assert.include(out, "The compiled one is not used: ")
+        assert.include(out, reason)
+        assert.isFalse(yield* fs.exists(`${directory}/node_modules/lmdb/build/Release/lmdb.node`))
+      })
+    )
+  }
+
+  it.effect("removes a damaged addon of zstd, and says so", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const directory = yield* project(building)
+      const path = yield* bring(directory, { "lmdb.node": compiled, "zstd.node": "zstd" })
+      assert.deepStrictEqual(yield* build(directory), { code: 0, out: "", err: "" })
+      assert.isTrue(yield* fs.exists(`${path}/zstd.node`))
+      yield* fs.writeFileString(`${path}/zstd.node`, "zstd, damaged")
+      const { code, out } = yield* build(directory)
+      assert.strictEqual(code, 0)
+      assert.match(out, /^lightningstream: the compiled zstd is not used: .*zstd\.node is not what SHA256SUMS says\n$/)
+      assert.isFalse(yield* fs.exists(`${path}/zstd.node`))
     })
   )
 

@@ -2,36 +2,18 @@
  * Chromium without a window, driven by its devtools protocol: what a page does and how it looks in a real browser. It
  * is the one of the system, since it is too large to be fetched for a test. It ends with its scope.
  */
-import { NodeServices } from "@effect/platform-node"
-import { Config, Effect, FileSystem, Schema, Stream } from "effect"
+import { Effect, FileSystem, Schema, Stream } from "effect"
 import { ChildProcess } from "effect/process"
 import { eventually } from "./Eventually.ts"
-import type { Installed } from "./servers/RealServers.ts"
+import * as SystemPrograms from "./SystemPrograms.ts"
 
 class BrowserFailed extends Schema.TaggedError<BrowserFailed>()("BrowserFailed", {
   method: Schema.String,
   detail: Schema.String
 }) {}
 
-const names = ["chromium", "chromium-browser", "google-chrome"]
-
-const find = Effect.gen(function* () {
-  const fs = yield* FileSystem.FileSystem
-  const directories = (yield* Config.String("PATH")).split(":")
-  for (const path of directories.flatMap((directory) => names.map((name) => `${directory}/${name}`))) {
-    const found: Installed = { _tag: "Installed", directory: path }
-    if (yield* fs.exists(path)) return found
-  }
-  const missing: Installed = {
-    _tag: "Missing",
-    reason: "there is no Chromium: install the package chromium",
-    isFailure: (yield* Config.String("CI").pipe(Config.withDefault(""))) === "true"
-  }
-  return missing
-})
-
 /** The program, found in the directories of PATH. */
-export const installed = (): Promise<Installed> => Effect.runPromise(Effect.provide(find, NodeServices.layer))
+export const installed = () => SystemPrograms.installed(["chromium", "chromium-browser", "google-chrome"], "chromium")
 
 export interface Screen {
   readonly width: number

@@ -10,19 +10,16 @@
 import { Cause, Effect, Pull, Stream } from "effect"
 import { type Codec, CompressionError } from "../../services/Compression.ts"
 import type { Bytes } from "../../domain/bytes/Bytes.ts"
+import { load as loadAddon, type Zstd } from "./ZstdAddon.ts"
 
-type Zstd = typeof import("zstd-napi/binding.js")
 type Compressor = InstanceType<Zstd["CCtx"]>
 
 const chunkBytes = 256 * 1024
 const windowLogMax = 23
 
-// Node caches the loaded module. A package that cannot be loaded is a broken installation, hence a defect, whose
-// message names the file.
-const load: Effect.Effect<Zstd> = Effect.map(
-  Effect.promise(() => import("zstd-napi/binding.js")),
-  (module) => module.default
-)
+// Node caches what is loaded. An addon that cannot be loaded is a broken installation, hence a defect, whose message
+// says what to do.
+const load: Effect.Effect<Zstd> = Effect.promise(loadAddon)
 
 let compressor: Compressor | undefined
 
