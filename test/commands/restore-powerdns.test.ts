@@ -69,7 +69,7 @@ describeWith("a PowerDNS server that is restored from Swift", installed, () => {
           yield* Daemon.start({ args: ["sync"], config: configOf("ns1", ns1, storage) })
           const directory = yield* fs.makeTempDirectoryScoped({ prefix: "restored-" })
           const life = yield* Effect.acquireRelease(Scope.make(), Scope.close)
-          const before = yield* Scope.provide(Pdns.start(tools, directory), life)
+          const before = yield* Scope.provide(Pdns.start(tools, { directory }), life)
           const config = configOf("ns2", before, storage)
           const daemon = yield* Daemon.start({ args: ["sync"], config })
           yield* ns1.pdnsutil("create-zone", "example.org", "ns1.example.org")
@@ -98,7 +98,7 @@ describeWith("a PowerDNS server that is restored from Swift", installed, () => {
             assert.match(out, /^\w+ +\d+ +\d+ +none +[0-9a-f]{64}$/m)
           }
           assert.deepStrictEqual(yield* contents(before), yield* contents(ns1))
-          const after = yield* Pdns.start(tools, directory)
+          const after = yield* Pdns.start(tools, { directory })
           yield* answers(after, "www.example.org", ["192.0.2.1"])
           yield* answers(after, "mail.example.org", ["192.0.2.2"])
           yield* answers(after, "gone.example.org", [])

@@ -42,6 +42,19 @@ export const blocksOf = (text: string, language: string): ReadonlyArray<string> 
 
 const withoutBlocks = (text: string): string => text.replace(/^```.*?^```$/gms, "")
 
+/** Indented blocks: the first line of each follows an empty one. */
+export const indentedBlocksOf = (text: string): ReadonlyArray<string> =>
+  Array.from(withoutBlocks(text).matchAll(/(?<=\n *\n)(?: {4,}\S.*\n(?: *\n(?= {4}))*)+/g), ([block]) =>
+    block.replaceAll(/^ +/gm, "").trim()
+  )
+
+/** What is below the heading, up to the next one of its level. */
+export const sectionOf = (text: string, heading: string): string => {
+  const found = text.split(/^## /m).find((section) => section.startsWith(`${heading}\n`))
+  if (found === undefined) throw new Error(`no document has the section ${heading} here`)
+  return found
+}
+
 export interface Row {
   /** The last heading above. */
   readonly section: string

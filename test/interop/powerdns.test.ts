@@ -19,6 +19,7 @@ const swift = await Swift.installed()
 /** Both, or the reason why not. */
 const installed: Installed = swift._tag === "Missing" ? swift : pdns
 const tools = pdns._tag === "Installed" ? pdns.directory : ""
+const pdns5 = await Pdns.installed5()
 
 /** The databases as the README has them: the shard is made by whoever comes first. */
 const startDaemon = Effect.fnUntraced(function* (instance: string, bucket: string, server: Pdns.Pdns) {
@@ -36,15 +37,16 @@ const startDaemon = Effect.fnUntraced(function* (instance: string, bucket: strin
   })
 })
 
-const startSide = Effect.fnUntraced(function* (instance: string, bucket: string) {
-  const server = yield* Pdns.start(tools)
+const startSide = Effect.fnUntraced(function* (instance: string, bucket: string, installedIn: string) {
+  const server = yield* Pdns.start(installedIn)
   return { ...server, instance, bucket, daemon: yield* startDaemon(instance, bucket, server) }
 })
 
 type Side = Effect.Success<ReturnType<typeof startSide>>
 
 /** One after the other: both at once would only be slower on two cores. */
-const startBoth = (bucket: string) => Effect.all([startSide("ns1", bucket), startSide("ns2", bucket)])
+const startBoth = (bucket: string, installedIn = tools) =>
+  Effect.all([startSide("ns1", bucket, installedIn), startSide("ns2", bucket, installedIn)])
 
 const answers = (side: Side, name: string, addresses: ReadonlyArray<string>) => {
   let last: ReadonlyArray<string> = []
@@ -73,31 +75,68 @@ const becomesEqual = (a: Side, b: Side) =>
     () => `${a.daemon.text()}\n---\n${b.daemon.text()}`
   )
 
-describeWith("two PowerDNS servers on Swift", installed, () => {
+/** Of pdnsutil. */
+interface Commands {
+  readonly making: ReadonlyArray<string>
+  readonly removingRecord: string
+  readonly removing: string
+}
+
+const comesAndGoes = Effect.fnUntraced(function* (
+  bucket: string,
+  installedIn: string,
+  { making, removing, removingRecord }: Commands
+) {
+  const [ns1, ns2] = yield* startBoth(bucket, installedIn)
+  for (const command of making) yield* ns1.pdnsutil(...command.split(" "))
+  yield* answers(ns2, "www.example.org", ["192.0.2.1"])
+  yield* answers(ns2, "mail.example.org", ["192.0.2.2"])
+  yield* ns1.pdnsutil(...removingRecord.split(" "))
+  yield* answers(ns2, "www.example.org", [])
+  yield* answers(ns2, "mail.example.org", ["192.0.2.2"])
+  yield* ns1.pdnsutil(...removing.split(" "))
+  yield* answers(ns2, "mail.example.org", [])
+  yield* becomesEqual(ns1, ns2)
+})
+
+const of4: Commands = {
+  making: [
+    "create-zone example.org ns1.example.org",
+    "add-record example.org www A 192.0.2.1",
+    "add-record example.org mail A 192.0.2.2"
+  ],
+  removingRecord: "delete-rrset example.org www A",
+  removing: "delete-zone example.org"
+}
+
+const of5: Commands = {
+  making: [
+    "zone create example.org ns1.example.org",
+    "rrset add example.org www.example.org A 192.0.2.1",
+    "rrset add example.org mail.example.org A 192.0.2.2"
+  ],
+  removingRecord: "rrset delete example.org www.example.org A",
+  removing: "zone delete example.org"
+}
+
+const versions = [
+  { version: "4.9", bucket: "zone-4", installedIn: tools, commands: of4 },
+  { version: "5.1", bucket: "zone-5", installedIn: pdns5._tag === "Installed" ? pdns5.directory : "", commands: of5 }
+]
+
+describeWith("two PowerDNS servers on Swift", pdns5._tag === "Missing" ? pdns5 : installed, () => {
   const services = Swift.layer(swift._tag === "Installed" ? swift.directory : "").pipe(
     Layer.provideMerge(NodeServices.layer)
   )
 
   layer(services, { excludeTestServices: true })((it) => {
-    it.effect(
-      "a zone made at one is answered by the other, a deleted record no more, a deleted zone neither",
-      () =>
-        Effect.gen(function* () {
-          const [ns1, ns2] = yield* startBoth("zone")
-          yield* ns1.pdnsutil("create-zone", "example.org", "ns1.example.org")
-          yield* ns1.pdnsutil("add-record", "example.org", "www", "A", "192.0.2.1")
-          yield* ns1.pdnsutil("add-record", "example.org", "mail", "A", "192.0.2.2")
-          yield* answers(ns2, "www.example.org", ["192.0.2.1"])
-          yield* answers(ns2, "mail.example.org", ["192.0.2.2"])
-          yield* ns1.pdnsutil("delete-rrset", "example.org", "www", "A")
-          yield* answers(ns2, "www.example.org", [])
-          yield* answers(ns2, "mail.example.org", ["192.0.2.2"])
-          yield* ns1.pdnsutil("delete-zone", "example.org")
-          yield* answers(ns2, "mail.example.org", [])
-          yield* becomesEqual(ns1, ns2)
-        }),
-      120_000
-    )
+    for (const { bucket, commands, installedIn, version } of versions) {
+      it.effect(
+        `${version}: a zone made at one is answered by the other, a deleted record no more, a deleted zone neither`,
+        () => comesAndGoes(bucket, installedIn, commands),
+        120_000
+      )
+    }
 
     it.effect(
       "both directions: each answers the zone of the other, and changes of both to one zone meet",

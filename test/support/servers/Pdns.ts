@@ -11,12 +11,13 @@ import { ProcessFailed } from "../ProcessFailed.ts"
 import { install, pathOf } from "./RealServers.ts"
 import { freePort } from "./Swift.ts"
 
-export const installed = () =>
-  install({
-    name: "pdns",
-    suite: "trixie",
-    packages: ["pdns-server", "pdns-backend-lmdb", "lmdb-utils", "bind9-dnsutils"]
-  })
+const packages = ["pdns-server", "pdns-backend-lmdb", "lmdb-utils", "bind9-dnsutils"]
+
+/** PowerDNS 4.9. */
+export const installed = () => install({ name: "pdns", suite: "trixie", packages })
+
+/** PowerDNS 5: of Debian's next release. */
+export const installed5 = () => install({ name: "pdns-5", suite: "forky", packages })
 
 /** `lmdb-map-size` in MiB: that of the daemon's configuration must be the same. */
 export const mapSizeMiB = 100
@@ -28,6 +29,7 @@ export interface Files {
 }
 
 export interface Pdns extends Files {
+  readonly port: number
   /** Fails when the command does. */
   readonly pdnsutil: (
     ...args: ReadonlyArray<string>
@@ -36,13 +38,18 @@ export interface Pdns extends Files {
   readonly addresses: (name: string) => Effect.Effect<ReadonlyArray<string>>
 }
 
-const configuration = (installedIn: string, directory: string, port: number) =>
+/** The settings of the LMDBs, in this directory. */
+const lmdbSettings = (directory: string) =>
   `launch=lmdb
-module-dir=${installedIn}/usr/lib/x86_64-linux-gnu/pdns
 lmdb-filename=${directory}/pdns.lmdb
 lmdb-shards=1
 lmdb-lightning-stream=yes
 lmdb-map-size=${mapSizeMiB}
+`
+
+/** Of the server: where it is, and no caches. */
+const serverSettings = (installedIn: string, directory: string, port: number) =>
+  `module-dir=${installedIn}/usr/lib/x86_64-linux-gnu/pdns
 socket-dir=${directory}
 local-address=127.0.0.1
 local-port=${port}
@@ -92,12 +99,20 @@ export const mdbDump = (installedIn: string, file: string) =>
     return dbis
   })
 
-const startOnce = Effect.fnUntraced(function* (installedIn: string, given: string | undefined) {
+export interface Options {
+  /** Of its LMDBs; one of its own if there is none. */
+  readonly directory?: string
+  /** In place of the usual settings of its LMDBs. */
+  readonly settings?: string
+}
+
+const startOnce = Effect.fnUntraced(function* (installedIn: string, { directory: given, settings }: Options) {
   const fs = yield* FileSystem.FileSystem
   const spawner = yield* Effect.context<ChildProcessSpawner.ChildProcessSpawner>()
   const directory = given ?? (yield* fs.makeTempDirectoryScoped({ prefix: "pdns-" }))
   const port = yield* freePort
-  yield* fs.writeFileString(`${directory}/pdns.conf`, configuration(installedIn, directory, port))
+  const configuration = `${settings ?? lmdbSettings(directory)}\n${serverSettings(installedIn, directory, port)}`
+  yield* fs.writeFileString(`${directory}/pdns.conf`, configuration)
   const handle = yield* ChildProcess.make(
     "sh",
     [pathOf("deb-run.sh"), installedIn, "pdns_server", `--config-dir=${directory}`],
@@ -125,6 +140,7 @@ const startOnce = Effect.fnUntraced(function* (installedIn: string, given: strin
   const resolver = new Resolver({ timeout: 2000, tries: 3 })
   resolver.setServers([`127.0.0.1:${port}`])
   const pdns: Pdns = {
+    port,
     domains: `${directory}/pdns.lmdb`,
     records: `${directory}/pdns.lmdb-0`,
     pdnsutil: (...args) =>
@@ -138,9 +154,6 @@ const startOnce = Effect.fnUntraced(function* (installedIn: string, given: strin
   return pdns
 })
 
-/**
- * Runs until the scope closes. `installedIn`: the directory of the packages. `directory`: of its LMDBs, one of its own
- * if there is none.
- */
-export const start = (installedIn: string, directory?: string) =>
-  Effect.retry(startOnce(installedIn, directory), Schedule.recurs(2))
+/** Runs until the scope closes. `installedIn`: the directory of the packages. */
+export const start = (installedIn: string, options: Options = {}) =>
+  Effect.retry(startOnce(installedIn, options), Schedule.recurs(2))
