@@ -22,7 +22,7 @@ fi
 # As in the repository: the documents, and the files that they link to.
 mkdir "$work/documents"
 cd "$root"
-cp -r --parents README.md CHANGELOG.md CONTRIBUTING.md LICENSE docs packaging contrib bench/NOTES.md "$work/documents/"
+cp -r --parents README.md CHANGELOG.md CONTRIBUTING.md LICENSE docs packaging contrib src bench/NOTES.md "$work/documents/"
 cp "$here/mkdocs.yml" "$work/"
 # Not --quiet: it would not count what it does not print.
 if ! PYTHONPATH=$packages PYTHONDONTWRITEBYTECODE=1 \
