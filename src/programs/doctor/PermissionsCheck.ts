@@ -66,10 +66,7 @@ const getListed = (storage: Storage["Service"], name: string) =>
     Effect.catch((failure) => Effect.succeed(failed("get", failure, true)))
   )
 
-/** Returns the findings and never fails. `isCleaning` is true if the cleaner is on. */
-export const findings = Effect.fn("Doctor.permissions")(function* (instance: string, isCleaning: boolean) {
-  const storage = yield* Storage
-  const name = `doctor-${instance}-${Math.floor((yield* Random.next) * 2 ** 32).toString(16)}`
+const tried = Effect.fnUntraced(function* (storage: Storage["Service"], name: string, isCleaning: boolean) {
   const listed = yield* Effect.result(storage.list(""))
   const list = Result.isSuccess(listed)
     ? ok(check, `list works: ${listed.success.length} objects in ${storage.place}`)
@@ -81,4 +78,11 @@ export const findings = Effect.fn("Doctor.permissions")(function* (instance: str
   }
   const some = Result.isSuccess(listed) ? listed.success[0]?.name : undefined
   return [list, failed("put", put.failure, true), ...(some === undefined ? [] : [yield* getListed(storage, some)])]
+})
+
+/** Returns the findings and never fails. `isCleaning` is true if the cleaner is on. */
+export const findings = Effect.fn("Doctor.permissions")(function* (instance: string, isCleaning: boolean) {
+  const storage = yield* Storage
+  const name = `doctor-${instance}-${Math.floor((yield* Random.next) * 2 ** 32).toString(16)}`
+  return yield* Effect.onInterrupt(tried(storage, name, isCleaning), () => Effect.ignore(storage.delete(name)))
 })
