@@ -5,6 +5,7 @@ import * as Flag from "effect/cli/Flag"
 import { defineCommand } from "../cli/CommandDefinition.ts"
 import { about, optional, text } from "../cli/Flags.ts"
 import { load } from "../cli/Load.ts"
+import { UsageError } from "../cli/UsageError.ts"
 
 const parts = () => ({
   Command: import("../cli/ConfiguredCommand.ts"),
@@ -41,6 +42,10 @@ fails or is interrupted, what was there before is there still.
   },
   run: Effect.fnUntraced(function* ({ name, output }, global) {
     const { Command, LocalFile, Progress, Storage, StorageConfigured } = yield* load(parts)
+    if (output === undefined && name.includes("/")) {
+      const problem = `${JSON.stringify(name)} is no name of a file: give one with --output`
+      return yield* new UsageError({ command: "lightningstream snapshots get", problems: [problem] })
+    }
     const get = Effect.gen(function* () {
       const storage = yield* Storage.Storage
       const { measure } = yield* Progress.Progress
