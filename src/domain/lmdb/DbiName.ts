@@ -29,8 +29,11 @@ export const toText = (name: DbiName): string | undefined => {
   }
 }
 
-/** Returns the name for messages: text if its bytes are UTF-8, otherwise hexadecimal. */
-export const display = (name: DbiName): string => toText(name) ?? `0x${Buffer.from(name, "latin1").toString("hex")}`
+/** Returns the name for messages: text if its bytes are UTF-8 without control characters, otherwise hexadecimal. */
+export const display = (name: DbiName): string => {
+  const text = toText(name)
+  return text === undefined || /\p{Cc}/u.test(text) ? `0x${Buffer.from(name, "latin1").toString("hex")}` : text
+}
 
 /** True for our own DBIs, which are never written to a snapshot or taken from one. */
 export const isPrivate = (name: DbiName): boolean => name.startsWith("_sync")

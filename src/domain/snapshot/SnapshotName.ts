@@ -45,6 +45,9 @@ export interface SnapshotName {
 /** Extra part of a full snapshot whose instance reads deltas. */
 const readsDeltasPart = "D1"
 
+/** No writer uses them, and in a listing a name with a line break could pass for two. */
+const controls = /\p{Cc}/u
+
 /** First letter of the extra part with the time at which a delta starts. */
 const fromLetter = "F"
 
@@ -75,7 +78,7 @@ export const parse = (name: string): SnapshotName | undefined => {
   if (dot < 0) return undefined
   const extension = name.slice(dot + 1)
   const known = extensions.get(extension)
-  if (known === undefined) return undefined
+  if (known === undefined || controls.test(name)) return undefined
   const [database, instance, timestampText, generation, ...extras] = name.slice(0, dot).split("__")
   if (database === undefined || instance === undefined || timestampText === undefined || generation === undefined)
     return undefined

@@ -80,6 +80,13 @@ describe("SnapshotName", () => {
     })
   )
 
+  it("passes a name over that has control characters", () => {
+    for (const instance of ["a\n", "a\u001b[2J", "a\u009b"]) {
+      assert.isUndefined(SnapshotName.parse(`main__${instance}__20240101-000000-000000001__GX.pb.gz`), instance)
+    }
+    assert.isUndefined(SnapshotName.parse("main__a__20240101-000000-000000001__GX__A\n.pb.gz"))
+  })
+
   it.effect("replaces what an instance's name may not hold, one sign for each character", () =>
     Effect.gen(function* () {
       for (const { configured, instance } of (yield* names).instanceNames) {

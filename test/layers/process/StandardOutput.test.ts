@@ -47,4 +47,16 @@ describe("StandardOutput", () => {
       }),
     20_000
   )
+
+  it.live(
+    "what could control a terminal is escaped: in JSON the escape means the same",
+    () =>
+      Effect.gen(function* () {
+        const text = "\u001b[2Jgone\r\u007f\u009b31m"
+        const { stdout } = yield* shell(`"$NODE" "$PROGRAM" 0 '${text}' | cat`)
+        assert.strictEqual(stdout, "\\u001b[2Jgone\\u000d\\u007f\\u009b31m\t\n")
+        assert.strictEqual(JSON.parse(`"${stdout.trim()}"`), text)
+      }),
+    20_000
+  )
 })

@@ -1,20 +1,21 @@
 /**
- * Started by StandardOutput.test.ts as a process: prints numbered lines forever, or as many as it is told, then fails.
+ * Started by StandardOutput.test.ts as a process: prints a line that it is given, and numbered lines forever, or as
+ * many as it is told, then fails.
  */
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Stream } from "effect"
 import * as StandardOutput from "../../../src/layers/process/StandardOutput.ts"
 
-const limit = Number(process.argv[2] ?? Infinity)
+const [, , limit = Infinity, line] = process.argv
 let made = 0
 
 const numbers = Stream.fromEffectRepeat(Effect.sync(() => `${made++}${" ".repeat(1_000)}\n`)).pipe(
-  Stream.take(limit),
+  Stream.take(Number(limit)),
   Stream.concat(Stream.fail("the end"))
 )
 
 const outcome = await Effect.runPromise(
-  StandardOutput.write(numbers).pipe(
+  StandardOutput.write(line === undefined ? numbers : Stream.concat(Stream.make(`${line}\t\n`), numbers)).pipe(
     Effect.match({ onSuccess: () => "done", onFailure: String }),
     Effect.provide(NodeServices.layer)
   )

@@ -113,5 +113,5 @@ export const EndpointWithPath = Text.check(
  * the first dot.
  */
 export const databaseNameExpected =
-  "a name that survives in object names: not empty, no dot, no slash, no __, not ending in _"
-export const isDatabaseName = (name: string): boolean => name !== "" && !/[./]|__|_$/.test(name)
+  "a name that survives in object names: not empty, no dot, no slash, no control character, no __, not ending in _"
+export const isDatabaseName = (name: string): boolean => name !== "" && !/[./\p{Cc}]|__|_$/u.test(name)
