@@ -26,12 +26,16 @@ const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1({
 const keyOf = (segment: PropertyKey | { readonly key: PropertyKey }): string =>
   String(typeof segment === "object" ? segment.key : segment)
 
+/** A URL may contain a password, and its query a signature. */
+const withoutSecrets = (text: string): string =>
+  text.replace(/\/\/.*@/s, "//<hidden>@").replace(/(:\/\/[^?#]*[?#]).*/s, "$1<hidden>")
+
 const valueOf = (tree: TreeMap, path: KeyPath): string => {
   const node = at(tree, path)
   if (node === undefined || isMap(node)) return ""
   if (!(node instanceof Scalar)) return ", not a list"
-  // A secret may be any text, so its value is never reported as wrong. A URL may contain a password, which is hidden.
-  return path.length === 0 ? "" : `, not ${JSON.stringify(node.text.replace(/\/\/[^/@]*@/, "//<hidden>@"))}`
+  // A secret may be any text, so its value is never reported as wrong.
+  return path.length === 0 ? "" : `, not ${JSON.stringify(withoutSecrets(node.text))}`
 }
 
 /**

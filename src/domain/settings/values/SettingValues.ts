@@ -94,7 +94,7 @@ export const Endpoint = Text.check(
       const url = urlOf(text)
       return text === "" || (url !== undefined && isBare(url) && url.pathname === "/")
     },
-    { expected: "http://host[:port] or https://host[:port], without path, user or password" }
+    { expected: "http://host[:port] or https://host[:port], without path, query, user or password" }
   )
 )
 
@@ -104,7 +104,7 @@ export const EndpointWithPath = Text.check(
       const url = urlOf(text)
       return text === "" || (url !== undefined && isBare(url))
     },
-    { expected: "http://host[:port][/path] or https://host[:port][/path], without user or password" }
+    { expected: "http://host[:port][/path] or https://host[:port][/path], without query, user or password" }
   )
 )
 

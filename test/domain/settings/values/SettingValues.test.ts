@@ -22,7 +22,8 @@ describe("SettingValues", () => {
 
   it("database names that can be read back from object names", () => {
     for (const name of ["main", "My DB", "main-2", "_a", "a_b"]) assert.isTrue(isDatabaseName(name), name)
-    for (const name of ["", "a.b", "a/b", "a__b", "a_", "_", "a\n", "a\u009b"]) assert.isFalse(isDatabaseName(name), name)
+    for (const name of ["", "a.b", "a/b", "a__b", "a_", "_", "a\n", "a\u009b"])
+      assert.isFalse(isDatabaseName(name), name)
   })
 
   it.effect("endpoints are http or https, without credentials; a path only where one may be", () =>
