@@ -42,6 +42,8 @@ export class SnapshotIndex {
   /** To be told of a long listing before `update` is. */
   readonly names: ListedSnapshots
   private newestOwnNano = 0n
+  /** Times of our newest full snapshot that any listing has shown, and the last one; 0: none. */
+  private readonly ownFull = { shown: 0n, listed: 0n }
   /** Instances of the first listing, with the time of their newest object in it. */
   private readonly waitedFor = new Map<string, bigint>()
   private listings = 0
@@ -67,6 +69,9 @@ export class SnapshotIndex {
     const snapshots = this.names.by(objects)
     const own = snapshots.get(this.ownInstance)?.findLast(canBeFollowed)
     if (own !== undefined && own.name.timestampNano > this.newestOwnNano) this.newestOwnNano = own.name.timestampNano
+    const isFull = (snapshot: Snapshot): boolean => snapshot.name.kind === "snapshot" && canBeFollowed(snapshot)
+    this.ownFull.listed = snapshots.get(this.ownInstance)?.findLast(isFull)?.name.timestampNano ?? 0n
+    if (this.ownFull.listed > this.ownFull.shown) this.ownFull.shown = this.ownFull.listed
     this.snapshots = snapshots
     this.paths.clear()
     this.forgetVanished()
@@ -227,6 +232,11 @@ export class SnapshotIndex {
   /** Time of the newest known snapshot of this instance, 0 if there is none. */
   get newestOwn(): bigint {
     return this.newestOwnNano
+  }
+
+  /** Whether somebody has removed our full snapshot of this time from the bucket, and there is no newer one. */
+  isFullRemoved(timestampNano: bigint): boolean {
+    return this.ownFull.listed < timestampNano && this.ownFull.shown >= timestampNano
   }
 
   /** Whether our own old snapshot was merged, or there is none left. */

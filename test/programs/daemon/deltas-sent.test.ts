@@ -243,6 +243,25 @@ describe("Deltas, sent", () => {
     })
   )
 
+  it.effect("the removal of our full snapshot from the bucket makes the next one a full one", () =>
+    Effect.gen(function* () {
+      const { bucket, change } = yield* sending({ delta_snapshots: "always" })
+      yield* change("key-7")
+      yield* pass(2_000)
+      const [full] = yield* objects(bucket)
+      yield* bucket.storage.delete(full!.text)
+      yield* pass(2_000)
+      yield* change("key-8")
+      yield* pass(2_000)
+      yield* change("key-9")
+      yield* pass(2_000)
+      assert.deepStrictEqual(
+        (yield* objects(bucket)).map(({ kind }) => kind),
+        ["snapshot", "delta", "snapshot", "delta"]
+      )
+    })
+  )
+
   it.effect("what a full snapshot holds beyond the delta whose time it has is in the next delta", () =>
     Effect.gen(function* () {
       const world = yield* makeWorld()

@@ -45,10 +45,12 @@ const sendDelta = Effect.fnUntraced(function* (sender: Sender, chain: DeltaChain
 }, Effect.scoped)
 
 /** Returns the chain that a delta can continue, or undefined if only a full snapshot can be sent. */
-const chainOf = Effect.fnUntraced(function* ({ chain, foreignMerged, foreignSent }: SyncState) {
+const chainOf = Effect.fnUntraced(function* ({ chain, foreignMerged, foreignSent, index }: SyncState) {
   const { delta_snapshots } = yield* Settings
   // No delta of ours leads to what another process has sent under our name.
   if (delta_snapshots === "never" || foreignMerged > foreignSent) return undefined
+  // Nothing leads to the deltas of a full snapshot that was removed from the bucket.
+  if (chain !== undefined && index.isFullRemoved(chain.full.timestampNano)) return undefined
   return chain
 })
 
