@@ -80,6 +80,8 @@ export class CleanerPlan {
   private readonly lastMerged = new Map<string, Merged>()
   private readonly written = new Set<string>()
   private stored: Stored | undefined
+  /** The last delta of ours, with the monotonic time before its read transaction. */
+  private lastDelta: { readonly timestampNano: bigint; readonly began: bigint } | undefined
 
   constructor(rules: CleanerRules) {
     this.rules = rules
@@ -114,12 +116,22 @@ export class CleanerPlan {
     this.lastMerged.set(instance, merged)
   }
 
-  /** Records that an object of ours was stored and confirmed. `began`: monotonic time before it was made. */
+  /**
+   * Records that an object of ours was stored and confirmed. `began`: monotonic time before it was made.
+   *
+   * A full snapshot that takes over the time of a delta may hold what was merged after that. But whoever has followed
+   * our deltas does not read it, so it counts as begun with the delta.
+   */
   markStored(name: SnapshotName.SnapshotName, dbis: ReadonlyArray<string>, began: bigint): void {
-    this.written.add(name.text)
-    if (name.kind === "delta") return
-    if (this.stored === undefined || SnapshotName.compare(this.stored.name, name) < 0)
-      this.stored = { name, dbis: new Set(dbis), began }
+    const { text, timestampNano } = name
+    this.written.add(text)
+    if (name.kind === "delta") {
+      this.lastDelta = { timestampNano, began }
+      return
+    }
+    if (this.stored !== undefined && SnapshotName.compare(this.stored.name, name) >= 0) return
+    const isOfDelta = this.lastDelta?.timestampNano === timestampNano
+    this.stored = { name, dbis: new Set(dbis), began: isOfDelta ? this.lastDelta!.began : began }
   }
 
   /**
