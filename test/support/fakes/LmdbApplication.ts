@@ -31,6 +31,8 @@ export type Command =
   /** Begins a read transaction for good. */
   | { readonly do: "view" }
   | { readonly do: "list"; readonly dbi: string }
+  /** As `mdb_copy -c`. */
+  | { readonly do: "compact"; readonly to: string }
 
 export interface Reply {
   readonly id: string

@@ -98,6 +98,9 @@ const run = async (command: Command): Promise<Reply> => {
       env.resetReadTxn()
       env.useReadTransaction()
       return { id: lastId(), entries: [] }
+    case "compact":
+      await env.backup(command.to, true)
+      return { id: lastId(), entries: [] }
     case "list": {
       const entries: Array<[string, string]> = []
       for (const { key, value } of dbi(command.dbi).getRange({ start: undefined }))

@@ -5,88 +5,26 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
-import { isDeepStrictEqual } from "node:util"
-import { hex, megabyte, native } from "../support/Application.ts"
-import * as Daemon from "../support/Daemon.ts"
-import { eventually } from "../support/Eventually.ts"
-import * as LmdbApplication from "../support/fakes/LmdbApplication.ts"
-import { describeWith } from "../support/servers/RealServers.ts"
-import { bucketOf } from "../support/servers/SwiftBucket.ts"
-import { Swift } from "../support/servers/Swift.ts"
-import * as Versitygw from "../support/servers/Versitygw.ts"
-import { Choices } from "../simulation/Choices.ts"
-
-type Mode = "native" | "shadow"
-
-const mapSize = 16 * megabyte
-const records = 400
-
-const text = (bytes: string) => Buffer.from(bytes, "hex").toString()
-
-/** Of the instance's own, so that all differ, and no compression makes them small. */
-const recordsOf = (instance: string) => {
-  const choices = new Choices(instance.charCodeAt(0))
-  return Array.from({ length: records }, (_, i) => [`${instance}-${i}`, String(choices.next())] as const)
-}
-
-/** An application with its records, if it has any, and how a daemon is started beside it. */
-const makeSide = Effect.fnUntraced(function* (
-  instance: string,
-  mode: Mode,
-  storage: object,
-  entries: ReadonlyArray<readonly [key: string, value: string]> = [],
-  settings: object = {}
-) {
-  const fs = yield* FileSystem.FileSystem
-  const path = `${yield* fs.makeTempDirectoryScoped({ prefix: `deltas-${instance}-` })}/main.lmdb`
-  const application = yield* LmdbApplication.make({ path, mapSize })
-  yield* application.write({ do: "create", dbi: "records", flags: 0 })
-  let time = 1n
-  const step = (key: string, value: string): LmdbApplication.Step => ({
-    do: "put",
-    dbi: "records",
-    key: hex(key),
-    value: mode === "native" ? native(value, time++) : hex(value)
-  })
-  if (entries.length > 0) yield* application.write(...entries.map(([key, value]) => step(key, value)))
-  const file = mode === "native" ? Daemon.nativeFile(path) : Daemon.shadowFile(path)
-  const list = Effect.map(application.send({ do: "list", dbi: "records" }), ({ entries }) => {
-    return new Map(entries.map(([key, value]) => [text(key), text(mode === "native" ? value.slice(48) : value)]))
-  })
-  return {
-    instance,
-    application,
-    put: (key: string, value: string) => application.write(step(key, value)),
-    remove: (key: string) => application.write({ do: "remove", dbi: "records", key: hex(key) }),
-    start: Daemon.start({
-      args: ["sync"],
-      config: { ...Daemon.quick, instance, lmdbs: { main: file }, storage, ...settings }
-    }),
-    list
-  }
-})
-
-type Side = Effect.Success<ReturnType<typeof makeSide>>
-
-const arrives = ({ instance, list }: Side, key: string, value: string) =>
-  eventually(
-    `${key} = ${value} arrives at ${instance}`,
-    Effect.map(list, (found) => (found.get(key) === value ? value : undefined)),
-    () => ""
-  )
-
-const isSent = (kind: "snapshot" | "delta") => (line: Daemon.LogLine) => line["snapshot_kind"] === kind
-
-const makeBucket = Effect.fnUntraced(function* () {
-  const fs = yield* FileSystem.FileSystem
-  const directory = yield* fs.makeTempDirectoryScoped({ prefix: "deltas-bucket-" })
-  return { directory, storage: Daemon.folderBucket(directory) }
-})
+import {
+  arrives,
+  converge,
+  isSent,
+  makeBucket,
+  makeSide,
+  type Mode,
+  records,
+  recordsOf
+} from "../../support/DeltaSide.ts"
+import { describeWith } from "../../support/servers/RealServers.ts"
+import { bucketOf } from "../../support/servers/SwiftBucket.ts"
+import { Swift } from "../../support/servers/Swift.ts"
+import * as Versitygw from "../../support/servers/Versitygw.ts"
+import { Choices } from "../../simulation/Choices.ts"
 
 /** A change of each side of a pair is a small delta, which the other merges. */
 const exchange = Effect.fnUntraced(function* (mode: Mode, storage: object) {
-  const here = yield* makeSide("here", mode, storage, recordsOf("here"))
-  const there = yield* makeSide("there", mode, storage, recordsOf("there"))
+  const here = yield* makeSide({ instance: "here", mode, storage, entries: recordsOf("here") })
+  const there = yield* makeSide({ instance: "there", mode, storage, entries: recordsOf("there") })
   const daemons = [yield* here.start, yield* there.start] as const
   yield* arrives(here, "there-7", new Map(recordsOf("there")).get("there-7")!)
   yield* arrives(there, "here-7", new Map(recordsOf("here")).get("here-7")!)
@@ -127,8 +65,8 @@ layer(NodeServices.layer, { excludeTestServices: true })("deltas between real da
         Effect.gen(function* () {
           const { storage } = yield* makeBucket()
           const choices = new Choices(7)
-          const here = yield* makeSide("here", mode, storage, recordsOf("here"))
-          const there = yield* makeSide("there", mode, storage)
+          const here = yield* makeSide({ instance: "here", mode, storage, entries: recordsOf("here") })
+          const there = yield* makeSide({ instance: "there", mode, storage })
           yield* there.start
           for (let round = 0; round < 2; round++) {
             yield* Effect.scoped(
@@ -149,12 +87,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("deltas between real da
           yield* here.start
           yield* here.put("last", "one")
           yield* arrives(there, "last", "one")
-          const all = yield* here.list
-          yield* eventually(
-            "all arrives",
-            Effect.map(there.list, (found) => (isDeepStrictEqual(found, all) ? found : undefined)),
-            () => ""
-          )
+          yield* converge(here, there)
         }),
       180_000
     )
@@ -164,10 +97,16 @@ layer(NodeServices.layer, { excludeTestServices: true })("deltas between real da
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const { directory, storage } = yield* makeBucket()
-      const here = yield* makeSide("here", "native", storage, recordsOf("here"))
-      const there = yield* makeSide("there", "native", storage)
+      const here = yield* makeSide({ instance: "here", mode: "native", storage, entries: recordsOf("here") })
+      const there = yield* makeSide({ instance: "there", mode: "native", storage })
       // It says that it reads none, as Lightning Stream does.
-      const original = yield* makeSide("original", "native", storage, [["o", "v"]], { delta_snapshots: "never" })
+      const original = yield* makeSide({
+        instance: "original",
+        mode: "native",
+        storage,
+        entries: [["o", "v"]],
+        settings: { delta_snapshots: "never" }
+      })
       const [sender, receiver] = [yield* here.start, yield* there.start, yield* original.start]
       yield* arrives(there, "o", "v")
       yield* arrives(here, "o", "v")
@@ -180,7 +119,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("deltas between real da
       const fulls = yield* makeBucket()
       for (const object of yield* fs.readDirectory(directory))
         if (object.endsWith(".pb.gz")) yield* fs.copyFile(`${directory}/${object}`, `${fulls.directory}/${object}`)
-      const reader = yield* makeSide("reader", "native", fulls.storage)
+      const reader = yield* makeSide({ instance: "reader", mode: "native", storage: fulls.storage })
       yield* reader.start
       yield* arrives(reader, "here-7", "changed")
       yield* here.put("here-8", "later")
@@ -194,8 +133,8 @@ layer(NodeServices.layer, { excludeTestServices: true })("deltas between real da
     () =>
       Effect.gen(function* () {
         const { storage } = yield* makeBucket()
-        const here = yield* makeSide("here", "native", storage, recordsOf("here"))
-        const there = yield* makeSide("there", "native", storage)
+        const here = yield* makeSide({ instance: "here", mode: "native", storage, entries: recordsOf("here") })
+        const there = yield* makeSide({ instance: "there", mode: "native", storage })
         const daemon = yield* here.start
         yield* there.start
         yield* arrives(there, "here-399", new Map(recordsOf("here")).get("here-399")!)
