@@ -100,7 +100,7 @@ export const run = Effect.fn("Daemon.run")(function* (
     (name) => options.onlyDb.length === 0 || options.onlyDb.includes(name)
   )
   for (const name of Object.keys(settings.lmdbs)) {
-    if (!names.includes(name)) yield* Effect.logWarning("Skipped: it is not among those of --only-db", { db: name })
+    if (!names.includes(name)) yield* Effect.logWarning("Skipped a database that --only-db does not name", { db: name })
   }
   const state = new DaemonState(names, yield* Clock.currentTimeMillis)
   let allMerged = true

@@ -133,7 +133,7 @@ export class KeyTooLong extends Schema.TaggedError<KeyTooLong>()("KeyTooLong", {
  */
 export class ChangesUnknown extends Schema.TaggedError<ChangesUnknown>()("ChangesUnknown", { detail: Schema.String }) {
   override get message(): string {
-    return `cannot tell from the pages of the data file what has changed: ${this.detail}`
+    return `cannot determine from the pages of the data file what has changed: ${this.detail}`
   }
 }
 /** Keys of a DBI are not in the order that its flags imply: `key` follows `before`, both in hexadecimal. */

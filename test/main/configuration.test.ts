@@ -148,7 +148,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("the configuration", (i
         assert.deepStrictEqual(yield* fs.readDirectory(directory), ["lightningstream.yaml"])
         const { code, err } = yield* run(["sync", "-c", file, "--only-once", "--only-db=other"])
         assert.strictEqual(code, 0, err)
-        assert.match(err, /level=warning msg="Skipped: it is not among those of --only-db" db=main/)
+        assert.match(err, /level=warning msg="Skipped a database that --only-db does not name" db=main/)
         const names = yield* fs.readDirectory(directory)
         assert.include(names, "other.lmdb")
         assert.notInclude(names, "main.lmdb")

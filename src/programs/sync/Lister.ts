@@ -38,8 +38,8 @@ const reportUnsurpassable = Effect.fnUntraced(function* ({ index, options }: Syn
   const snapshot = index.unsurpassable
   if (snapshot === undefined) return void (yield* health.well(check))
   const problem =
-    `the snapshot ${snapshot.name.text} has our name and a time after 2553, which no snapshot of ours can pass: ` +
-    "the other instances take it for our newest and do not see what this one sends. Remove it from the bucket"
+    `the snapshot ${snapshot.name.text} is under our name and from after 2553, so no snapshot of ours can be newer: ` +
+    "the other instances take it for our newest snapshot and do not see what this instance sends. Remove it from the bucket"
   if (yield* health.failing(check, problem)) yield* Effect.logError(problem)
 })
 

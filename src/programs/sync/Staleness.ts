@@ -119,6 +119,6 @@ export const lookAgain = Effect.fn("Staleness.lookAgain")(function* (state: Sync
   state.staleBy = undefined
   const health = yield* Health
   yield* health.well(`${state.options.database}_stale`)
-  yield* Effect.logInfo("The LMDB is not stale by the clock as it is now, and is sent")
+  yield* Effect.logInfo("The LMDB is no longer stale by the current clock, and is sent")
   return true
 })

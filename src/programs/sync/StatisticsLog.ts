@@ -34,7 +34,7 @@ export const run = Effect.fn("StatisticsLog.run")(function* (state: SyncState) {
       Effect.catchTag("DatabaseError", (error) =>
         error.reaction === "end"
           ? Effect.fail(error)
-          : Effect.logWarning("No statistics of the LMDB can be had", { error: error.message })
+          : Effect.logWarning("Cannot read the statistics of the LMDB", { error: error.message })
       )
     )
   }

@@ -71,7 +71,7 @@ export const run = (
     case "FixDuplicateDomains":
       return inOne(task.target, open, "Cannot fix duplicate domains", FixDuplicateDomains.run(task))
     case "ReadBack":
-      return inOne(task.target, open, "The restored LMDB is not what was merged", ReadBack.run(task))
+      return inOne(task.target, open, "The restored LMDB differs from what was merged", ReadBack.run(task))
     case "Inspect":
       return LmdbInspection.run(task, open)
     case "Verify":

@@ -138,7 +138,7 @@ describe("A stale LMDB", () => {
       assert.deepStrictEqual(yield* sent(bucket), [])
       skew = 0
       yield* pass(5_000)
-      assert.lengthOf(daemon.logged("The LMDB is not stale by the clock as it is now", "Info"), 1)
+      assert.lengthOf(daemon.logged("The LMDB is no longer stale by the current clock", "Info"), 1)
       assert.deepStrictEqual(keysOf(yield* content), ["new", "old", "own"])
       assert.isAbove((yield* sent(bucket)).length, 0)
       assert.notInclude(yield* daemon.failing, "main_stale")
@@ -349,7 +349,7 @@ describe("A snapshot that is older than the retention", () => {
       const names = [nameOf("a", epoch - 2 * day), nameOf("b", epoch - day)]
       assert.deepStrictEqual(
         daemon
-          .logged("A snapshot that was quarantined as too old is not", "Info")
+          .logged("Released a snapshot that was quarantined as too old", "Info")
           .map(({ fields }) => fields["snapshot_name"])
           .toSorted(),
         names

@@ -256,7 +256,7 @@ export class KeyTracker {
     if (this.saidRoomLow) return Effect.void
     this.saidRoomLow = true
     return Effect.logWarning(
-      "The map is nearly full: changes are not followed, since that would take room in it. Set a larger map size"
+      "The map is nearly full: changes are not tracked, because that would need room in it. Set a larger map size"
     )
   })
 
@@ -267,7 +267,7 @@ export class KeyTracker {
       this.givenUp++
       if (this.said) return Effect.void
       this.said = true
-      return Effect.logWarning("Cannot follow what changes, looking at everything instead", { error: error.message })
+      return Effect.logWarning("Cannot track changes, comparing all entries instead", { error: error.message })
     })
   }
 }

@@ -54,7 +54,7 @@ export const quarantine = Effect.fnUntraced(function* (
 export const review = Effect.fnUntraced(function* (state: SyncState) {
   const names = state.index.takeBack(yield* Staleness.isTooOld(state))
   for (const name of names) {
-    yield* Effect.logInfo("A snapshot that was quarantined as too old is not, by the clock as it is now", {
+    yield* Effect.logInfo("Released a snapshot that was quarantined as too old: the clock has been corrected", {
       snapshot_name: name
     })
   }

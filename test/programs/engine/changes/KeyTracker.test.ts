@@ -194,7 +194,7 @@ describe("KeyTracker", () => {
               }
             })
           )
-          assert.deepStrictEqual(warnings, ["Cannot follow what changes, looking at everything instead"])
+          assert.deepStrictEqual(warnings, ["Cannot track changes, comparing all entries instead"])
           assert.isAtLeast((yield* tracker.tracking).givenUp, 2)
           isOn = false
           yield* look(tracker)
