@@ -1,9 +1,9 @@
 /**
- * The program: all commands, and what the parsed command line asks for. Everything else is loaded when a command runs:
- * `version` and the help are what scripts and probes ask for, and take no longer than Node itself.
+ * The program: the list of all commands, and the dispatch of the parsed command line. Everything else is loaded when a
+ * command runs, so that `version` and the help, which scripts and probes use, take no longer than Node itself.
  *
- * Exit codes: 0 done, 1 error, 2 bad usage or configuration, 75 timeout, 137 killed by itself at the end of its
- * patience, 128 + N ended by signal N.
+ * Exit codes: 0 success, 1 error, 2 bad usage or configuration, 75 timeout, 137 killed by itself because it did not end
+ * in time, 128 + N ended by signal N.
  */
 import { Effect } from "effect"
 import * as module from "node:module"
@@ -37,7 +37,7 @@ import { handleSignals } from "./layers/process/DefaultSignals.ts"
 import { endProcess } from "./layers/process/EndProcess.ts"
 import * as ZombieReaper from "./layers/process/ZombieReaper.ts"
 
-/** In the order of the help. */
+/** The commands, in the order of the help. */
 export const commands = [
   sync,
   receive,
@@ -70,7 +70,7 @@ const fail = (error: { readonly message: string }, code: number) =>
     return code
   })
 
-/** The exit code. */
+/** Runs the command and returns the exit code. */
 const program = Effect.gen(function* () {
   const parsed = yield* parse(process.argv.slice(2))
   if ("text" in parsed) return yield* print(parsed.text)
@@ -83,14 +83,16 @@ const program = Effect.gen(function* () {
   Effect.provideService(CommandTree, { version: packageJson.version, commands })
 )
 
-/** A bug. Node would wait for all threads, one of which may wait for LMDB. */
+/**
+ * Ends the process at an uncaught exception, a bug. Node would wait for all threads, one of which may wait for LMDB.
+ */
 const endAtUncaughtException = () =>
   process.on("uncaughtException", (error) => {
     process.stderr.write(`lightningstream: uncaught exception, please report it: ${error?.stack ?? String(error)}\n`)
     endProcess(1)
   })
 
-/** The codes above it stand for signals. */
+/** Exit codes above this one stand for signals. */
 const signalCode = 128
 
 const exit = (code: number) => {
@@ -98,15 +100,17 @@ const exit = (code: number) => {
   endProcess(code)
 }
 
-/** For the published command, which is another file: it checks the runtime before it loads this one. */
+/**
+ * Runs the program. The published command is another file, which checks the version of Node before it loads this one.
+ */
 export const run = () => {
   handleSignals()
   ZombieReaper.start()
   endAtUncaughtException()
   return Effect.runPromise(program).then((code) => {
     process.exitCode = code
-    // By now every scope is closed. What still keeps the event loop busy, such as a pooled connection or a thread that
-    // waits for a disk, must not keep the process: least of all after a signal.
+    // Every scope is closed now. Whatever still keeps the event loop busy, such as a pooled connection or a thread that
+    // waits for a disk, must not keep the process alive, especially not after a signal.
     // @effect-diagnostics-next-line globalTimers:off -- the program has ended
     setTimeout(() => exit(code), code > signalCode ? 0 : 1_000).unref()
   })

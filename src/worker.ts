@@ -1,4 +1,4 @@
-/** Entry of the worker threads: composes the engine's layers, as main.ts does for the main thread. */
+/** Entry of the worker threads. It composes the layers of the engine, as the commands do for the main thread. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer, Schema } from "effect"
 import { parentPort, workerData } from "node:worker_threads"
@@ -18,7 +18,7 @@ import type { LmdbTask } from "./services/LmdbTask.ts"
 
 const { instance, log, task } = Schema.decodeUnknownSync(WorkerData)(workerData)
 
-// Here only the two ends of a place are used, which need no options: places are opened by the main thread.
+// The worker only reads and writes places, which needs no options. The main thread opens them.
 const spool = SpoolFile.layerWith({ directory: "", memoryLimit: 0 })
 
 const serveDatabases = DatabaseWorkerServer.serve({

@@ -1,17 +1,17 @@
 /**
- * Through which time everything of each instance was merged by this process. Deltas that were merged with a gap before
- * them do not count: what they bring is merged, but what is missing is not. Plain state of one database.
+ * Records the time up to which this process has merged everything of each instance. Deltas that were merged after a gap
+ * do not count, because the missing entries were not merged. Plain state of one database.
  */
 import type * as SnapshotName from "../../../domain/snapshot/SnapshotName.ts"
 import type { Snapshot } from "../ListedSnapshots.ts"
 
 export class MergeProgress {
   private readonly ownInstance: string
-  /** By instance: the object up to whose time everything was merged. */
+  /** For each instance, the object up to whose time everything was merged. */
   private readonly newest = new Map<string, SnapshotName.SnapshotName>()
   /** Names of objects that were merged on a path and are listed, and those of `newest`. */
   private readonly names = new Set<string>()
-  /** Names of listed deltas that were merged with a gap before them. */
+  /** Names of listed deltas that were merged after a gap. */
   private readonly beyond = new Set<string>()
 
   constructor(ownInstance: string) {
@@ -19,12 +19,12 @@ export class MergeProgress {
   }
 
   /**
-   * Returns the time up to which everything of the instance is merged; undefined when nothing is, as far as is known.
-   * `usable`: objects of its that may be merged, oldest first.
+   * Returns the time up to which everything of the instance is merged, or undefined if nothing is known to be merged.
+   * `usable` contains the objects of the instance that may be merged, oldest first.
    *
-   * When all objects of another instance are older than what was merged, the latter does not count, since these may
-   * hold what that did not: the instance's clock was ahead, was put right, and somebody has removed the object with the
-   * future in its name. Then those count that were merged and are listed. Of our own the names always rise.
+   * If all objects of another instance are older than the merged one, its clock was ahead and has been corrected, and
+   * an operator has removed the object with the future time. The remaining objects may then contain entries that the
+   * merged one did not, so only listed objects that were merged count. The times of our own names always increase.
    */
   through(instance: string, usable: ReadonlyArray<Snapshot>): bigint | undefined {
     const merged = this.newest.get(instance)?.timestampNano
@@ -37,7 +37,7 @@ export class MergeProgress {
       : listed
   }
 
-  /** `counts`: whether its time may count as reached. */
+  /** Records an object that was merged on a path. `counts` tells whether its time counts as reached. */
   addOnPath(name: SnapshotName.SnapshotName, counts: boolean): void {
     this.names.add(name.text)
     if (counts) this.newest.set(name.instance, name)
@@ -51,7 +51,7 @@ export class MergeProgress {
     return this.beyond.has(object.name)
   }
 
-  /** Forgets names that are not listed, but for the newest of each instance: a listing may lag behind. */
+  /** Forgets names that are not listed, except for the newest of each instance, because a listing may lag behind. */
   keepOnly(isListed: (name: string) => boolean): void {
     for (const name of this.names) if (!isListed(name)) this.names.delete(name)
     for (const { text } of this.newest.values()) this.names.add(text)

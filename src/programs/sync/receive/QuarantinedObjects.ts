@@ -1,21 +1,21 @@
 /**
- * The objects that are not loaded again while they are in the bucket as they are now, and why. One that was replaced by
- * another object of its name, or is gone, is forgotten. Plain state of one database.
+ * The objects that are not loaded again as long as the bucket contains them unchanged, and the reasons. An object that
+ * was replaced by another one under its name, or that has disappeared, is forgotten. Plain state of one database.
  */
 import type { StoredObject } from "../../../services/Storage.ts"
 import type { Snapshot } from "../ListedSnapshots.ts"
 
 export interface WhyQuarantined {
-  /** Its time is all that is wrong with it, by our clock, and so it is with all deltas of its instance up to it. */
+  /** Its only problem, and that of all earlier deltas of its instance, is that it is too old by our clock. */
   readonly isTooOld?: boolean
-  /** Ours, from before the start, and refused: it may be the only copy of what it holds, so nothing may hide it. */
+  /** It is our own from before the start, and refused. It may be the only copy of its data, so nothing may hide it. */
   readonly blocksSending?: boolean
 }
 
 interface Quarantined {
   readonly size: number
   readonly etag: string
-  /** Nanoseconds: its time, when that was what was wrong with it. */
+  /** Its time in nanoseconds, if the problem was its age. */
   readonly tooOldNano: bigint | undefined
   readonly blocksSending: boolean
 }
@@ -31,7 +31,7 @@ export class QuarantinedObjects {
     return Array.from(this.objects.keys())
   }
 
-  /** Whether one of them is ours and nothing may hide it. */
+  /** True if one of them blocks sending. */
   get blockSending(): boolean {
     for (const { blocksSending } of this.objects.values()) if (blocksSending) return true
     return false
@@ -42,7 +42,7 @@ export class QuarantinedObjects {
     this.objects.set(object.name, { size: object.size, etag: object.etag, tooOldNano, blocksSending })
   }
 
-  /** Takes back those that were too old and are not: our clock was wrong. Returns their names. */
+  /** Releases objects that were too old only because our clock was wrong. Returns their names. */
   takeBack(isTooOld: (timestampNano: bigint) => boolean): ReadonlyArray<string> {
     const names = Array.from(this.objects)
       .filter(([, { tooOldNano }]) => tooOldNano !== undefined && !isTooOld(tooOldNano))
@@ -52,8 +52,8 @@ export class QuarantinedObjects {
   }
 
   /**
-   * Forgets those that are not listed as they were. Returns whether one that blocked sending was replaced by another
-   * object of its name. `listed`: by name.
+   * Forgets objects that are no longer listed unchanged. Returns true if one that blocked sending was replaced by
+   * another object under its name. `listed` contains the listed objects by name.
    */
   keepOnly(listed: ReadonlyMap<string, StoredObject>): boolean {
     let wasReplaced = false
