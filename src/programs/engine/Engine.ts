@@ -21,6 +21,15 @@ export const sliceMillis = 10
 /** Steps of a loop between two looks at the clock. 512 steps take about 0.2 ms, a look takes 0.03 µs. */
 export const stepsPerLook = 512
 
+/** Work in steps: does about as many as it is told to, and returns true when nothing is left to do. */
+export type SteppedWork = (steps: number) => boolean
+
+/** Runs `work` until it is done (true) or until the time (of performance.now) has come (false). */
+export const runUntil = (work: SteppedWork, deadline: number): boolean => {
+  while (!work(stepsPerLook)) if (performance.now() >= deadline) return false
+  return true
+}
+
 export const engineErrorOf = (thrown: unknown): EngineError | undefined => {
   if (thrown instanceof SnapshotCorrupt) return new CorruptSnapshot({ problem: thrown.message })
   if (thrown instanceof SnapshotRefused) return new RefusedSnapshot({ problem: thrown.message })

@@ -155,10 +155,7 @@ const remove = Effect.fnUntraced(function* (
   batch: EntryBatch.EntryBatch
 ) {
   const job = new RemoveJob(dbi, batch, limit)
-  const last = yield* WriteTransactions.write(writing, job, shadow.copiedThrough ?? 0n, Effect.void).pipe(
-    // Thrown by merges only.
-    Effect.catchTag("BeginAgain", (again) => Effect.die(again))
-  )
+  const last = yield* WriteTransactions.writeToEnd(writing, job, shadow.copiedThrough ?? 0n)
   if (shadow.copiedThrough !== undefined && job.contiguous) shadow.copiedThrough = last
 })
 

@@ -103,3 +103,7 @@ export const write = Effect.fnUntraced(function* (
   writing.written += job.written
   return last
 })
+
+/** Works on a job that never begins again. Only jobs that read a snapshot, or what a copy has found before, do. */
+export const writeToEnd = (writing: Writing, job: WriteJob, seen: bigint) =>
+  Effect.catchTag(write(writing, job, seen, Effect.void), "BeginAgain", (again) => Effect.die(again))

@@ -81,7 +81,7 @@ export const check = Effect.fnUntraced(function* (
   const phase = phaseOf(mode, view)
   let pass = yield* readOnce(phase, { spooled, format }, undefined)
   // It described a DBI after its entries.
-  if (pass.late) pass = yield* readOnce(phase, { spooled, format }, pass.learned)
+  if (pass.isDisproved) pass = yield* readOnce(phase, { spooled, format }, pass.learned)
   const { formatVersion, heads } = pass.learned
   return { format, spooled, formatVersion, heads, meta: pass.reader.meta } satisfies CheckedSnapshot
 })

@@ -15,10 +15,10 @@ import {
 } from "../../../domain/snapshot/SnapshotRules.ts"
 import type { DatabaseOptions } from "../../../services/Database.ts"
 import type { Dbi } from "../../../services/Lmdb.ts"
-import { NativeTarget } from "./NativeTarget.ts"
-import { type ShadowOptions, ShadowTarget } from "./ShadowTarget.ts"
+import { NativeTarget } from "./write/NativeTarget.ts"
+import { type ShadowOptions, ShadowTarget } from "./write/ShadowTarget.ts"
 import { checkNative, checkShadow } from "../SyncedDbis.ts"
-import type { Target } from "./Target.ts"
+import type { Target } from "./write/Target.ts"
 
 /** What the LMDB has room for. */
 export interface Room {

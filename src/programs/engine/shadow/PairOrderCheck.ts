@@ -94,11 +94,12 @@ const firstNul = (bytes: Uint8Array, start: number, end: number): number => {
   return at
 }
 
-export class PairOrderCheck implements MergeEntries, Sink {
+export class PairOrderCheck<Inner extends MergeEntries> implements MergeEntries, Sink {
+  /** The merge, whose winners are checked. */
+  readonly inner: Inner
   private readonly main: DbiName.DbiName
   private readonly view: ReadTransaction
   private readonly sink: Sink
-  private readonly inner: MergeEntries
   private readonly rising: RisingPairs
   private readonly sizes: PairSizes | undefined
   private local: LocalPairs | undefined
@@ -121,7 +122,7 @@ export class PairOrderCheck implements MergeEntries, Sink {
     isFixed: boolean,
     view: ReadTransaction,
     sink: Sink,
-    merge: (sink: Sink) => MergeEntries
+    merge: (sink: Sink) => Inner
   ) {
     this.main = main
     this.view = view

@@ -10,6 +10,7 @@ import * as NativeHeader from "../../../domain/lmdb/NativeHeader.ts"
 import * as ShadowName from "../../../domain/lmdb/ShadowName.ts"
 import { SnapshotRefused } from "../../../domain/snapshot/SnapshotRules.ts"
 import type { Cursor, WriteTransaction } from "../../../services/Lmdb.ts"
+import type { SteppedWork } from "../Engine.ts"
 import { notNative } from "../NotNative.ts"
 import { RisingPairs } from "./RisingPairs.ts"
 
@@ -25,12 +26,8 @@ const isPair = ({ key, keyEnd, keyStart, value, valueEnd }: Cursor, application:
   DupsortKey.isLayout(key, keyStart, keyEnd) &&
   DupsortKey.isOfValue(key, keyStart, keyEnd, value, application, valueEnd)
 
-/** Works in steps: true when all is put. `main` was created with `flags` in this transaction. */
-export const fill = (
-  transaction: WriteTransaction,
-  main: DbiName.DbiName,
-  flags: number
-): ((steps: number) => boolean) => {
+/** Puts all that lives in the shadow into `main`, which was created with `flags` in this transaction. */
+export const fill = (transaction: WriteTransaction, main: DbiName.DbiName, flags: number): SteppedWork => {
   const shadow = ShadowName.of(main)
   const cursor = transaction.before.cursor(shadow)
   const dupsort = DbiFlags.isDupsort(flags)

@@ -6,21 +6,21 @@
  * A DBI that is not there is made, with the flags of the snapshot or of `override_create_flags`, and filled from its
  * shadow if that is there.
  */
-import { compareBytes } from "../../../domain/bytes/ByteOrder.ts"
-import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
-import * as DbiName from "../../../domain/lmdb/DbiName.ts"
-import * as DupsortKey from "../../../domain/lmdb/DupsortKey.ts"
-import type { EntryBatch } from "../../../domain/snapshot/EntryBatch.ts"
-import * as NativeHeader from "../../../domain/lmdb/NativeHeader.ts"
-import * as ShadowFlags from "../../../domain/lmdb/ShadowFlags.ts"
-import * as ShadowName from "../../../domain/lmdb/ShadowName.ts"
-import { type DbiHead, SnapshotRefused } from "../../../domain/snapshot/SnapshotRules.ts"
-import { LmdbError, type WriteTransaction } from "../../../services/Lmdb.ts"
-import { HeaderedValue } from "../HeaderedValue.ts"
-import { fill } from "../shadow/ShadowFill.ts"
-import { checkShadow } from "../SyncedDbis.ts"
+import { compareBytes } from "../../../../domain/bytes/ByteOrder.ts"
+import * as DbiFlags from "../../../../domain/lmdb/DbiFlags.ts"
+import * as DbiName from "../../../../domain/lmdb/DbiName.ts"
+import * as DupsortKey from "../../../../domain/lmdb/DupsortKey.ts"
+import type { EntryBatch } from "../../../../domain/snapshot/EntryBatch.ts"
+import * as NativeHeader from "../../../../domain/lmdb/NativeHeader.ts"
+import * as ShadowFlags from "../../../../domain/lmdb/ShadowFlags.ts"
+import * as ShadowName from "../../../../domain/lmdb/ShadowName.ts"
+import { type DbiHead, SnapshotRefused } from "../../../../domain/snapshot/SnapshotRules.ts"
+import { LmdbError, type WriteTransaction } from "../../../../services/Lmdb.ts"
+import { HeaderedValue } from "../../HeaderedValue.ts"
+import { fill } from "../../shadow/ShadowFill.ts"
+import { checkShadow } from "../../SyncedDbis.ts"
 import type { Entered, Target } from "./Target.ts"
-import { hexOf } from "../../../domain/bytes/Hex.ts"
+import { hexOf } from "../../../../domain/bytes/Hex.ts"
 
 export interface ShadowOptions {
   readonly dupsortHack: boolean

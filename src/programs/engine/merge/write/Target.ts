@@ -2,17 +2,18 @@
  * The target of a merge in a write transaction, which depends on the mode. Entries go into the DBI that has the headers
  * (`headersOf`). In shadow mode main follows in the same transaction.
  */
-import type { DbiName } from "../../../domain/lmdb/DbiName.ts"
-import type { DbiHead } from "../../../domain/snapshot/SnapshotRules.ts"
-import type { WriteTransaction } from "../../../services/Lmdb.ts"
-import type { Sink } from "./MergeEntries.ts"
+import type { DbiName } from "../../../../domain/lmdb/DbiName.ts"
+import type { DbiHead } from "../../../../domain/snapshot/SnapshotRules.ts"
+import type { WriteTransaction } from "../../../../services/Lmdb.ts"
+import type { SteppedWork } from "../../Engine.ts"
+import type { Sink } from "../MergeEntries.ts"
 
-/** What is there of a DBI at the begin of its merge. */
+/** State of a DBI at the beginning of its merge. */
 export interface Entered {
   /** Number of entries with headers so far. With 0, puts may append. */
   readonly entries: number
-  /** Work to be done before the first put, in the same transaction, in steps: true when it is done. */
-  readonly prepare: ((steps: number) => boolean) | undefined
+  /** Work to be done before the first put, in the same transaction. */
+  readonly prepare: SteppedWork | undefined
 }
 
 export interface Target extends Sink {

@@ -1,10 +1,10 @@
 /** A merge in native mode: the application's DBIs have the headers themselves. */
-import type { DbiName } from "../../../domain/lmdb/DbiName.ts"
-import type { EntryBatch } from "../../../domain/snapshot/EntryBatch.ts"
-import type { DbiHead } from "../../../domain/snapshot/SnapshotRules.ts"
-import type { WriteTransaction } from "../../../services/Lmdb.ts"
-import { HeaderedValue } from "../HeaderedValue.ts"
-import { checkNative } from "../SyncedDbis.ts"
+import type { DbiName } from "../../../../domain/lmdb/DbiName.ts"
+import type { EntryBatch } from "../../../../domain/snapshot/EntryBatch.ts"
+import type { DbiHead } from "../../../../domain/snapshot/SnapshotRules.ts"
+import type { WriteTransaction } from "../../../../services/Lmdb.ts"
+import { HeaderedValue } from "../../HeaderedValue.ts"
+import { checkNative } from "../../SyncedDbis.ts"
 import type { Entered, Target } from "./Target.ts"
 
 export class NativeTarget implements Target {

@@ -1,0 +1,50 @@
+/**
+ * Winners that are still to be put, in the order of the snapshot. A write job takes them from here in runs of a few
+ * hundred, so that it can stop between two runs, when its time is up or its transaction has to end.
+ */
+import type { EntryBatch } from "../../../../domain/snapshot/EntryBatch.ts"
+import { stepsPerLook } from "../../Engine.ts"
+import type { Section, Winners } from "../Winners.ts"
+
+/** Puts the entries `from` to `to` (exclusive) of a batch. */
+export type PutEntries = (batch: EntryBatch, from: number, to: number) => void
+
+export class WinnersQueue {
+  private readonly sections: ReadonlyArray<Section>
+  private sectionIndex = 0
+  private batchIndex = 0
+  private entryIndex = 0
+
+  constructor({ sections }: Winners) {
+    this.sections = sections
+  }
+
+  /** The section that is being put. Undefined when all of them are done. */
+  get section(): Section | undefined {
+    return this.sections[this.sectionIndex]
+  }
+
+  /** Whether an earlier section has the same DBI. A snapshot may describe a DBI in several messages. */
+  get isRepeated(): boolean {
+    const name = this.section?.head.name
+    return this.sections.findIndex(({ head }) => head.name === name) < this.sectionIndex
+  }
+
+  /** Puts what is left of the section, and turns to the next. False if the time is up before that. */
+  putSection(put: PutEntries, deadline: number): boolean {
+    const { batches } = this.section!
+    for (; this.batchIndex < batches.length; this.batchIndex++) {
+      const batch = batches[this.batchIndex]!
+      while (this.entryIndex < batch.count) {
+        const end = Math.min(batch.count, this.entryIndex + stepsPerLook)
+        put(batch, this.entryIndex, end)
+        this.entryIndex = end
+        if (performance.now() >= deadline) return false
+      }
+      this.entryIndex = 0
+    }
+    this.batchIndex = 0
+    this.sectionIndex++
+    return true
+  }
+}
