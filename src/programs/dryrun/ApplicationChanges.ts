@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import type { ReadTransaction } from "../../services/Lmdb.ts"
 import { attempt, inSlices, stepsPerLook } from "../engine/Engine.ts"
 import type { Mode } from "../engine/merge/Mode.ts"
-import { walkOf } from "../engine/shadow/ShadowCopy.ts"
+import { walkOf } from "../engine/shadow/ShadowDifferences.ts"
 import { syncedDbis } from "../engine/SyncedDbis.ts"
 
 /** Time of the copy. It must only be later than any other, so that every difference counts. */
