@@ -10,7 +10,7 @@ import { Semaphore } from "effect"
 import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import { failed, fromNative, isIncompatible, type Facts } from "./NativeErrors.ts"
-import { codec } from "./SharedBuffers.ts"
+import { codec } from "./buffers/SharedBuffers.ts"
 import type { PackageDbi, PackageDbiOptions, PackageRoot } from "./NativePackage.ts"
 import type { RootListing, RootRecord } from "./RootDbi.ts"
 

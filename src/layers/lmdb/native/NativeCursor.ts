@@ -6,7 +6,8 @@
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import * as KeyOrder from "../../../domain/lmdb/KeyOrder.ts"
 import { type Cursor, KeysNotInOrder } from "../../../services/Lmdb.ts"
-import { copyInto, disown, displace, keyOffset, none, own, type Owner, shared } from "./SharedBuffers.ts"
+import { copyInto, disown, displace, own, type Owner } from "./buffers/BufferOwner.ts"
+import { keyOffset, none, shared } from "./buffers/SharedBuffers.ts"
 import {
   getCurrentValue,
   iterate,

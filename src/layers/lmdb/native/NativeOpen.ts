@@ -22,7 +22,7 @@ import { failed, fromNative, type Facts } from "./NativeErrors.ts"
 import { dataFile, deniedFile, type Identity, identityOf, makeFolder, type Meta, readMeta } from "./DataFile.ts"
 import { writer } from "./DbiHandles.ts"
 import { defaultMapSize } from "../../../domain/lmdb/Limits.ts"
-import { codec } from "./SharedBuffers.ts"
+import { codec } from "./buffers/SharedBuffers.ts"
 import * as OwnSlots from "./OwnReaderSlots.ts"
 import * as Package from "./NativePackage.ts"
 

@@ -10,7 +10,7 @@ import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import type { Dbi } from "../../../services/Lmdb.ts"
 import { InPlaceCursor } from "./NativeCursor.ts"
-import { learnBuffers } from "./SharedBuffers.ts"
+import { learnBuffers } from "./buffers/SharedBuffers.ts"
 import { type PageTree, treeOf } from "./pages/PageTree.ts"
 import type { PackageRoot, PackageTransaction } from "./NativePackage.ts"
 

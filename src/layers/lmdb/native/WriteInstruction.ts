@@ -11,7 +11,7 @@
  *
  * The result is stored in the flags. LMDB's error codes are thrown, except for two.
  */
-import { none } from "./SharedBuffers.ts"
+import { none } from "./buffers/SharedBuffers.ts"
 import { getBufferAddress, type PackageDbi, type PackageRoot, write } from "./NativePackage.ts"
 
 const putFlags = 0x0f

@@ -1,18 +1,10 @@
 /**
  * Shares the package's buffers for keys and values, so that entries are read without a copy. The package reads every
  * key and value into one pair of buffers per thread, for all environments, and asks a codec for the bytes of the key to
- * look up. This module is that codec. It also keeps track of the owner of the buffers' content: a cursor, or the result
- * of `get`.
- *
- * Guarantees: the content shown by an owner stays valid until the owner's own next call, whatever else in this thread
- * reads or writes in between. Before its bytes are overwritten, they are copied to a buffer of its own, and its fields
- * change accordingly. The fields must therefore be read again after any other call: arrays and offsets kept from before
- * may hold the content of another owner. A single cursor never copies.
- *
- * The state belongs to the module rather than to an environment, as the package's buffers do.
+ * look up. This module is that codec. `BufferOwner` tells whose content is in the buffers.
  */
-import type { Found } from "../../../services/Lmdb.ts"
-import { globalBuffer, type PackageCodec, type PackageDbi, type PackageTransaction } from "./NativePackage.ts"
+import { displace } from "./BufferOwner.ts"
+import { globalBuffer, type PackageCodec, type PackageDbi, type PackageTransaction } from "../NativePackage.ts"
 
 export const none = new Uint8Array(0)
 
@@ -27,7 +19,7 @@ const keyToRead = { bytes: none as Uint8Array, start: 0, end: 0 }
 
 /** Values are put by instructions. */
 const encode = (): never => {
-  throw new Error("LmdbNativeInPlace: the package was to put a value by itself")
+  throw new Error("SharedBuffers: the package was to put a value by itself")
 }
 
 const viewOf = (buffer: Uint8Array): Uint8Array => new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
@@ -56,7 +48,7 @@ const useKeyBuffer = (buffer: Uint8Array): void => {
 }
 
 /** The package switches to a larger buffer when `get` finds a value larger than any before. */
-const useValueBuffer = (buffer: Uint8Array): void => {
+export const useValueBuffer = (buffer: Uint8Array): void => {
   if (buffer === shared.valueBuffer) return
   shared.valueBuffer = buffer
   shared.value = viewOf(buffer)
@@ -80,31 +72,6 @@ export const codec: PackageCodec = {
   encoder: { encode, decode: (_buffer, length) => length }
 }
 
-/** Shows content of the package's buffers. */
-export interface Owner {
-  /** Copies the content to buffers of its own. */
-  readonly keep: () => void
-}
-
-let owner: Owner | undefined
-
-export const own = (it: Owner): void => {
-  owner = it
-}
-
-/** Ends the ownership. */
-export const disown = (it: Owner): void => {
-  if (owner === it) owner = undefined
-}
-
-/** Must be called before any operation that overwrites the package's buffers, except for operations of `next`. */
-export const displace = (next?: Owner): void => {
-  if (owner !== undefined && owner !== next) {
-    owner.keep()
-    owner = undefined
-  }
-}
-
 /** Sets the key that the package looks up next. */
 export const setKeyToRead = (bytes: Uint8Array, start: number, end: number): void => {
   displace()
@@ -116,44 +83,6 @@ export const setKeyToRead = (bytes: Uint8Array, start: number, end: number): voi
 /** Drops the reference to the caller's buffer. */
 export const release = (): void => {
   keyToRead.bytes = none
-}
-
-export const copyInto = (target: Uint8Array, bytes: Uint8Array, start: number, end: number): Uint8Array => {
-  const length = end - start
-  const copy = target.length >= length ? target : new Uint8Array(Math.max(length, 2 * target.length, 256))
-  if (length > 64) copy.set(bytes.subarray(start, end))
-  else for (let i = 0; i < length; i++) copy[i] = bytes[start + i]!
-  return copy
-}
-
-/** One object per transaction, reused by each `get`. */
-export class InPlaceFound implements Found, Owner {
-  value: Uint8Array = none
-  valueStart = 0
-  valueEnd = 0
-  #kept: Uint8Array = none
-
-  keep(): void {
-    this.#kept = copyInto(this.#kept, this.value, this.valueStart, this.valueEnd)
-    this.valueEnd -= this.valueStart
-    this.valueStart = 0
-    this.value = this.#kept
-  }
-
-  /** Must be called before a `get` with the same object, whose content is then no longer needed. */
-  forget(): void {
-    disown(this)
-  }
-
-  /** `buffer` is the package's buffer, with its length set. */
-  show(buffer: Uint8Array): this {
-    useValueBuffer(buffer)
-    this.value = shared.value
-    this.valueStart = 0
-    this.valueEnd = buffer.length
-    own(this)
-    return this
-  }
 }
 
 /**
