@@ -74,7 +74,7 @@ const sendUnsent = (state: SyncState) =>
     Effect.timeoutOrElse({ duration: lastSend, orElse: () => Effect.succeed(false) }),
     Effect.catchCause((cause) => Effect.as(Effect.logError("The last send failed", cause), false)),
     Effect.tap((sent) => (sent ? Effect.void : Effect.logError(unsent(state)))),
-    Effect.ensuring(state.kept.giveUp),
+    Effect.ensuring(state.lastDump.giveUp),
     Effect.annotateLogs({ db: state.options.database, instance: state.options.instance })
   )
 

@@ -2,26 +2,33 @@
  * Keeps the spool place of the last dump until there is a newer one, so that members that have not changed are neither
  * compressed nor written again. Only places in a file are kept: a dump that fits in memory is made again quickly. A
  * full disk releases the place, since the operation that failed needs the room.
+ *
+ * A place belongs to the scope in which it was opened. There is one scope per dump, which is closed
+ *
+ *     when the dump fails;
+ *     when the dump revises the kept place, so that its own place is not used: the kept scope stays open;
+ *     when the dump has been used, unless its place is kept;
+ *     when a newer dump takes the place of the kept one, or `giveUp` is called.
  */
 import { Effect, Exit, Scope, Semaphore } from "effect"
 import type { DumpResult } from "../../services/Database.ts"
 
 export type Dumped = Pick<DumpResult, "spooled" | "timestampNano">
 
-interface Kept {
-  /** Scope of the place. */
+/** A dump whose place is open, and the scope that closes it. */
+interface OpenDump<A> {
+  readonly dumped: A
   readonly scope: Scope.Closeable
-  readonly dumped: Dumped
 }
 
-/** Whether the new dump is a revision of the kept place. */
-const isSamePlace = ({ dumped }: Kept, { spooled }: DumpResult): boolean => dumped.spooled.place.fd === spooled.place.fd
+/** Whether two dumps are in one place, of which the later one is a revision. */
+const isSamePlace = (a: Dumped, b: Dumped): boolean => a.spooled.place.fd === b.spooled.place.fd
 
-export class KeptDump {
+export class LastDump {
   readonly #isOn: boolean
   /** Keeps the place open while a dump reads from it. */
   readonly #turns = Semaphore.makeUnsafe(1)
-  #kept: Kept | undefined
+  #kept: OpenDump<Dumped> | undefined
 
   /** `isOn`: whether places are kept at all. */
   constructor(isOn: boolean) {
@@ -37,40 +44,48 @@ export class KeptDump {
     use: (dumped: A) => Effect.Effect<B, E2, R2>
   ) {
     return Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(this.#turns.withPermits(1)(this.#make((last) => restore(make(last)))), ({ dumped, scope }) =>
-        Effect.ensuring(restore(use(dumped)), this.#keep(scope, dumped.result))
-      )
+      Effect.gen({ self: this }, function* () {
+        const open = yield* this.#turns.withPermits(1)(this.#make((last) => restore(make(last))))
+        return yield* Effect.ensuring(restore(use(open.dumped)), this.#keepOrClose(open))
+      })
     )
   }
 
-  /** Dumps, and closes the places that are not needed any more: the old one, the new one, or both. */
+  /** Closes the kept place, and waits for a dump that reads from it before that. */
+  readonly giveUp: Effect.Effect<void> = Effect.suspend(() => this.#turns.withPermits(1)(this.#closeKept))
+
+  /** Dumps, and closes the kept place unless the dump revises it. Then nothing is kept any more. */
   #make<A extends { readonly result: DumpResult }, E, R>(make: (last: Dumped | undefined) => Effect.Effect<A, E, R>) {
     return Effect.gen({ self: this }, function* () {
       const kept = this.#kept
       const scope = yield* Scope.make()
       const exit = yield* Effect.exit(Scope.provide(make(kept?.dumped), scope))
-      if (Exit.isSuccess(exit) && kept !== undefined && isSamePlace(kept, exit.value.result)) {
-        this.#kept = undefined
-        yield* Scope.close(scope, Exit.void)
-        return { dumped: exit.value, scope: kept.scope }
+      if (Exit.isFailure(exit)) {
+        yield* this.#closeKept
+        yield* Scope.close(scope, exit)
+        return yield* Effect.failCause(exit.cause)
       }
-      yield* this.#close
-      if (Exit.isFailure(exit)) yield* Scope.close(scope, exit)
-      return { dumped: yield* exit, scope }
+      const dumped = exit.value
+      if (kept === undefined || !isSamePlace(kept.dumped, dumped.result)) {
+        yield* this.#closeKept
+        return { dumped, scope } satisfies OpenDump<A>
+      }
+      this.#kept = undefined
+      yield* Scope.close(scope, Exit.void)
+      return { dumped, scope: kept.scope } satisfies OpenDump<A>
     })
   }
 
-  #keep(scope: Scope.Closeable, { spooled, timestampNano }: DumpResult): Effect.Effect<void> {
+  #keepOrClose({ dumped, scope }: OpenDump<{ readonly result: DumpResult }>): Effect.Effect<void> {
     return Effect.suspend(() => {
+      const { spooled, timestampNano } = dumped.result
       if (!this.#isOn || spooled.memory.length > 0) return Scope.close(scope, Exit.void)
       this.#kept = { scope, dumped: { spooled, timestampNano } }
       return Effect.void
     })
   }
 
-  readonly giveUp: Effect.Effect<void> = Effect.suspend(() => this.#turns.withPermits(1)(this.#close))
-
-  readonly #close: Effect.Effect<void> = Effect.suspend(() => {
+  readonly #closeKept: Effect.Effect<void> = Effect.suspend(() => {
     const kept = this.#kept
     this.#kept = undefined
     return kept === undefined ? Effect.void : Scope.close(kept.scope, Exit.void)

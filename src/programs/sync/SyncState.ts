@@ -5,7 +5,7 @@
 import { Effect, Latch } from "effect"
 import type { Database } from "../../services/Database.ts"
 import type { CleanerPlan } from "./CleanerPlan.ts"
-import { KeptDump } from "./LastDump.ts"
+import { LastDump } from "./LastDump.ts"
 import type { DeltaChain } from "./send/DeltaChain.ts"
 import { SnapshotIndex } from "./SnapshotIndex.ts"
 import { SyncFacts } from "./facts/SyncFacts.ts"
@@ -31,7 +31,7 @@ export class SyncState {
   readonly index: SnapshotIndex
   /** Told what is merged and stored; undefined when nothing is cleaned. */
   readonly cleaner: CleanerPlan | undefined
-  readonly kept: KeptDump
+  readonly lastDump: LastDump
   /** For people. */
   readonly facts = new SyncFacts()
   /** Transactions of others up to this one are in a snapshot of ours that was stored. */
@@ -63,7 +63,7 @@ export class SyncState {
     this.options = options
     this.database = database
     this.cleaner = cleaner
-    this.kept = new KeptDump(options.keepLast)
+    this.lastDump = new LastDump(options.keepLast)
     this.index = new SnapshotIndex(options.database, options.instance)
   }
 

@@ -4,7 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber } from "effect"
-import { type Dumped, KeptDump } from "../../../src/programs/sync/LastDump.ts"
+import { type Dumped, LastDump } from "../../../src/programs/sync/LastDump.ts"
 import { DumpResult } from "../../../src/services/Database.ts"
 
 /** Into a place of its own, unless it says which. */
@@ -26,7 +26,7 @@ const resultOf = (timestampNano: bigint, memory: ReadonlyArray<SharedArrayBuffer
   })
 
 /** A dump whose place is closed with its scope: what it was given of the one before. */
-const dumpInto = Effect.fnUntraced(function* (kept: KeptDump, result: DumpResult, closed: Array<bigint>) {
+const dumpInto = Effect.fnUntraced(function* (kept: LastDump, result: DumpResult, closed: Array<bigint>) {
   const make = (last: Dumped | undefined) =>
     Effect.as(
       Effect.addFinalizer(() => Effect.sync(() => void closed.push(result.timestampNano))),
@@ -35,10 +35,10 @@ const dumpInto = Effect.fnUntraced(function* (kept: KeptDump, result: DumpResult
   return yield* kept.dump(make, ({ last }) => Effect.succeed(last?.timestampNano))
 })
 
-describe("KeptDump", () => {
+describe("LastDump", () => {
   it.effect("gives each dump the one before, and closes it after that", () =>
     Effect.gen(function* () {
-      const kept = new KeptDump(true)
+      const kept = new LastDump(true)
       const closed: Array<bigint> = []
       assert.strictEqual(yield* dumpInto(kept, resultOf(1n), closed), undefined)
       assert.deepStrictEqual(closed, [])
@@ -56,7 +56,7 @@ describe("KeptDump", () => {
   ] as const) {
     it.effect(`${what}: closes the place at once`, () =>
       Effect.gen(function* () {
-        const kept = new KeptDump(isOn)
+        const kept = new LastDump(isOn)
         const closed: Array<bigint> = []
         yield* dumpInto(kept, resultOf(1n, memory), closed)
         assert.deepStrictEqual(closed, [1n])
@@ -67,7 +67,7 @@ describe("KeptDump", () => {
 
   it.effect("a revision keeps the place open, and closes the one that it did not need", () =>
     Effect.gen(function* () {
-      const kept = new KeptDump(true)
+      const kept = new LastDump(true)
       const closed: Array<bigint> = []
       yield* dumpInto(kept, resultOf(1n), closed)
       assert.strictEqual(yield* dumpInto(kept, resultOf(2n, [], 1), closed), 1n)
@@ -81,7 +81,7 @@ describe("KeptDump", () => {
 
   it.effect("the place stays open while it is used, and is kept however that ends", () =>
     Effect.gen(function* () {
-      const kept = new KeptDump(true)
+      const kept = new LastDump(true)
       const closed: Array<bigint> = []
       const make = Effect.as(
         Effect.addFinalizer(() => Effect.sync(() => void closed.push(1n))),
@@ -106,7 +106,7 @@ describe("KeptDump", () => {
 
   it.effect("a dump that fails gives up the one before, too", () =>
     Effect.gen(function* () {
-      const kept = new KeptDump(true)
+      const kept = new LastDump(true)
       const closed: Array<bigint> = []
       yield* dumpInto(kept, resultOf(1n), closed)
       assert.isTrue(
@@ -125,7 +125,7 @@ describe("KeptDump", () => {
 
   it.effect("is given up only when the dump that reads from it has ended", () =>
     Effect.gen(function* () {
-      const kept = new KeptDump(true)
+      const kept = new LastDump(true)
       const closed: Array<bigint> = []
       yield* dumpInto(kept, resultOf(1n), closed)
       const [begun, goOn] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]

@@ -253,7 +253,7 @@ const receiveOne = Effect.fn("Receive.one")(function* (receiver: Receiver, insta
                 ReceiveMeter.loadFailed(state, instance),
                 failedFor(receiver.load, instance, error.message)
               ),
-        SpoolError: (error) => Effect.andThen(state.kept.giveUp, failedFor(receiver.load, instance, error.message))
+        SpoolError: (error) => Effect.andThen(state.lastDump.giveUp, failedFor(receiver.load, instance, error.message))
       })
     )
   if (failure !== undefined) yield* afterFailure(receiver, failure)

@@ -31,7 +31,7 @@ interface Sender extends Storing {
 
 /** Sends a full snapshot, which takes over the time `timestampNano` of a delta, if it is given. */
 const sendFull = (sender: Sender, timestampNano?: bigint) =>
-  sender.state.kept.dump(
+  sender.state.lastDump.dump(
     (last) => dumpFull(sender.state, last, timestampNano),
     (dumped) => Effect.andThen(sender.dump.over, store(sender, dumped))
   )
