@@ -14,7 +14,8 @@
  * transactions and cursors are plain functions that throw LmdbError, since they are called once per entry.
  */
 import { Context, type Effect, Schema, type Scope } from "effect"
-import type { DbiName } from "../domain/lmdb/DbiName.ts"
+import { type DbiName, fromText } from "../domain/lmdb/DbiName.ts"
+import * as ShadowName from "../domain/lmdb/ShadowName.ts"
 
 export class Missing extends Schema.TaggedError<Missing>()("Missing", {}) {
   override get message(): string {
@@ -144,7 +145,7 @@ export class KeysNotInOrder extends Schema.TaggedError<KeysNotInOrder>()("KeysNo
   order: Schema.String
 }) {
   override get message(): string {
-    const advice = this.dbi.startsWith("_sync_shadow_")
+    const advice = ShadowName.isShadow(fromText(this.dbi))
       ? "an application with a key order of its own was synced by an earlier version: run drop-shadow"
       : "an application that sets a key order of its own (mdb_set_compare) cannot be synced"
     return (
@@ -326,8 +327,6 @@ export interface WriteTransaction {
     valueStart: number,
     valueEnd: number
   ) => boolean
-  /** Removes all entries of a DBI. The DBI stays. */
-  readonly clear: (dbi: DbiName) => void
   /** Removes a DBI. */
   readonly drop: (dbi: DbiName) => void
 }

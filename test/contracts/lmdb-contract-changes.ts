@@ -4,7 +4,18 @@ import { Effect } from "effect"
 import * as DbiFlags from "../../src/domain/lmdb/DbiFlags.ts"
 import * as DbiName from "../../src/domain/lmdb/DbiName.ts"
 import { Lmdb, type ReadTransaction, type WriteTransaction } from "../../src/services/Lmdb.ts"
-import { a, b, bytes, change, hex, type MakeSubject, put, thrown, withSubjectOf } from "../support/fakes/LmdbSubject.ts"
+import {
+  a,
+  b,
+  bytes,
+  change,
+  clear,
+  hex,
+  type MakeSubject,
+  put,
+  thrown,
+  withSubjectOf
+} from "../support/fakes/LmdbSubject.ts"
 
 /** By DBI, the keys in the order of the reports. A DBI without any is left out. */
 export type Changes = Readonly<Record<string, ReadonlyArray<string>>>
@@ -124,7 +135,7 @@ const plainCases = (withSubject: ReturnType<typeof withSubjectOf>) => {
         assert.deepStrictEqual(
           yield* changesOf(
             () => {},
-            (transaction) => transaction.clear(a)
+            (transaction) => clear(transaction, a)
           ),
           { a: all.filter((_, i) => i % 3 === 0) }
         )
@@ -319,7 +330,7 @@ const orderCases = (withSubject: ReturnType<typeof withSubjectOf>) => {
             changesOf(
               (transaction) => {
                 if (transaction.dbis().length === 0) transaction.create(a, DbiFlags.DUPSORT | flags)
-                transaction.clear(a)
+                clear(transaction, a)
                 for (const [key, count] of Object.entries(counts))
                   for (let i = 0; i < count; i++) put(transaction, a, key, number(i))
               },

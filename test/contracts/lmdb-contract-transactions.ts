@@ -11,6 +11,7 @@ import {
   b,
   bytes,
   change,
+  clear,
   current,
   entries,
   hex,
@@ -167,7 +168,6 @@ export const suite = (name: string, make: MakeSubject) => {
             (transaction) => transaction.remove(a, key, 0, 1),
             (transaction) => transaction.removePair(a, key, 0, 1, key, 0, 1),
             (transaction) => transaction.create(b, 0),
-            (transaction) => transaction.clear(a),
             (transaction) => transaction.drop(a)
           ]
           for (const transaction of kept) {
@@ -517,7 +517,7 @@ export const suite = (name: string, make: MakeSubject) => {
               assert.strictEqual((yield* info).readers, before.readers + 1)
             })
           )
-          yield* change((transaction) => transaction.clear(a))
+          yield* change((transaction) => clear(transaction, a))
           assert.isBelow((yield* info).used, 60_000)
         })
       )

@@ -26,19 +26,7 @@ const flagsOf: ReadonlyArray<number> = [
 const small = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
 
 const Operation = Schema.Struct({
-  kind: Schema.Literals([
-    "put",
-    "put",
-    "put",
-    "put",
-    "append",
-    "remove",
-    "removePair",
-    "get",
-    "clear",
-    "drop",
-    "create"
-  ]),
+  kind: Schema.Literals(["put", "put", "put", "put", "append", "remove", "removePair", "get", "drop", "create"]),
   dbi: small(flagsOf.length - 1),
   // Few different ones, so that they meet.
   key: Schema.Array(small(2)).check(Schema.isMaxLength(2)),
@@ -87,8 +75,6 @@ const take = (transaction: WriteTransaction, operation: Operation): unknown => {
         ? undefined
         : Buffer.from(found.value.subarray(found.valueStart, found.valueEnd)).toString("hex")
     }
-    case "clear":
-      return transaction.clear(name)
     case "drop":
       return transaction.drop(name)
     case "create":

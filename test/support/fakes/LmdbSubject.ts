@@ -27,6 +27,18 @@ export const b = DbiName.fromText("b")
 
 export const bytes = (text: string) => Buffer.from(text, "latin1")
 
+/** Removes what a DBI had before the transaction, if it existed. */
+export const clear = (transaction: WriteTransaction, dbi: DbiName.DbiName): void => {
+  const { before } = transaction
+  if (!before.dbis.some(({ name }) => name === dbi)) return
+  const cursor = before.cursor(dbi)
+  while (cursor.next()) {
+    const key = cursor.key.slice(cursor.keyStart, cursor.keyEnd)
+    transaction.remove(dbi, key, 0, key.length)
+  }
+  cursor.close()
+}
+
 export const put = (transaction: WriteTransaction, dbi: DbiName.DbiName, key: string, value: string, append = false) =>
   transaction.put(dbi, bytes(key), 0, key.length, bytes(value), 0, value.length, append)
 

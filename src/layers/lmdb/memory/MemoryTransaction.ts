@@ -299,10 +299,6 @@ export class MemoryWrite implements WriteTransaction {
     return Table.removePair(this.#toChange(name), keyBytes, valueBytes)
   }
 
-  readonly clear = (name: DbiName.DbiName): void => {
-    this.#tables.set(name, Table.make(this.#toChange(name).flags))
-  }
-
   readonly drop = (name: DbiName.DbiName): void => {
     this.#table(name)
     this.#tables.delete(name)

@@ -3,6 +3,7 @@
  * objects per entry. Here a step is one call and allocates nothing: 55 ns instead of 100 ns per entry, measured with
  * 800,000 entries. Each key is checked to follow the previous one.
  */
+import { hexOf } from "../../../domain/bytes/Hex.ts"
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import * as KeyOrder from "../../../domain/lmdb/KeyOrder.ts"
 import { type Cursor, KeysNotInOrder } from "../../../services/Lmdb.ts"
@@ -168,8 +169,8 @@ export class InPlaceCursor implements Cursor, Owner {
     return this.#host.toError(
       new KeysNotInOrder({
         dbi: name === undefined ? "(root)" : DbiName.display(name),
-        key: Buffer.from(key.subarray(keyOffset, middle)).toString("hex"),
-        before: Buffer.from(key.subarray(middle, middle + lengths[1]!)).toString("hex"),
+        key: hexOf(key, keyOffset, middle),
+        before: hexOf(key, middle, middle + lengths[1]!),
         order: KeyOrder.display(KeyOrder.orderOf(flags))
       })
     )

@@ -51,7 +51,6 @@ export interface PackageDbi {
   readonly getRange: (options: { readonly start: unknown; readonly transaction?: PackageTransaction }) => PackageEntries
   /** Returns the shared buffer, with its length set to that of the value, or undefined. */
   readonly getBinaryFast: (key: unknown) => Uint8Array | undefined
-  readonly clearSync: () => void
   readonly dropSync: () => void
   readonly close: () => Promise<void>
 }

@@ -243,16 +243,6 @@ export class NativeWrite implements WriteTransaction {
     }
   }
 
-  readonly clear = (name: DbiName.DbiName): void => {
-    const { dbi } = this.#handleOf(name)
-    try {
-      dbi.clearSync()
-      this.wrote = true
-    } catch (error) {
-      throw this.#fail(error)
-    }
-  }
-
   readonly drop = (name: DbiName.DbiName): void => {
     const handle = this.#handleOf(name)
     try {

@@ -17,6 +17,7 @@ import { type Changes, changesBetween } from "../../../../contracts/lmdb-contrac
 import { Choices } from "../../../../simulation/Choices.ts"
 import * as EmptyDataFile from "../../../../support/EmptyDataFile.ts"
 import * as LmdbWriter from "../../../../support/LmdbWriter.ts"
+import { clear } from "../../../../support/fakes/LmdbSubject.ts"
 import { directory, optionsOf } from "../../../../support/fakes/LmdbNativeSubject.ts"
 
 /** By DBI: its flags, and the values of each key. */
@@ -165,7 +166,7 @@ describe("NativeChanges, of a damaged file", () => {
               const before = yield* read
               yield* write((transaction) =>
                 Effect.sync(() => {
-                  for (const { name } of transaction.dbis()) if (name.includes("duplicates")) transaction.clear(name)
+                  for (const { name } of transaction.dbis()) if (name.includes("duplicates")) clear(transaction, name)
                   for (let i = 0; i < 2_000; i++) {
                     const key = Buffer.from(`k${i}`)
                     transaction.put(DbiName.fromText("plain"), key, 0, key.length, key, 0, key.length, false)
