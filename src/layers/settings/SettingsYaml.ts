@@ -4,10 +4,10 @@
  * default. All problems are reported together.
  */
 import * as Os from "node:os"
-import { Effect, FileSystem, Layer, Schema } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import * as Yaml from "yaml"
 import { effective } from "../../domain/settings/EffectiveSettings.ts"
-import { type EnvironmentVariables, replaceVariables, unsetIn } from "../../domain/settings/EnvironmentVariables.ts"
+import type { EnvironmentVariables } from "../../domain/settings/EnvironmentVariables.ts"
 import { Scalar } from "../../domain/settings/values/YamlScalar.ts"
 import { isCredential } from "../../domain/settings/SettingsChecks.ts"
 import { decodeTree } from "../../domain/settings/SettingsDecoding.ts"
@@ -20,14 +20,13 @@ import {
   paths,
   type Problem,
   textAt,
-  type Tree,
   type TreeMap,
   withValue
 } from "../../domain/settings/SettingsTree.ts"
 import { warningsOf } from "../../domain/settings/SettingsWarnings.ts"
 import { InvalidSettings, Settings } from "../../services/Settings.ts"
 import * as SpoolDirectory from "../spool/SpoolDirectory.ts"
-import { mapOutsideComments, parse } from "./YamlTree.ts"
+import * as SettingsSource from "./SettingsSource.ts"
 
 export interface Options {
   readonly file: string
@@ -50,26 +49,6 @@ export interface Loaded {
   readonly explicit: ReadonlyArray<KeyPath>
 }
 
-const unsetProblem = (path: KeyPath, name: string): Problem => ({
-  path,
-  message: `the environment variable ${name} is not set`
-})
-
-/** Removes values with unset variables from the tree. */
-const withoutUnset = (tree: Tree, path: KeyPath, problems: Array<Problem>): Tree | undefined => {
-  const isUnset = (text: string, at: KeyPath): boolean => {
-    const names = unsetIn(text)
-    problems.push(...names.map((name) => unsetProblem(at, name)))
-    return names.length > 0
-  }
-  if (tree instanceof Scalar) return isUnset(tree.text, path) ? undefined : tree
-  if (!isMap(tree)) return tree.map((item) => withoutUnset(item, path, problems)).filter((item) => item !== undefined)
-  const entries = Object.entries(tree)
-    .filter(([key]) => !isUnset(key, path))
-    .map(([key, value]) => [key, withoutUnset(value, [...path, key], problems)] as const)
-  return Object.fromEntries(entries.filter((entry): entry is readonly [string, Tree] => entry[1] !== undefined))
-}
-
 /** Fills in the defaults that depend on the machine. */
 const withDefaults = (tree: TreeMap, environment: EnvironmentVariables): TreeMap => {
   const lmdbs = at(tree, ["lmdbs"])
@@ -83,93 +62,83 @@ const withDefaults = (tree: TreeMap, environment: EnvironmentVariables): TreeMap
   return missing.reduce((filled, [key, value]) => withValue(filled, [key], new Scalar(value)), tree)
 }
 
-interface Written {
-  /** Undefined when the text is not YAML. */
-  readonly tree: TreeMap | undefined
-  readonly problems: ReadonlyArray<Problem>
-  /** Separate from the other problems, because some commands do not need the values in `storage`. */
+/** Problems, by what found them. */
+interface Found {
+  /** Problems of the text, such as a duplicate key. */
+  readonly source: ReadonlyArray<Problem>
+  /** Problems of single values, and of values that contradict each other. */
+  readonly values: ReadonlyArray<Problem>
+  /** Variables that are not set. */
   readonly unset: ReadonlyArray<Problem>
+  readonly spool: ReadonlyArray<Problem>
 }
-
-const read = Effect.fnUntraced(function* (file: string, environment: EnvironmentVariables) {
-  const fs = yield* FileSystem.FileSystem
-  const text = yield* Effect.mapError(
-    fs.readFileString(file),
-    (error) =>
-      new InvalidSettings({
-        file,
-        problems: [
-          error.reason._tag === "NotFound"
-            ? "there is no such file: name it with --config"
-            : `it cannot be read: ${error.message}`
-        ]
-      })
-  )
-  const replaced = mapOutsideComments(text, (part) => replaceVariables(part, environment))
-  const { nulls, problems, tree: parsed } = parse(replaced)
-  // A database without any keys is present but lacks its path.
-  const bare = nulls.filter((path) => path.length === 2 && path[0] === "lmdbs")
-  const tree = parsed && bare.reduce((whole, path) => withValue(whole, path, {}), parsed)
-  const unset: Array<Problem> = []
-  const usable = tree && withoutUnset(tree, [], unset)
-  // Names that are not in the tree, because the YAML is invalid there or they are part of an anchor's name.
-  const lost = unsetIn(replaced)
-    .map((name) => unsetProblem([], name))
-    .filter(({ message }) => !unset.some((one) => one.message === message))
-  return { tree: isMap(usable) ? usable : undefined, problems, unset: [...unset, ...lost] } satisfies Written
-})
-
-const isStorage = ({ path }: Problem): boolean => path[0] === "storage"
 
 const isBelow = (path: KeyPath, above: KeyPath): boolean =>
   above.length > 0 && above.every((key, index) => key === path[index])
 
 /**
- * Returns the settings of a tree and their problems. An unset variable is reported once, and not as a missing key as
- * well.
+ * Returns the problems that are errors. A value whose variable is not set is reported once, and not as a missing key as
+ * well. Commands that do not use the bucket need neither its credentials nor the variables in `storage`.
  */
-const check = (tree: TreeMap, unset: ReadonlyArray<Problem>, usesBucket: boolean) => {
-  const { problems, settings } = decodeTree(tree)
-  const caused = problems.filter(({ path }) => !unset.some((one) => isBelow(path, one.path)))
-  if (usesBucket) return { settings, problems: [...caused, ...unset] }
-  const left = [...caused.filter(({ path }) => !isCredential(path)), ...unset.filter((one) => !isStorage(one))]
-  if (left.length > 0 || settings !== undefined) return { settings, problems: left }
-  // The command does not use the bucket, so type `memory` stands in for the values that are unknown.
-  return { settings: decodeTree(withValue(tree, ["storage"], { type: new Scalar("memory") })).settings, problems: left }
+const errorsOf = ({ source, spool, unset, values }: Found, usesBucket: boolean): ReadonlyArray<Problem> => {
+  const isCausedByUnset = ({ path }: Problem) => unset.some((one) => isBelow(path, one.path))
+  return [
+    ...source,
+    ...values.filter((problem) => !isCausedByUnset(problem) && (usesBucket || !isCredential(problem.path))),
+    ...unset.filter(({ path }) => usesBucket || path[0] !== "storage"),
+    ...spool
+  ]
 }
+
+/** Settings of a command that does not use the bucket: type `memory` stands in for the values that are unknown. */
+const withoutBucket = (tree: TreeMap) =>
+  decodeTree(withValue(tree, ["storage"], { type: new Scalar("memory") })).settings
 
 const lineOf = ({ message, path }: Problem): string =>
   `${path.length === 0 ? "(the file)" : path.join(".")}: ${message}`
+
+const withOverrides = (tree: TreeMap, overrides: Readonly<Record<string, string>>): TreeMap =>
+  Object.entries(overrides).reduce((whole, [key, value]) => withValue(whole, key.split("."), new Scalar(value)), tree)
+
+const spoolDirectory = (tree: TreeMap): string => textAt(tree, ["spool_directory"]) ?? ""
+
+const spoolProblems = Effect.fnUntraced(function* (tree: TreeMap) {
+  const directory = spoolDirectory(tree)
+  const message = directory === "" ? undefined : yield* SpoolDirectory.problemOf(directory)
+  return message === undefined ? [] : [{ path: ["spool_directory"], message } satisfies Problem]
+})
 
 export const load = Effect.fn("SettingsYaml.load")(function* (options: Options) {
   const { file, overrides = {}, usesBucket = true } = options
   const environment = options.environment ?? process.env
   const invalid = (problems: ReadonlyArray<Problem>) =>
     new InvalidSettings({ file, problems: [...new Set(problems.map(lineOf))] })
-  const written: Written = yield* read(file, environment)
-  if (written.tree === undefined) return yield* invalid([...written.problems, ...written.unset])
-  const overridden = Object.entries(overrides).reduce(
-    (tree, [key, value]) => withValue(tree, key.split("."), new Scalar(value)),
-    written.tree
+  const source = yield* SettingsSource.read(file, environment)
+  if (source.tree === undefined) return yield* invalid([...source.problems, ...source.unset])
+  const given = withOverrides(source.tree, overrides)
+  const tree = withDefaults(given, environment)
+  const decoded = decodeTree(tree)
+  const spool = yield* spoolProblems(tree)
+  const errors = errorsOf(
+    {
+      source: source.problems,
+      values: decoded.problems,
+      unset: source.unset,
+      // Only a warning for the default directory, because only the commands that spool need it.
+      spool: isGiven(given, ["spool_directory"]) ? spool : []
+    },
+    usesBucket
   )
-  const tree = withDefaults(overridden, environment)
-  const { problems, settings } = check(tree, written.unset, usesBucket)
-  const directory = textAt(tree, ["spool_directory"]) ?? ""
-  const spool = directory === "" ? undefined : yield* SpoolDirectory.problemOf(directory)
-  const spoolProblem: ReadonlyArray<Problem> =
-    spool === undefined ? [] : [{ path: ["spool_directory"], message: spool }]
-  const isExplicit = isGiven(overridden, ["spool_directory"])
-  const all = [...written.problems, ...problems, ...(isExplicit ? spoolProblem : [])]
-  if (settings === undefined || all.length > 0) return yield* invalid(all)
+  const settings = decoded.settings ?? (usesBucket || errors.length > 0 ? undefined : withoutBucket(tree))
+  if (settings === undefined || errors.length > 0) return yield* invalid(errors)
   return {
     settings: effective(settings),
-    // Only a warning for the default directory, because only the commands that spool need it.
     warnings: [
       ...warningsOf(settings, tree),
-      ...spoolProblem.map(lineOf),
-      ...(yield* SpoolDirectory.warningsOf(directory))
+      ...spool.map(lineOf),
+      ...(yield* SpoolDirectory.warningsOf(spoolDirectory(tree)))
     ],
-    explicit: paths(written.tree)
+    explicit: paths(source.tree)
   } satisfies Loaded
 })
 

@@ -10,92 +10,109 @@ import { isMap, type KeyPath, type Problem, type Tree, type TreeMap } from "../.
 /** Maximum number of nodes, with aliases followed. The largest real files have thousands. */
 const maximumNodes = 20_000
 
-interface Walk {
-  readonly document: Yaml.Document
-  readonly problems: Array<Problem>
-  readonly lines: Yaml.LineCounter
-  readonly nulls: Array<KeyPath>
-  /** Nodes that are being visited. Meeting one of them again means a cycle. */
-  readonly open: Set<unknown>
-  nodes: number
-}
-
-const lineOf = (walk: Walk, node: unknown): number =>
-  Yaml.isNode(node) && node.range ? walk.lines.linePos(node.range[0]).line : 0
-
-const scalarNode = (node: Yaml.Scalar): Scalar | undefined => {
+const scalarOf = (node: Yaml.Scalar): Scalar | undefined => {
   const plain = node.type === "PLAIN" || node.type === undefined
   const scalar = new Scalar(typeof node.value === "string" ? node.value : (node.source ?? ""), plain)
   return isNull(scalar) ? undefined : scalar
 }
 
-const merged = (walk: Walk, value: unknown, path: KeyPath): TreeMap => {
-  const target = toTree(walk, value, path)
-  const maps = Array.isArray(target) ? target : [target]
-  if (!maps.every(isMap)) {
-    walk.problems.push({ path: [...path, "<<"], message: "expected a map to merge, or a list of maps" })
-    return {}
-  }
-  // The first map of the list takes precedence.
-  return Object.fromEntries(maps.toReversed().flatMap((map) => Object.entries(map)))
-}
+/** Makes a tree of the parser's nodes. Undefined stands for null. */
+class TreeReader {
+  readonly problems: Array<Problem> = []
+  readonly nulls: Array<KeyPath> = []
+  readonly #document: Yaml.Document
+  readonly #lines: Yaml.LineCounter
+  /** Collections that are being read. Meeting one of them again means a cycle. */
+  readonly #open = new Set<unknown>()
+  #nodes = 0
 
-const mapNode = (walk: Walk, node: Yaml.YAMLMap, path: KeyPath): TreeMap => {
-  const own = new Map<string, Tree | undefined>()
-  let inherited: TreeMap = {}
-  const firstLine = new Map<string, number>()
-  for (const { key, value } of node.items) {
-    if (!Yaml.isScalar(key)) {
-      walk.problems.push({ path, message: `expected text as key in line ${lineOf(walk, key)}` })
-      continue
-    }
-    const name = String(key.value)
-    const line = lineOf(walk, key)
-    const first = firstLine.get(name)
-    if (first !== undefined) {
-      walk.problems.push({ path: [...path, name], message: `the key is there twice, in lines ${first} and ${line}` })
-      continue
-    }
-    firstLine.set(name, line)
-    if (name === "<<" && key.type === "PLAIN") inherited = merged(walk, value, path)
-    else own.set(name, toTree(walk, value, [...path, name]))
+  constructor(document: Yaml.Document, lines: Yaml.LineCounter) {
+    this.#document = document
+    this.#lines = lines
   }
-  // A key with null overrides the key of a merged map, as any other value does.
-  const entries = [...Object.entries(inherited).filter(([name]) => !own.has(name)), ...own]
-  for (const [name, value] of entries) if (value === undefined) walk.nulls.push([...path, name])
-  return Object.fromEntries(entries.filter((entry): entry is [string, Tree] => entry[1] !== undefined))
-}
 
-const toTree = (walk: Walk, node: unknown, path: KeyPath): Tree | undefined => {
-  if (node === null || node === undefined) return undefined
-  walk.nodes++
-  if (Yaml.isScalar(node)) return scalarNode(node)
-  if (Yaml.isAlias(node)) {
-    const target = node.resolve(walk.document)
-    if (target !== undefined) return toTree(walk, target, path)
-    walk.problems.push({
-      path,
-      message: "an alias without an anchor before it: text that begins with * must be in quotes"
+  read(node: unknown, path: KeyPath): Tree | undefined {
+    if (node === null || node === undefined) return undefined
+    this.#nodes++
+    if (Yaml.isScalar(node)) return scalarOf(node)
+    if (Yaml.isAlias(node)) return this.#alias(node, path)
+    if (this.#open.has(node)) return this.#once(path, "an alias of what it is in")
+    if (this.#nodes > maximumNodes) return this.#once(path, `more than ${maximumNodes} values: too many aliases`)
+    this.#open.add(node)
+    const tree = this.#collection(node, path)
+    this.#open.delete(node)
+    return tree
+  }
+
+  #alias(node: Yaml.Alias, path: KeyPath): Tree | undefined {
+    const target = node.resolve(this.#document)
+    if (target !== undefined) return this.read(target, path)
+    const message = "an alias without an anchor before it: text that begins with * must be in quotes"
+    this.problems.push({ path, message })
+    return undefined
+  }
+
+  #collection(node: unknown, path: KeyPath): Tree | undefined {
+    if (Yaml.isMap(node)) return this.#map(node, path)
+    if (!Yaml.isSeq(node)) return undefined
+    return node.items
+      .map((item, index) => this.read(item, [...path, String(index)]))
+      .filter((item) => item !== undefined)
+  }
+
+  #map(node: Yaml.YAMLMap, path: KeyPath): TreeMap {
+    const own = new Map<string, Tree | undefined>()
+    let inherited: TreeMap = {}
+    for (const { name, pair } of this.#pairsOf(node, path)) {
+      if (name === "<<" && (pair.key as Yaml.Scalar).type === "PLAIN") inherited = this.#merged(pair.value, path)
+      else own.set(name, this.read(pair.value, [...path, name]))
+    }
+    // A key with null overrides the key of a merged map, as any other value does.
+    const entries = [...Object.entries(inherited).filter(([name]) => !own.has(name)), ...own]
+    for (const [name, value] of entries) if (value === undefined) this.nulls.push([...path, name])
+    return Object.fromEntries(entries.filter((entry): entry is [string, Tree] => entry[1] !== undefined))
+  }
+
+  /** Returns the pairs of a map that have text as key, each key once. The others are problems. */
+  #pairsOf(node: Yaml.YAMLMap, path: KeyPath) {
+    const firstLine = new Map<string, number>()
+    return node.items.flatMap((pair) => {
+      const line = this.#lineOf(pair.key)
+      if (!Yaml.isScalar(pair.key)) {
+        this.problems.push({ path, message: `expected text as key in line ${line}` })
+        return []
+      }
+      const name = String(pair.key.value)
+      const first = firstLine.get(name)
+      if (first !== undefined) {
+        const message = `the key is there twice, in lines ${first} and ${line}`
+        this.problems.push({ path: [...path, name], message })
+        return []
+      }
+      firstLine.set(name, line)
+      return [{ name, pair }]
     })
-    return undefined
   }
-  if (walk.open.has(node) || walk.nodes > maximumNodes) {
-    const message = walk.open.has(node)
-      ? "an alias of what it is in"
-      : `more than ${maximumNodes} values: too many aliases`
-    if (!walk.problems.some((problem) => problem.message === message)) walk.problems.push({ path, message })
-    return undefined
+
+  /** Returns what the merge key `<<` adds to a map: a map, or a list of maps of which the first takes precedence. */
+  #merged(value: unknown, path: KeyPath): TreeMap {
+    const target = this.read(value, path)
+    const maps = Array.isArray(target) ? target : [target]
+    if (!maps.every(isMap)) {
+      this.problems.push({ path: [...path, "<<"], message: "expected a map to merge, or a list of maps" })
+      return {}
+    }
+    return Object.fromEntries(maps.toReversed().flatMap((map) => Object.entries(map)))
   }
-  walk.open.add(node)
-  const tree = Yaml.isMap(node)
-    ? mapNode(walk, node, path)
-    : Yaml.isSeq(node)
-      ? node.items
-          .map((item, index) => toTree(walk, item, [...path, String(index)]))
-          .filter((item) => item !== undefined)
-      : undefined
-  walk.open.delete(node)
-  return tree
+
+  #lineOf(node: unknown): number {
+    return Yaml.isNode(node) && node.range ? this.#lines.linePos(node.range[0]).line : 0
+  }
+
+  /** Reports a problem that aliases can repeat any number of times. */
+  #once(path: KeyPath, message: string): undefined {
+    if (!this.problems.some((problem) => problem.message === message)) this.problems.push({ path, message })
+  }
 }
 
 /** Uses the parser's message without any text of the file, which might be a secret. */
@@ -136,25 +153,9 @@ export const parse = (text: string): Parsed => {
       nulls: [],
       problems: broken.map((error) => syntaxProblem(error as Yaml.YAMLParseError, lines))
     }
-  const walk: Walk = { document, problems: [], nulls: [], lines, open: new Set(), nodes: 0 }
-  const tree = toTree(walk, document.contents, []) ?? {}
+  const reader = new TreeReader(document, lines)
+  const tree = reader.read(document.contents, []) ?? {}
   if (!isMap(tree))
     return { tree: undefined, nulls: [], problems: [{ path: [], message: "expected a map: keys and values" }] }
-  return { tree, problems: walk.problems, nulls: walk.nulls }
-}
-
-/** Applies `replace` to everything but comments. */
-export const mapOutsideComments = (text: string, replace: (text: string) => string): string => {
-  let result = ""
-  let pending = ""
-  for (const token of new Yaml.Lexer().lex(text)) {
-    // The lexer's own marks, which are not part of the text.
-    if (token === "\u0002" || token === "\u0018" || token === "\u001f") continue
-    if (!token.startsWith("#")) pending += token
-    else {
-      result += replace(pending) + token
-      pending = ""
-    }
-  }
-  return result + replace(pending)
+  return { tree, problems: reader.problems, nulls: reader.nulls }
 }

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Scalar } from "../../../src/domain/settings/values/YamlScalar.ts"
 import { isMap, type Tree } from "../../../src/domain/settings/SettingsTree.ts"
-import { mapOutsideComments, parse } from "../../../src/layers/settings/YamlTree.ts"
+import { mapOutsideComments } from "../../../src/layers/settings/YamlComments.ts"
+import { parse } from "../../../src/layers/settings/YamlTree.ts"
 
 const plain = (tree: Tree | undefined): unknown =>
   tree === undefined || tree instanceof Scalar
