@@ -295,7 +295,7 @@ describe("LmdbNative: locks", () => {
           )
         )
         assert.strictEqual(error.reason._tag, "ReadersFull")
-        assert.include(error.message, "all 1 slots")
+        assert.include(error.message, "all 1 reader slots")
       })
     )
   )
