@@ -68,6 +68,12 @@ interface Stored {
 const isSameObject = (a: StoredObject, b: StoredObject): boolean =>
   a.name === b.name && a.size === b.size && a.etag === b.etag
 
+const isFull = ({ snapshot: { name } }: Seen): boolean => name.kind === "snapshot"
+
+const timeOf = ({ name }: Snapshot): bigint => name.timestampNano
+
+const deletionOf = ({ snapshot: { name } }: Seen, reason: DeleteReason): Deletion => ({ name, reason })
+
 export class CleanerPlan {
   private readonly rules: CleanerRules
   /** Parses names; a long listing is given to it before `deletions`. */
@@ -162,33 +168,47 @@ export class CleanerPlan {
     return instances
   }
 
+  /** Returns what may be deleted of one instance. `list`: its objects, oldest first. */
   private ofInstance(
     list: ReadonlyArray<Seen>,
     instances: ReadonlyMap<string, ReadonlyArray<Seen>>,
     now: Now
   ): ReadonlyArray<Deletion> {
-    const mayGo = ({ since }: Seen) => now.monotonic - since > this.rules.mustKeep
-    const full = list.filter(({ snapshot }) => snapshot.name.kind === "snapshot")
-    const kept = full.findLast(mayGo)
-    if (kept === undefined) return []
-    const own = instances.get(this.rules.ownInstance)
-    const deletions: Array<Deletion> = []
-    const fromKept = full.slice(full.indexOf(kept))
-    if (fromKept.some(({ snapshot }) => this.isProven(snapshot)) || this.isContained(kept.snapshot, own)) {
-      const isCovered = (one: Seen) =>
-        one !== kept && one.snapshot.name.timestampNano <= kept.snapshot.name.timestampNano && !fromKept.includes(one)
-      for (const one of list)
-        if (isCovered(one) && mayGo(one)) deletions.push({ name: one.snapshot.name, reason: "newer snapshot" })
-    }
+    const isOld = ({ since }: Seen) => now.monotonic - since > this.rules.mustKeep
+    const full = list.filter(isFull)
+    const base = full.findLast(isOld)
+    if (base === undefined) return []
+    const ours = instances.get(this.rules.ownInstance) ?? []
+    const covered = this.coveredBy(base, full, list, ours).filter(isOld)
+    const rest = [base, ...list.filter(({ snapshot }) => timeOf(snapshot) > timeOf(base.snapshot))]
+    const isStale = rest.every((one) => isOld(one) && (one === base || !isFull(one))) && this.isStale(list, ours, now)
+    return [
+      ...covered.map((one) => deletionOf(one, "newer snapshot")),
+      // The newest first: if a delete fails, what is left is what was there before.
+      ...(isStale ? rest.toReversed().map((one) => deletionOf(one, "stale instance")) : [])
+    ]
+  }
+
+  /**
+   * Returns the objects that a full snapshot covers, provided that others can do without them: they can read that full
+   * snapshot or a newer one, or our own newest one contains it.
+   */
+  private coveredBy(
+    base: Seen,
+    full: ReadonlyArray<Seen>,
+    list: ReadonlyArray<Seen>,
+    ours: ReadonlyArray<Seen>
+  ): ReadonlyArray<Seen> {
+    const current = full.slice(full.indexOf(base))
+    if (!current.some(({ snapshot }) => this.isProven(snapshot)) && !this.isContained(base.snapshot, ours)) return []
+    return list.filter((one) => timeOf(one.snapshot) <= timeOf(base.snapshot) && !current.includes(one))
+  }
+
+  /** Whether an instance is gone for good, and our own newest full snapshot contains its last state. */
+  private isStale(list: ReadonlyArray<Seen>, ours: ReadonlyArray<Seen>, now: Now): boolean {
     const newest = list.at(-1)!.snapshot
-    const after = list.filter(({ snapshot }) => snapshot.name.timestampNano > kept.snapshot.name.timestampNano)
-    const isLast = after.every((one) => mayGo(one) && !full.includes(one))
-    if (isLast && this.isSilent(newest, now) && this.isContained(newest, own)) {
-      // The latest first: what is left, when a delete fails, is what was there before.
-      for (const { snapshot } of [kept, ...after].toReversed())
-        deletions.push({ name: snapshot.name, reason: "stale instance" })
-    }
-    return deletions
+    if (newest.name.instance === this.rules.ownInstance) return false
+    return now.wall - timeOf(newest) >= this.rules.removeOldInstances && this.isContained(newest, ours)
   }
 
   /** Whether this process knows that others can read the snapshot. */
@@ -209,21 +229,16 @@ export class CleanerPlan {
     return this.mergeOf(snapshot) ?? Array.from(this.merged.values()).find(isOfState)
   }
 
-  private isSilent({ name }: Snapshot, now: Now): boolean {
-    return name.instance !== this.rules.ownInstance && now.wall - name.timestampNano >= this.rules.removeOldInstances
-  }
-
   /**
    * Whether our own newest full snapshot contains the state that the object leads to. A newer one that was merged, and
    * is gone from the bucket, proves nothing: names of an instance rise with its content only as long as nobody removes
    * the newest one by hand (`SnapshotIndex`). `ours`: our own objects in the listing.
    */
-  private isContained(snapshot: Snapshot, ours: ReadonlyArray<Seen> = []): boolean {
+  private isContained(snapshot: Snapshot, ours: ReadonlyArray<Seen>): boolean {
     const merged = this.mergeOfState(snapshot)
-    const own = ours.findLast(({ snapshot: { name } }) => name.kind === "snapshot")?.snapshot
+    if (merged === undefined || !merged.isWhole) return false
     const { stored } = this
-    if (merged === undefined || !merged.isWhole || stored === undefined || own?.name.text !== stored.name.text)
-      return false
+    if (stored === undefined || ours.findLast(isFull)?.snapshot.name.text !== stored.name.text) return false
     return stored.began > merged.ended && merged.dbis.every((dbi) => stored.dbis.has(dbi))
   }
 
