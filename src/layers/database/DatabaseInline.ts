@@ -42,11 +42,11 @@ const isSmall = ({ uncompressedSize }: { readonly uncompressedSize: number }): b
 const oneMerge = Semaphore.makeUnsafe(1)
 const oneDump = Semaphore.makeUnsafe(1)
 
-/** The error of an operation, with the database's name. */
+/** Fails with the error of an operation that names the database. */
 const named = (database: string, operation: DatabaseError["operation"]) =>
   Effect.mapError((reason: EngineError) => new DatabaseError({ database, operation, reason }))
 
-/** Last transaction id of the LMDB, and whether it holds no data yet. */
+/** Returns the last transaction id of the LMDB, and whether it holds no data yet. */
 const lookAround = (mode: Mode.Mode) =>
   Effect.scoped(
     Effect.gen(function* () {
@@ -65,7 +65,7 @@ interface Opened {
   readonly empty: boolean
 }
 
-/** In shadow mode and for deltas the keys that have changed are followed as well. */
+/** Returns the state of a database. In shadow mode, and for deltas, it follows the keys that change as well. */
 const changesOf = Effect.fnUntraced(function* ({ changes, mode, options, tracker }: EngineDatabase, opened: Opened) {
   const lmdb = yield* Lmdb
   const last = yield* lmdb.lastTransactionId
@@ -107,8 +107,8 @@ const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
   const { changes, tracker } = database
   yield* Effect.addFinalizer(() => changes.release)
 
-  // What happened while we were not running must not beat newer data. With a full map, the first dump or merge tries
-  // again.
+  // Changes made while this process was not running must not win against newer data. If the map is full, the first dump
+  // or merge tries again.
   if (mode.shadow !== undefined) {
     yield* ShadowCopy.start(mode, database.shadow, WriteTransactions.begin(tracker, 0)).pipe(
       Effect.catchReason("LmdbError", "MapFull", () => Effect.void),
@@ -116,11 +116,11 @@ const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
     )
   }
 
-  // In shadow mode a copy main → shadow, or a part of a sweep, within a merge would make it begin again.
+  // In shadow mode, a copy main → shadow or a part of a sweep during a merge would make the merge begin again.
   const oneWriter = Semaphore.makeUnsafe(1)
   const exclusively: Exclusively = (effect) => (mode.shadow === undefined ? effect : oneWriter.withPermits(1)(effect))
 
-  // The slot is given back last: by then the buffers are gone and collected.
+  // The slot is released last, when the buffers have been dropped and collected.
   const inSlot = <A, E>(
     slot: Semaphore.Semaphore,
     use: Effect.Effect<A, E>,

@@ -1,9 +1,11 @@
 /**
- * `Database` in a worker thread: the main thread only waits, so its event loop stays free whatever LMDB does.
- * What crosses the boundary: commands and results, typed errors (schemas), interruption (awaited, see `inCall`).
+ * `Database` in a worker thread. The main thread only waits, so its event loop stays free whatever LMDB does. Commands
+ * and results, typed errors (as schemas) and interruptions cross the boundary. An interruption is awaited: see
+ * `inCall`.
  *
- * A worker that dies fails its pending calls with `WorkerLost`. RPC would start another one; its environments are still
- * open in the process and must not be opened again, so that other one refuses every call, and the daemon ends itself.
+ * When a worker dies, its pending calls fail with `WorkerLost`. RPC then starts another worker. The environments of the
+ * dead one are still open in the process and must not be opened again, so the new worker refuses every call, and the
+ * daemon ends itself.
  */
 import { Cause, Effect, Exit, Layer } from "effect"
 import type { RpcClientError } from "effect/rpc/RpcClientError"
@@ -35,7 +37,7 @@ const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
 
   yield* lost("open")(client.Open({ options }))
 
-  /** Leaves only when the engine has left, however the call ends. A dead worker has nothing to wait for. */
+  /** Ends only when the engine has left the call, however that ends. There is nothing to wait for in a dead worker. */
   const inCall = <A>(
     operation: "dump" | "merge" | "sweep",
     use: (call: { readonly database: string; readonly call: number }) => Effect.Effect<A, DatabaseError>

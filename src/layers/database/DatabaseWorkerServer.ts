@@ -1,8 +1,8 @@
 /**
- * The worker's half of `DatabaseWorker`: answers each message with the `Database` of that name in this thread. A
- * database stays open as long as the worker: LMDB wants one handle per path and process. So does an environment whose
- * database could not be opened, for want of a slot for readers: closing it would free neither its mapping nor its
- * descriptors, and the next attempt would take as many again.
+ * The worker's half of `DatabaseWorker`. It passes each message to the `Database` of that name in this thread. A
+ * database stays open for as long as the worker lives, because LMDB allows one handle per path and process. An
+ * environment stays open even if its database could not be opened for lack of a reader slot: closing it would free
+ * neither its mapping nor its descriptors, and the next attempt would take as many again.
  */
 import * as NodeWorkerRunner from "@effect/platform-node/NodeWorkerRunner"
 import { type Context, Effect, Layer, Semaphore } from "effect"
@@ -11,7 +11,7 @@ import { Database, DatabaseError, type DatabaseOptions, WorkerLost } from "../..
 import type { Lmdb, LmdbError } from "../../services/Lmdb.ts"
 import { DatabaseRpcs } from "./DatabaseRpcs.ts"
 
-/** What is opened for a database. */
+/** The layers that are built for a database. */
 export interface Layers {
   readonly lmdb: (options: DatabaseOptions) => Layer.Layer<Lmdb, LmdbError>
   readonly database: (options: DatabaseOptions) => Layer.Layer<Database, DatabaseError | LmdbError, Lmdb>
@@ -41,7 +41,7 @@ const makeDatabases = Effect.fnUntraced(function* (layers: Layers) {
     Effect.suspend(() => {
       const found = databases.get(name)
       if (found !== undefined) return Effect.succeed(found)
-      // It was opened in a worker that died before this one started.
+      // The database was opened in a worker that died before this one started.
       return new DatabaseError({
         database: name,
         operation,
@@ -59,13 +59,13 @@ const makeDatabases = Effect.fnUntraced(function* (layers: Layers) {
         ),
         Effect.annotateLogs({ db: options.name })
       ),
-    // Log lines of this thread go to the log by themselves, without the annotations of the main thread.
+    // This thread writes its log lines itself, without the annotations of the main thread.
     use: <A, E>(name: string, operation: DatabaseError["operation"], use: Use<A, E>) =>
       Effect.flatMap(database(name, operation), use).pipe(Effect.annotateLogs({ db: name }))
   }
 })
 
-/** Calls that hold the engine: `end` waits for the one that runs. */
+/** The calls that use the engine. `end` waits for a call that is still running. */
 const makeCalls = () => {
   const running = new Map<number, Semaphore.Semaphore>()
   return {
@@ -123,7 +123,7 @@ const handlers = (layers: Layers) =>
 
 /** Serves until the main thread closes the worker. */
 export const serve = (layers: Layers) =>
-  // Without disableFatalDefects one call's defect would end every call of this worker.
+  // Without disableFatalDefects, a defect in one call would end every call of this worker.
   RpcServer.layer(DatabaseRpcs, { disableFatalDefects: true, disableTracing: true }).pipe(
     Layer.provide(handlers(layers)),
     Layer.provide(RpcServer.layerProtocolWorkerRunner),

@@ -1,4 +1,4 @@
-/** What the main thread tells a worker thread when it starts it: plain data. */
+/** The plain data that the main thread gives to a worker thread when it starts the thread. */
 import { Schema } from "effect"
 import { LmdbTask } from "../../services/LmdbTask.ts"
 
@@ -8,9 +8,9 @@ export const WorkerData = Schema.Struct({
     level: Schema.Literals(["trace", "debug", "info", "warning", "error", "fatal", "panic"]),
     timestamp: Schema.Literals(["short", "disable", "full"])
   }),
-  /** As it stands in object names: a field of each line. */
+  /** The instance name as it is in object names. It becomes a field of each log line. */
   instance: Schema.String,
-  /** The thread does that, and nothing else. */
+  /** The only task of the thread. Undefined for a thread that serves databases. */
   task: Schema.optional(LmdbTask)
 })
 export type WorkerData = typeof WorkerData.Type

@@ -1,21 +1,23 @@
-/** The limit of memory of this process's cgroup (Linux), version 1 or 2: the lowest of its own and those above. */
+/** Finds the memory limit of this process's cgroup (Linux, version 1 or 2): the lowest limit of it and its parents. */
 import { Effect, FileSystem } from "effect"
 
 const read = (fs: FileSystem.FileSystem, file: string) => Effect.orElseSucceed(fs.readFileString(file), () => "")
 
-/** "max", or a number as large as there are pages in an address space, is no limit. */
+/**
+ * Returns undefined for "max" and for a number as large as an address space, which both mean that there is no limit.
+ */
 const limitOf = (text: string): number | undefined => {
   const bytes = Number.parseInt(text.trim(), 10)
   return Number.isNaN(bytes) || bytes > 2 ** 53 ? undefined : bytes
 }
 
-/** The path, and all above it. */
+/** Returns the path and all of its parents. */
 const ancestors = (path: string): ReadonlyArray<string> => {
   const parts = path.split("/").filter((part) => part !== "" && part !== "..")
   return Array.from({ length: parts.length + 1 }, (_, length) => `/${parts.slice(0, length).join("/")}`)
 }
 
-/** Bytes; undefined where there is no limit, or none can be seen. `root`: of the file system, for tests. */
+/** Returns the limit in bytes, or undefined if none is visible. Tests set `root`, the root of the file system. */
 export const limitBytes = Effect.fnUntraced(function* (root = "") {
   const fs = yield* FileSystem.FileSystem
   const lines = (yield* read(fs, `${root}/proc/self/cgroup`)).split("\n")

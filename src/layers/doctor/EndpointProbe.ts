@@ -1,7 +1,7 @@
 /**
- * One request to the store's server, without keys, by the connection that the store's own requests use: proxies, CA
- * certificates and timeouts are the same. Any response will do: its head has the server's time, and its connection the
- * certificates.
+ * Sends one request without keys to the store's server, over a connection like those of the store's own requests, with
+ * the same proxies, CA certificates and timeouts. Any response is sufficient: its headers have the server's time, and
+ * its connection has the certificates.
  */
 import { Clock, Effect } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- certificates of the connection
@@ -13,7 +13,7 @@ import { Unavailable } from "../../services/Storage.ts"
 import { ofConnection, oneLine } from "../storage/network/ConnectionErrors.ts"
 import * as HttpAgent from "../storage/network/HttpAgent.ts"
 
-/** A server that accepts and says nothing is as good as none. */
+/** Limits the time for a server that accepts the connection but sends nothing. */
 const patience = "20 seconds"
 
 interface Certificate {
@@ -21,7 +21,7 @@ interface Certificate {
   readonly validToMillis: number
 }
 
-/** The server's first. A root is its own issuer. */
+/** Returns the chain of certificates, beginning with the server's. A root certificate is its own issuer. */
 const chainOf = (socket: tls.TLSSocket): ReadonlyArray<Certificate> => {
   const chain: Array<Certificate> = []
   const seen = new Set<string>()
@@ -36,7 +36,7 @@ const chainOf = (socket: tls.TLSSocket): ReadonlyArray<Certificate> => {
 }
 
 const failureOf = (error: NodeJS.ErrnoException) => {
-  // An address that refuses says no more than its code.
+  // If an address refuses the connection, the error has nothing but its code.
   const detail = error.message === "" ? String(error.code) : error.message
   return ofConnection(error.code ?? error.name, oneLine(detail))
 }
@@ -61,7 +61,7 @@ const requestOnce = (target: URL, { agent }: HttpAgent.StorageAgent) =>
     return Effect.sync(() => request.destroy())
   })
 
-/** `target`: scheme and host of the store. */
+/** `target` is the scheme and host of the store. */
 export const probe = Effect.fnUntraced(function* (options: HttpAgent.NetworkOptions, target: URL) {
   const agent = yield* HttpAgent.make(options, target)
   const sentMillis = yield* Clock.currentTimeMillis

@@ -1,8 +1,9 @@
 /**
- * Which processes have an LMDB open, by the locks of the system (Linux): LMDB holds one in its lock file for each, from
- * the first read on. The lock file is never opened here, since closing it would drop such a lock of this process.
+ * Finds the processes that have an LMDB open from the system's list of locks (Linux). From its first read on, each
+ * process holds a lock on LMDB's lock file. The lock file is never opened here, because closing it would release such a
+ * lock of this process.
  *
- * Not found: processes in other namespaces of process ids.
+ * Processes in other PID namespaces are not found.
  */
 import { Effect, FileSystem, Option } from "effect"
 
@@ -15,7 +16,10 @@ const nameOf = (fs: FileSystem.FileSystem, pid: string) =>
     Effect.orElseSucceed(() => pid)
   )
 
-/** As `pid (name)`, this process left out. Found by the inode: devices have other numbers there on some file systems. */
+/**
+ * Returns the processes as `pid (name)`, without this process. They are found by the inode alone, because the numbers
+ * of devices in the list differ from those of `stat` on some file systems.
+ */
 export const find = Effect.fnUntraced(function* (lockFile: string) {
   const fs = yield* FileSystem.FileSystem
   const inode = yield* fs.stat(lockFile).pipe(

@@ -1,9 +1,8 @@
 /**
- * LMDB's table of readers as it is before anybody looks for dead ones, which the package does whenever it opens an
- * environment; and what is left after LMDB has looked for them. No transaction begins, and the write lock is not taken.
+ * Reads LMDB's reader table twice: before dead readers are cleared, which the package does whenever it opens an
+ * environment, and after LMDB has cleared them. No transaction begins, and the write lock is not taken.
  *
- * Only in a thread that has not opened this LMDB before, nor any other thread of the process: closing it would drop the
- * locks of the process.
+ * No thread of this process may have opened the LMDB before, because closing it would release the locks of the process.
  */
 import { Effect } from "effect"
 import * as declared from "lmdb"
@@ -14,7 +13,7 @@ import * as PathCheck from "../lmdb/native/lock/PathCheck.ts"
 import { parseReaders } from "../lmdb/native/NativeEnvironment.ts"
 import type { ReaderTable } from "../../services/LmdbTask.ts"
 
-/** Of the package's C++, which its own declarations leave out. */
+/** C++ functions of the package that its own declarations omit. */
 interface PackageEnv {
   /** Throws. */
   readonly open: (options: object, flags: number, jsFlags: number) => void
@@ -25,7 +24,7 @@ interface PackageEnv {
 }
 
 const noSubdirFlag = 0x4000
-/** Bytes: what the package has for keys, of which none are read here. */
+/** Size in bytes of the package's buffer for keys. No key is read here. */
 const keyBytes = 2_048
 
 const readTable = (options: LmdbOptions): ReaderTable => {

@@ -1,10 +1,10 @@
-/** The page size of this system, as its kernel tells each process (Linux). */
+/** Reads the page size of this system from what its kernel passes to each process (Linux). */
 import { Effect, FileSystem } from "effect"
 
-/** AT_PAGESZ of the auxiliary vector. */
+/** The type AT_PAGESZ in the auxiliary vector. */
 const pageSizeKey = 6n
 
-/** Bytes; undefined where it cannot be told. */
+/** Returns the page size in bytes, or undefined where it cannot be determined. */
 export const pageSize = Effect.gen(function* () {
   const bytes = yield* (yield* FileSystem.FileSystem).readFile("/proc/self/auxv")
   const words = new BigUint64Array(new Uint8Array(bytes).buffer, 0, Math.floor(bytes.length / 8))

@@ -1,13 +1,13 @@
-/** `Health` in this process: what fails now and has failed lately, since when by the Clock. */
+/** `Health` in this process. It keeps what fails now and what has failed recently, with times from the Clock. */
 import { Clock, Effect, Layer } from "effect"
 import { type Failing, Health, type PastFailure } from "../../services/Health.ts"
 
-/** A page shows that many. */
+/** Number of past failures that are kept, which is as many as a page shows. */
 const recentMax = 20
 
 export const layer = Layer.sync(Health, () => {
   const checks = new Map<string, Failing>()
-  /** Those that are over, the newest last. */
+  /** Failures that are over, the newest last. */
   const over: Array<PastFailure> = []
   return Health.of({
     failing: Effect.fnUntraced(function* (check, message) {

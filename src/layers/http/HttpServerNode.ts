@@ -1,6 +1,7 @@
 /**
- * `HttpServer` over Node's, by effect's adapter. Its limits bound what any number of clients can take: connections,
- * bytes of headers (a longer path is a 431), and the time in which a request is sent, answered and read.
+ * `HttpServer` over Node's server, with Effect's adapter. Its limits bound what any number of clients can use:
+ * connections, bytes of headers (a longer path is a 431), and the time in which a request is sent and its response is
+ * read.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Cause, Effect, Layer } from "effect"
@@ -12,16 +13,18 @@ import type { AddressInfo } from "node:net"
 import { type ListenAddress, parseListenAddress } from "../../domain/settings/values/SettingValues.ts"
 import { CannotListen, HttpServer, type PageResponse, type Pages } from "../../services/HttpServer.ts"
 
-/** What a client, or any number of them, can take. */
+/** Limits for one client and for all clients together. */
 export interface Limits {
-  /** One more is closed at once. A page takes little, so that is far more than people, probes and Prometheus need. */
+  /**
+   * Further connections are closed at once. People, probes and Prometheus need far fewer, since a page takes little.
+   */
   readonly connections: number
   readonly headerBytes: number
-  /** In which a request must have come in, with its body, which nobody reads. */
+  /** Time in which a request must have arrived, with its body, which is never read. */
   readonly requestMillis: number
-  /** From a request to the end of its response: a client that does not read loses its connection then. */
+  /** Time from a request to the end of its response. The connection of a client that does not read is closed then. */
   readonly responseMillis: number
-  /** For which a connection may be idle between two requests. */
+  /** Time for which a connection may be idle between two requests. */
   readonly keepAliveMillis: number
 }
 
@@ -33,7 +36,7 @@ export const defaultLimits: Limits = {
   keepAliveMillis: 5_000
 }
 
-/** Pages show the state of this moment, to nobody but who asks, and have nothing from elsewhere. */
+/** Pages show the current state to the client that asks, so they are not cached, and load nothing from elsewhere. */
 const commonHeaders = {
   "cache-control": "no-store",
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -55,7 +58,7 @@ const notFound = plain(404, "not found")
 const notAllowed = plain(405, "method not allowed", { allow: "GET, HEAD" })
 const failed = plain(500, "this page could not be made: see the log")
 
-/** In any form that a client may send: a path, or a whole URL. Without a query. */
+/** Returns the path of a request without its query. A client may send a path or a whole URL. */
 const pathOf = (url: string): string => /^(?:https?:\/\/[^/]*)?([^?#]*)/i.exec(url)![1]!
 
 const handle = (pages: Pages) =>
@@ -66,7 +69,7 @@ const handle = (pages: Pages) =>
     if (method !== "GET" && method !== "HEAD") return respond(notAllowed)
     return respond(
       yield* pages[path]!.pipe(
-        // The adapter's handlers are not: for a client that is gone nothing more is done.
+        // The adapter's own handlers stay attached. Nothing more is done for a client that has disconnected.
         Effect.interruptible,
         Effect.catchCauseIf(
           (cause) => !Cause.hasInterruptsOnly(cause),
@@ -85,7 +88,7 @@ const makeServer = ({ connections, headerBytes, keepAliveMillis, requestMillis, 
     connectionsCheckingInterval: Math.min(1_000, requestMillis)
   })
   server.maxConnections = connections
-  // A connection on which nothing is ever sent.
+  // Closes a connection on which nothing is ever sent.
   server.setTimeout(responseMillis)
   server.on("request", ({ socket }, response) => {
     // @effect-diagnostics-next-line globalTimers:off -- it ends a socket of Node's, whatever the fibers do
@@ -99,8 +102,8 @@ const makeServer = ({ connections, headerBytes, keepAliveMillis, requestMillis, 
 const silence = 60_000
 
 /**
- * Node tells errors of accepting a connection, such as no descriptor being left, and goes on. Without a listener they
- * would end the process.
+ * Logs errors of accepting a connection, such as a lack of descriptors, after which Node continues. Without a listener
+ * they would end the process.
  */
 const warnOfErrors = (server: http.Server) =>
   Effect.map(Effect.context<never>(), (context) => {
@@ -116,7 +119,7 @@ const warnOfErrors = (server: http.Server) =>
 const codeOf = (cause: unknown): string =>
   typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : String(cause)
 
-/** With the port that the system has chosen, where it was to. */
+/** Returns the address with the port that the system has chosen, if the configured port is 0. */
 const listeningOn = (server: http.Server): string => {
   const { address, port } = server.address() as AddressInfo
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`
@@ -132,7 +135,7 @@ const serve = (address: string, { host, port }: ListenAddress, limits: Limits) =
     }).pipe(Effect.mapError(({ cause }) => new CannotListen({ address, code: codeOf(cause) })))
     yield* warnOfErrors(node)
     yield* server.serve(handle(pages))
-    // What is open does not keep the process.
+    // Open connections do not keep the process alive.
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         node.close()
@@ -142,6 +145,6 @@ const serve = (address: string, { host, port }: ListenAddress, limits: Limits) =
     yield* Effect.logInfo("Serving metrics, health and status over HTTP", { address: listeningOn(node) })
   })
 
-/** `address` as in the configuration. */
+/** `address` has the form that it has in the configuration. */
 export const layerWith = (address: string, limits: Limits = defaultLimits) =>
   Layer.succeed(HttpServer, { serve: serve(address, parseListenAddress(address)!, limits) })

@@ -1,11 +1,11 @@
 /**
- * The log on standard error, in one of the formats of LogsFormat. A line is written before the effect that logs it goes
- * on, by a plain system call that works in worker threads, too: there is nothing to flush, and a process that is killed
- * the next moment has said what it had to say. The price: whoever reads our standard error and stops reading stops us,
- * as with Lightning Stream. A reader that went away stops nothing.
+ * Writes the log to standard error, in one of the formats of LogsFormat. Each line is written before the effect that
+ * logs it continues, by a plain system call that works in worker threads as well. Nothing has to be flushed, and
+ * nothing is lost when the process is killed the next moment. As with Lightning Stream, a reader of standard error that
+ * stops reading therefore blocks the process. A reader that has closed the pipe does not.
  *
- * Convention: `Effect.logInfo("Stored snapshot", { snapshot_name, time_total })`: the message, then fields in a plain
- * object; an error or a cause anywhere among the arguments becomes the field `error`. Annotations (`db`, `instance`,
+ * Convention: the message, then fields in a plain object, as in `Effect.logInfo("Stored snapshot", { snapshot_name })`.
+ * An error or a cause anywhere among the arguments becomes the field `error`. Annotations (`db`, `instance`,
  * `component`) are fields as well. Durations, bigints and dates are passed as they are. Secrets stay Redacted. A line
  * with `snapshot_instance` and `timestamp` gets Lightning Stream's `shorthash` of both.
  */
@@ -20,7 +20,7 @@ import { errorText, human, json, type Line, logfmt, type Timestamp } from "./Log
 
 const standardError = 2
 
-/** By the names of the configuration. `fatal` and `panic` are the same here: nothing is logged above fatal. */
+/** Levels by their names in the configuration. `fatal` and `panic` are equal, since nothing is logged above fatal. */
 const levels = {
   trace: "Trace",
   debug: "Debug",
@@ -38,13 +38,13 @@ export type Format = "human" | "logfmt" | "json"
 const isPlainObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && [Object.prototype, null].includes(Object.getPrototypeOf(value))
 
-/** One snapshot's lines, in queries of those who came from Lightning Stream. */
+/** Returns the hash by which log queries that were written for Lightning Stream find the lines of one snapshot. */
 const shortHash = ({ snapshot_instance: instance, timestamp }: Readonly<Record<string, unknown>>) =>
   typeof instance === "string" && typeof timestamp === "string"
     ? hash("sha256", `${instance}-${timestamp}`).slice(0, 7)
     : undefined
 
-/** What a call of a log function said, taken apart. */
+/** The arguments of a call to a log function, by their roles. */
 export const lineOf = (
   { cause, date, fiber, logLevel, message }: Logger.Options<unknown>,
   options: { readonly secondsSinceStart: number; readonly stacks: boolean }
@@ -58,7 +58,7 @@ export const lineOf = (
     else words.push(String(part))
   }
   if (error !== undefined) {
-    // Without a message the error is the message.
+    // If there is no message, the error becomes the message.
     if (words.length === 0) words.push(errorText(error))
     else fields["error"] = errorText(error)
     if (options.stacks) fields["stack"] = Cause.isCause(error) ? Cause.pretty(error) : (error as Error).stack
@@ -71,8 +71,8 @@ export const lineOf = (
 const pause = new Int32Array(new SharedArrayBuffer(4))
 
 /**
- * A descriptor that somebody made non-blocking says EAGAIN when its pipe is full: waited for up to a second, then the
- * line is lost.
+ * Writes a line. If another process has made the descriptor non-blocking and its pipe is full (EAGAIN), waits for up to
+ * a second, after which the line is lost.
  */
 export const write = (descriptor: number, line: string): void => {
   const bytes = Buffer.from(`${line}\n`)
@@ -80,7 +80,7 @@ export const write = (descriptor: number, line: string): void => {
     try {
       done += fs.writeSync(descriptor, bytes, done)
     } catch (error) {
-      // Closed, a reader that went away, a full disk: what nobody can read must not stop what the log is about.
+      // The descriptor or the pipe is closed, or the disk is full. A lost line must not stop the process.
       if ((error as NodeJS.ErrnoException).code !== "EAGAIN") return
       waits++
       Atomics.wait(pause, 0, 0, 5)

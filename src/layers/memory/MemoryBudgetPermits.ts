@@ -18,14 +18,14 @@ interface Gate {
 }
 
 /**
- * Bytes released since the last collection that make another one worth its 10 ms, in which the thread does nothing
- * else: a stream of deltas, or of snapshots that are quarantined by their names, would keep it busy.
+ * Number of bytes released since the last collection from which another one is worth the 10 ms for which it blocks the
+ * thread. Otherwise a stream of deltas, or of snapshots that are quarantined by their names, would keep it busy.
  */
 const worthCollecting = 2 ** 20
 
 const secondsSince = (began: bigint) => Effect.map(Clock.monotonicTimeNanos, (now) => Number(now - began) / 1e9)
 
-/** What is done with the permit, which was asked for at `asked`. */
+/** Runs with the permit, which was requested at `asked`. */
 const metered = <A, E, R>({ labels }: Gate, asked: bigint, holding: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
     yield* add(families.limitAcquired, labels, 1)
@@ -35,7 +35,7 @@ const metered = <A, E, R>({ labels }: Gate, asked: bigint, holding: Effect.Effec
     return yield* Effect.ensuring(holding, held)
   })
 
-/** `released`: told of the bytes when the scope has closed. */
+/** `released` is called with the number of bytes when the scope has closed. */
 const countBytes = (gate: Gate, released: (bytes: number) => void) =>
   Effect.acquireRelease(Effect.succeed({ bytes: 0 }), (held) =>
     Effect.sync(() => {
@@ -49,7 +49,7 @@ const countBytes = (gate: Gate, released: (bytes: number) => void) =>
     })
   )
 
-/** Collects what was released, when that is enough. */
+/** Collects garbage if enough bytes have been released. */
 const collecting = Effect.map(GarbageCollector, (collector) => {
   let uncollected = 0
   return {
@@ -67,10 +67,10 @@ export const layerWith = (limits: Readonly<Record<Budget, number>>) =>
     MemoryBudget,
     Effect.gen(function* () {
       const { collect, release } = yield* collecting
-      // A merge's buffers are in its engine's thread, which collects before it answers: here a collection would find
-      // nothing, and block for 10 ms.
+      // The buffers of a merge are in the engine's thread, which collects before it responds. A collection here would
+      // find nothing and block for 10 ms.
       const collected: Readonly<Record<Budget, Effect.Effect<void>>> = { download: collect, decompress: Effect.void }
-      // Never removed from: the databases are those of the configuration.
+      // Nothing is ever removed, because the databases are those of the configuration.
       const gates = new Map<string, Gate>()
       const gateOf = (database: string, budget: Budget): Gate => {
         const key = `${budget}/${database}`
@@ -88,8 +88,8 @@ export const layerWith = (limits: Readonly<Record<Budget, number>>) =>
       }
 
       /**
-       * Counts in steps that no interruption can come between. `take` and `release` by hand would have such a gap:
-       * `withPermits` has none.
+       * Counts without a gap in which an interruption could occur. `withPermits` has none, but separate calls of `take`
+       * and `release` would.
        */
       const counted = <A, E, R>(gate: Gate, holding: Effect.Effect<A, E, R>) =>
         Effect.uninterruptibleMask((restore) => {

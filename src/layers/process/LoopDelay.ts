@@ -1,8 +1,8 @@
 /**
- * How late the event loop of this thread is, by Node's own measurement: a timer that looks every 20 ms.
+ * Measures the delay of this thread's event loop with Node's own measurement, a timer that fires every 20 ms.
  *
- * Figures are of the last minute or two, whoever asks and however often: a window of at least a minute, and the one
- * before it. Where nobody asks for longer, the windows are as long.
+ * The figures cover the current window of at least a minute and the one before it, so they do not depend on how many
+ * readers there are. A window ends at the first read after its minute.
  */
 import { Effect } from "effect"
 import { monitorEventLoopDelay } from "node:perf_hooks"
@@ -12,15 +12,15 @@ export interface LoopDelay {
   readonly longestMillis: number
 }
 
-/** Time between two looks. A loop that is blocked for less may go unnoticed. */
+/** Interval of the timer. A loop that is blocked for less may go unnoticed. */
 const resolutionMillis = 20
 
 const windowMillis = 60_000
 
-/** Node records the time between two looks, which is the resolution where nothing is late. */
+/** Node records the time between two firings, which equals the resolution when nothing is delayed. */
 const delayOf = (nanos: number): number => Math.max(0, nanos / 1e6 - resolutionMillis)
 
-/** Measures until the scope closes. Returns what reads it. */
+/** Measures until the scope closes. Returns an effect that reads the figures. */
 export const make = Effect.gen(function* () {
   const histogram = yield* Effect.acquireRelease(
     Effect.sync(() => {

@@ -1,28 +1,29 @@
 /**
- * What /proc/self/smaps says of mapped files. It is read and taken apart at most once a second by each thread, whatever
- * the number of files: the kernel walks all pages of the process for it. Called in the worker threads only.
+ * Reads the memory of mapped files from /proc/self/smaps, for which the kernel walks all pages of the process. Each
+ * thread therefore reads and parses it at most once a second, whatever the number of files. It is called in worker
+ * threads only.
  */
 import { Effect } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- /proc, without a service
 import * as fs from "node:fs/promises"
 
-/** Bytes, by the field of smaps in lower case: rss, pss, shared_clean and others. */
+/** Bytes by the field of smaps in lower case, such as rss, pss and shared_clean. */
 export type Mapped = Readonly<Record<string, number>>
 
 const freshMillis = 1_000
 
-/** `address perms offset device inode   path`; a file that was removed has " (deleted)" after its path. */
+/** Matches `address perms offset device inode   path`. The path of a removed file is followed by " (deleted)". */
 const head = /^[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \d+\s*(.*?)(?: \(deleted\))?$/
 const field = /^(\w+):\s+(\d+) kB$/
 
-/** By path: the sums over all mappings of a file. */
+/** Returns the sums over all mappings of a file, by its path. */
 export const parse = (smaps: string): ReadonlyMap<string, Mapped> => {
   const files = new Map<string, Record<string, number>>()
   let mapped: Record<string, number> | undefined
   for (const line of smaps.split("\n")) {
     const path = head.exec(line)?.[1]
     if (path !== undefined) {
-      // Others are memory without a file, and the kernel's own.
+      // Other mappings have no file, or are the kernel's own.
       mapped = path.startsWith("/") ? (files.get(path) ?? {}) : undefined
       if (mapped !== undefined) files.set(path, mapped)
     } else if (mapped !== undefined) {
@@ -40,13 +41,13 @@ let last: { readonly at: number; readonly files: Promise<ReadonlyMap<string, Map
 const read = (): Promise<ReadonlyMap<string, Mapped>> => {
   const now = performance.now()
   if (last === undefined || now - last.at >= freshMillis) {
-    // Other systems have no such file.
+    // Only Linux has this file.
     const text = fs.readFile("/proc/self/smaps", "utf8").catch(() => "")
     last = { at: now, files: text.then(parse) }
   }
   return last.files
 }
 
-/** `path`: absolute. */
+/** Returns the memory of the file at an absolute path. */
 export const of = (path: string): Effect.Effect<Mapped> =>
   Effect.map(Effect.promise(read), (files) => files.get(path) ?? {})

@@ -1,6 +1,6 @@
 /**
- * `ProcessInfo` from Node, and from /proc where there is one. What cannot be read is left out: numbers about the
- * process never disturb it.
+ * `ProcessInfo` from Node and, where it exists, from /proc. Values that cannot be read are omitted, so that figures
+ * about the process never disturb it.
  */
 import { Effect, Layer } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- /proc, read beside the event loop, without a service
@@ -13,13 +13,13 @@ const goArch: Readonly<Record<string, string>> = { x64: "amd64", ia32: "386" }
 
 const text = (file: string) => Effect.promise(() => fs.readFile(file, "utf8").catch(() => ""))
 
-/** Of a line `VmRSS:   1234 kB`. */
+/** Returns the number of bytes in a line such as `VmRSS:   1234 kB`. */
 const kilobytes = (status: string, field: string): number | undefined => {
   const found = new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]
   return found === undefined ? undefined : Number(found) * 1024
 }
 
-/** The soft limit; one without limit is not shown, as by other clients of Prometheus. */
+/** Returns the soft limit, or undefined if there is none: other Prometheus clients omit it then, too. */
 const maxFilesOf = (limits: string): number | undefined => {
   const found = /^Max open files\s+(\d+)/m.exec(limits)?.[1]
   return found === undefined ? undefined : Number(found)

@@ -1,23 +1,22 @@
 /**
- * `Progress` on standard error, when that is a terminal: one line that is written over itself. It is gone when the work
- * is done.
+ * `Progress` on standard error, if that is a terminal: one line that is overwritten, and erased when the work is done.
  */
 import { Clock, Effect, Layer } from "effect"
 import { type Meter, Progress, type Work } from "../../services/Progress.ts"
 import { progressText } from "./ProgressText.ts"
 import * as TerminalLine from "./TerminalLine.ts"
 
-/** Work that takes no longer shows nothing. */
+/** Work that takes less time than this shows no progress. */
 const silentMillis = 2_000
 
-/** Between two looks at the count. */
+/** Interval at which the count is read. */
 const interval = "200 millis"
 
 const usualColumns = 80
 
-/** What is needed of standard error. */
+/** The parts of standard error that are needed here. */
 export interface Screen {
-  /** 0 when the terminal does not tell. */
+  /** Number of columns, or 0 if it is unknown. */
   readonly columns: number
   readonly write: (text: string) => void
 }
@@ -30,7 +29,7 @@ const show = Effect.fnUntraced(function* (screen: Screen, work: Work, count: () 
     yield* Effect.sleep(interval)
     const elapsed = (yield* Clock.currentTimeMillis) - began
     if (elapsed < silentMillis) continue
-    // A line that wraps could not be written over.
+    // A line that wraps could not be overwritten.
     screen.write(
       `${TerminalLine.eraseLine}${progressText(work, count(), elapsed).slice(0, (screen.columns || usualColumns) - 1)}`
     )

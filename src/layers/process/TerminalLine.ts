@@ -1,6 +1,6 @@
 /**
- * The line of a terminal that shows progress. Whoever else writes to that terminal erases it first: a line of the log
- * would begin behind it.
+ * The line of a terminal that shows progress. Any other writer to that terminal must erase the line first. Otherwise a
+ * line of the log would begin behind it.
  */
 
 /** Goes back to the first column and erases the line. */
@@ -8,12 +8,12 @@ export const eraseLine = "\r\x1b[K"
 
 let isShown = false
 
-/** To be called by what shows the line and takes it away. */
+/** Must be called when the line is shown or erased. */
 export const setShown = (shown: boolean): void => {
   isShown = shown
 }
 
-/** What to write before a line of another kind. The progress comes again by itself. */
+/** Returns the text to write before any other line. The progress is shown again at its next update. */
 export const takeErase = (): string => {
   if (!isShown) return ""
   isShown = false

@@ -1,15 +1,15 @@
 /**
- * Waits for the children that process 1 of a container inherits: processes of `docker exec` and of probes whose parents
- * have ended. Without that each stays in the table of processes after its end, until the container ends.
+ * Waits for the children that process 1 of a container inherits, such as processes of `docker exec` and of probes whose
+ * parents have ended. Otherwise each of them would stay in the process table until the container ends.
  *
- * The children that Node has started itself are left alone: Node waits for them, and passes their exit codes on.
+ * Children that Node has started itself are ignored: Node waits for them and reports their exit codes.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- for objects that Node makes, before there are any services
 import type { ChildProcess } from "node:child_process"
 import * as diagnostics from "node:diagnostics_channel"
 import type { ChildTable } from "../lmdb/native/NativeAddon.ts"
 
-/** Milliseconds between two looks: probes run every few seconds, and a zombie costs nothing but its number. */
+/** Milliseconds between two checks. Probes run every few seconds, and a zombie costs nothing but its pid. */
 const interval = 5_000
 
 const isOwn = (own: ReadonlySet<ChildProcess>, ended: number): boolean => {
@@ -17,7 +17,7 @@ const isOwn = (own: ReadonlySet<ChildProcess>, ended: number): boolean => {
   return false
 }
 
-/** Children that Node has started and whose ends it has not yet told. */
+/** Returns the children that Node has started and whose end it has not reported yet. */
 export const ownChildren = (): ReadonlySet<ChildProcess> => {
   const own = new Set<ChildProcess>()
   diagnostics.subscribe("child_process", (message) => {
@@ -30,8 +30,8 @@ export const ownChildren = (): ReadonlySet<ChildProcess> => {
 }
 
 /**
- * Waits for all children that have ended, up to the first one of Node's: the kernel shows one at a time, and Node is
- * about to wait for it.
+ * Waits for all children that have ended, up to the first one that Node has started. The kernel shows one at a time,
+ * and Node is about to wait for that one.
  */
 export const reap = ({ endedChild, reapChild }: ChildTable, own: ReadonlySet<ChildProcess>): void => {
   for (;;) {
@@ -40,7 +40,7 @@ export const reap = ({ endedChild, reapChild }: ChildTable, own: ReadonlySet<Chi
   }
 }
 
-/** Does so for as long as this process runs, if it is process 1. To be called before anything starts a child. */
+/** Runs for as long as this process, if it is process 1. Must be called before anything starts a child. */
 export const start = (): void => {
   if (process.pid !== 1) return
   const own = ownChildren()
@@ -49,7 +49,7 @@ export const start = (): void => {
     () =>
       void import("../lmdb/native/NativeAddon.ts").then(
         ({ children }) => children !== undefined && reap(children, own),
-        // Without the package nothing runs for long.
+        // Without the package, no command runs for long.
         () => {}
       ),
     interval

@@ -1,15 +1,15 @@
 /**
- * Looks at the directory for spooled snapshots before anything is written there: it must exist and be writable, and
+ * Checks the directory for spooled snapshots before anything is written there. It must exist and be writable, and
  * should not be in memory.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- statfs is not in effect's FileSystem
 import * as NodeFs from "node:fs/promises"
 import { Effect, FileSystem } from "effect"
 
-/** In memory, files would count against it, which the spool is there to avoid. Numbers of statfs(2): tmpfs, ramfs. */
+/** File systems in memory, by their numbers in statfs(2): tmpfs and ramfs. The spool exists to save memory. */
 const memoryFileSystems = new Set([0x01021994, 0x858458f6])
 
-/** For people; empty when there is nothing to say. */
+/** Returns warnings about the directory. */
 export const warningsOf = Effect.fnUntraced(function* (directory: string) {
   const found = yield* Effect.tryPromise(() => NodeFs.statfs(directory)).pipe(Effect.option)
   return found._tag === "Some" && memoryFileSystems.has(found.value.type)
@@ -17,7 +17,7 @@ export const warningsOf = Effect.fnUntraced(function* (directory: string) {
     : []
 })
 
-/** Undefined when it can be used. */
+/** Returns why the directory cannot be used, or undefined if it can. */
 export const problemOf = Effect.fnUntraced(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
   const isFolder = yield* fs.stat(directory).pipe(
@@ -32,7 +32,7 @@ export const problemOf = Effect.fnUntraced(function* (directory: string) {
   return isWritable ? undefined : `expected a directory that this user can write to, not ${JSON.stringify(directory)}`
 })
 
-/** Bytes that this user may fill; undefined where it cannot be told. */
+/** Returns the number of bytes that this user may write, or undefined if it cannot be determined. */
 export const freeBytes = (directory: string) =>
   Effect.tryPromise(() => NodeFs.statfs(directory)).pipe(
     Effect.map(({ bavail, bsize }) => bavail * bsize),

@@ -1,7 +1,7 @@
 /**
- * The `Storage` that the configuration asks for. The clients of S3 and Azure are loaded only where they are used.
- * `layer` makes bucket or directory as configured, `readOnly` never makes anything: for `receive`, and for commands
- * that only read.
+ * The `Storage` that the configuration selects. The clients of S3 and Azure are loaded only if they are used. `layer`
+ * creates the bucket or directory as configured. `readOnly` never creates anything: it is for `receive`, and for
+ * commands that only read.
  */
 import { Effect, Layer } from "effect"
 import type { AzureOptions, S3Options } from "../../domain/settings/StorageOptions.ts"
@@ -11,7 +11,7 @@ import * as StorageMemory from "./StorageMemory.ts"
 import * as StorageMeter from "./StorageMeter.ts"
 import * as StorageUpdateMarker from "./StorageUpdateMarker.ts"
 
-/** For S3, `client_timeout` is that of an operation with its marker; for Azure, of a request. */
+/** `client_timeout` limits, for S3, an operation including its marker and, for Azure, a single request. */
 const marking = (options: S3Options | AzureOptions) =>
   options.use_update_marker
     ? StorageUpdateMarker.layerWith({
@@ -51,5 +51,5 @@ export const layer = configured(true)
 
 export const readOnly = configured(false)
 
-/** Writes what it is told to, and no update marker: nobody else need know of it. It never makes a bucket. */
+/** Stores and deletes objects without an update marker, which other instances need not see. Never creates a bucket. */
 export const unmarked = configured(false, false)

@@ -1,6 +1,6 @@
 /**
- * Counts what a `Storage` is asked: bytes by kind of object, and for S3 and Azure its calls, with their durations and
- * errors. It is put below the update marker, whose reads and writes are calls as well.
+ * Counts the use of a `Storage`: bytes by kind of object and, for S3 and Azure, calls with their durations and errors.
+ * It is placed below the update marker, whose reads and writes are calls as well.
  */
 import { Clock, Effect, Layer, Stream } from "effect"
 import { azureCalls, families, s3Calls } from "../../domain/metrics/MetricFamilies.ts"
@@ -13,16 +13,16 @@ export type Method = "list" | "load" | "store" | "delete" | "create-bucket" | "c
 
 const familiesOf = { s3: s3Calls, azure: azureCalls } as const
 
-/** The stores that Lightning Stream counts the calls of. */
+/** The stores whose calls Lightning Stream counts. */
 export type CountedStore = keyof typeof familiesOf
 
-/** Node's codes of name resolution. */
+/** Node's error codes of name resolution. */
 const isOfNames = (code: string): boolean => code === "ENOTFOUND" || code.startsWith("EAI_")
 
-/** Node's codes of connections, which have an underscore (ERR_…, UND_ERR_…) or are the system's. */
+/** Node's error codes of connections, which have an underscore (ERR_…, UND_ERR_…) or are the system's. */
 const isOfConnection = (code: string): boolean => /^(E[A-Z0-9]+|ERR_\w+|[A-Z]+(_[A-Z]+)+)$/.test(code)
 
-/** As Lightning Stream has them. A code of the server is in camel case, or a status. */
+/** Returns the kind of an error as Lightning Stream names it. A code of the server is in camel case, or a status. */
 export const errorTypeOf = ({ reason }: StorageError): string => {
   switch (reason._tag) {
     case "ObjectNotFound":
@@ -56,11 +56,11 @@ const ended = (store: CountedStore, method: Method, began: bigint) =>
     observe(familiesOf[store].duration, { method }, Number(now - began) / 1e9)
   )
 
-/** To load what is not there is no error: it was deleted between listing and load. */
+/** Loading a missing object is not an error: it was deleted between the listing and the load. */
 const isError = (method: Method, error: unknown): error is StorageError =>
   error instanceof StorageError && !(method === "load" && error.reason._tag === "ObjectNotFound")
 
-/** Around one call. */
+/** Measures one call. */
 export const call =
   (store: CountedStore, method: Method) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
@@ -71,7 +71,7 @@ export const call =
       )
     )
 
-/** Around a call that ends with its stream. */
+/** Measures a call that ends with its stream. */
 const streamCall = <A, E, R>(store: CountedStore, stream: Stream.Stream<A, E, R>): Stream.Stream<A, E, R> =>
   Stream.unwrap(
     Effect.map(begun(store, "load"), (began) =>
@@ -101,7 +101,7 @@ const loadWithBytes = <E, R>(
     return stream.pipe(Stream.map(count), Stream.ensuring(Effect.suspend(() => bytes("down", name, received))))
   })
 
-/** What was received of a load that failed counts, what was sent of a store does not: nobody says how much that was. */
+/** Counts bytes received by a failed load, but not bytes sent by a failed store, whose number is not known. */
 const withBytes = (inner: Storage["Service"]): Storage["Service"] => ({
   ...inner,
   load: (name) => loadWithBytes(name, inner.load(name)),
@@ -119,8 +119,8 @@ const withCalls = (inner: Storage["Service"], store: CountedStore): Storage["Ser
 const layerOf = (wrap: (inner: Storage["Service"]) => Storage["Service"]): Layer.Layer<Storage, never, Storage> =>
   Layer.effect(Storage, Effect.map(Storage, wrap))
 
-/** Bytes alone. */
+/** Counts bytes only. */
 export const layer = layerOf(withBytes)
 
-/** Bytes and calls. */
+/** Counts bytes and calls. */
 export const layerWith = (store: CountedStore) => layerOf((inner) => withCalls(withBytes(inner), store))

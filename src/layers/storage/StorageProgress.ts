@@ -1,6 +1,6 @@
 /**
- * `Storage` that shows how much is loaded, for a command whose loads a person waits for. What is loaded is known when a
- * load begins, so the total grows with each.
+ * A `Storage` that shows the progress of loads, for commands whose user waits for them. The size of an object is known
+ * only when its load begins, so the total grows with each load.
  */
 import { Effect, Layer, Stream } from "effect"
 import { Progress } from "../../services/Progress.ts"

@@ -1,6 +1,6 @@
 /**
- * Transactions of `LmdbMemory`. What a cursor or `get` shows is in a buffer of its own that is overwritten, as in the
- * real one: who keeps it, sees it change.
+ * Transactions of `LmdbMemory`. What a cursor or `get` shows is in a buffer of its own, which the next call overwrites
+ * as in the native layer: a caller that keeps the buffer sees it change.
  */
 import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
@@ -104,7 +104,7 @@ export class MemoryRead implements ReadTransaction {
   readonly #cursors = new Set<MemoryCursor>()
   #open = true
 
-  /** While it is open. */
+  /** Throws if the transaction has ended. */
   get tables(): Committed["tables"] {
     if (!this.#open)
       throw fail(this.#path, new LmdbFailure({ code: "MDB_BAD_TXN", detail: "the read transaction has ended" }))
@@ -195,7 +195,7 @@ export class MemoryWrite implements WriteTransaction {
     if (found !== undefined && (found.length === 0) !== (length === 0)) {
       throw this.#badSize(name, "an empty value beside others of its key, which LMDB cannot hold")
     }
-    // LMDB does not check that, and takes what is there for values of the new size.
+    // LMDB does not check this, and would read the existing values with the new size.
     if (found !== undefined && (this.#table(name).flags & DbiFlags.DUPFIXED) !== 0 && found.length !== length) {
       throw this.#badSize(name, `a value of ${length} bytes, but others of its MDB_DUPFIXED DBI have ${found.length}`)
     }
@@ -306,7 +306,7 @@ export class MemoryWrite implements WriteTransaction {
     this.wrote = true
   }
 
-  /** Before commit or abort. */
+  /** Ends the use of the transaction. To be called before commit or abort. */
   readonly end = (): void => {
     this.#ended = true
     this.before.end()

@@ -2,10 +2,10 @@
  * The data file as a file: its path, its identity, and what its two meta pages say. The lock file is never opened, read
  * or copied here: closing any descriptor of it would drop the locks that LMDB holds in this process.
  *
- * Layout, of a v1 data file of a 64-bit little-endian machine (LMDB's mdb.c): page 0 and page 1 are meta pages: a page
- * header of 16 bytes with flags u16 at 10 (0x08: a meta page), then magic u32, version u32, address u64, map size u64,
- * the records of the free list and of the root DBI (48 bytes each; the first u32 of the former is the page size), last
- * page u64, transaction id u64. The one with the higher id counts.
+ * Layout of a v1 data file of a 64-bit little-endian machine (source: LMDB's mdb.c): pages 0 and 1 are meta pages. Each
+ * has a page header of 16 bytes with flags u16 at 10 (0x08: a meta page), then magic u32, version u32, address u64, map
+ * size u64, the records of the free list and of the root DBI (48 bytes each; the first u32 of the former is the page
+ * size), last page u64, transaction id u64. The meta page with the higher id is the valid one.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- LMDB itself is synchronous, and what it is told must be true at that moment
 import * as fs from "node:fs"
@@ -15,14 +15,14 @@ import { Missing, LmdbError, type LmdbOptions, NotLmdb, PermissionDenied } from 
 import * as Directories from "../../process/Directories.ts"
 import { failed } from "./NativeErrors.ts"
 
-/** `device:inode`: equal for two paths of one file, and different for a file that took its place. */
+/** Returns `device:inode`, which is equal for two paths of one file, and differs for a file that replaced it. */
 export type Identity = string
 
 export interface Meta {
   readonly mapSize: number
   readonly pageSize: number
   readonly lastPage: number
-  /** Pages of the free list and of the root DBI themselves. */
+  /** Number of pages of the free list and of the root DBI themselves. */
   readonly ownPages: number
 }
 
@@ -30,13 +30,13 @@ const magic = 0xbeef_c0de
 const formatVersion = 1
 const headerBytes = 16
 const metaFlag = 0x08
-/** From the page's start to the end of the meta data. */
+/** Number of bytes from the start of the page to the end of the meta data. */
 const metaBytes = 152
 
 const mapSizeAt = 32
 const freeRecord = 40
 const rootRecord = 88
-/** Of an empty DBI. */
+/** The root page of an empty DBI. */
 const noRoot = 0xffff_ffff_ffff_ffffn
 
 export const dataFile = (options: LmdbOptions): string =>
@@ -53,18 +53,18 @@ const denied: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS"])
 const notLmdb = (file: string, detail: string): LmdbError =>
   new LmdbError({ path: file, reason: new NotLmdb({ detail }) })
 
-/** An error of the file system, as the contract names it. */
+/** Converts an error of the file system into one of the contract. */
 export const fromSystem = (file: string, error: unknown): LmdbError => {
   if (error instanceof LmdbError) return error
   const code = systemCode(error)
   if (code === "ENOENT") return new LmdbError({ path: file, reason: new Missing() })
-  // With `noSubdir: false` and the path of a file.
+  // The path leads to a file although `noSubdir` is false.
   if (code === "ENOTDIR") return notLmdb(file, `${path.dirname(file)} is no directory`)
   if (denied.has(code)) return new LmdbError({ path: file, reason: new PermissionDenied({ detail: String(error) }) })
   return failed(file, code, String(error))
 }
 
-/** Of the data file; undefined when there is none, or none that we may see: opening it says why. */
+/** Returns the state of the data file, or undefined if it is missing or not accessible. Opening it reports why. */
 export const identityOf = (options: LmdbOptions): Identity | undefined => {
   try {
     const { dev, ino } = fs.statSync(dataFile(options), { bigint: true })
@@ -74,7 +74,7 @@ export const identityOf = (options: LmdbOptions): Identity | undefined => {
   }
 }
 
-/** Pages of a tree: branch, leaf and overflow pages, of a record at `offset`. */
+/** Returns the number of branch, leaf and overflow pages of the tree whose record is at `offset`. */
 export const pagesOf = (view: DataView, offset: number): number =>
   Number(
     view.getBigUint64(offset + 8, true) + view.getBigUint64(offset + 16, true) + view.getBigUint64(offset + 24, true)
@@ -93,7 +93,7 @@ const readPage = (file: string, descriptor: number, position: number): DataView 
   return view
 }
 
-/** Other builds of LMDB have the magic number elsewhere, or the other way round. */
+/** Recognizes data files of other builds of LMDB: their magic number is elsewhere, or in the other byte order. */
 const otherFormat = (view: DataView): string => {
   if (view.getUint32(12, true) === magic) return "written by a 32-bit machine"
   if (view.getUint32(headerBytes, false) === magic) return "written by a big-endian machine"
@@ -102,7 +102,8 @@ const otherFormat = (view: DataView): string => {
 }
 
 /**
- * LMDB maps the file: touching a page beyond its end would kill the process, so what it says it holds must be there.
+ * Checks that the file is as large as its meta page says. LMDB maps the file, and touching a page beyond its end would
+ * kill the process.
  */
 const requireRoots = (file: string, view: DataView, pageSize: number, fileSize: number): void => {
   for (const record of [freeRecord, rootRecord]) {
@@ -123,8 +124,8 @@ const readMetaOf = (file: string, descriptor: number): Meta | undefined => {
     throw notLmdb(file, `a page size of ${pageSize} bytes`)
   const second = readPage(file, descriptor, pageSize)
   const current = first.getBigUint64(144, true) >= second.getBigUint64(144, true) ? first : second
-  // The size is taken after the meta page, since the application may be writing: it is never smaller than what the page
-  // needs.
+  // The size is read after the meta page, because the application may be writing: it is never smaller than the meta
+  // page requires.
   requireRoots(file, current, pageSize, fs.fstatSync(descriptor).size)
   return {
     mapSize: Number(current.getBigUint64(mapSizeAt, true)),
@@ -135,11 +136,12 @@ const readMetaOf = (file: string, descriptor: number): Meta | undefined => {
 }
 
 /**
- * Undefined for an empty file. Throws LmdbError when there is none, or when it is no LMDB data file that we can use.
+ * Reads the valid meta page. Returns undefined for an empty file. Throws LmdbError if the file does not exist, or is
+ * not an LMDB data file that this build can use.
  */
 export const readMeta = (file: string): Meta | undefined => {
   try {
-    // Not blocking: the path may be a pipe.
+    // Opened without blocking, because the path may be that of a pipe.
     const descriptor = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK)
     try {
       return readMetaOf(file, descriptor)
@@ -152,7 +154,7 @@ export const readMeta = (file: string): Meta | undefined => {
 }
 
 /**
- * Writes the map size into both meta pages, of a file that no process has open. LMDB itself only ever raises it.
+ * Writes the map size into both meta pages of a file that no process has open. LMDB itself can only raise it.
  */
 export const writeMapSize = (file: string, pageSize: number, mapSize: number): void => {
   const bytes = new Uint8Array(8)
@@ -166,7 +168,7 @@ export const writeMapSize = (file: string, pageSize: number, mapSize: number): v
   }
 }
 
-/** Why LMDB may have been refused access, by name of the file. Only the data file can be tried. */
+/** Returns why LMDB may have been refused access, with the name of the file. Only the data file can be tested. */
 export const deniedFile = (options: LmdbOptions): string => {
   const file = dataFile(options)
   try {
@@ -177,7 +179,7 @@ export const deniedFile = (options: LmdbOptions): string => {
   }
 }
 
-/** The directory of the data file, with its parents. */
+/** Creates the directory of the data file, with its parents. */
 export const makeFolder = (options: LmdbOptions): void => {
   const directory = path.dirname(dataFile(options))
   try {

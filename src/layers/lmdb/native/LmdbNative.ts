@@ -1,15 +1,16 @@
 /**
  * `Lmdb` over the package `lmdb`, built with the v1 data format: it shares files with LMDB 0.9 of any other process.
  *
- * Guarantees beyond the contract: the map size of the file is left as it is when `mapSize` is 0; the lock file is
- * touched by LMDB alone; what an application does to its DBIs, its map or its file between two transactions is noticed
- * at the next. An LmdbError that is thrown in the body of `write` fails it, as if the body had failed with it. Not
- * guaranteed: fairness to the application: LMDB's lock is whoever's comes first, so pause between transactions. A
- * cursor of `before`, or of an older view, cannot be opened over a DBI once this process has dropped it: DbiMissing;
- * those that are open go on.
+ * Guarantees beyond the contract: the map size of the file does not change if `mapSize` is 0. Only LMDB touches the
+ * lock file. Whatever an application does to its DBIs, its map or its file between two transactions is noticed at the
+ * next one. An LmdbError that is thrown in the body of `write` fails `write`, as if the body had failed with it. Once
+ * this process has dropped a DBI, a cursor of `before` or of an older view cannot be opened over it (DbiMissing), but
+ * open cursors continue.
  *
- * Begin, commit, opening of the environment and of handles block the thread, for as long as another process holds the
- * write lock.
+ * Not guaranteed: fairness to the application. LMDB's lock is not queued, so callers must pause between transactions.
+ *
+ * Beginning and committing a write transaction, and opening the environment and handles, block the thread for as long
+ * as another process holds the write lock.
  */
 import { Effect, Exit, Layer, Scope } from "effect"
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
@@ -33,7 +34,7 @@ import { asFailure } from "../ThrownErrors.ts"
 
 export { identityOf } from "./DataFile.ts"
 
-/** Each round too many means that another process made or dropped a DBI within it. */
+/** Maximum number of attempts. Each failed one means that another process created or dropped a DBI during it. */
 const maxRounds = 100
 
 const attempt = <A>(environment: Environment, run: () => A) => Effect.try({ try: run, catch: environment.toError })
@@ -92,7 +93,7 @@ const write =
           yield* Effect.logDebug(`LMDB ${environment.path}: asking for the write lock`)
           const open = yield* begin(environment)
           const exit = yield* Effect.exit(restore(Effect.suspend(() => body(open.transaction))))
-          // LMDB would refuse the commit after a failed put, even if the body went on.
+          // LMDB would refuse the commit after a failed put, even if the body continued.
           const { failure } = open.transaction
           if (Exit.isSuccess(exit) && failure === undefined) return yield* commit(open, exit.value)
           yield* Effect.promise(open.abort)
@@ -113,8 +114,8 @@ const changes = (environment: Environment) =>
   })
 
 /**
- * An overdue commit either waits for the disk, and then holds the lock, or was made without it. A write transaction
- * waits for the one, and fails for the other.
+ * Verifies an overdue commit with a write transaction. A commit that waits for the disk holds the lock, so the
+ * transaction waits for it. A commit that was made without the lock makes the transaction fail.
  */
 const lastTransactionId = Effect.fnUntraced(function* (environment: Environment) {
   const last = attempt(environment, () => environment.lastTransactionId())
@@ -129,7 +130,7 @@ const lastTransactionId = Effect.fnUntraced(function* (environment: Environment)
   return yield* last
 })
 
-/** One warning for all root entries that are no DBI: an application may keep all of its data there. */
+/** Logs one warning for all root entries that are not DBIs, since an application may keep all of its data there. */
 const makeWarnOf = (environment: Environment) => {
   let warned = false
   return ({ plainKeys }: NativeRead) => {

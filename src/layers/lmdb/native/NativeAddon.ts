@@ -7,9 +7,9 @@ import { createRequire } from "node:module"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- for the path of a package, before there are any services
 import * as path from "node:path"
 
-/** Of the package as this project patches it. */
+/** Functions that the patches of this project add to the package. */
 export interface ChildTable {
-  /** The id of a child of this process that has ended and was not waited for, or 0. Its exit code is left where it is. */
+  /** Returns the id of a child that has ended and was not waited for, or 0. The exit code stays available. */
   readonly endedChild: () => number
   /** Waits for that child. */
   readonly reapChild: (pid: number) => number

@@ -1,8 +1,8 @@
 /**
- * An open environment: what its transactions share. Opening, reading and writing of it are in files of their own.
+ * The state of an open environment that its transactions share. Opening, reading and writing are in files of their own.
  *
- * Guarantees: whenever a transaction begins, data file and lock file are the ones that were opened, and nobody has
- * written without the lock; the id of a read transaction is its own, not one that was read beside it.
+ * Guarantees: whenever a transaction begins, the data file and the lock file are those that were opened, and no process
+ * has written without the lock. The id of a read transaction is the transaction's own, not one that was read beside it.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- LMDB itself is synchronous, and what it is told must be true at that moment
 import * as fs from "node:fs"
@@ -20,11 +20,11 @@ import * as Root from "./RootDbi.ts"
 
 export interface Reader {
   readonly pid: number
-  /** Undefined when its slot is taken, but no transaction is open. */
+  /** Undefined if the slot is taken but no transaction is open. */
   readonly transaction: bigint | undefined
 }
 
-/** Lines "pid thread transaction", below a heading; "-" for no transaction. */
+/** Parses the lines "pid thread transaction" below a heading, in which "-" stands for no transaction. */
 export const parseReaders = (list: string): ReadonlyArray<Reader> =>
   list.split("\n").flatMap((line) => {
     const match = /^\s*(\d+) [0-9a-f]+ (\d+|-)$/.exec(line)
@@ -47,9 +47,9 @@ export class Environment {
   readonly facts: Facts
   readonly identity: Identity
   readonly guard: LockGuard
-  /** Views that are open, with the times of performance.now() at which they began. */
+  /** Open views, with the times (of performance.now) at which they began. */
   readonly views = new Map<object, number>()
-  /** The last id that views were seen to begin with. */
+  /** The last id that a new view was seen to have. */
   #viewed = -1n
 
   constructor(options: LmdbOptions, files: OpenFiles, identity: Identity, root: PackageRoot) {
@@ -63,7 +63,7 @@ export class Environment {
       pageSize: this.#meta().pageSize,
       maxReaders: () => root.env.info().maxReaders,
       mapSize: () => root.env.info().mapSize,
-      // Pages that are free can be anywhere: without walking the free list this is what is known while a transaction is
+      // Free pages can be anywhere. Without a walk over the free list, this is all that is known while a transaction is
       // open.
       used: () => (root.env.info().lastPageNumber + 1) * this.facts.pageSize,
       enlarged: () => this.#meta().mapSize > root.env.info().mapSize
@@ -83,8 +83,9 @@ export class Environment {
   }
 
   /**
-   * That of a view which begins now, so whoever sees a new id and reads finds what it stands for: the data file is
-   * ahead of it while another process waits for the disk in its commit. With no slot for a view it is the data file's.
+   * Returns the id that a view has which begins now, so that a caller that sees a new id and then reads finds its
+   * content. The data file is ahead of that id while another process waits for the disk in its commit. Without a slot
+   * for a view, returns the id in the data file.
    */
   lastTransactionId(): bigint {
     const stored = this.guard.stored()
@@ -108,8 +109,8 @@ export class Environment {
 
   beginRead(): View {
     let view = this.#tryBeginRead()
-    // Other processes write the two ids while this one reads them, and a processor may show them in another order. What
-    // is wrong stays wrong.
+    // Other processes write the two ids while this one reads them, and a processor may show them in another order. The
+    // check is repeated, because a real violation persists.
     if ("_tag" in view) view = this.#tryBeginRead()
     if ("_tag" in view) throw this.guard.errorOf(view)
     return view
@@ -130,7 +131,7 @@ export class Environment {
     }
   }
 
-  /** One of its own: without both resets the package would give out one that it keeps for reading, however old. */
+  /** Begins a transaction of its own. Without both resets, the package would return one that it keeps, however old. */
   #begin(): PackageTransaction {
     try {
       this.root.resetReadTxn()
@@ -152,10 +153,10 @@ export class Environment {
   }
 
   /**
-   * Of the read transaction that was begun last, which is the newest of this process. It is taken from the table of
-   * readers: LMDB's last id can be ahead of it, while another process waits for the disk in its commit (its meta page
-   * is there, but readers begin before it), so reading that id before and after would give a view an id whose changes
-   * it does not hold.
+   * Returns the id of the read transaction that was begun last, which is the newest of this process, from the reader
+   * table. LMDB's last id can be ahead of it while another process waits for the disk in its commit: the meta page is
+   * written, but readers begin before it. Reading that id before and after would therefore give a view an id whose
+   * changes it does not contain.
    */
   #newestReaderId(): bigint {
     let newest: bigint | undefined
@@ -167,14 +168,14 @@ export class Environment {
     return newest
   }
 
-  /** In the table of readers, with this process's id. */
+  /** Returns the entries of the reader table that have this process's id. */
   ownSlots(): number {
     return parseReaders(this.root.readerList()).filter(({ pid }) => pid === process.pid).length
   }
 
   /**
-   * Closes handles of DBIs that are gone or have other flags now, and opens those that are missing. Only with the
-   * permit of `writer`.
+   * Closes handles of DBIs that were dropped or have other flags now, and opens the missing ones. Requires the permit
+   * of `writer`.
    */
   refreshHandles(): void {
     this.handles.refresh(this.#inView(({ transaction }) => Root.list(this.root, transaction, this.toError)))

@@ -1,4 +1,4 @@
-/** A read transaction: one view, with the handles that fit it. */
+/** A read transaction: one view of the environment, with handles that fit it. */
 import type { DbiName } from "../../../domain/lmdb/DbiName.ts"
 import type { Cursor, Dbi, ReadTransaction } from "../../../services/Lmdb.ts"
 import { InPlaceCursor } from "./NativeCursor.ts"
@@ -48,7 +48,7 @@ export class NativeRead implements ReadTransaction {
     const { path, toError } = this.#environment
     this.requireOpen()
     const handle = this.handles.get(dbi)
-    // Closed: it was dropped since, and its number may be another DBI's.
+    // The DBI was dropped after the view began, and its number may belong to another DBI now.
     if (handle === undefined || handle.closed) throw dbiMissing(path, dbi)
     try {
       const cursor = new InPlaceCursor(handle, this.#transaction, from, this.#environment, (cursor) =>
@@ -71,7 +71,7 @@ export class NativeRead implements ReadTransaction {
   }
 }
 
-/** Undefined when handles are missing or don't fit: refresh them, and try again. */
+/** Returns undefined if handles are missing or do not fit. The caller then refreshes them and tries again. */
 export const tryBegin = (environment: Environment): NativeRead | undefined => {
   const { id, transaction } = environment.beginRead()
   try {

@@ -1,10 +1,10 @@
 /**
- * A data file that is made beside its place, and takes it when it is complete: what is there before stays until then,
- * and whatever happens, there is no half-written one.
+ * A data file that is written beside its final path and moved there when it is complete. An existing file stays until
+ * then, and there is never a half-written one.
  *
- * Guarantees: a file that is there is replaced only when that is allowed, and never while another process of this
- * machine has it open. Content and name are on the disk when `publish` returns. The lock file that is there stays,
- * since two lock files would be worse than one that is old: the first process that opens the LMDB resets it.
+ * Guarantees: an existing file is replaced only if that is allowed, and never while another process of this machine has
+ * it open. Content and name are on the disk when `publish` returns. An existing lock file stays, because two lock files
+ * would be worse than an old one, which the first process that opens the LMDB resets.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- link, owner and mode, in one go
 import * as fs from "node:fs"
@@ -26,15 +26,15 @@ export class CannotPlace extends Schema.TaggedError<CannotPlace>()("CannotPlace"
 }
 
 export interface NewDataFile {
-  /** Of an LMDB that is one file, which does not exist yet. */
+  /** Path of the new LMDB, which is a single file that does not exist yet. */
   readonly temporary: string
-  /** Of the complete file, when it is in its place. */
+  /** Path of the complete file. */
   readonly place: string
-  /** Bytes of the file so far. */
+  /** Returns the size of the file so far, in bytes. */
   readonly size: Effect.Effect<number, CannotPlace>
   /** Writes the map size into the file. No process may have it open. */
   readonly setMapSize: (bytes: number) => Effect.Effect<void, CannotPlace>
-  /** Puts the complete file into its place. No process may have it open. */
+  /** Moves the complete file to its final path. No process may have it open. */
   readonly publish: Effect.Effect<void, CannotPlace>
 }
 
@@ -55,7 +55,7 @@ const sync = (file: string): void => {
   }
 }
 
-/** Throws when the place must not be taken. */
+/** Throws if the file at the final path must not be replaced. */
 const requireFree = (options: LmdbOptions, force: boolean): void => {
   const place = dataFile(options)
   const refuse = (problem: string): never => {
@@ -70,7 +70,7 @@ const requireFree = (options: LmdbOptions, force: boolean): void => {
     refuse(`it is open in process ${holders.join(", ")}: stop whatever uses it, the application and sync or receive`)
 }
 
-/** A new file that replaces another one belongs to its owner, with its mode: the application must be able to open it. */
+/** Gives the new file the owner and mode of the file that it replaces, so that the application can open it. */
 const takeOwner = (temporary: string, place: string): void => {
   const old = fs.statSync(place, { throwIfNoEntry: false })
   if (old === undefined) return
@@ -79,11 +79,11 @@ const takeOwner = (temporary: string, place: string): void => {
   if (own.uid !== old.uid || own.gid !== old.gid) fs.chownSync(temporary, old.uid, old.gid)
 }
 
-/** Of file systems without hard links. */
+/** Codes with which `link` fails on file systems without hard links. */
 const cannotLink: ReadonlySet<unknown> = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"])
 
 /**
- * Without `force`, a file that has appeared since it was looked for stays: `link` never replaces one, as `rename` does.
+ * Without `force`, a file that was created after the check stays: in contrast to `rename`, `link` never replaces one.
  */
 const move = (temporary: string, place: string, force: boolean): void => {
   if (force) return fs.renameSync(temporary, place)
@@ -96,7 +96,7 @@ const move = (temporary: string, place: string, force: boolean): void => {
   fs.unlinkSync(temporary)
 }
 
-/** `options`: of the LMDB at its place. The temporary files are removed with the scope. */
+/** `options` are those of the LMDB at its final path. The temporary files are removed when the scope closes. */
 export const make = Effect.fnUntraced(function* (options: LmdbOptions, force: boolean) {
   const place = dataFile(options)
   yield* attempt(place, () => {

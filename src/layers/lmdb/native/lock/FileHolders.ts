@@ -1,8 +1,8 @@
 /**
- * Processes that have an LMDB open: by the descriptors of its two files, and by the locks on its lock file, which the
- * system lists for processes of other users, too (Linux, /proc). The lock file itself is only looked at by `stat`.
+ * Finds the processes that have an LMDB open (Linux, /proc): by their descriptors of its two files, and by the locks on
+ * its lock file, which the system lists for processes of other users as well. Only `stat` is used on the lock file.
  *
- * Not found: processes of another host, or of another namespace of process ids.
+ * Processes of another host, or in another PID namespace, are not found.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- /proc, in one go
 import * as fs from "node:fs"
@@ -19,7 +19,7 @@ const identityOf = (file: string): Identity | undefined => {
     const found = fs.statSync(file, { bigint: true, throwIfNoEntry: false })
     return found === undefined ? undefined : { dev: found.dev, ino: found.ino }
   } catch {
-    // It is gone, or not ours to look at.
+    // The process has ended, or we may not inspect it.
     return undefined
   }
 }
@@ -43,18 +43,18 @@ const hasDescriptor = (pid: string, identities: ReadonlyArray<Identity>): boolea
     return found !== undefined && isAnyOf(identities, found)
   })
 
-/** `1: POSIX  ADVISORY  READ 1234 08:01:131090 0 0`. */
+/** Matches `1: POSIX  ADVISORY  READ 1234 08:01:131090 0 0`. */
 const lock = /^\d+: (?:-> )?\S+ +\S+ +\S+ +(-?\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) /gm
 
-/** By the number of a device, as stat(2) has it: 12 bits of major and 20 of minor, in four pieces. */
+/** Splits the number of a device as in stat(2): 12 bits of the major and 20 of the minor number, in four pieces. */
 const majorOf = (dev: bigint): number => Number(((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn))
 const minorOf = (dev: bigint): number => Number((dev & 0xffn) | ((dev >> 12n) & ~0xffn))
 
-/** File systems without a device of their own may show another one than `stat` does: then the inode alone decides. */
+/** On file systems without a device of their own, the list may show another device than `stat`: the inode decides. */
 const isSameDevice = (major: number, minor: number, dev: bigint): boolean =>
   major === 0 || majorOf(dev) === 0 || (major === majorOf(dev) && minor === minorOf(dev))
 
-/** Ids of processes with a lock on one of the files. */
+/** Returns the ids of the processes with a lock on one of the files. */
 export const lockersOf = (files: ReadonlyArray<string>): ReadonlyArray<string> => {
   const identities = identitiesOf(files)
   const text = fs.readFileSync("/proc/locks", "utf8")
@@ -65,11 +65,11 @@ export const lockersOf = (files: ReadonlyArray<string>): ReadonlyArray<string> =
       )
     )
     .map(([, pid]) => pid!)
-  // LMDB has one lock for all processes, and one for each.
+  // LMDB has one lock that all processes share, and one per process.
   return Array.from(new Set(pids))
 }
 
-/** Ids of processes with a descriptor of one of the files. */
+/** Returns the ids of the processes with a descriptor of one of the files. */
 export const openersOf = (files: ReadonlyArray<string>): ReadonlyArray<string> => {
   const identities = identitiesOf(files)
   return fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name) && hasDescriptor(name, identities))
@@ -83,7 +83,7 @@ const nameOf = (pid: string): string => {
   }
 }
 
-/** Other processes that have one of the files open, each with its name. Throws where /proc cannot be read. */
+/** Returns the other processes that have one of the files open, with their names. Throws if /proc cannot be read. */
 export const holdersOf = (files: ReadonlyArray<string>): ReadonlyArray<string> => {
   const found = new Set([...openersOf(files), ...lockersOf(files)])
   found.delete(String(process.pid))

@@ -1,21 +1,21 @@
 /**
- * Whether a key has the same values in two states. LMDB stores the values of one key of a MDB_DUPSORT DBI in one of
- * three ways: a single one like any value; several in a sub-page, which is the node's data; many in a tree of their
- * own, whose record is the node's data. The same values can be stored in two ways, since a tree does not become a
- * sub-page again.
+ * Compares the values of one key in two states. LMDB stores the values of a key of a MDB_DUPSORT DBI in one of three
+ * ways: a single value like any other; several in a sub-page, which is the node's data; many in a tree of their own,
+ * whose record is the node's data. The same values can be stored in two ways, because a tree does not become a sub-page
+ * again.
  */
 import { compareBytes } from "../../../../domain/bytes/ByteOrder.ts"
 import { duplicatesFlag, LeafEntries, subTreeFlag } from "./LeafEntries.ts"
 import { countOf, headerBytes, leaf2Flag, leafFlag, nodeBytes, Page, type PageFile } from "./PageFile.ts"
 import { emptyTree, type PageTree, TreeDifference, treeOf } from "./PageTree.ts"
 
-/** MDB_db. */
+/** Size of a record (MDB_db). */
 const recordBytes = 48
 const subPageFlag = 0x40
-/** P_DIRTY: set in each sub-page, and says nothing. */
+/** P_DIRTY, which is set in each sub-page and has no meaning there. */
 const ignoredFlag = 0x10
 
-/** Values in their order, in place: `bytes[keyStart..keyEnd)`, since they are the keys of their tree. */
+/** Walks values in their order, in place. Values are the keys of their tree, hence `bytes[keyStart..keyEnd)`. */
 interface Values {
   readonly bytes: Uint8Array
   readonly keyStart: number
@@ -40,7 +40,7 @@ class SingleValue implements Values {
   }
 }
 
-/** A page within the data of a node. */
+/** Walks a page that is within the data of a node. */
 class SubPageValues implements Values {
   readonly bytes: Uint8Array
   readonly count: number
@@ -49,7 +49,7 @@ class SubPageValues implements Values {
   readonly #view: DataView
   readonly #start: number
   readonly #end: number
-  /** 0: the values are nodes. */
+  /** Size of each value, or 0 if the values are nodes. */
   readonly #valueSize: number
   readonly #file: PageFile
   #index = 0
@@ -101,21 +101,21 @@ const countOfValues = (file: PageFile, entry: LeafEntries): number => {
   return Number(entry.view.getBigUint64(entry.keyEnd + 32, true))
 }
 
-/** `leaves`: of its tree, if it has one. */
+/** Returns a walk over the values of an entry. `leaves` are those of its tree, if it has one. */
 const valuesOf = (file: PageFile, entry: LeafEntries, leaves: ReadonlyArray<number>): Values => {
   if ((entry.flags & duplicatesFlag) === 0) return new SingleValue(entry)
   return isTree(entry) ? new LeafEntries(file, leaves) : new SubPageValues(file, entry)
 }
 
-/** Of two entries of the same key, at least one of which has several values. */
+/** Compares two entries with the same key, at least one of which has several values. */
 export const haveSameValues = (file: PageFile, before: LeafEntries, after: LeafEntries): boolean => {
   const isStoredAlike =
     before.flags === after.flags &&
     compareBytes(before.bytes, before.keyEnd, before.dataEnd, after.bytes, after.keyEnd, after.dataEnd) === 0
-  // A tree with the same root is the same tree.
+  // Trees with the same root are the same tree.
   if (isStoredAlike) return true
   if (countOfValues(file, before) !== countOfValues(file, after)) return false
-  // Where both are trees, what their common leaves hold is equal, and in both the rest is in the same order.
+  // If both are trees, the values in their common leaves are equal, and the others are in the same order in both.
   const difference = new TreeDifference(
     file,
     new Page(file.pageSize),

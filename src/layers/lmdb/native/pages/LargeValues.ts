@@ -1,7 +1,6 @@
 /**
- * Whether two values of the same size are equal, at least one of which is in overflow pages. The other may be in its
- * node: LMDB leaves a value that has become small in the overflow page of the larger one that the same transaction had
- * put there.
+ * Compares two values of the same size, at least one of which is in overflow pages. The other one may be in its node:
+ * LMDB leaves a value that has become small in the overflow page of the larger one that the same transaction had put.
  */
 import { compareBytes } from "../../../../domain/bytes/ByteOrder.ts"
 import { bigDataFlag, type LeafEntries } from "./LeafEntries.ts"

@@ -1,11 +1,11 @@
-/** Walks the entries of leaf pages, in place, page after page. Hot: a step makes nothing. */
+/** Walks the entries of leaf pages in place, page after page. This is a hot path, so a step allocates nothing. */
 import { headerBytes, nodeBytes, Page, type PageFile } from "./PageFile.ts"
 
-/** Of a node: its data is the number of the first overflow page. */
+/** Flag of a node whose data is the number of the first overflow page. */
 export const bigDataFlag = 0x01
-/** Of a node: its data is the record of a tree of values (with `duplicatesFlag`), or of a DBI. */
+/** Flag of a node whose data is the record of a tree of values (with `duplicatesFlag`), or of a DBI. */
 export const subTreeFlag = 0x02
-/** Of a node: its key has several values, in a sub-page or in a tree of their own. */
+/** Flag of a node whose key has several values, in a sub-page or in a tree of their own. */
 export const duplicatesFlag = 0x04
 
 /**
@@ -17,9 +17,9 @@ export class LeafEntries {
   readonly view: DataView
   keyStart = 0
   keyEnd = 0
-  /** In the page: of a value in overflow pages, the end of their number. */
+  /** End of the data in the page. For a value in overflow pages, that is the end of their number. */
   dataEnd = 0
-  /** Size of the value, wherever it is. */
+  /** Size of the value, wherever it is stored. */
   size = 0
   flags = 0
   readonly #file: PageFile

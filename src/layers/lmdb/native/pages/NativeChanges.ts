@@ -1,6 +1,6 @@
 /**
- * What differs between two read transactions, found by comparing pages (PageTree.ts) and then the entries of the leaves
- * that differ. The cost is that of what has changed, whatever the size of the environment.
+ * Finds the differences between two read transactions by comparing pages (see PageTree) and then the entries of the
+ * leaves that differ. The cost depends on what has changed, not on the size of the environment.
  *
  * The entries of the older and the newer leaves are merged in key order. An application that keeps a DBI in an order of
  * its own (mdb_set_compare) gets keys reported that have not changed, but none is missed: an entry is passed over only
@@ -22,14 +22,14 @@ import { bigDataFlag, duplicatesFlag, LeafEntries } from "./LeafEntries.ts"
 import { Page, PageFile } from "./PageFile.ts"
 import { emptyTree, TreeDifference } from "./PageTree.ts"
 
-/** Entries between two looks at the clock. */
+/** Number of entries between two looks at the clock. */
 const stepsPerLook = 256
 
 /** Compares the entries of one DBI. */
 class EntryChanges {
   readonly #file: PageFile
   readonly #order: KeyOrder
-  /** False: the DBI was recreated with other flags, and the same bytes mean something else. */
+  /** False if the DBI was recreated with other flags, so that the same bytes have another meaning. */
   readonly #isSameKind: boolean
   readonly #before: LeafEntries
   readonly #after: LeafEntries
@@ -48,7 +48,7 @@ class EntryChanges {
     this.#hasAfter = this.#after.next()
   }
 
-  /** True when it is done; undefined when the sink wants no more. */
+  /** Returns true when it is done, and undefined when the sink wants no more changes. */
   run(sink: ChangeSink, deadline: number): boolean | undefined {
     const before = this.#before
     const after = this.#after
@@ -98,7 +98,7 @@ class EntryChanges {
   }
 }
 
-/** A DBI of the newer view, with its record in the older one if it was there. */
+/** A DBI of the newer view, with its record in the older view if it existed there. */
 interface Pair {
   readonly before: RootRecord | undefined
   readonly after: RootRecord
@@ -142,7 +142,7 @@ export class NativeChanges implements ChangeWalk {
     return true
   }
 
-  /** True when it is done; undefined when the sink wants no more. */
+  /** Returns true when it is done, and undefined when the sink wants no more changes. */
   #runPair({ after, before }: Pair, deadline: number): boolean | undefined {
     const isSameKind = before === undefined || before.flags === after.flags
     if (this.#difference === undefined) {
@@ -158,7 +158,7 @@ export class NativeChanges implements ChangeWalk {
   }
 }
 
-/** Opens the data file, until `close`. Throws when it is not the one that the environment has open. */
+/** Opens the data file until `close` is called. Throws if it is not the file that the environment has open. */
 export const openPages = ({
   facts,
   identity,
@@ -176,7 +176,7 @@ export const openPages = ({
   throw new LmdbError({ path, reason: new Replaced({}) })
 }
 
-/** Both must be of this environment and open, the older one since before the newer one began. */
+/** Both views must belong to this environment and be open, the older one since before the newer one began. */
 export const changesOf = (
   { path }: Environment,
   file: PageFile,

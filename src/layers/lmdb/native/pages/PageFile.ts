@@ -25,10 +25,10 @@ export const leafFlag = 0x02
 /** A leaf of values of one size, without nodes: MDB_DUPFIXED. */
 export const leaf2Flag = 0x20
 const overflowFlag = 0x04
-/** The flags that say what a page is. P_DIRTY is left out: it says nothing once the page is committed. */
+/** The flags that determine the type of a page. P_DIRTY is omitted, because it has no meaning in a committed page. */
 const kindFlags = 0x6f
 
-/** A page in memory, which the next one replaces. */
+/** A page in memory. The next page that is read replaces it. */
 export class Page {
   readonly bytes: Uint8Array
   readonly view: DataView
@@ -43,12 +43,12 @@ export class Page {
     this.view = new DataView(this.bytes.buffer)
   }
 
-  /** Offset of node `index`, whose header lies within the page. */
+  /** Returns the offset of node `index`, whose header is within the page. */
   nodeAt(index: number): number {
     return this.view.getUint16(headerBytes + 2 * index, true)
   }
 
-  /** Of a branch page. */
+  /** Returns the number of a child of a branch page. */
   childAt(index: number): number {
     const at = this.nodeAt(index)
     return (
@@ -119,8 +119,8 @@ export class PageFile {
 }
 
 /**
- * Number of entries of the page, or sub-page, in `view[start..end)`; -1 when its header, or the offset of one of its
- * nodes, cannot be right.
+ * Returns the number of entries of the page or sub-page in `view[start..end)`, or -1 if its header or the offset of one
+ * of its nodes cannot be right.
  */
 export const countOf = (view: DataView, start: number, end: number, valueSize: number): number => {
   if (end - start < headerBytes) return -1

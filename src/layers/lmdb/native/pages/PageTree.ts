@@ -8,13 +8,13 @@
  */
 import { type Page, type PageFile } from "./PageFile.ts"
 
-/** What the record of a DBI, or of the values of one key, says of its tree. */
+/** The tree of a DBI, or of the values of one key, as its record describes it. */
 export interface PageTree {
-  /** Page number; -1: there are no entries. */
+  /** Page number, or -1 if there are no entries. */
   readonly root: number
-  /** Levels, the leaves included. */
+  /** Number of levels, the leaves included. */
   readonly depth: number
-  /** Branch and leaf pages. */
+  /** Number of branch and leaf pages. */
   readonly pages: number
 }
 
@@ -24,7 +24,7 @@ export const emptyTree: PageTree = { root: -1, depth: 0, pages: 0 }
 const depthMax = 32
 
 /**
- * A record of 48 bytes (MDB_db): flags u16 at 4, depth u16, branch, leaf and overflow pages u64 at 8, 16 and 24,
+ * Reads a record of 48 bytes (MDB_db): flags u16 at 4, depth u16, branch, leaf and overflow pages u64 at 8, 16 and 24,
  * entries u64, root u64 at 40.
  */
 export const treeOf = (view: DataView, at: number): PageTree => {
@@ -39,9 +39,9 @@ export const treeOf = (view: DataView, at: number): PageTree => {
 
 /** The pages of one tree at one height. */
 class Level {
-  /** In the order of their keys. */
+  /** Page numbers in the order of the pages' keys. */
   pages: Array<number>
-  /** 1: the pages are leaves; 0: there are none. */
+  /** Height of the pages: 1 for leaves, 0 if there are no pages. */
   height: number
   readonly #file: PageFile
   readonly #pagesMax: number
@@ -57,7 +57,7 @@ class Level {
     this.height = root < 0 ? 0 : depth
   }
 
-  /** Replaces the pages by their children; false when the time is up before. */
+  /** Replaces the pages by their children. Returns false if the time is up before that. */
   descend(page: Page, deadline: number): boolean {
     while (this.#next < this.pages.length) {
       this.#file.read(page, this.pages[this.#next++]!, false)
@@ -76,7 +76,7 @@ class Level {
   }
 }
 
-/** The numbers that both lists contain, in ascending order. */
+/** Returns the numbers that both lists contain, in ascending order. */
 const commonOf = (a: ReadonlyArray<number>, b: ReadonlyArray<number>): Float64Array => {
   const left = Float64Array.from(a).sort()
   const right = Float64Array.from(b).sort()
@@ -108,14 +108,14 @@ export class TreeDifference {
   readonly #after: Level
   readonly #page: Page
 
-  /** `page` is overwritten. */
+  /** `page` is overwritten by each page that is read. */
   constructor(file: PageFile, page: Page, before: PageTree, after: PageTree) {
     this.#before = new Level(file, before)
     this.#after = new Level(file, after)
     this.#page = page
   }
 
-  /** False when the time is up before it is done. */
+  /** Returns false if the time is up before it is done. */
   run(deadline: number): boolean {
     const before = this.#before
     const after = this.#after
@@ -135,12 +135,12 @@ export class TreeDifference {
     this.#after.pages = this.#after.pages.filter((number) => !includes(common, number))
   }
 
-  /** Leaves of the older state alone, in the order of their keys. */
+  /** Leaves that only the older state has, in the order of their keys. */
   get before(): ReadonlyArray<number> {
     return this.#before.pages
   }
 
-  /** Leaves of the newer state alone, in the order of their keys. */
+  /** Leaves that only the newer state has, in the order of their keys. */
   get after(): ReadonlyArray<number> {
     return this.#after.pages
   }
