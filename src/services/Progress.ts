@@ -10,7 +10,7 @@ export interface Work {
   /** Describes the work, as in "Downloading x". */
   readonly label: string
   readonly unit: "bytes" | "entries"
-  /** Undefined when the total is unknown. */
+  /** Total amount of work, or undefined if it is unknown. */
   readonly total?: number | undefined
 }
 

@@ -7,7 +7,7 @@ const check = "clock"
  * Milliseconds. The header has whole seconds, and the response takes time, so smaller differences cannot be detected.
  */
 const noticedMillis = 2_000
-/** Milliseconds. The daemon logs a warning about snapshots that are as far ahead. */
+/** Difference in milliseconds that is an error. The daemon logs a warning about snapshots that are as far ahead. */
 const wrongMillis = 10_000
 
 const why = "the later write wins: with a wrong clock, old changes win over newer ones of other servers"

@@ -16,7 +16,7 @@ export interface InstanceState {
   readonly timestampNano: bigint
 }
 
-/** None for an instance that has no full snapshot: nothing leads to its deltas. */
+/** Returns the state of an instance, or an empty list without a full snapshot, because nothing leads to its deltas. */
 const stateOf = (instance: string, listed: ReadonlyArray<Snapshot>): ReadonlyArray<InstanceState> => {
   const sorted = listed.toSorted((a, b) => SnapshotName.compare(a.name, b.name))
   const objects = pathOf(sorted, undefined).steps

@@ -7,7 +7,7 @@ import type { SyncState } from "../SyncState.ts"
 /** A database of this run, from its start on. */
 export class DatabaseState {
   readonly name: string
-  /** Undefined until its LMDB is open. */
+  /** State of its loops, or undefined until its LMDB is open. */
   sync: SyncState | undefined
   /** True if the last attempt to open it found no LMDB file. */
   isMissing = false

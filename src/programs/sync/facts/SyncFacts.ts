@@ -67,7 +67,7 @@ export class SyncFacts {
   sent: Sent | undefined
   /** The last full snapshot. */
   sentFull: Sent | undefined
-  /** Undefined before the first dump. */
+  /** Tombstones of the last dump of all entries, or undefined before the first one. */
   tombstones: Tombstones | undefined
   /** Number and total size of all objects of the database in the last listing, or undefined before the first one. */
   inStorage: { readonly count: number; readonly bytes: number } | undefined
