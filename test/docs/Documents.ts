@@ -3,14 +3,16 @@ import { Effect, FileSystem, Path } from "effect"
 
 const root = Effect.map(Path.Path, (path) => path.join(import.meta.dirname, "..", ".."))
 
-/** Of all files in src/. */
-export const sources = Effect.gen(function* () {
+/** Of all files in this directory of src/. */
+export const sourcesIn = Effect.fnUntraced(function* (name: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const directory = path.join(yield* root, "src")
+  const directory = path.join(yield* root, "src", name)
   const files = (yield* fs.readDirectory(directory, { recursive: true })).filter((file) => file.endsWith(".ts"))
   return (yield* Effect.forEach(files, (file) => fs.readFileString(path.join(directory, file)))).join("\n")
 })
+
+export const sources = sourcesIn("")
 
 /** `name`: from the root of the project. */
 export const readText = Effect.fnUntraced(function* (name: string) {
@@ -42,9 +44,9 @@ export const blocksOf = (text: string, language: string): ReadonlyArray<string> 
 
 const withoutBlocks = (text: string): string => text.replace(/^```.*?^```$/gms, "")
 
-/** Indented blocks: the first line of each follows an empty one. */
+/** Indented blocks, each of lines that follow an empty one. */
 export const indentedBlocksOf = (text: string): ReadonlyArray<string> =>
-  Array.from(withoutBlocks(text).matchAll(/(?<=\n *\n)(?: {4,}\S.*\n(?: *\n(?= {4}))*)+/g), ([block]) =>
+  Array.from(withoutBlocks(text).matchAll(/(?<=\n *\n)(?: {4,}\S.*\n)+/g), ([block]) =>
     block.replaceAll(/^ +/gm, "").trim()
   )
 
