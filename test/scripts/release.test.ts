@@ -1,9 +1,11 @@
-/** What `npm version` does to CHANGELOG.md. */
+/** What `npm version` does: to CHANGELOG.md, and in all. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, FileSystem } from "effect"
 import { NodeServices } from "@effect/platform-node"
 import { released } from "../../scripts/release.ts"
 import { readText } from "../docs/Documents.ts"
+import { execute } from "../support/Command.ts"
+import { pathOf } from "../support/servers/RealServers.ts"
 
 const changelog = "# Changelog\n\n## [Unreleased]\n\n### Fixed\n\n- A fault.\n\n## [1.0.0] - 2026-01-02\n\n- First.\n"
 
@@ -33,5 +35,29 @@ describe("a release", () => {
         []
       )
     }).pipe(Effect.provide(NodeServices.layer))
+  )
+
+  it.effect("is made by npm version: the files of the new version, a commit and a tag", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const directory = yield* fs.makeTempDirectoryScoped({ prefix: "release-" })
+      yield* fs.makeDirectory(`${directory}/scripts`)
+      for (const name of ["package.json", "package-lock.json", "CHANGELOG.md", "scripts/release.ts"])
+        yield* fs.copyFile(pathOf(`../../../${name}`), `${directory}/${name}`)
+      const identity = ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"]
+      const env = Object.fromEntries(identity.map((name) => [name, "release@localhost"]))
+      const shell = Effect.fnUntraced(function* (line: string) {
+        const { code, err, out } = yield* execute(["bash", "-ec", line], { cwd: directory, env })
+        assert.strictEqual(code, 0, out + err)
+        return out.trim()
+      })
+      yield* shell("git init --quiet && git add . && git commit --quiet --message first")
+      yield* shell("npm version 99.0.0")
+      assert.strictEqual(yield* shell("git status --porcelain"), "")
+      assert.strictEqual(yield* shell("git tag --points-at HEAD"), "v99.0.0")
+      const changed = "CHANGELOG.md\npackage-lock.json\npackage.json"
+      assert.strictEqual(yield* shell("git diff --name-only HEAD~1"), changed)
+      assert.match(yield* shell("git show HEAD:CHANGELOG.md"), /^## \[99\.0\.0\] - \d{4}-\d\d-\d\d$/m)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 })
