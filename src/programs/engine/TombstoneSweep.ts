@@ -1,9 +1,9 @@
 /**
  * Removes old tombstones from the DBIs that have headers. Source: docs/sync.md, Sweeper.
  *
- * Tombstones are found in read transactions, a batch at a time, and removed in write transactions that check each
- * again: an entry that the application has put meanwhile stays. The lock is held for about `lockMillis` at a time, with
- * a pause after that, and never for the search.
+ * Tombstones are found in read transactions, a batch at a time, and removed in write transactions, which check each of
+ * them again, so that an entry that the application has put in the meantime stays. The lock is held for about
+ * `lockMillis` at a time, with a pause after that, and never during the search.
  */
 import { Duration, Effect } from "effect"
 import * as DbiName from "../../domain/lmdb/DbiName.ts"
@@ -20,7 +20,7 @@ import type { EngineDatabase, Exclusively } from "./EngineDatabase.ts"
 import { type WriteJob, State } from "./WriteJob.ts"
 import { maxKeyBytes } from "../../domain/lmdb/Limits.ts"
 
-/** Tombstones that are found before they are removed. */
+/** Number of tombstones that are found before they are removed. */
 const batchEntries = 4096
 
 interface Counts {
@@ -95,7 +95,7 @@ const find = Effect.fnUntraced(function* (
 /** Removes the entries of a batch that are still stale tombstones. */
 class RemoveJob implements WriteJob {
   written = 0
-  /** Whether nobody else has committed since the copy main → shadow. */
+  /** True if nothing else was committed since the copy main → shadow. */
   contiguous = true
   readonly divisible = true
   private readonly dbi: DbiName.DbiName
@@ -113,7 +113,7 @@ class RemoveJob implements WriteJob {
   attach(transaction: WriteTransaction, contiguous: boolean): void {
     this.contiguous &&= contiguous
     this.transaction = transaction
-    // If the DBI was dropped meanwhile, nothing is left to remove.
+    // If the DBI was dropped in the meantime, nothing is left to remove.
     if (!transaction.dbis().some(({ name }) => name === this.dbi)) this.index = this.batch.count
   }
 
@@ -134,7 +134,7 @@ class RemoveJob implements WriteJob {
         transaction.remove(dbi, batch.bytes, keyStart, keyEnd)
         this.written++
       }
-      // After the last entry the lock is not taken once more.
+      // After the last entry, the lock is not taken again.
       if (this.index < batch.count && performance.now() >= deadline) return State.Paused
     }
     return State.End
@@ -172,7 +172,7 @@ const sweepDbi = Effect.fnUntraced(function* (sweeping: Sweeping, dbi: DbiName.D
   } while (from !== undefined)
 })
 
-/** `exclusively`: runs each removal while no merge is under way. */
+/** Sweeps an environment. `exclusively` runs each removal while no merge is in progress. */
 export const sweep = Effect.fn("Sweep.sweep")(function* (
   database: EngineDatabase,
   request: SweepRequest,

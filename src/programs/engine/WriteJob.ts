@@ -1,4 +1,4 @@
-/** Work that can be cut into several write transactions, and what makes it begin again. */
+/** Work that can be divided into several write transactions, and the error that makes a merge begin again. */
 import { Data } from "effect"
 import type * as DbiName from "../../domain/lmdb/DbiName.ts"
 import type { WriteTransaction } from "../../services/Lmdb.ts"
@@ -8,24 +8,25 @@ import type { SnapshotKnowledge } from "./merge/SnapshotKnowledge.ts"
 export const State = { NeedChunk: 0, Paused: 1, End: 2 } as const
 
 export interface WriteJob {
-  /** Begins work in a transaction. `contiguous`: nobody else has committed since the job's data were read. */
+  /**
+   * Begins work in a transaction. `contiguous` is true if nothing else was committed since the job's data were read.
+   */
   readonly attach: (transaction: WriteTransaction, contiguous: boolean) => void
   readonly advance: (deadline: number) => number
   /** Number of entries of the snapshot that were put. */
   readonly written: number
   /**
-   * False while the transaction must not end: main lacks entries that are alive in the shadow, which would be taken for
-   * deletions.
+   * False while the transaction must not end, because main lacks live entries of the shadow, which would count as
+   * deleted.
    */
   readonly divisible: boolean
-  /** Releases cursors, at the end of each transaction. */
+  /** Releases cursors. Called at the end of each transaction. */
   readonly detach: () => void
 }
 
 /**
- * Thrown when the work so far is void and the merge must begin again: a DBI that it has seen is gone (`dropped`); the
- * end of the snapshot disproved what its first reading assumed (`known`); in shadow mode, the application has committed
- * (`moved`).
+ * Thrown when the merge must begin again: a DBI that it has read was dropped (`dropped`), the end of the snapshot has
+ * disproved an assumption of the first reading (`known`), or, in shadow mode, the application has committed (`moved`).
  */
 export class BeginAgain extends Data.TaggedError("BeginAgain")<{
   readonly known?: SnapshotKnowledge

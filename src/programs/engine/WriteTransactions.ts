@@ -1,4 +1,7 @@
-/** Runs a write job in one write transaction, or in several that each hold the lock for a limited time, and counts. */
+/**
+ * Runs a write job in one write transaction, or in several that each hold the lock for a limited time: that is
+ * `merge_lock_duration` for a merge, and `sweeper.lock_duration` for a sweep. It also measures the time of the lock.
+ */
 import { Duration, Effect } from "effect"
 import { Lmdb } from "../../services/Lmdb.ts"
 import type { ChangeTracker } from "./ChangeTracker.ts"
@@ -7,7 +10,7 @@ import { BeginAgain, type WriteJob, State } from "./WriteJob.ts"
 
 export interface Writing {
   readonly tracker: ChangeTracker
-  /** About how long the lock may be held, commit included. 0: one transaction. */
+  /** Approximate time for which the lock may be held, including the commit. 0 means one transaction. */
   readonly lockMillis: number
   /** Minimum pause between two transactions. */
   readonly releaseMillis: number
@@ -15,7 +18,10 @@ export interface Writing {
   written: number
   lockHeldMillis: number
   longestLockMillis: number
-  /** Time that the last transaction held the lock after its work: mostly the commit, which waits for the disk. */
+  /**
+   * Time for which the last transaction held the lock after its work. It is mostly the commit, which waits for the
+   * disk.
+   */
   commitMillis: number
 }
 
@@ -31,8 +37,8 @@ export const begin = (tracker: ChangeTracker, lockMillis: number, releaseMillis 
 })
 
 /**
- * Returns how long to work, so that the lock is released in time if the commit takes as long as the last one: at least
- * half of the limit, however slow the disk is.
+ * Returns how long to work so that the lock is released in time if the commit takes as long as the last one. It is at
+ * least half of the limit, however slow the disk is.
  */
 const workMillis = ({ commitMillis, lockMillis }: Writing): number =>
   lockMillis === 0 ? Infinity : Math.max(lockMillis - commitMillis, lockMillis / 2)
@@ -40,7 +46,7 @@ const workMillis = ({ commitMillis, lockMillis }: Writing): number =>
 const attemptJob = <A>(run: () => A) =>
   attemptWith((thrown) => (thrown instanceof BeginAgain ? thrown : engineErrorOf(thrown)), run)
 
-/** Works on `job` in one transaction until it is done, or until the time is up. */
+/** Runs `job` in one transaction until it is done or the time has passed. */
 const part = Effect.fnUntraced(function* (
   writing: Writing,
   job: WriteJob,
@@ -73,8 +79,8 @@ const part = Effect.fnUntraced(function* (
 })
 
 /**
- * Works on `job` to its end. `seen`: the last transaction that what the job knows comes from. `feed` gives the job's
- * reader the next chunk. Returns the id of the last transaction that is recorded now.
+ * Runs `job` to its end. `seen` is the id of the last transaction that the job has read. `feed` passes the next chunk
+ * to the reader of the job. Returns the id of the last recorded transaction.
  */
 export const write = Effect.fnUntraced(function* (
   writing: Writing,
@@ -97,7 +103,7 @@ export const write = Effect.fnUntraced(function* (
     writing.longestLockMillis = Math.max(writing.longestLockMillis, lockHeldMillis)
     writing.commitMillis = lockHeldMillis - workedMillis
     if (done) break
-    // LMDB's writer mutex is not fair: without a pause the application would starve.
+    // LMDB's writer mutex is not fair, so the application would starve without a pause.
     yield* Effect.sleep(Duration.millis(Math.max(writing.releaseMillis, lockHeldMillis)))
   }
   writing.written += job.written

@@ -1,6 +1,6 @@
 /**
- * What the loops of one database share: the index of the bucket, what was sent, and a wakeup that is sent when a loop
- * should look again. Plain state on the main thread: between two yields nobody else changes it.
+ * The state that the loops of one database share: the index of the bucket, what was sent, and a notification that wakes
+ * waiting loops. It is plain state on the main thread, which nothing else changes between two yields.
  */
 import { Effect, Latch } from "effect"
 import type { Database } from "../../services/Database.ts"
@@ -11,17 +11,17 @@ import { SnapshotIndex } from "./SnapshotIndex.ts"
 import { SyncFacts } from "./facts/SyncFacts.ts"
 
 export interface DatabaseSyncOptions {
-  /** The key under `lmdbs`. */
+  /** Name of the database: its key under `lmdbs`. */
   readonly database: string
-  /** As it stands in object names. */
+  /** Name of the instance as in object names. */
   readonly instance: string
   readonly hostname: string
-  /** `receive`: nothing is ever written to the bucket. */
+  /** True for `receive`, which never writes to the bucket. */
   readonly receiveOnly: boolean
   readonly onlyOnce: boolean
-  /** `--accept-stale`: entries that are older than the retention of tombstones are merged and sent all the same. */
+  /** Value of `--accept-stale`: merge and send even data that are older than the retention of tombstones. */
   readonly acceptStale: boolean
-  /** `spool_keep_last`. */
+  /** Value of `spool_keep_last`. */
   readonly keepLast: boolean
 }
 
@@ -34,28 +34,30 @@ export class SyncState {
   readonly lastDump: LastDump
   /** For people. */
   readonly facts = new SyncFacts()
-  /** Transactions of others up to this one are in a snapshot of ours that was stored. */
+  /** Id of the transaction up to which all transactions of the application are in a stored snapshot of ours. */
   sentThrough = 0n
-  /** What this process has stored since its last full snapshot; undefined before that. */
+  /** The objects that this process has stored since its last full snapshot, or undefined before the first one. */
   chain: DeltaChain | undefined
-  /** Snapshots of our own name that another process wrote, as far as their merge has changed something. */
+  /** Number of snapshots that another process has written under our name and whose merge has changed something. */
   foreignMerged = 0
-  /** How many of them are in a snapshot of ours that was stored. */
+  /** Number of them whose content is in a stored snapshot of ours. */
   foreignSent = 0
-  /** Of the last poll. */
+  /** LMDB's last transaction id as of the last poll. */
   lastTransactionId = 0n
   lastForeign = 0n
-  /** How often changed keys could not be followed, as far as it is counted. */
+  /** Number of times that tracking was given up, as far as the metric includes them. */
   trackerGivenUp = 0
-  /** The first snapshot was stored, or there is nothing to store. */
+  /** True once the first snapshot is stored, or if there is nothing to store. */
   firstStoreDone = false
-  /** What the LMDB says is older than the retention of tombstones: sending it could bring deleted entries back. */
+  /**
+   * True if the LMDB is older than the retention of tombstones, so that sending it could bring deleted entries back.
+   */
   stale = false
-  /** Nanoseconds: the newest time of its entries before the first merge; 0: there was none, or nobody wants to know. */
+  /** Newest time of the entries before the first merge, in nanoseconds, or 0 without entries or if it is not needed. */
   newestAtOpen = 0n
-  /** That, if it is too old, or what an earlier run found: 0 if that is not known. Undefined: it is not stale. */
+  /** The time of a stale LMDB's newest entry, found now or by an earlier run, 0 if unknown. Undefined if not stale. */
   staleBy: bigint | undefined
-  /** A refused or corrupt snapshot was met, or one was missing: `--only-once` then ends with 1. */
+  /** Number of refused, corrupt or missing snapshots. If there are any, `--only-once` ends with 1. */
   problems = 0
   private readonly latches: Array<Latch.Latch> = []
 
@@ -67,12 +69,12 @@ export class SyncState {
     this.index = new SnapshotIndex(options.database, options.instance)
   }
 
-  /** Wakes all loops that wait: something has changed. */
+  /** Wakes all waiting loops, because something has changed. */
   readonly notify = Effect.sync(() => {
     for (const latch of this.latches) latch.openUnsafe()
   })
 
-  /** Returns an effect that waits for the next `notify` since it last ended. The first time it does not wait. */
+  /** Returns an effect that waits for a `notify` since it last completed. The first time, it does not wait. */
   wakeups(): Effect.Effect<void> {
     const latch = Latch.makeUnsafe(true)
     this.latches.push(latch)
@@ -80,15 +82,15 @@ export class SyncState {
   }
 
   /**
-   * First listing done, first store done or nothing to store or nothing may be stored, every instance waited for has
-   * come to an end.
+   * True when the first listing is done, the first snapshot is stored or need not or must not be stored, and everything
+   * that was waited for is merged, has disappeared or is quarantined.
    */
   get isReady(): boolean {
     const { isBlocked, listed, waiting } = this.index
     return listed && waiting.length === 0 && (this.firstStoreDone || this.options.receiveOnly || isBlocked)
   }
 
-  /** Something of the application's, or of another process under our name, is in no snapshot of ours. */
+  /** True if changes of the application, or of another process under our name, are in no stored snapshot of ours. */
   get hasUnsent(): boolean {
     return !this.options.receiveOnly && (this.lastForeign > this.sentThrough || this.foreignMerged > this.foreignSent)
   }

@@ -1,11 +1,12 @@
 /**
- * Merges what appears of each instance, along the path to its newest state (`SnapshotIndex`). Each instance has a child
- * of its own. Memory budgets limit how many snapshots are in memory, and how many are merged at once. If a newer full
- * snapshot appears while a child waits for a permit, that one is merged. Small deltas in a row are loaded side by side
- * and merged one after the other, each in a transaction of its own: so each is as whole, and as short, as any other.
+ * Merges new objects of each instance, along the path to its newest state (`SnapshotIndex`). Each instance has its own
+ * child fiber. Memory budgets limit how many snapshots are in memory, and how many are merged at once. If a newer full
+ * snapshot appears while a child waits for a permit, that snapshot is merged instead. Consecutive small deltas are
+ * loaded in parallel and merged one after the other, each in its own transaction, so that no transaction becomes
+ * longer.
  *
  * No object in the bucket can end the daemon. If our own newest snapshot is refused at the start, nothing is sent as
- * long as it is there: a newer one would hide it, and it may be the only copy of what it holds.
+ * long as it is in the bucket, because a newer one would hide it, and it may be the only copy of its data.
  */
 import { Clock, Duration, Effect, FiberSet } from "effect"
 import { DatabaseError, type MergeResult } from "../../../services/Database.ts"
@@ -24,18 +25,19 @@ import type { SyncState } from "../SyncState.ts"
 import { millisSince } from "../../Elapsed.ts"
 
 interface WaitingForRoom {
-  /** The application's last transaction before the merge: any later one may have made room. */
+  /** Id of the application's last transaction before the merge. Any later one may have freed space. */
   readonly lastForeign: bigint
   /**
-   * Of the monotonic clock: when it is tried again all the same, since a reader that is gone now may have kept pages.
+   * Time on the monotonic clock at which the merge is retried in any case, because a reader that has ended since then
+   * may have prevented pages from being reused.
    */
   readonly until: bigint
 }
 
-/** Time between two attempts to merge into a full map that the application has not changed. */
+/** Nanoseconds between two attempts to merge into a full map that the application has not changed. */
 const patience = 60_000_000_000n
 
-/** One outage for all instances. It is over when no instance fails any more. */
+/** An outage of all instances together, which is over when no instance fails any more. */
 interface Failing {
   readonly outage: Outage.Outage
   /** Instances whose last attempt failed. */
@@ -45,18 +47,18 @@ interface Failing {
 interface Receiver {
   readonly state: SyncState
   readonly load: Failing
-  /** Merges that failed for what may recover by itself. A load that works says nothing about them. */
+  /** Merges that have failed and may recover on their own. A successful load does not end this outage. */
   readonly merge: Failing
   readonly full: Outage.Outage
   /** Instances with a running child. */
   readonly busy: Set<string>
-  /** Names that were corrupt once: the second time, from another download, sets them aside. */
+  /** Names of objects that were corrupt once. If a second download is corrupt as well, they are quarantined. */
   readonly suspects: Set<string>
   /** Instances whose merge found the map full. */
   readonly waitingForRoom: Map<string, WaitingForRoom>
-  /** Names of foreign snapshots that were warned about. */
+  /** Names of foreign snapshots under our name that a warning was logged for. */
   readonly foreignSnapshots: Set<string>
-  /** Names of foreign snapshots whose merge has failed: parts of it may have been committed. */
+  /** Names of foreign snapshots whose merge has failed, parts of which may have been committed. */
   readonly foreignInPart: Set<string>
 }
 
@@ -93,7 +95,7 @@ const failedFor = Effect.fnUntraced(function* (
   yield* Effect.sleep(storage_retry_interval)
 })
 
-/** Ends outages that have no failing instance left. */
+/** Ends the outages without failing instances. */
 const recover = Effect.fnUntraced(function* ({ full, load, merge, state, waitingForRoom }: Receiver) {
   for (const instances of [load.instances, merge.instances, waitingForRoom]) {
     for (const instance of instances.keys()) if (state.index.next(instance) === undefined) instances.delete(instance)
@@ -105,7 +107,7 @@ const recover = Effect.fnUntraced(function* ({ full, load, merge, state, waiting
 interface FailedMerge {
   readonly snapshot: Snapshot
   readonly error: DatabaseError
-  /** The application's last transaction before it began. */
+  /** Id of the application's last transaction before the merge began. */
   readonly lastForeign: bigint
 }
 
@@ -145,7 +147,7 @@ const warnOfForeign = Effect.fnUntraced(function* ({ state, foreignSnapshots }: 
   })
 })
 
-/** Merges what was loaded, and tells everybody. */
+/** Merges a loaded object, and records the result in index, metrics, log and cleaner. */
 const merge = Effect.fnUntraced(function* (receiver: Receiver, snapshot: Snapshot, spooled: Spooled) {
   const { state } = receiver
   const { instance } = snapshot.name
@@ -167,7 +169,7 @@ const merge = Effect.fnUntraced(function* (receiver: Receiver, snapshot: Snapsho
   const isOnPath = state.index.markMerged(snapshot)
   yield* ReceiveMeter.merged(state, snapshot, result)
   const inPart = receiver.foreignInPart.delete(snapshot.name.text)
-  // Our own newer snapshot hides it from the others: only we can send them what it held.
+  // Our own newer snapshot hides it from the others, so only this process can send them its entries.
   if (isForeign && (inPart || result.entriesWritten > 0)) state.foreignMerged++
   state.cleaner?.markMerged(snapshot, result, yield* Clock.monotonicTimeNanos, isOnPath)
   receiver.suspects.delete(snapshot.name.text)
@@ -176,7 +178,7 @@ const merge = Effect.fnUntraced(function* (receiver: Receiver, snapshot: Snapsho
   yield* logMerged(snapshot, spooled.size, result, yield* millisSince(began))
 })
 
-/** Merges with a permit for it, unless something better has appeared. Gives what the merge failed with. */
+/** Merges an object with a permit, unless a better one has appeared. Returns the failure of the merge, if any. */
 const mergeNext = Effect.fnUntraced(function* (receiver: Receiver, snapshot: Snapshot, spooled: Spooled) {
   const { state } = receiver
   const { lastForeign } = yield* observe(state)
@@ -192,8 +194,8 @@ const mergeNext = Effect.fnUntraced(function* (receiver: Receiver, snapshot: Sna
 })
 
 /**
- * With a permit to have more in memory: one object, or some small ones. Gives what a merge failed with: permits and
- * spool go back before anything is waited for.
+ * Loads and merges one object, or several small ones, with a download permit. Returns the failure of a merge instead of
+ * handling it, so that permits and spool are released before the caller waits.
  */
 const receive = Effect.fnUntraced(function* (receiver: Receiver, instance: string) {
   const { state } = receiver
@@ -224,9 +226,9 @@ const receive = Effect.fnUntraced(function* (receiver: Receiver, instance: strin
 })
 
 /**
- * Deleted by a cleaner between listing and load: the next listing has a newer one, or the instance is gone. For our own
- * at start that listing is waited for: some stores do not find at once what they list already, and what we sent over it
- * would hide what it holds.
+ * Handles an object that a cleaner has deleted between listing and load: the next listing has a newer one, or none of
+ * the instance. For our own snapshot at the start, that listing is waited for. Some stores list an object before it can
+ * be loaded, and a newer snapshot of ours would hide its data.
  */
 const notFound = Effect.fnUntraced(function* (state: SyncState, instance: string, name: string) {
   if (instance === state.options.instance && !state.index.ownIsMerged)
@@ -235,7 +237,7 @@ const notFound = Effect.fnUntraced(function* (state: SyncState, instance: string
   if (snapshot !== undefined) state.index.vanished(snapshot)
 })
 
-/** Receives what is next of the instance, from the bucket to the database. Outages of the bucket are waited out. */
+/** Receives the next objects of an instance, from the bucket to the database. Waits while the bucket is unavailable. */
 const receiveOne = Effect.fn("Receive.one")(function* (receiver: Receiver, instance: string) {
   const { state } = receiver
   const budget = yield* MemoryBudget
@@ -260,7 +262,7 @@ const receiveOne = Effect.fn("Receive.one")(function* (receiver: Receiver, insta
   yield* recover(receiver)
 })
 
-/** Whether the instance has a snapshot to merge, and does not wait for room. */
+/** True if the instance has a snapshot to merge and does not wait for space in the map. */
 const isDue = (receiver: Receiver, instance: string, now: bigint): boolean => {
   const { busy, state, waitingForRoom } = receiver
   if (busy.has(instance) || state.index.next(instance) === undefined) return false
@@ -268,7 +270,7 @@ const isDue = (receiver: Receiver, instance: string, now: bigint): boolean => {
   return full === undefined || state.lastForeign > full.lastForeign || now >= full.until
 }
 
-/** Never ends. */
+/** Runs forever. */
 export const run = Effect.fn("Receive.run")(function* (state: SyncState) {
   const { database } = state.options
   const receiver: Receiver = {
