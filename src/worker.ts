@@ -32,7 +32,7 @@ const runTask = (task: LmdbTask) =>
     task._tag === "ReadReaders"
       ? LmdbInspection.asResult(ReaderTable.read(task.lmdb))
       : LmdbTasks.run(task, LmdbNative.layerWith, print)
-  ).pipe(Effect.provide([Compressions.layer, spool]))
+  ).pipe(Effect.provide([Compressions.layer, spool, GarbageCollectorV8.layer]))
 
 const runMain = <A, E>(program: Effect.Effect<A, E>) =>
   NodeRuntime.runMain(Effect.provide(program, Logs.layerWith(log)), { disableErrorReporting: true })

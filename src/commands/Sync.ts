@@ -134,14 +134,14 @@ export const runDaemon = Effect.fnUntraced(function* (
   global: GlobalOptions,
   receiveOnly: boolean
 ) {
-  if (options.dryRun) {
-    const { DryRun } = yield* load(() => ({ DryRun: import("./DryRun.ts") }))
-    return yield* DryRun.run(options, global, receiveOnly)
-  }
   // A process that soon ends gains nothing from a second start, which takes a quarter of its time.
   if (options.onlyOnce !== true) {
     const { giveBackFreed } = yield* Effect.promise(() => import("../layers/process/ProcessMemory.ts"))
     yield* giveBackFreed
+  }
+  if (options.dryRun) {
+    const { DryRun } = yield* load(() => ({ DryRun: import("./DryRun.ts") }))
+    return yield* DryRun.run(options, global, receiveOnly)
   }
   const loaded = yield* load(parts)
   return yield* loaded.Command.withSettings({ global, onlyOnce: options.onlyOnce }, (configuration) =>

@@ -58,6 +58,8 @@ Snapshots are downloaded to spool_directory.
     json: toggle("json").pipe(about("Print JSON, one object a line"))
   },
   run: Effect.fnUntraced(function* ({ grace = Duration.minutes(1), json }, global) {
+    const { giveBackFreed } = yield* Effect.promise(() => import("../layers/process/ProcessMemory.ts"))
+    yield* giveBackFreed
     const loaded = yield* load(parts)
     const { Command, ComparisonThread, Verify } = loaded
     const verifyAll = Effect.gen(function* () {

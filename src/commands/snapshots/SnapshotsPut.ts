@@ -16,6 +16,7 @@ const parts = () => ({
   Command: import("../cli/ConfiguredCommand.ts"),
   Compressions: import("../../layers/compression/Compressions.ts"),
   DatabaseOptions: import("../../programs/DatabaseOptions.ts"),
+  GarbageCollectorV8: import("../../layers/memory/GarbageCollectorV8.ts"),
   LocalFile: import("../../layers/process/LocalFile.ts"),
   Progress: import("../../services/Progress.ts"),
   Settings: import("../../services/Settings.ts"),
@@ -112,7 +113,7 @@ kept, and the bucket is made where the configuration says so.
       return yield* Effect.flatMap(checked(loaded, file, parsed, global.config), (source) =>
         // The bucket is not made before.
         Effect.provide(store(loaded, name, source), loaded.StorageConfigured.layer)
-      ).pipe(Effect.provide([spool, loaded.Compressions.layer]))
+      ).pipe(Effect.provide([spool, loaded.Compressions.layer, loaded.GarbageCollectorV8.layer]))
     })
     return yield* Command.once({ global }, Effect.scoped(put))
   })

@@ -9,6 +9,7 @@ import type {
   TaskTarget,
   Unusable
 } from "../../services/LmdbTask.ts"
+import type { GarbageCollector } from "../../services/GarbageCollector.ts"
 import type { Progress } from "../../services/Progress.ts"
 import type { Spool } from "../../services/Spool.ts"
 import type { Compression } from "../../services/Compression.ts"
@@ -58,7 +59,7 @@ export const run = (
   task: Exclude<LmdbTask, ReadReaders>,
   open: OpenLmdb,
   print: (text: string) => Effect.Effect<void>
-): Effect.Effect<LmdbTaskResult, never, Compression | Spool | Progress> => {
+): Effect.Effect<LmdbTaskResult, never, Compression | Spool | Progress | GarbageCollector> => {
   switch (task._tag) {
     case "DropShadow":
       return Effect.map(DropShadow.run(task.targets, open), (code) => ({ code, text: "" }))

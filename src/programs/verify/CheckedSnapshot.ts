@@ -17,6 +17,7 @@ import type { SnapshotKnowledge } from "../engine/merge/SnapshotKnowledge.ts"
 import { firstKeyLength, type Phase, SnapshotPass } from "../engine/merge/SnapshotPass.ts"
 import { State } from "../engine/WriteJob.ts"
 import type { Snapshot } from "../sync/ListedSnapshots.ts"
+import * as PacedCollection from "./PacedCollection.ts"
 
 export interface CheckedSnapshot {
   readonly format: SnapshotFormat
@@ -61,13 +62,14 @@ const readOnce = Effect.fnUntraced(function* (
   request: { readonly spooled: Spooled; readonly format: SnapshotFormat },
   known: SnapshotKnowledge | undefined
 ) {
-  const feed = yield* MemberFeed.open(request, new Map())
+  const feed = yield* MemberFeed.open(request, new Map(), 0)
+  const collection = yield* PacedCollection.make
   const pass = new SnapshotPass(phase, known)
   yield* Effect.addFinalizer(() => Effect.sync(() => pass.close()))
   for (;;) {
     const state = yield* attempt(() => pass.advance(performance.now() + sliceMillis))
     if (state === State.End) return pass
-    yield* state === State.NeedChunk ? feed(pass) : Effect.yieldNow
+    yield* state === State.NeedChunk ? Effect.andThen(feed(pass), collection) : Effect.yieldNow
   }
 }, Effect.scoped)
 

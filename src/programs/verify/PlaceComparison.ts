@@ -12,6 +12,7 @@ import type { CheckedSnapshot } from "./CheckedSnapshot.ts"
 import { DbiComparison, done, paused, type PairDifference, PlaceCount, type PlacedSource } from "./DbiComparison.ts"
 import { EntryDigest } from "./EntryDigest.ts"
 import { LmdbEntries } from "./EntrySource.ts"
+import * as PacedCollection from "./PacedCollection.ts"
 import * as SnapshotMessages from "./SnapshotMessages.ts"
 import type { DbiReport, PairReport, PlaceReport } from "./VerifyReport.ts"
 
@@ -99,6 +100,7 @@ const walkDbi = Effect.fnUntraced(function* <A extends DbiComparison>(
   meter: Meter
 ) {
   const { digestNow } = yield* Compression
+  const collection = yield* PacedCollection.make
   const sources = yield* Effect.forEach(parts, ({ open, place }) =>
     Effect.map(open, (entries): PlacedSource => ({ place, entries }))
   )
@@ -111,7 +113,7 @@ const walkDbi = Effect.fnUntraced(function* <A extends DbiComparison>(
     meter.add(counted - metered)
     metered = counted
     if (state === done) return comparison
-    yield* state === paused ? Effect.yieldNow : sources[state]!.entries.feed
+    yield* state === paused ? Effect.yieldNow : Effect.andThen(sources[state]!.entries.feed, collection)
   }
 })
 

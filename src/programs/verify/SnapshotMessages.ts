@@ -2,12 +2,12 @@
  * Reads the DBI messages of a spooled snapshot in any order. It continues from its position to a later message, and
  * starts again for an earlier one, which is rare, because snapshots contain their DBIs in the order of their names.
  */
-import { Effect, Exit, Scope, Stream } from "effect"
-import * as Pull from "effect/Pull"
+import { Effect, Exit, Scope } from "effect"
 import { Event, SnapshotReader } from "../../domain/snapshot/SnapshotReader.ts"
-import { Compression } from "../../services/Compression.ts"
-import { Spool } from "../../services/Spool.ts"
+import type { Compression } from "../../services/Compression.ts"
+import type { Spool } from "../../services/Spool.ts"
 import { attempt, type EngineError } from "../engine/Engine.ts"
+import * as MemberFeed from "../engine/merge/MemberFeed.ts"
 import type { CheckedSnapshot } from "./CheckedSnapshot.ts"
 import { SnapshotEntries } from "./EntrySource.ts"
 
@@ -22,28 +22,16 @@ interface Reading {
   readonly scope: Scope.Closeable
 }
 
-/** Passes the next chunks to a reader. */
+/** Passes members to a reader, whose memory is released when the next one is asked for. */
 const feeding = Effect.fnUntraced(function* (snapshot: CheckedSnapshot, reader: SnapshotReader) {
-  const compression = yield* Compression
-  const spool = yield* Spool
-  const chunks = compression[snapshot.format].decompress(spool.read(snapshot.spooled))
-  const pull = yield* Stream.toPull(chunks)
-  let items: ReadonlyArray<Uint8Array> = []
-  let next = 0
-  const feed: Effect.Effect<void, EngineError> = Effect.suspend(() => {
-    const chunk = items[next++]
-    if (chunk !== undefined) return Effect.sync(() => reader.push(chunk))
-    return Pull.matchEffect(pull, {
-      onSuccess: (more) => {
-        items = more
-        next = 0
-        return feed
-      },
-      onFailure: Effect.failCause,
-      onDone: () => Effect.sync(() => reader.finish())
-    })
-  })
-  return feed
+  const feed = yield* MemberFeed.open(snapshot, new Map(), 0)
+  const fed: MemberFeed.Fed = {
+    push: (chunk) => reader.push(chunk),
+    skip: () => false,
+    pushMember: (_, content) => reader.push(content),
+    finish: () => reader.finish()
+  }
+  return Effect.suspend(() => feed(fed))
 })
 
 /** Opens a snapshot. Its resources are released with the scope. */

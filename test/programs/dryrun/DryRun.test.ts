@@ -5,6 +5,7 @@ import { Context, Duration, Effect, FileSystem, Layer } from "effect"
 import * as DbiName from "../../../src/domain/lmdb/DbiName.ts"
 import * as NanoTimestamp from "../../../src/domain/snapshot/NanoTimestamp.ts"
 import * as Compressions from "../../../src/layers/compression/Compressions.ts"
+import * as GarbageCollectorV8 from "../../../src/layers/memory/GarbageCollectorV8.ts"
 import * as LmdbNative from "../../../src/layers/lmdb/native/LmdbNative.ts"
 import * as SpoolFile from "../../../src/layers/spool/SpoolFile.ts"
 import * as StorageFs from "../../../src/layers/storage/StorageFs.ts"
@@ -93,6 +94,7 @@ const dryRun = Effect.fnUntraced(function* (
         readOnlyStorage(`${directory}/bucket`).pipe(Layer.provide(NodeServices.layer)),
         SpoolFile.layerWith({ directory, memoryLimit: 0 }),
         Compressions.layer,
+        GarbageCollectorV8.layer,
         Layer.succeed(Settings, values),
         silent
       ],

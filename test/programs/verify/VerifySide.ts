@@ -2,6 +2,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { Duration, Effect, FileSystem, Layer } from "effect"
 import * as Compressions from "../../../src/layers/compression/Compressions.ts"
+import * as GarbageCollectorV8 from "../../../src/layers/memory/GarbageCollectorV8.ts"
 import * as LmdbNative from "../../../src/layers/lmdb/native/LmdbNative.ts"
 import * as SpoolFile from "../../../src/layers/spool/SpoolFile.ts"
 import * as StorageFs from "../../../src/layers/storage/StorageFs.ts"
@@ -49,6 +50,7 @@ export const make = Effect.fnUntraced(function* (
     StorageFs.layerWith({ root_path: `${directory}/bucket`, create: false }),
     SpoolFile.layerWith({ directory, memoryLimit: 0 }),
     Compressions.layer,
+    GarbageCollectorV8.layer,
     SettingsTest.layerWith({ ...values, lmdbs }),
     silent
   ).pipe(Layer.provide(NodeServices.layer))

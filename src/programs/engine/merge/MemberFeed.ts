@@ -10,11 +10,14 @@ import type { KnownMembersNow } from "./KnownMembers.ts"
 import * as MemberReader from "./MemberReader.ts"
 import type { SnapshotPass } from "./SnapshotPass.ts"
 
+/** The reader of a snapshot. */
+export type Fed = Pick<SnapshotPass, "push" | "skip" | "pushMember" | "finish">
+
 /** Passes the next chunk to a pass, lets it skip a member, or tells it that the snapshot has ended. */
-export type Feed = (pass: SnapshotPass) => Effect.Effect<void, EngineError>
+export type Feed = (pass: Fed) => Effect.Effect<void, EngineError>
 
 /** Passes one item to a pass. Returns the content of a member, which is released when the next item is requested. */
-const give = Effect.fnUntraced(function* (pass: SnapshotPass, item: MemberReader.Item) {
+const give = Effect.fnUntraced(function* (pass: Fed, item: MemberReader.Item) {
   if (item instanceof Uint8Array) return void pass.push(item)
   const { content, digest, known } = item
   if (known !== undefined && (yield* attempt(() => pass.skip(known)))) return
@@ -26,12 +29,16 @@ const give = Effect.fnUntraced(function* (pass: SnapshotPass, item: MemberReader
   return bytes
 })
 
-/** Opens a feed from the first byte. Its resources are released with the scope. `known` contains members to skip. */
+/**
+ * Opens a feed from the first byte. Its resources are released with the scope. `known` contains members to skip, and
+ * `ahead` is as for MemberReader.
+ */
 export const open = Effect.fnUntraced(function* (
   request: MergeRequest,
-  known: KnownMembersNow
+  known: KnownMembersNow,
+  ahead: number = MemberReader.membersAhead
 ): Effect.fn.Return<Feed, never, Compression | Spool | Scope.Scope> {
-  const pull = yield* Stream.toPull(yield* MemberReader.make(request, known))
+  const pull = yield* Stream.toPull(yield* MemberReader.make(request, known, ahead))
   // Arrays usually have one item, but that is not guaranteed.
   let items: ReadonlyArray<MemberReader.Item> = []
   let next = 0

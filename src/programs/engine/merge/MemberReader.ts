@@ -30,8 +30,8 @@ export interface Whole {
 /** A member, or a chunk of uncompressed bytes, which is valid until the next item is pulled. */
 export type Item = Whole | Bytes
 
-/** Number of members that are read and decompressed before they are requested. */
-const membersAhead = 3
+/** Number of members that a merge reads and decompresses before they are requested. */
+export const membersAhead = 3
 /** Maximum size in bytes, compressed or not, of a member that is returned as a whole. Larger ones become chunks. */
 const wholeBytesMax = 4 * 2 ** 20
 
@@ -123,8 +123,11 @@ const readNext = Effect.fnUntraced(function* (
   return [yield* readWhole(reading, members, start, compressed), end] as const
 })
 
-/** Reads the snapshot from its first byte. Buffers and decompressions end with the scope. */
-export const make = Effect.fnUntraced(function* (request: MergeRequest, known: KnownMembersNow) {
+/**
+ * Reads the snapshot from its first byte. Buffers and decompressions end with the scope. `ahead` is the number
+ * of members that are read and decompressed before they are requested, each of which takes memory.
+ */
+export const make = Effect.fnUntraced(function* (request: MergeRequest, known: KnownMembersNow, ahead: number) {
   const spool = yield* Spool
   const compression = yield* Compression
   const codec = compression[request.format]
@@ -140,8 +143,8 @@ export const make = Effect.fnUntraced(function* (request: MergeRequest, known: K
   }
   const { members } = codec
   if (members === undefined) return decompressChunks(reading, 0, request.spooled.size)
-  return Stream.unfold(0, (start) => readNext(reading, members, start)).pipe(
-    Stream.buffer({ capacity: membersAhead }),
+  const all = Stream.unfold(0, (start) => readNext(reading, members, start))
+  return (ahead === 0 ? all : Stream.buffer(all, { capacity: ahead })).pipe(
     Stream.flatMap((next) => (Stream.isStream(next) ? next : Stream.succeed(next)))
   )
 })
