@@ -11,6 +11,11 @@ export const snapshotsList = defineCommand({
   details: `
 One name a line, in byte order: all below the global prefix, whoever they
 belong to, except the update marker. The bucket is only read.
+
+A delta (.pbd) holds what has changed since the time in its name behind F,
+which is shown as "delta from" by --long, too. JSON has name and size of each
+object, and database, instance, kind (snapshot or delta), timestampNano and,
+of a delta, fromNano of each snapshot.
 `,
   examples: [
     {
@@ -27,8 +32,11 @@ belong to, except the update marker. The bucket is only read.
     ),
     long: toggle("long").pipe(
       Flag.withAlias("l"),
-      about("With the size in bytes, right-aligned to 12, and a tab before each name")
+      about(
+        "With the size in bytes, right-aligned to 12, and a tab before each name; behind a delta what it starts from"
+      )
     ),
+    json: toggle("json").pipe(about("Print JSON, one object a line")),
     time: toggle("time").pipe(
       Flag.withAlias("t"),
       about("By the time in the snapshots' names, oldest first; what is no snapshot comes before them, by name")

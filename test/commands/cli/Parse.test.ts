@@ -89,11 +89,12 @@ describe("the command line", () => {
       assert.deepStrictEqual(yield* invoked("snapshots list"), {
         command: snapshotsList,
         global,
-        given: { prefix: "", long: false, time: false }
+        given: { prefix: "", long: false, json: false, time: false }
       })
       assert.deepStrictEqual((yield* invoked("snapshots list -lt -pmain")).given, {
         prefix: "main",
         long: true,
+        json: false,
         time: true
       })
       assert.deepStrictEqual(yield* invoked("snapshots dump x -f debug"), {

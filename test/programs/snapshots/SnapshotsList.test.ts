@@ -12,14 +12,17 @@ const objects: ReadonlyArray<readonly [string, number]> = [
   ["directory/file", 10]
 ]
 
-const list = (options: Partial<Parameters<typeof SnapshotsList.lines>[0]> = {}) =>
+const printed = (options: Partial<SnapshotsList.SnapshotsListOptions>) =>
+  Stream.mkString(SnapshotsList.lines({ prefix: "", long: false, json: false, time: false, ...options }))
+
+const list = (options: Partial<SnapshotsList.SnapshotsListOptions> = {}) =>
   Effect.gen(function* () {
     const storage = yield* Storage
     for (const [name, size] of objects) {
       const bytes = new Uint8Array(size)
       yield* storage.store(name, { size, read: (start, end) => Stream.make(bytes.slice(start, end)) })
     }
-    return yield* Stream.mkString(SnapshotsList.lines({ prefix: "", long: false, time: false, ...options }))
+    return yield* printed(options)
   }).pipe(Effect.provide(StorageMemory.layer))
 
 describe("snapshots list", () => {
@@ -49,6 +52,38 @@ describe("snapshots list", () => {
         "      123456\tmain__a__20240101-000000-000000002__GX.pb.gz\n           5\tmain__b__20240101-000000-000000001__GX.pb.gz\n"
       )
     })
+  )
+
+  it.effect("shows what a delta starts from with --long, and all of a name's parts with --json", () =>
+    Effect.gen(function* () {
+      const storage = yield* Storage
+      const delta = "main__a__20240101-000000-000000002__GX__F20240101-000000-000000001.pbd.gz"
+      const full = "main__a__20240101-000000-000000001__GX__D1.pb.gz"
+      for (const name of [delta, full, "zz.txt"]) yield* storage.store(name, { size: 0, read: () => Stream.empty })
+      assert.strictEqual(
+        yield* printed({ long: true, time: true }),
+        ["zz.txt", full, `${delta}\tdelta from 20240101-000000-000000001`]
+          .map((line) => `           0\t${line}\n`)
+          .join("")
+      )
+      const base = { database: "main", instance: "a" }
+      const [other, ...snapshots] = (yield* printed({ json: true, time: true })).trimEnd().split("\n")
+      assert.deepStrictEqual(JSON.parse(other!), { name: "zz.txt", size: 0 })
+      assert.deepStrictEqual(
+        snapshots.map((line) => JSON.parse(line)),
+        [
+          { name: full, size: 0, ...base, kind: "snapshot", timestampNano: "1704067200000000001" },
+          {
+            name: delta,
+            size: 0,
+            ...base,
+            kind: "delta",
+            timestampNano: "1704067200000000002",
+            fromNano: "1704067200000000001"
+          }
+        ]
+      )
+    }).pipe(Effect.provide(StorageMemory.layer))
   )
 
   it.effect("with --time by the snapshots' time, what is no snapshot first", () =>
