@@ -39,7 +39,8 @@ UNIT
     touch "$root/dev/$name"
     mount --bind "/dev/$name" "$root/dev/$name"
   done
-  mkdir "$root/dev/pts" "$root/dev/shm" "$root/dev/mqueue" "$root/dev/hugepages" "$root/old"
+  mkdir "$root/dev/pts" "$root/dev/shm" "$root/dev/mqueue" "$root/dev/hugepages"
+  mkdir -p "$root/old"
   mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts "$root/dev/pts"
   ln -s pts/ptmx "$root/dev/ptmx"
   # As root of the namespace: systemd mounts a root of its own for a unit.

@@ -11,18 +11,17 @@ until_true() {
   systemctl status --no-pager --full lightningstream
   exit 1
 }
-has_stored() { [ -n "$(ls /var/lib/powerdns/bucket)" ]; }
-# Bit 15 of the signals that are caught is SIGTERM.
-handles_sigterm() {
-  pid=$(show MainPID)
-  [ "$pid" != 0 ] && [ "$pid" != "$1" ] && [ $((0x$(sed -n 's/^SigCgt:\t*//p' "/proc/$pid/status" | tail -c 5) & 0x4000)) != 0 ]
+# So many starts have come to their "Initial sync complete".
+has_synced() {
+  [ "$(journalctl --quiet --unit lightningstream --output cat | grep -c 'Initial sync complete')" = "$1" ]
 }
-is_over() { [ "$(show ActiveState)" != active ]; }
+# Failed for good, or waiting to be started again.
+is_over() { case $(show ActiveState) in failed | inactive | activating) ;; *) return 1 ;; esac; }
 status() { sed -n "s/^$1:[[:space:]]*//p" "/proc/$pid/status" | tr '\t' ' '; }
 
 systemctl start lightningstream
-until_true has_stored
-until_true handles_sigterm 0
+until_true has_synced 1
+pid=$(show MainPID)
 say user "$(status Uid)"
 say capabilities "$(status CapEff)"
 say seccomp "$(status Seccomp)"
@@ -30,7 +29,7 @@ say new_privileges "$(status NoNewPrivs)"
 say cache "$(stat -c %U /var/cache/lightningstream)"
 say variable "$(tr '\0' '\n' < "/proc/$pid/environ" | grep ^TMPDIR=)"
 kill -KILL "$pid"
-until_true handles_sigterm "$pid"
+until_true has_synced 2
 say restarts "$(show NRestarts)"
 systemctl stop lightningstream
 say stopped "$(show Result) $(show ExecMainStatus)"
