@@ -1,23 +1,18 @@
 /**
- * The examples of docs/applications.md write the native header as the golden files have it. Each is compiled and run
- * where its language is; the compiler of C is needed to install this project anyway.
+ * The examples of docs/applications.md write the native header as the golden files have it. Each is compiled and
+ * run.
  */
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import { execute } from "../support/Command.ts"
 import { readText } from "./Documents.ts"
-import { pathOf } from "../support/servers/RealServers.ts"
+import { describeWith, pathOf } from "../support/servers/RealServers.ts"
+import * as SystemPrograms from "../support/SystemPrograms.ts"
 
 const examples = pathOf("../../../docs/examples")
 
-const hasGo = await Effect.runPromise(
-  execute(["go", "version"]).pipe(
-    Effect.map(({ code }) => code === 0),
-    Effect.orElseSucceed(() => false),
-    Effect.provide(NodeServices.layer)
-  )
-)
+const go = await SystemPrograms.installed(["go"], "golang-go")
 
 interface Golden {
   readonly name: string
@@ -61,13 +56,15 @@ layer(NodeServices.layer, { excludeTestServices: true })("the native header", (i
 
   it.effect("in Python", () => agrees(["python3", `${examples}/header.py`]))
 
-  it.effect.skipIf(!hasGo)("in Go", () =>
-    Effect.gen(function* () {
-      const directory = yield* Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped())
-      const program = `${directory}/header`
-      const { code, err } = yield* execute(["go", "build", "-o", program, `${examples}/header.go`])
-      assert.strictEqual(code, 0, err)
-      yield* agrees([program])
-    })
-  )
+  describeWith("in Go", go, (program) => {
+    it.effect("by its own compiler", () =>
+      Effect.gen(function* () {
+        const directory = yield* Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped())
+        const built = `${directory}/header`
+        const { code, err } = yield* execute([program, "build", "-o", built, `${examples}/header.go`])
+        assert.strictEqual(code, 0, err)
+        yield* agrees([built])
+      })
+    )
+  })
 })
