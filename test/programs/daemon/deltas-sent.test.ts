@@ -371,6 +371,21 @@ describe("Deltas, sent", () => {
     })
   )
 
+  it.effect("an orderly end does not wait for a full snapshot that nobody waits for", () =>
+    Effect.gen(function* () {
+      const { bucket, change, daemon } = yield* sending({ full_snapshot_interval: Duration.seconds(1) })
+      yield* bucket.faults.add(
+        { operation: "store", name: /__D1/, times: Infinity },
+        { kind: "fail", reason: unavailable }
+      )
+      yield* change("new")
+      yield* pass(2_000)
+      yield* daemon.stop
+      yield* pass(100)
+      assert.strictEqual(yield* daemon.ended, 0)
+    })
+  )
+
   it.effect("with --only-once one full snapshot", () =>
     Effect.gen(function* () {
       const { bucket, daemon } = yield* sending({}, { options: { onlyOnce: true } })

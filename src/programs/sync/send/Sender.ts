@@ -54,16 +54,22 @@ const chainOf = Effect.fnUntraced(function* ({ chain, foreignMerged, foreignSent
   return chain
 })
 
+/** True if the bucket shows instances that wait for full snapshots, since they read no deltas. */
+const areFullsAwaited = Effect.fnUntraced(function* ({ index }: SyncState) {
+  const { delta_snapshots } = yield* Settings
+  return delta_snapshots === "auto" && index.hasOriginals(yield* Clock.currentTimeNanos)
+})
+
 const isFullDue = Effect.fnUntraced(function* ({ isFullForced, state }: Sender) {
-  const { delta_snapshots, full_snapshot_interval } = yield* Settings
+  const { full_snapshot_interval } = yield* Settings
   const chain = yield* chainOf(state)
   if (chain === undefined) return false
-  const areFullsAwaited = delta_snapshots === "auto" && state.index.hasOriginals(yield* Clock.currentTimeNanos)
-  const intervalMillis = Duration.toMillis(full_snapshot_interval)
-  const nowMillis = yield* monotonicMillis
-  return (
-    (isFullForced && chain.count > 0) || WhatToSend.isFullDue(chain, { nowMillis, intervalMillis, areFullsAwaited })
-  )
+  const circumstances = {
+    nowMillis: yield* monotonicMillis,
+    intervalMillis: Duration.toMillis(full_snapshot_interval),
+    areFullsAwaited: yield* areFullsAwaited(state)
+  }
+  return (isFullForced && chain.count > 0) || WhatToSend.isFullDue(chain, circumstances)
 })
 
 /** Sends a delta, a full snapshot, or both. Returns false if there is more to send. */
@@ -197,10 +203,10 @@ export const finish = Effect.fn("Send.finish")(function* (state: SyncState) {
   if (state.options.receiveOnly) return true
   for (let sends = 0; ; sends++) {
     yield* observeCommitted(state)
-    const sender = yield* make(state)
-    // Interrupted between a delta and its full snapshot: instances that read no deltas would not get the change.
-    if (!state.hasUnsent && !(yield* isFullDue(sender))) return true
+    // A send may have been interrupted between a delta and the full snapshot that others wait for.
+    const isFullMissing = state.chain !== undefined && state.chain.count > 0 && (yield* areFullsAwaited(state))
+    if (!state.hasUnsent && !isFullMissing) return true
     if (!state.index.ownIsMerged || state.stale || sends === lastSendsMax) return false
-    yield* send(sender)
+    yield* send(yield* make(state))
   }
 })
