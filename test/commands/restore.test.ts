@@ -294,6 +294,25 @@ layer(NodeServices.layer, { excludeTestServices: true })("restore", (it) => {
     })
   )
 
+  it.effect("with a delta missing restores those after it, tells that one is missing, and ends with 1", () =>
+    Effect.gen(function* () {
+      const delta = "main__a__20250101-000030-000000000__GX__F20250101-000025-000000000.pbd.gz"
+      const { directory, restore } = yield* withBucket({
+        [newer]: allObjects[newer]!,
+        [delta]: object({ records: [["x", 9, "third"]] })
+      })
+      const { code, err, out } = yield* restore("latest", "--to", "new.lmdb")
+      assert.strictEqual(code, 1, err)
+      assert.match(err, new RegExp(`An object before a delta is missing: .*${delta}`))
+      assert.include(out, `${newer}  4 entries\n${delta}  1 entries\n`)
+      assert.deepStrictEqual((yield* contentOf(`${directory}/new.lmdb`))["records"], {
+        gone: [9n, null],
+        old: [5n, null],
+        x: [9n, "third"]
+      })
+    })
+  )
+
   it.effect("leaves nothing when the map is too small, or when it is ended by Ctrl-C", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem

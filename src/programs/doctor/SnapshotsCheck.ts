@@ -7,7 +7,7 @@ import { Compression } from "../../services/Compression.ts"
 import { Storage } from "../../services/Storage.ts"
 import { attempt } from "../engine/Engine.ts"
 import type { Snapshot } from "../sync/ListedSnapshots.ts"
-import { newestStates } from "../snapshots/StateObjects.ts"
+import { newestStates, unreachable } from "../snapshots/StateObjects.ts"
 import { error, type Finding, ok, warning } from "./Finding.ts"
 
 const check = "snapshots"
@@ -55,16 +55,27 @@ const ofObject = (snapshot: Snapshot) =>
     })
   )
 
+const ofGap = ({ name }: Snapshot): Finding =>
+  warning(
+    check,
+    `an object before ${name.text} is missing`,
+    "other instances do not get what it held before the next full snapshot",
+    `wait for full_snapshot_interval, or restart the daemon of ${name.instance}, which sends a full snapshot at its start`
+  )
+
 /** Returns the findings and never fails. */
 export const findings = Effect.fn("Doctor.snapshots")(
   function* (database: string) {
     const storage = yield* Storage
-    const states = newestStates(database, yield* storage.list(listingPrefix(database)))
-    if (states.length === 0) return [ok(check, "the bucket has none of this database yet")]
-    return yield* Effect.forEach(
+    const listed = yield* storage.list(listingPrefix(database))
+    const states = newestStates(database, listed)
+    const gaps = Map.groupBy(unreachable(database, listed), ({ name }) => name.instance)
+    if (states.length + gaps.size === 0) return [ok(check, "the bucket has none of this database yet")]
+    const found = yield* Effect.forEach(
       states.flatMap(({ objects }) => objects),
       ofObject
     )
+    return [...found, ...Array.from(gaps.values(), ([first]) => ofGap(first!))]
   },
   Effect.catch((failure) =>
     Effect.succeed<ReadonlyArray<Finding>>([

@@ -58,7 +58,7 @@ export interface RestoredObject {
 export interface Restored {
   /** The merged objects, in the order of the merges. */
   readonly objects: ReadonlyArray<RestoredObject>
-  /** Number of corrupt or refused objects. */
+  /** Number of corrupt, refused or missing objects. */
   readonly problems: number
 }
 
@@ -148,6 +148,13 @@ const warnOfStale = ({ stale }: RestorePlan) =>
     { discard: true }
   )
 
+/** Reports that an object that leads to this delta is missing in the bucket. */
+const reportMissing = (delta: Snapshot) =>
+  Effect.logError("An object before a delta is missing: what only that one held is not restored", {
+    snapshot_name: delta.name.text,
+    snapshot_instance: delta.name.instance
+  })
+
 /** Restores into the database `target`, which must be empty. */
 export const run = Effect.fn("Restore.run")(function* (query: RestoreQuery, target: DatabaseOptions) {
   const storage = yield* Storage
@@ -163,12 +170,18 @@ export const run = Effect.fn("Restore.run")(function* (query: RestoreQuery, targ
   const restored: Array<RestoredObject> = []
   const done = new Set<string>()
   const unusable = new Set<string>()
+  // Instances with a missing object.
+  const gaps = new Set<string>()
   let vanished = 0
   for (;;) {
-    const next = planOf(objects, query, unusable)
-      .states.flatMap((state) => state.objects)
-      .find(({ name }) => !done.has(name.text))
+    const { beyond, states } = planOf(objects, query, unusable)
+    const next = [...states.flatMap((state) => state.objects), ...beyond].find(({ name }) => !done.has(name.text))
     if (next === undefined) break
+    const { instance } = next.name
+    if (beyond.includes(next) && !gaps.has(instance)) {
+      gaps.add(instance)
+      yield* reportMissing(next)
+    }
     const { text } = next.name
     const result = yield* mergeOne(restoring, next).pipe(
       Effect.catchIf(
@@ -198,5 +211,5 @@ export const run = Effect.fn("Restore.run")(function* (query: RestoreQuery, targ
     const [name = ""] = unusable
     return yield* new SnapshotUnusable({ name, problem: "neither it nor an older one can be used" })
   }
-  return { objects: restored, problems: unusable.size } satisfies Restored
+  return { objects: restored, problems: unusable.size + gaps.size } satisfies Restored
 }, Effect.scoped)

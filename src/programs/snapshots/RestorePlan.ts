@@ -4,7 +4,8 @@
  */
 import * as SnapshotName from "../../domain/snapshot/SnapshotName.ts"
 import type { StoredObject } from "../../services/Storage.ts"
-import { type InstanceState, newestStates } from "./StateObjects.ts"
+import type { Snapshot } from "../sync/ListedSnapshots.ts"
+import { type InstanceState, newestStates, unreachable } from "./StateObjects.ts"
 
 export interface RestoreQuery {
   readonly database: string
@@ -25,6 +26,11 @@ export interface RestorePlan {
    * entries that these states still contain.
    */
   readonly stale: ReadonlyArray<InstanceState>
+  /**
+   * Deltas that are newer than the states, but an object before them is missing. They are merged nevertheless, as in
+   * the daemon: each of their entries is valid by itself.
+   */
+  readonly beyond: ReadonlyArray<Snapshot>
 }
 
 /** True if an object can be part of the state. */
@@ -48,13 +54,15 @@ export const planOf = (
   without: ReadonlySet<string> = new Set()
 ): RestorePlan => {
   const { database, instance, retentionNano, snapshot } = query
-  const states = newestStates(database, objects.filter(isWanted(query, without)))
+  const wanted = objects.filter(isWanted(query, without))
+  const states = newestStates(database, wanted)
   if (snapshot !== undefined) {
     // If nothing leads to a delta that was given by name, an earlier state is not what was requested.
-    return { states: states.filter((state) => state.objects.at(-1)!.object.name === snapshot), stale: [] }
+    return { states: states.filter((state) => state.objects.at(-1)!.object.name === snapshot), stale: [], beyond: [] }
   }
   const newestNano = states.reduce((newest, { timestampNano }) => (timestampNano > newest ? timestampNano : newest), 0n)
-  const isStale = ({ timestampNano }: InstanceState): boolean =>
+  const isStale = ({ timestampNano }: { readonly timestampNano: bigint }): boolean =>
     instance === undefined && retentionNano !== undefined && timestampNano < newestNano - retentionNano
-  return { states: states.filter((state) => !isStale(state)), stale: states.filter(isStale) }
+  const beyond = unreachable(database, wanted).filter(({ name }) => !isStale(name))
+  return { states: states.filter((state) => !isStale(state)), stale: states.filter(isStale), beyond }
 }

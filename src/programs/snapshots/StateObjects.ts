@@ -16,21 +16,33 @@ export interface InstanceState {
   readonly timestampNano: bigint
 }
 
-/** Returns the state of an instance, or an empty list without a full snapshot, because nothing leads to its deltas. */
-const stateOf = (instance: string, listed: ReadonlyArray<Snapshot>): ReadonlyArray<InstanceState> => {
-  const sorted = listed.toSorted((a, b) => SnapshotName.compare(a.name, b.name))
-  const objects = pathOf(sorted, undefined).steps
-  const last = objects.at(-1)
-  return last === undefined ? [] : [{ instance, objects, timestampNano: last.name.timestampNano }]
-}
-
-/** Returns the newest state of each instance, by the instances' names. `objects`: a listing. */
-export const newestStates = (database: string, objects: ReadonlyArray<StoredObject>): ReadonlyArray<InstanceState> => {
+/** Returns the path of each instance, sorted by the names of the instances. */
+const pathsOf = (database: string, objects: ReadonlyArray<StoredObject>) => {
   const listed = objects.flatMap((object): ReadonlyArray<Snapshot> => {
     const name = SnapshotName.parse(object.name)
     return name?.database === database ? [{ name, object }] : []
   })
   return Array.from(Map.groupBy(listed, ({ name }) => name.instance))
-    .flatMap(([instance, ofInstance]) => stateOf(instance, ofInstance))
-    .toSorted((a, b) => (a.instance < b.instance ? -1 : 1))
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([instance, ofInstance]) => {
+      const sorted = ofInstance.toSorted((a, b) => SnapshotName.compare(a.name, b.name))
+      return { instance, path: pathOf(sorted, undefined) }
+    })
 }
+
+/**
+ * Returns the newest state of each instance, sorted by the names of the instances, from a listing. An instance without
+ * a full snapshot has no state, because nothing leads to its deltas.
+ */
+export const newestStates = (database: string, objects: ReadonlyArray<StoredObject>): ReadonlyArray<InstanceState> =>
+  pathsOf(database, objects).flatMap(({ instance, path }) => {
+    const last = path.steps.at(-1)
+    return last === undefined ? [] : [{ instance, objects: path.steps, timestampNano: last.name.timestampNano }]
+  })
+
+/**
+ * Returns the deltas that are newer than the state of their instance and cannot be reached because an object before
+ * them is missing, sorted by the names of the instances, oldest first.
+ */
+export const unreachable = (database: string, objects: ReadonlyArray<StoredObject>): ReadonlyArray<Snapshot> =>
+  pathsOf(database, objects).flatMap(({ path }) => path.beyond)

@@ -8,7 +8,7 @@ import type { SpooledState, Unusable, UnusableObject } from "../../services/Lmdb
 import { Progress } from "../../services/Progress.ts"
 import type { Spooled } from "../../services/Spool.ts"
 import { Storage, type StoredObject } from "../../services/Storage.ts"
-import { newestStates } from "../snapshots/StateObjects.ts"
+import { newestStates, unreachable } from "../snapshots/StateObjects.ts"
 import * as CheckedSnapshot from "./CheckedSnapshot.ts"
 
 export interface SpooledStates {
@@ -40,15 +40,21 @@ class Known {
   }
 }
 
+/** Returns the first delta of each instance that cannot be reached because an object is missing in the bucket. */
+const gapsOf = (database: string, objects: ReadonlyArray<StoredObject>): ReadonlyArray<UnusableObject> =>
+  Array.from(Map.groupBy(unreachable(database, objects), ({ name }) => name.instance).values(), ([first]) => ({
+    name: first!.object.name,
+    problem: "an object before this delta is missing",
+    isRefused: false
+  }))
+
 /** Downloads the objects that are not in the spool yet. Their places belong to the scope. */
 const download = Effect.fnUntraced(function* (database: string, { spooled, unusable }: Known) {
   const storage = yield* Storage
   const { measure } = yield* Progress
   const listed = yield* storage.list(listingPrefix(database))
-  const states = newestStates(
-    database,
-    listed.filter(({ name }) => !unusable.has(name))
-  )
+  const usable = listed.filter(({ name }) => !unusable.has(name))
+  const states = newestStates(database, usable)
   const missing = states.flatMap(({ objects }) => objects).filter(({ object }) => !spooled.has(object.name))
   const total = missing.reduce((sum, { object }) => sum + object.size, 0)
   const meter = yield* measure({ label: `Downloading snapshots of ${database}`, unit: "bytes", total })
@@ -59,7 +65,7 @@ const download = Effect.fnUntraced(function* (database: string, { spooled, unusa
       instance,
       objects: objects.map(({ object }) => ({ object, spooled: spooled.get(object.name)! }))
     })),
-    unusable: listed.flatMap(({ name }) => unusable.get(name) ?? [])
+    unusable: [...listed.flatMap(({ name }) => unusable.get(name) ?? []), ...gapsOf(database, listed)]
   } satisfies SpooledStates
 })
 

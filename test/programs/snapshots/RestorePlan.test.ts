@@ -51,6 +51,26 @@ describe("RestorePlan", () => {
     assert.deepStrictEqual(planned({ database: "mai" }).states, [])
   })
 
+  it("deltas after one that is missing or cannot be used, as they are", () => {
+    const query = {
+      database: "main",
+      snapshot: undefined,
+      instance: undefined,
+      atNano: undefined,
+      retentionNano: undefined
+    }
+    const beyondOf = (more: Partial<RestoreQuery>, without: ReadonlyArray<string>) =>
+      planOf(objects, { ...query, ...more }, new Set(without)).beyond.map(({ name }) => name.text)
+    assert.deepStrictEqual(beyondOf({}, []), [])
+    assert.deepStrictEqual(beyondOf({}, [delta("a", 30, 32)]), [delta("a", 32, 34)])
+    assert.deepStrictEqual(beyondOf({ instance: "b" }, [delta("a", 30, 32)]), [])
+    assert.deepStrictEqual(beyondOf({ atNano: nano(33) }, [delta("a", 30, 32)]), [])
+    assert.deepStrictEqual(beyondOf({}, [full("a", 10), full("a", 20), full("a", 30)]), [
+      delta("a", 30, 32),
+      delta("a", 32, 34)
+    ])
+  })
+
   it("at a time: nothing that is younger", () => {
     assert.deepStrictEqual(planned({ atNano: nano(25) }).states, [[full("a", 20)], [full("b", 25)], [full("c", 5)]])
     assert.deepStrictEqual(planned({ atNano: nano(25) - 1n }).states, [

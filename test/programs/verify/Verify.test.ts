@@ -96,6 +96,19 @@ layer(NodeServices.layer, { excludeTestServices: true })("verify", (it) => {
     })
   )
 
+  it.effect("an object that is missing before a delta is told: what comes after it is not compared", () =>
+    Effect.gen(function* () {
+      const delta = "main__a__20250101-000030-000000000__GX__F20250101-000025-000000000.pbd.gz"
+      const { verify } = yield* make({ records }, { [nameOf("a", 10)]: { records }, [delta]: { records } })
+      const report = yield* verify()
+      const [first, second] = report.places
+      assert.deepStrictEqual([first!.objects, first!.problem], [[delta], "an object before this delta is missing"])
+      assert.deepStrictEqual(second!.objects, [nameOf("a", 10)])
+      assert.deepStrictEqual(verdicts(report), ["LMDB: a complete"])
+      assert.isFalse(good(report))
+    })
+  )
+
   it.effect("a snapshot is held against another only if it is later by the grace time", () =>
     Effect.gen(function* () {
       const { verify } = yield* make(
