@@ -7,17 +7,18 @@ const defaultSeconds = 6
 export const timeoutMillis = 3_600_000
 
 /**
- * Repeats `run` with seeds from 0 on for that time, or with `FUZZ_SEED` alone, as a failure names it. Returns whether
- * enough was done to expect anything of it.
+ * Repeats `run` with seeds from 0 on for that time and at least `seedsMin` times, or with `FUZZ_SEED` alone, as a
+ * failure names it. Returns whether enough was done to expect anything of it.
  */
-export const forSeeds = <E, R>(run: (seed: number) => Effect.Effect<void, E, R>) =>
+export const forSeeds = <E, R>(seedsMin: number, run: (seed: number) => Effect.Effect<void, E, R>) =>
   Effect.gen(function* () {
     const seconds = yield* Config.Number("FUZZ_SECONDS").pipe(Config.withDefault(defaultSeconds))
     const only = yield* Config.Number("FUZZ_SEED").pipe(Config.withDefault(-1))
     const until = performance.now() + 1_000 * seconds
     for (let seed = Math.max(0, only); ; seed++) {
       yield* run(seed).pipe(Effect.catchCause((cause) => Effect.die(new Error(`FUZZ_SEED=${seed}: ${String(cause)}`))))
-      if (only >= 0 || performance.now() > until) return only < 0
+      if (only >= 0) return false
+      if (seed + 1 >= seedsMin && performance.now() > until) return true
     }
   })
 

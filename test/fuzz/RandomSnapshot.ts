@@ -122,16 +122,14 @@ const headOf = (dice: Dice, here: AppDbi | undefined, mode: ModeName) => {
 
 const dbiOf = (dice: Dice, local: ReadonlyArray<AppDbi>, mode: ModeName, now: bigint): DecodedDbi => {
   const name = nameOf(dice)
-  const { flags, number, transform } = headOf(
-    dice,
-    local.find((dbi) => dbi.name === name),
-    mode
-  )
+  const here = local.find((dbi) => dbi.name === name)
+  const { flags, number, transform } = headOf(dice, here, mode)
   const isPairs = transform !== ""
   const entries = new Map<string, DecodedEntry>()
   for (let left = dice.below(7); left > 0; left--) {
     const value = valueOf(dice, number)
-    const key = keyOf(dice, number, isPairs ? 255 : 511)
+    const isMet = here !== undefined && here.pairs.length > 0 && dice.once(2)
+    const key = isMet ? dice.pick(here.pairs).key : keyOf(dice, number, isPairs ? 255 : 511)
     const deleted = dice.once(3)
     const isOdd = dice.once(60)
     const shadowKey = isPairs ? shadowKeyOf({ key, value: isOdd ? valueOf(dice, number) : value }) : key

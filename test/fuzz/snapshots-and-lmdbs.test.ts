@@ -1,7 +1,7 @@
 /**
  * Random snapshots, valid ones and others, are merged into real LMDBs with DBIs of all flags that a mode can have: no
  * snapshot ends a daemon, then or at the two starts after it, and nothing local is lost that no newer entry of a merged
- * snapshot takes the place of.
+ * snapshot takes the place of. What is there, LMDB itself says, in a process with none of our code.
  *
  * A run is a seed. It takes seconds; FUZZ_SECONDS makes it longer, FUZZ_SEED repeats the run of one seed.
  */
@@ -13,6 +13,7 @@ import * as NativeHeader from "../../src/domain/lmdb/NativeHeader.ts"
 import * as LmdbNative from "../../src/layers/lmdb/native/LmdbNative.ts"
 import { DatabaseError, type DatabaseOptions } from "../../src/services/Database.ts"
 import type { WriteTransaction } from "../../src/services/Lmdb.ts"
+import * as LmdbReader from "../support/fakes/LmdbReader.ts"
 import * as CompressionSync from "../support/fixtures/CompressionSync.ts"
 import type { DecodedSnapshot } from "../support/fixtures/DecodedSnapshot.ts"
 import { dump, merge, nativeOptions, over, raw, type RawDbi, write } from "../support/fixtures/Environments.ts"
@@ -20,6 +21,9 @@ import { temporaryFolder } from "../support/fixtures/GoldenEnvironments.ts"
 import { nativeValue, objectOf, ofDbis } from "../support/fixtures/Snapshots.ts"
 import * as Dice from "./Dice.ts"
 import * as RandomSnapshot from "./RandomSnapshot.ts"
+
+/** Enough for a dozen merges and refusals. */
+const seedsMin = 40
 
 /** Of what an application has written before the daemon came. */
 const longAgo = 5n
@@ -52,7 +56,15 @@ const putDbis =
 
 const isMain = ({ name }: RawDbi) => !DbiName.isPrivate(name)
 
-const mains = Effect.map(raw, (dbis) => dbis.filter(isMain))
+/** What the application has: as LMDB sees it in another process, and we see the same. */
+const mainsOf = Effect.fnUntraced(function* (reader: LmdbReader.LmdbReader, path: string) {
+  const seen = (yield* reader(path))
+    .map(({ entries, flags, name }): RawDbi => ({ name: DbiName.fromText(name), flags, entries }))
+    .filter(isMain)
+  const ours = (yield* raw).filter((dbi) => isMain(dbi) && DbiName.toText(dbi.name) !== undefined)
+  assert.deepStrictEqual(ours, seen)
+  return seen
+})
 
 /** As entries of a snapshot name it: the key, or in a MDB_DUPSORT DBI the shadow's key of the pair. */
 const identityOf = (flags: number, key: string, value: string): string => {
@@ -100,16 +112,27 @@ const unexplained = (
   return changed.filter((id) => isThere(id) && (!times.has(id) || isOlder(id)))
 }
 
+const applicationDbi = ({ entries, flags, name }: RawDbi): RandomSnapshot.AppDbi => ({
+  name,
+  flags,
+  pairs: entries.map(({ key, value }) => ({ key: Buffer.from(key, "hex"), value: Buffer.from(value, "hex") }))
+})
+
 const isQuarantined = (error: unknown): boolean =>
   error instanceof DatabaseError && error.reaction.startsWith("quarantine")
 
 const harmless = objectOf(ofDbis([]))
 
 /** One daemon's life: snapshots, and what the application does between them. */
-const live = Effect.fnUntraced(function* (mode: RandomSnapshot.ModeName, dice: Dice.Dice, facts: Map<string, number>) {
+const live = Effect.fnUntraced(function* (
+  mode: RandomSnapshot.ModeName,
+  dice: Dice.Dice,
+  facts: Map<string, number>,
+  mains: ReturnType<typeof mainsOf>
+) {
   for (let merges = 1 + dice.below(3); merges > 0; merges--) {
     const before = yield* mains
-    const local = before.map(({ flags, name }) => ({ name, flags, pairs: [] }))
+    const local = before.map(applicationDbi)
     const snapshot = RandomSnapshot.snapshot(dice, local, mode, yield* Clock.currentTimeNanos)
     const result = yield* Effect.result(merge(objectOf(snapshot)))
     const after = yield* mains
@@ -130,7 +153,7 @@ const live = Effect.fnUntraced(function* (mode: RandomSnapshot.ModeName, dice: D
   }
 })
 
-const run = Effect.fnUntraced(function* (seed: number, facts: Map<string, number>) {
+const run = Effect.fnUntraced(function* (seed: number, facts: Map<string, number>, reader: LmdbReader.LmdbReader) {
   const dice = Dice.make(seed)
   const mode = dice.pick(["native", "shadow", "dupsort_hack", "dupsort_hack"] as const)
   const options = optionsOf(`${yield* temporaryFolder}/data.mdb`, mode, dice)
@@ -139,7 +162,8 @@ const run = Effect.fnUntraced(function* (seed: number, facts: Map<string, number
     LmdbNative.layerWith(options.lmdb),
     { local: true }
   )
-  yield* live(mode, dice, facts).pipe(running(options))
+  const mains = mainsOf(reader, options.lmdb.path)
+  yield* live(mode, dice, facts, mains).pipe(running(options))
   for (let start = 0; start < 2; start++) {
     const before = yield* Effect.provide(mains, LmdbNative.layerWith(options.lmdb), { local: true })
     yield* Effect.gen(function* () {
@@ -156,11 +180,12 @@ describe("Random snapshots and LMDBs with all flags", () => {
     () =>
       Effect.gen(function* () {
         const facts = new Map<string, number>()
-        const isLong = yield* Dice.forSeeds((seed) => run(seed, facts))
+        const reader = yield* LmdbReader.make
+        const isLong = yield* Dice.forSeeds(seedsMin, (seed) => run(seed, facts, reader))
         // Otherwise it would show nothing.
         for (const kind of isLong ? ["merged", "quarantine: refused"] : [])
           assert.isAbove(facts.get(kind) ?? 0, 10, JSON.stringify([...facts]))
-      }),
+      }).pipe(Effect.scoped),
     Dice.timeoutMillis
   )
 })

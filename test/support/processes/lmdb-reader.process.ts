@@ -1,0 +1,40 @@
+/**
+ * Reads whole LMDBs with the package `lmdb` directly, in a process of its own: what is there as LMDB itself sees it.
+ * Started by LmdbReader.ts.
+ */
+import { open } from "lmdb"
+import type { ReadDbi, Reading } from "../fakes/LmdbReader.ts"
+
+// The package's declarations leave out half of it.
+type Anything = any
+
+const binary = { keyEncoding: "binary", encoding: "binary" } as const
+const recordBytes = 48
+const flagsAt = 4
+
+const entriesOf = (dbi: Anything) =>
+  Array.from(dbi.getRange({ start: undefined }), ({ key, value }: Anything) => ({
+    key: key.toString("hex"),
+    value: value.toString("hex")
+  }))
+
+/** The package opens DBIs by text: others are left out, and so are plain keys of the root. */
+const read = (env: Anything): ReadonlyArray<ReadDbi> =>
+  Array.from(env.getRange({ start: undefined }) as Iterable<{ readonly key: Buffer; readonly value: Buffer }>).flatMap(
+    ({ key, value }) => {
+      const name = key.toString()
+      if (value.length !== recordBytes || !Buffer.from(name).equals(key)) return []
+      return [
+        { name, flags: value.readUInt16LE(flagsAt), entries: entriesOf(env.openDB({ name, create: false, ...binary })) }
+      ]
+    }
+  )
+
+// @effect-diagnostics-next-line asyncFunction:off -- no Effect in here: it stands for somebody else's program
+process.on("message", async (path: string) => {
+  const env: Anything = open({ path, noSubdir: true, readOnly: true, maxDbs: 256, ...binary })
+  const dbis = read(env)
+  await env.close()
+  process.send!({ dbis } satisfies Reading)
+})
+process.on("disconnect", () => process.exit(0))
