@@ -1,12 +1,15 @@
 /** What a snapshot asks of LMDB and LMDB cannot do: the snapshot is refused, and nothing of it is written. */
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import * as DbiName from "../../../../src/domain/lmdb/DbiName.ts"
 import * as DbiFlags from "../../../../src/domain/lmdb/DbiFlags.ts"
+import * as LmdbNative from "../../../../src/layers/lmdb/native/LmdbNative.ts"
 import type { DatabaseError } from "../../../../src/services/Database.ts"
+import { Lmdb, LmdbError, LmdbFailure, type WriteTransaction } from "../../../../src/services/Lmdb.ts"
 import * as LmdbApplication from "../../../support/fakes/LmdbApplication.ts"
-import { merge, nativeOptions, overNative, raw, write } from "../../../support/fixtures/Environments.ts"
+import * as CompressionSync from "../../../support/fixtures/CompressionSync.ts"
+import { merge, nativeOptions, over, overNative, raw, write } from "../../../support/fixtures/Environments.ts"
 import { temporaryFolder } from "../../../support/fixtures/GoldenEnvironments.ts"
 import { pairKey, put, theirs } from "../../../support/fixtures/ShadowEnvironments.ts"
 import { object, objectOf, ofDbis } from "../../../support/fixtures/Snapshots.ts"
@@ -23,6 +26,32 @@ const refuses = Effect.fnUntraced(function* (snapshot: Uint8Array, what: string)
 })
 
 const fixed = DbiFlags.DUPSORT | DbiFlags.DUPFIXED
+
+/** As docs/lmdb-calls.md lists them. */
+const codesOfContent = [
+  "MDB_BAD_VALSIZE",
+  "MDB_KEYEXIST",
+  "MDB_INCOMPATIBLE",
+  "MDB_DBS_FULL",
+  "MDB_PAGE_FULL",
+  "MDB_CURSOR_FULL",
+  "MDB_TXN_FULL",
+  "MDB_CORRUPTED",
+  "MDB_PROBLEM"
+]
+
+/** Without a code it does not fail. */
+const failAtSecondPut = (transaction: WriteTransaction, code: string | undefined): WriteTransaction => {
+  const { put } = transaction
+  let puts = 0
+  return Object.assign(transaction, {
+    put: (...parameters: Parameters<typeof put>) => {
+      if (code !== undefined && ++puts === 2)
+        throw new LmdbError({ path: "data.mdb", reason: new LmdbFailure({ code, detail: "injected" }) })
+      put(...parameters)
+    }
+  })
+}
 
 const pairs = (name: string, flags: number, ...values: ReadonlyArray<string>) =>
   objectOf(
@@ -138,6 +167,38 @@ describe("A snapshot that LMDB cannot take is refused", () => {
           ["four", "more", "same"]
         )
       }).pipe(Effect.provide(overNative(options)))
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("for whatever else LMDB says of what is put; other errors are the environment's", () =>
+    Effect.gen(function* () {
+      const options = nativeOptions(`${yield* temporaryFolder}/data.mdb`)
+      let code: string | undefined
+      const failing = Layer.effect(
+        Lmdb,
+        Effect.map(Lmdb, (inner) =>
+          Lmdb.of({ ...inner, write: (body) => inner.write((transaction) => body(failAtSecondPut(transaction, code))) })
+        )
+      ).pipe(Layer.provide(LmdbNative.layerWith(options.lmdb)))
+      yield* Effect.gen(function* () {
+        const snapshot = object({
+          d: [
+            ["k", 9, "v"],
+            ["l", 9, "v"]
+          ]
+        })
+        yield* merge(object({ d: [["here", 5, "v"]] }))
+        for (code of codesOfContent)
+          yield* refuses(snapshot, `it cannot be put into the LMDB: LMDB data.mdb: LMDB failed with ${code}: injected`)
+        for (code of ["EIO", "MDB_PANIC", "MDB_BAD_TXN"]) {
+          const before = yield* mains
+          const error = (yield* Effect.flip(merge(snapshot))) as DatabaseError
+          assert.strictEqual(error.reaction, "end", error.message)
+          assert.deepStrictEqual(yield* mains, before)
+        }
+        code = undefined
+        assert.strictEqual((yield* merge(snapshot)).entriesWritten, 2)
+      }).pipe(Effect.provide(over(failing, options, CompressionSync.layer)))
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 })
