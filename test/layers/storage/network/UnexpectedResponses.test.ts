@@ -217,8 +217,8 @@ for (const [name, { bad, good, make }] of Object.entries(dialects)) {
   })
 }
 
-it.layer(NodeServices.layer, { excludeTestServices: true })("S3, a body without a length", (it) => {
-  it.effect("is held to the size of the listing: one that ends early or goes on is no object", () =>
+it.layer(NodeServices.layer, { excludeTestServices: true })("S3, a body", (it) => {
+  it.effect("without a length is held to the size of the listing: one that ends early or goes on is no object", () =>
     Effect.gen(function* () {
       let body = "abc"
       const server = yield* serve((_, response) => void response.writeHead(200, { etag: '"e"' }).end(body))
@@ -231,7 +231,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("S3, a body without 
     })
   )
 
-  it.effect("is no listing when it never ends: it is given up before it fills the memory", () =>
+  it.effect("that never ends is no listing: it is given up before it fills the memory", () =>
     Effect.gen(function* () {
       const server = yield* serve((_, response) => {
         response.writeHead(200, xml).write("<ListBucketResult>")
@@ -244,6 +244,23 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("S3, a body without 
       const { reason } = yield* Effect.flip((yield* s3(server.endpoint_url)).list("main"))
       assert.deepInclude(reason, { _tag: "Unavailable", code: "BadListing" })
       assert.include(reason.message, "it goes on after 67108864 bytes")
+    })
+  )
+
+  it.effect("of something else is no listing, and the error says what came instead", () =>
+    Effect.gen(function* () {
+      const { good } = dialects["S3"]!
+      const cases = {
+        'it begins with "<!DOCTYPE': pages["a web page"]!,
+        "it is empty": "",
+        "it is cut off": good.slice(0, -10)
+      }
+      for (const [message, body] of Object.entries(cases)) {
+        const server = yield* serve(respond(200, xml, body))
+        const { reason } = yield* Effect.flip((yield* s3(server.endpoint_url)).list("main"))
+        assert.deepInclude(reason, { _tag: "Unavailable", code: "BadListing" })
+        assert.include(reason.message, message)
+      }
     })
   )
 })
