@@ -43,4 +43,21 @@ describe("HealthRegistry", () => {
       )
     }).pipe(Effect.provide(HealthRegistry.layer))
   )
+
+  it.effect("remembers the last 20 problems, the newest first, and whether they are over", () =>
+    Effect.gen(function* () {
+      const { failing, recent, well } = yield* Health
+      for (let i = 0; i < 25; i++) {
+        yield* TestClock.adjust("1 second")
+        yield* failing(`check ${i}`, "no")
+        if (i < 24) yield* well(`check ${i}`)
+      }
+      const found = yield* recent
+      assert.deepStrictEqual(
+        found.map(({ check }) => check),
+        Array.from({ length: 20 }, (_, i) => `check ${24 - i}`)
+      )
+      assert.deepStrictEqual([found[0]?.until, found[1]?.until], [undefined, 24_000])
+    }).pipe(Effect.provide(HealthRegistry.layer))
+  )
 })

@@ -1,23 +1,12 @@
 /** The status page and the listing, of a daemon on virtual time with a bucket that fails. */
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Duration, Effect } from "effect"
-import { sectionOf } from "./StatusPages.ts"
+import { Clock, Duration, Effect, Fiber } from "effect"
+import { page, sectionOf, serves, textOf } from "./StatusPages.ts"
 import { DatabaseError } from "../../../src/services/Database.ts"
 import { LmdbError, Missing } from "../../../src/services/Lmdb.ts"
 import { Choices } from "../../simulation/Choices.ts"
 import { unavailable } from "../../support/fakes/StorageFaults.ts"
-import { epoch, makeEnvironment, makeWorld, nameOf, pass, type RunningDaemon } from "../daemon/World.ts"
-
-const serves = { serves: true } as const
-
-const page = (daemon: RunningDaemon) => Effect.map(daemon.get("/"), ({ body }) => body)
-
-/** What people read, without tags. */
-const textOf = (html: string): string =>
-  html
-    .replace(/<style>.*?<\/style>|<script>.*?<\/script>/gs, "")
-    .replace(/<[^>]*>/g, " ")
-    .replace(/\s+/g, " ")
+import { epoch, makeEnvironment, makeWorld, nameOf, pass } from "../daemon/World.ts"
 
 describe("the status page", () => {
   it.effect("says that all is in sync, and what of each instance is merged", () =>
@@ -197,20 +186,23 @@ describe("the status page", () => {
     })
   )
 
-  it.effect("of 64 databases and 20 instances has all of them, closed", () =>
-    Effect.gen(function* () {
-      const { bucket, start } = yield* makeWorld()
-      const names = Array.from({ length: 64 }, (_, index) => `shard${index}`)
-      for (const name of names) {
-        for (let i = 0; i < 20; i++) yield* bucket.store(nameOf(`ns${i}`, epoch, name), Buffer.from("no"))
-      }
-      const environments = Object.fromEntries(names.map((name) => [name, makeEnvironment()]))
-      const daemon = yield* start({ ...serves, environments })
-      yield* pass(1_000)
-      const html = yield* page(daemon)
-      assert.strictEqual(html.match(/<details id="db-/g)!.length, 64)
-      assert.strictEqual(html.match(/<th scope="row">ns/g)!.length, 64 * 20)
-    })
+  it.effect(
+    "of 64 databases and 20 instances has all of them, closed",
+    () =>
+      Effect.gen(function* () {
+        const { bucket, start } = yield* makeWorld()
+        const names = Array.from({ length: 64 }, (_, index) => `shard${index}`)
+        for (const name of names) {
+          for (let i = 0; i < 20; i++) yield* bucket.store(nameOf(`ns${i}`, epoch, name), Buffer.from("no"))
+        }
+        const environments = Object.fromEntries(names.map((name) => [name, makeEnvironment()]))
+        const daemon = yield* start({ ...serves, environments })
+        yield* pass(1_000)
+        const html = yield* page(daemon)
+        assert.strictEqual(html.match(/<details id="db-/g)!.length, 64)
+        assert.strictEqual(html.match(/<th scope="row">ns/g)!.length, 64 * 20)
+      }),
+    180_000
   )
 })
 
@@ -229,6 +221,21 @@ describe("/storage", () => {
       const failed = yield* daemon.get("/storage")
       assert.strictEqual(failed.status, 500)
       assert.include(failed.body, "list")
+    })
+  )
+
+  it.effect("gives up after 10 s", () =>
+    Effect.gen(function* () {
+      const { bucket, start } = yield* makeWorld()
+      const daemon = yield* start(serves)
+      yield* pass(500)
+      yield* bucket.faults.add({ operation: "list", times: Infinity }, { kind: "hang" })
+      const reading = yield* Effect.forkChild(daemon.get("/storage"))
+      yield* pass(9_500)
+      assert.isUndefined(reading.pollUnsafe())
+      yield* pass(1_000)
+      const { body, status } = yield* Fiber.join(reading)
+      assert.deepStrictEqual([status, body], [500, "the storage has not been listed within 10 s\n"])
     })
   )
 })
