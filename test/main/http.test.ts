@@ -29,6 +29,9 @@ layer(NodeServices.layer, { excludeTestServices: true })("the HTTP server of a d
       assert.deepInclude(yield* healthOf(address), { code: 200, ok: true, status: "OK", failures: {}, warnings: {} })
       yield* untilMetric(address, "lightningstream_ready", { lmdb: "main" }, (value) => value === 1)
       assert.strictEqual((yield* get(address, "/nothing")).status, 404)
+      // Another address of this machine.
+      const elsewhere = yield* Effect.flip(get(address.replace("127.0.0.1", "127.0.0.2"), "/healthz"))
+      assert.include(elsewhere.detail, "fetch failed")
       yield* daemon.signal("SIGTERM")
       assert.strictEqual(yield* daemon.ended, 0)
     })
