@@ -119,7 +119,10 @@ describeWith("metrics", await Swift.installed(), (installed) => {
 
           const b = yield* startSide("b", storage)
           yield* a.until("lightningstream_merges_total", { ...main, result: "merged" }, is(1))
-          checkMerged(yield* a.metrics, yield* b.metrics)
+          // The permits are returned after that.
+          const held = { ...main, limit_name: "decompress" }
+          const { exposition: merged } = yield* a.until("lightningstream_climit_active_seconds_count", held, is(1))
+          checkMerged(merged, yield* b.metrics)
           // What was in the bucket is gone: its series are as well.
           yield* b.daemon.signal("SIGTERM")
           yield* b.daemon.ended

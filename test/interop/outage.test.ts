@@ -9,6 +9,7 @@ import * as Application from "../support/Application.ts"
 import * as CountingProxy from "../support/servers/CountingProxy.ts"
 import * as Daemon from "../support/Daemon.ts"
 import { eventually } from "../support/Eventually.ts"
+import { addressOf, untilMetric } from "../support/HttpPages.ts"
 import { describeWith } from "../support/servers/RealServers.ts"
 import * as Swift from "../support/servers/Swift.ts"
 import * as Versitygw from "../support/servers/Versitygw.ts"
@@ -26,8 +27,16 @@ const startSide = Effect.fnUntraced(function* (instance: string, storage: object
   const path = `${directory}/main.lmdb`
   const application = yield* Application.open(path)
   yield* application.put(instance, "first", 1n)
-  const config = { ...Daemon.quick, instance, lmdbs: { main: Daemon.nativeFile(path) }, storage, ...settings }
-  return { instance, application, daemon: yield* Daemon.start({ args: ["sync"], config, patience }) }
+  const config = {
+    ...Daemon.quick,
+    instance,
+    lmdbs: { main: Daemon.nativeFile(path) },
+    storage,
+    http: { address: "127.0.0.1:0" },
+    ...settings
+  }
+  const daemon = yield* Daemon.start({ args: ["sync"], config, patience })
+  return { instance, application, daemon, address: yield* addressOf(daemon) }
 })
 
 type Side = Effect.Success<ReturnType<typeof startSide>>
@@ -72,8 +81,8 @@ for (const { found, makeDurable, name } of servers)
               yield* a.application.put("a", `newest ${round}`, BigInt(10 * round + 1))
               yield* b.application.put("b", `during ${round}`, BigInt(10 * round))
               yield* b.daemon.logged("Cannot store a snapshot", undefined, from.b)
-              // By then the daemon has seen the newest state, whatever it was doing.
-              yield* Effect.sleep("1 second")
+              const superseded = { lmdb: "main", result: "superseded" }
+              yield* untilMetric(a.address, "lightningstream_sends_total", superseded, (value) => value === round)
               const stored = count(a.daemon, "Stored snapshot")
               yield* server.start
               yield* arrives(b, "a", `newest ${round}`)

@@ -83,14 +83,16 @@ describe("metrics of the process", () => {
       Effect.gen(function* () {
         const a = yield* startSide("a", Daemon.folderBucket(yield* makeDirectory))
         yield* a.until("lightningstream_ready", main, is(1))
-        const { exposition: before } = yield* a.until("lightningstream_event_loop_delay_seconds", {}, above(-1))
-        assert.isBelow(valueIn(before, "lightningstream_event_loop_delay_seconds", { quantile: "1" })!, 1.9)
+        const delay = "lightningstream_event_loop_delay_seconds"
+        const { exposition: before } = yield* a.until(delay, {}, above(-1))
+        // What a busy machine has held up already does not count.
+        const stopped = valueIn(before, delay, { quantile: "1" })! + 2
         process.kill(a.daemon.pid, "SIGSTOP")
-        yield* Effect.sleep("2 seconds")
+        yield* Effect.sleep(1_000 * stopped)
         process.kill(a.daemon.pid, "SIGCONT")
-        yield* a.until("lightningstream_event_loop_delay_seconds", { quantile: "1" }, above(1.9))
+        yield* a.until(delay, { quantile: "1" }, above(stopped - 0.1))
         // Of a hundred looks, which take two seconds, it is one.
-        yield* a.until("lightningstream_event_loop_delay_seconds", { quantile: "0.99" }, (value) => value! < 1.9)
+        yield* a.until(delay, { quantile: "0.99" }, (value) => value! < stopped - 0.1)
       })
     )
 
