@@ -7,67 +7,34 @@
  * again. Not guaranteed: that blobs in the archive tier, with leases, or with customer-managed keys can be read or
  * replaced. Import this module only where Azure is used, because its SDK is large.
  */
-import { Effect, type FileSystem, Layer, Stream } from "effect"
+import { Effect, type FileSystem, Layer } from "effect"
 import type { AzureOptions } from "../../../domain/settings/StorageOptions.ts"
 import { Storage, type StorageError } from "../../../services/Storage.ts"
+import * as SdkStorage from "../network/SdkStorage.ts"
+import * as StorageMeter from "../StorageMeter.ts"
 import * as AzureClient from "./AzureClient.ts"
 import * as Container from "./AzureContainer.ts"
 import { store } from "./AzureUpload.ts"
-import * as SdkClient from "../network/SdkClient.ts"
-import * as StorageMeter from "../StorageMeter.ts"
-import * as CreateOnce from "../network/CreateOnce.ts"
+
+const make = Effect.fnUntraced(function* (options: AzureOptions) {
+  const azure = yield* AzureClient.make(options)
+  return yield* SdkStorage.make(
+    azure,
+    {
+      create: Container.create(azure),
+      list: (prefix) => Container.list(azure, prefix),
+      load: (name, listed) => Container.load(azure, name, listed),
+      store: (name, source) => store(azure, name, source),
+      remove: (name) => Container.remove(azure, name)
+    },
+    {
+      layer: "StorageAzure",
+      initTimeout: options.init_timeout,
+      clientTimeout: options.client_timeout,
+      countCreation: options.create_container ? StorageMeter.call("azure", "create-container") : undefined
+    }
+  )
+})
 
 export const layerWith = (options: AzureOptions): Layer.Layer<Storage, StorageError, FileSystem.FileSystem> =>
-  Layer.effect(
-    Storage,
-    Effect.gen(function* () {
-      const { client_timeout, create_container, init_timeout } = options
-      const azure = yield* AzureClient.make(options)
-
-      const created = create_container
-        ? yield* CreateOnce.before(
-            Container.create(azure).pipe(
-              SdkClient.within("init_timeout", init_timeout),
-              Effect.mapError((reason) => azure.fail("create", "", reason)),
-              StorageMeter.call("azure", "create-container")
-            )
-          )
-        : Effect.void
-      const tooLate = SdkClient.late("client_timeout", client_timeout)
-      return Storage.of({
-        place: azure.place,
-        list: Effect.fn("StorageAzure.list")(
-          function* (prefix) {
-            return yield* Container.list(azure, prefix)
-          },
-          (effect, prefix) =>
-            Effect.andThen(
-              created,
-              Effect.mapError(effect, (reason) => azure.fail("list", prefix, reason))
-            )
-        ),
-        load: (name, listed) =>
-          Stream.unwrap(
-            Effect.as(
-              created,
-              Stream.interruptWhen(
-                Container.load(azure, name, listed),
-                Effect.andThen(Effect.sleep(client_timeout), Effect.fail(azure.fail("load", name, tooLate)))
-              )
-            )
-          ),
-        store: (name, source) =>
-          Effect.withSpan(Effect.andThen(created, store(azure, name, source)), "StorageAzure.store"),
-        delete: Effect.fn("StorageAzure.delete")(
-          function* (name) {
-            return yield* Container.remove(azure, name)
-          },
-          (effect, name) =>
-            Effect.andThen(
-              created,
-              Effect.mapError(effect, (reason) => azure.fail("delete", name, reason))
-            )
-        )
-      })
-    })
-  )
+  Layer.effect(Storage, make(options))
