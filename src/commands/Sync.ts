@@ -1,6 +1,6 @@
 /** `sync`: composes the layers of the daemon and runs it. `receive` is the same without writing to the bucket. */
 import * as os from "node:os"
-import { Cause, Effect, Exit, Layer } from "effect"
+import { Effect, type Exit, Layer } from "effect"
 import * as Flag from "effect/cli/Flag"
 import type { Loaded as Configuration } from "../layers/settings/SettingsYaml.ts"
 import type { WorkerData } from "../layers/database/WorkerData.ts"
@@ -91,15 +91,6 @@ const serving = ({ settings: { http, only_once } }: Configuration) =>
         ({ StatusServer }) => StatusServer.serveOn(http.address)
       )
 
-const isWorkerLost = ({ Database }: Parts, exit: Exit.Exit<unknown, unknown>) =>
-  Exit.isFailure(exit) &&
-  exit.cause.reasons.some(
-    (reason) =>
-      Cause.isFailReason(reason) &&
-      reason.error instanceof Database.DatabaseError &&
-      reason.error.reason._tag === "WorkerLost"
-  )
-
 const daemon = Effect.fnUntraced(function* (
   parts: Parts,
   loaded: Configuration,
@@ -112,7 +103,7 @@ const daemon = Effect.fnUntraced(function* (
   const signals = yield* parts.Signals.make
   const failed = Effect.fnUntraced(function* (exit: Exit.Exit<unknown, unknown>) {
     // A thread that died leaves its environments open in the process: nothing can be done with them any more.
-    if (isWorkerLost(parts, exit)) return yield* signals.killNow("a worker thread is lost")
+    if (parts.Database.isWorkerLost(exit)) return yield* signals.killNow("a worker thread is lost")
     yield* signals.arm
   })
   const daemonOptions = {

@@ -8,7 +8,7 @@
  *
  * Not guaranteed: a call that waits for LMDB's write lock is interrupted only once it has the lock.
  */
-import { Context, type Effect, Schema } from "effect"
+import { Cause, Context, type Effect, Exit, Schema } from "effect"
 import { CompressionError } from "./Compression.ts"
 import { DbiStatistics, LmdbError, LmdbOptions } from "./Lmdb.ts"
 import { Spooled, SpoolError, SpoolPlace } from "./Spool.ts"
@@ -116,6 +116,14 @@ export class DatabaseError extends Schema.TaggedError<DatabaseError>()("Database
     return this.reaction === "retry" || this.reaction === "wait: map full" || this.reaction === "wait: missing"
   }
 }
+
+/** Whether a call failed because its worker thread has died. */
+export const isWorkerLost = (exit: Exit.Exit<unknown, unknown>): boolean =>
+  Exit.isFailure(exit) &&
+  exit.cause.reasons.some(
+    (reason) =>
+      Cause.isFailReason(reason) && reason.error instanceof DatabaseError && reason.error.reason._tag === "WorkerLost"
+  )
 
 /** Options of one environment. They are plain data, which can be sent to the thread that opens it. */
 export const DatabaseOptions = Schema.Struct({

@@ -7,19 +7,12 @@
  * dead one are still open in the process and must not be opened again, so the new worker refuses every call, and the
  * daemon ends itself.
  */
-import { Cause, Effect, Exit, Layer } from "effect"
+import { Effect, Layer } from "effect"
 import type { RpcClientError } from "effect/rpc/RpcClientError"
-import { Database, DatabaseError, type DatabaseOptions, WorkerLost } from "../../services/Database.ts"
+import { Database, DatabaseError, type DatabaseOptions, isWorkerLost, WorkerLost } from "../../services/Database.ts"
 import * as DataFileWatch from "./DataFileWatch.ts"
 import * as DataFile from "../lmdb/native/DataFile.ts"
 import { WorkerPool } from "./WorkerPool.ts"
-
-const isWorkerLost = (exit: Exit.Exit<unknown, unknown>) =>
-  Exit.isFailure(exit) &&
-  exit.cause.reasons.some(
-    (reason) =>
-      Cause.isFailReason(reason) && reason.error instanceof DatabaseError && reason.error.reason._tag === "WorkerLost"
-  )
 
 // Numbers distinguish the calls of all databases that share a worker.
 let calls = 0

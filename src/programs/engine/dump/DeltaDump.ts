@@ -12,7 +12,6 @@ import { Spool } from "../../../services/Spool.ts"
 import { millisSince } from "../../Elapsed.ts"
 import { attempt } from "../Engine.ts"
 import type { EngineDatabase, Exclusively } from "../EngineDatabase.ts"
-import * as WriteTransactions from "../WriteTransactions.ts"
 import { copyToShadow, lockHeldBefore, timeOf } from "./Dump.ts"
 import { MemberCompressor } from "./MemberCompressor.ts"
 import { type DumpedDbi, dumpedDbis, encode, headOf } from "./SnapshotEncoding.ts"
@@ -27,12 +26,7 @@ export const dumpDelta = Effect.fn("DeltaDump.dump")(function* (
   request: DeltaRequest,
   exclusively: Exclusively
 ) {
-  const copyBegan = yield* Clock.monotonicTimeNanos
-  const writing = WriteTransactions.begin(database.tracker, 0)
-  const copiedThrough = yield* exclusively(copyToShadow(database, writing))
-  const copyMillis = copiedThrough === undefined ? 0 : yield* millisSince(copyBegan)
-  database.untoldLockMillis += writing.lockHeldMillis
-
+  const { copiedThrough, copyMillis } = yield* copyToShadow(database, exclusively)
   const began = yield* Clock.monotonicTimeNanos
   const { clockBehind, timestampNano } = yield* timeOf(request)
   const { fromNano, keptNano } = request

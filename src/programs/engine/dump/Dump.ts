@@ -51,15 +51,17 @@ const remember = (
 }
 
 /**
- * Copies main to the shadow, in shadow mode. Returns the id of the transaction up to which they are equal, or undefined
- * in native mode.
+ * In shadow mode, copies main to the shadow before a dump. Returns the id of the transaction up to which they are
+ * equal, or undefined in native mode, and the time that it took.
  */
-export const copyToShadow = Effect.fnUntraced(function* (
-  { mode, shadow }: EngineDatabase,
-  writing: WriteTransactions.Writing
-) {
-  if (mode.shadow === undefined) return undefined
-  return yield* ShadowCopy.update(mode, shadow, writing)
+export const copyToShadow = Effect.fnUntraced(function* (database: EngineDatabase, exclusively: Exclusively) {
+  const { mode, shadow, tracker } = database
+  if (mode.shadow === undefined) return { copiedThrough: undefined, copyMillis: 0 }
+  const began = yield* Clock.monotonicTimeNanos
+  const writing = WriteTransactions.begin(tracker, 0)
+  const copiedThrough = yield* exclusively(ShadowCopy.update(mode, shadow, writing))
+  database.untoldLockMillis += writing.lockHeldMillis
+  return { copiedThrough, copyMillis: yield* millisSince(began) }
 })
 
 /** Returns the time of a new dump, or the time of an earlier dump that it takes over. */
@@ -93,12 +95,7 @@ export const dump = Effect.fn("Dump.dump")(function* (
   request: DumpRequest,
   exclusively: Exclusively
 ) {
-  const copyBegan = yield* Clock.monotonicTimeNanos
-  const writing = WriteTransactions.begin(database.tracker, 0)
-  const copiedThrough = yield* exclusively(copyToShadow(database, writing))
-  const copyMillis = copiedThrough === undefined ? 0 : yield* millisSince(copyBegan)
-  database.untoldLockMillis += writing.lockHeldMillis
-
+  const { copiedThrough, copyMillis } = yield* copyToShadow(database, exclusively)
   const began = yield* Clock.monotonicTimeNanos
   const { clockBehind, timestampNano } = yield* timeOf(request)
   const transaction = yield* viewOf(database, request, timestampNano)
