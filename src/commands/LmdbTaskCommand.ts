@@ -1,4 +1,4 @@
-/** What commands have in common that give one LMDB to a thread of its own: see LmdbTaskThread. */
+/** The common parts of commands that open LMDBs in a thread of its own: see LmdbTaskThread. */
 import { Effect, Stream } from "effect"
 import type { LmdbTask, TaskTarget } from "../services/LmdbTask.ts"
 import type { GlobalOptions } from "./cli/GlobalFlags.ts"
@@ -12,7 +12,7 @@ const parts = () => ({
   StandardOutput: import("../layers/process/StandardOutput.ts")
 })
 
-/** The handler of a command with an option `--database`. */
+/** Runs a command with an option `--database`. Returns the exit code. */
 export const runTask = Effect.fnUntraced(function* (
   global: GlobalOptions,
   database: string,

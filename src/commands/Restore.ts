@@ -1,4 +1,4 @@
-/** `restore`: makes an LMDB from the bucket. */
+/** `restore` makes an LMDB from the bucket. */
 import { Effect, Layer, Stream } from "effect"
 import * as Argument from "effect/cli/Argument"
 import type { DatabaseOptions } from "../services/Database.ts"
@@ -61,18 +61,18 @@ const params = {
 type RestoreFlags = Given<typeof params>
 
 /**
- * Bytes. Of the map while it is filled: address space that costs nothing. What is needed is known at the end, and LMDB
- * cannot make a map smaller.
+ * Size of the map in bytes while the LMDB is filled, which is address space that costs nothing. The size that is needed
+ * is known only at the end, and LMDB cannot make a map smaller.
  */
 const workMapSize = 2 ** 40
 
 const megabyte = 2 ** 20
 const leastMapSize = 64 * megabyte
 
-/** DBIs of a native database get a shadow each with `--plain`, until those are dropped. */
+/** With `--plain`, each DBI of a native database has a shadow until the shadows are dropped. */
 const shadowDbis = 2
 
-/** What is wrong with the options, each for itself or together. */
+/** Returns the problems of the options, alone or in combination. */
 const problemsOf = ({ SnapshotName }: Parts, { at, db, snapshot }: RestoreFlags, { instance }: GlobalOptions) => {
   if (snapshot === latest) return []
   const name = SnapshotName.parse(snapshot)
@@ -100,7 +100,10 @@ const chooseDatabase = Effect.fnUntraced(function* (
   return yield* new Settings.InvalidSettings({ file, problems: [problem] })
 })
 
-/** In shadow mode with `--plain`: the merge makes the application's DBIs, and the shadows are dropped. */
+/**
+ * Returns the options of the temporary LMDB that is filled. With `--plain` that is done in shadow mode, so that the
+ * merge makes the application's DBIs, and the shadows are dropped afterwards.
+ */
 const targetOf = (options: DatabaseOptions, temporary: string, { mapSize, plain }: RestoreFlags): DatabaseOptions => ({
   ...options,
   ...(plain && options.shadow === undefined ? { shadow: { dupsortHack: false, createFlags: {} } } : {}),
@@ -128,7 +131,7 @@ const layerOf = (parts: Parts, { log, spool_directory, spool_memory }: SettingsV
   )
 }
 
-/** Undefined: it has failed, and has said why. */
+/** Returns undefined after a failure, which has been reported. */
 const runTask = Effect.fnUntraced(function* ({ LmdbTaskThread }: Parts, settings: SettingsValues, task: LmdbTask) {
   const level = settings.log.level === "info" ? "warning" : settings.log.level
   const result = yield* LmdbTaskThread.run(workerEntry, { log: { ...settings.log, level }, instance: "", task })

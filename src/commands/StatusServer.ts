@@ -1,4 +1,4 @@
-/** Composes the layers of the HTTP server and its pages. Loaded when `http.address` is set. */
+/** Composes the layers of the HTTP server and its pages. It is loaded only if `http.address` is set. */
 import { Effect, Layer } from "effect"
 import packageJson from "../../package.json" with { type: "json" }
 import * as HttpServerNode from "../layers/http/HttpServerNode.ts"
@@ -11,7 +11,7 @@ import type { MemoryBudget } from "../services/MemoryBudget.ts"
 import type { Settings } from "../services/Settings.ts"
 import type { Storage } from "../services/Storage.ts"
 
-/** As the daemon wants it: with what it needs of the daemon's own services. */
+/** Returns the server as an effect that needs only services of the daemon. */
 export const serveOn = Effect.fnUntraced(function* (address: string) {
   const context = yield* Effect.context<Health | MemoryBudget | Settings | Storage>()
   const layer = Layer.mergeAll(
@@ -19,7 +19,7 @@ export const serveOn = Effect.fnUntraced(function* (address: string) {
     MetricsPrometheus.layer,
     ProcessInfoNode.layerWith(packageJson.version)
   )
-  // Built in the scope of the server, in which the pages go on using them.
+  // Built in the scope of the server, because the pages use them for as long as it runs.
   return (state: DaemonState) =>
     Effect.flatMap(Layer.build(layer), (built) =>
       Status.serve(state).pipe(Effect.provideContext(built), Effect.provideContext(context))

@@ -1,4 +1,4 @@
-/** `sync`: composes the layers of the daemon and runs it. `receive` is the same without writing to the bucket. */
+/** `sync` composes the layers of the daemon and runs it. `receive` does the same, but never writes to the bucket. */
 import * as os from "node:os"
 import { Effect, type Exit, Layer } from "effect"
 import * as Flag from "effect/cli/Flag"
@@ -33,7 +33,7 @@ const parts = () => ({
 
 type Parts = Modules<ReturnType<typeof parts>>
 
-/** With `--only-once` a person may wait for the first load. */
+/** Shows the progress of loads, for users who wait for `--only-once`. */
 const watched = ({ ProgressTerminal, StorageProgress }: Parts) =>
   Layer.provide(StorageProgress.layerWith("Loading snapshots"), ProgressTerminal.layer)
 
@@ -62,7 +62,7 @@ const layerOf = (parts: Parts, { settings }: Configuration, receiveOnly: boolean
   ).pipe(Layer.provide(parts.NodeServices.layer))
 }
 
-/** Fails with what the configuration asks for and cannot have. */
+/** Fails if the configuration requests something that is not possible here. */
 const check = Effect.fnUntraced(function* (
   parts: Parts,
   loaded: Configuration,
@@ -82,7 +82,7 @@ const check = Effect.fnUntraced(function* (
   yield* parts.BuildCheck.check
 })
 
-/** What serves pages is loaded only where there is an address, and none is used with `--only-once`. */
+/** Loads the HTTP server if an address is configured. There is no server with `--only-once`. */
 const serving = ({ settings: { http, only_once } }: Configuration) =>
   http.address === "" || only_once
     ? Effect.undefined
@@ -102,7 +102,7 @@ const daemon = Effect.fnUntraced(function* (
   yield* check(parts, loaded, global.config, onlyDb)
   const signals = yield* parts.Signals.make
   const failed = Effect.fnUntraced(function* (exit: Exit.Exit<unknown, unknown>) {
-    // A thread that died leaves its environments open in the process: nothing can be done with them any more.
+    // A thread that died leaves its environments open in the process, where they cannot be used or closed any more.
     if (parts.Database.isWorkerLost(exit)) return yield* signals.killNow("a worker thread is lost")
     yield* signals.arm
   })

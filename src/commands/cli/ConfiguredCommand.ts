@@ -1,6 +1,6 @@
 /**
- * What all commands that read the configuration have in common: the file, the log, the timeout, and what errors
- * become.
+ * The common parts of all commands that read the configuration: the file, the log, the timeout, and the exit codes of
+ * errors.
  */
 import * as os from "node:os"
 import { NodeServices } from "@effect/platform-node"
@@ -18,23 +18,23 @@ const timedOut = 75
 
 export interface CommandOptions {
   readonly global: GlobalOptions
-  /** What the command line says instead of the file's `only_once`. */
+  /** Overrides the file's `only_once`. */
   readonly onlyOnce?: boolean | undefined
   /** False for commands that never use the bucket. */
   readonly usesBucket?: boolean
 }
 
-/** Of a failure: 2 for the configuration, else 1. It has been reported then. */
+/** Reports a failure. Returns the exit code: 2 for a problem of the configuration, otherwise 1. */
 export const report = (error: { readonly message: string }) => {
   if (!(error instanceof InvalidSettings)) return Effect.as(Effect.logError(error.message), 1)
-  // A list for people, whatever the log's format.
+  // The problems are a list for people, so they are printed as text whatever the format of the log is.
   return Effect.sync(() => {
     process.stderr.write(`lightningstream: ${error.message}\n`)
     return 2
   })
 }
 
-/** The log as the command line has it: before the file has said how to log, and where there is no file. */
+/** The log as the command line configures it. It is used before the file has been read, and where there is no file. */
 export const earlyLog = (global: GlobalOptions) =>
   Logs.layerWith({
     format: global.logFormat ?? "human",
@@ -43,8 +43,8 @@ export const earlyLog = (global: GlobalOptions) =>
   })
 
 /**
- * `--timeout`: what is under way is interrupted, and when that takes longer than ten seconds (another process holds
- * LMDB's lock), the process kills itself.
+ * Interrupts the command after `--timeout`. If that takes longer than ten seconds, because another process holds LMDB's
+ * lock, the process kills itself.
  */
 export const bounded =
   ({ timeout }: GlobalOptions) =>
@@ -61,7 +61,7 @@ export const bounded =
           })
         )
 
-/** A defect is a bug: its stack helps. */
+/** Logs a defect with its stack, because a defect is a bug. */
 const catchDefects = <R>(command: Effect.Effect<number, never, R>): Effect.Effect<number, never, R> =>
   Effect.catchCause(command, (cause) => Effect.as(Effect.logFatal("Internal error, please report it", cause), 1))
 
@@ -75,8 +75,8 @@ const announce = Effect.fnUntraced(function* (global: GlobalOptions, loaded: Set
 })
 
 /**
- * SIGINT and SIGTERM end the command in order: what it has begun is undone, no file is left half-written. The exit code
- * is then 128 and the signal's number, as shells have it.
+ * Ends the command in order at SIGINT and SIGTERM: unfinished work is undone, and no half-written file is left. The
+ * exit code is then 128 plus the signal's number, as in shells.
  */
 const endedBySignal = <E, R>(command: Effect.Effect<number, E, R>): Effect.Effect<number, E, R> =>
   Effect.scoped(
@@ -88,7 +88,7 @@ const endedBySignal = <E, R>(command: Effect.Effect<number, E, R>): Effect.Effec
     )
   )
 
-/** Runs a command that reads no configuration. The exit code. */
+/** Runs a command that reads no configuration. Returns the exit code. */
 export const withoutSettings = <E extends { readonly message: string }>(
   global: GlobalOptions,
   command: Effect.Effect<number, E, NodeServices.NodeServices | Progress>
@@ -101,20 +101,20 @@ export const withoutSettings = <E extends { readonly message: string }>(
     Effect.provide([NodeServices.layer, ProgressTerminal.layer, earlyLog(global)])
   )
 
-/** Runs a command that does its work and ends, with the configuration as a service. The exit code. */
+/** Runs a command that does its work and ends, with the configuration as a service. Returns the exit code. */
 export const once = <E extends { readonly message: string }>(
   options: CommandOptions,
   command: Effect.Effect<number, E, NodeServices.NodeServices | Settings | Progress>
 ): Effect.Effect<number> => onceWith(options, () => command)
 
-/** The same for a command that shows what was wrong with the configuration, too. */
+/** Does the same for a command that also needs the warnings about the configuration. */
 export const onceWith = <E extends { readonly message: string }>(
   options: CommandOptions,
   use: (loaded: SettingsYaml.Loaded) => Effect.Effect<number, E, NodeServices.NodeServices | Settings | Progress>
 ): Effect.Effect<number> =>
   withSettings(options, (loaded) => Effect.provide(endedBySignal(use(loaded)), ProgressTerminal.layer))
 
-/** Runs `use` with the configuration, also as the service. It minds the signals itself. The exit code. */
+/** Runs `use` with the configuration, also as a service. `use` handles the signals. Returns the exit code. */
 export const withSettings = <E extends { readonly message: string }>(
   { global, onlyOnce, usesBucket = true }: CommandOptions,
   use: (loaded: SettingsYaml.Loaded) => Effect.Effect<number, E, NodeServices.NodeServices | Settings>

@@ -1,4 +1,4 @@
-/** Flags and arguments as the commands define them: constructors of effect/cli with what all of ours have in common. */
+/** Constructors of flags and arguments for the commands, which add to those of effect/cli what all flags here share. */
 import { Duration, Option } from "effect"
 import * as Flag from "effect/cli/Flag"
 import * as Param from "effect/cli/Param"
@@ -7,11 +7,11 @@ import * as GoDuration from "../../domain/settings/values/GoDuration.ts"
 import * as TimeText from "../../domain/snapshot/TimeText.ts"
 
 /**
- * Flags and arguments, by the name that the handler knows them under. Arguments come in the order of the command line.
+ * Flags and arguments by the names that the handler uses. Arguments are in the order of the command line.
  */
 export type Params = Readonly<Record<string, Param.Any>>
 
-/** The values of flags and arguments. */
+/** The decoded values of flags and arguments. */
 export type Given<P extends Params> = {
   readonly [Name in keyof P]: P[Name] extends Param.Param<Param.ParamKind, infer A> ? A : never
 }
@@ -26,14 +26,14 @@ export interface ParamFacts {
   /** Stands for the value in the help. */
   readonly metavar: string
   readonly description: string
-  /** A flag without a value. */
+  /** Whether the flag has no value. */
   readonly isSwitch: boolean
-  /** It may be given more than once. */
+  /** Whether it may be given more than once. */
   readonly isList: boolean
   readonly isRequired: boolean
 }
 
-/** What a flag or an argument is, which effect/cli keeps inside of what was made of it. */
+/** Returns the definition of a flag or an argument, which effect/cli keeps inside the values derived from it. */
 export const factsOf = (param: Param.Any): ParamFacts => {
   const node = param as unknown as Node
   if (node._tag !== "Single") {
@@ -55,18 +55,18 @@ export const factsOf = (param: Param.Any): ParamFacts => {
 
 export const about = Flag.withDescription
 
-/** A flag that takes a value. `metavar` names the value in the help. */
+/** Defines a flag that takes a value. `metavar` names the value in the help. */
 export const text = (name: string, metavar: string) => Flag.String(name).pipe(Flag.withMetavar(metavar))
 
-/** A flag that is off unless it is given. */
+/** Defines a flag that is off unless it is given. */
 export const toggle = (name: string) => Flag.Boolean(name).pipe(Flag.withoutNegation, Flag.withDefault(false))
 
-/** The value is undefined when the flag or argument is not given. */
+/** Makes a flag or argument optional: its value is undefined when it is not given. */
 export const optional = <Kind extends Param.ParamKind, A>(
   param: Param.Param<Kind, A>
 ): Param.Param<Kind, A | undefined> => Param.map(Param.optional(param), Option.getOrUndefined)
 
-/** One of a few words; undefined when the flag is not given. `read` brings other spellings into one of them. */
+/** Defines a flag with a fixed set of words, undefined when it is not given. `read` converts other spellings. */
 export const oneOf = <const Words extends ReadonlyArray<string>>(
   name: string,
   words: Words,
@@ -80,7 +80,7 @@ export const oneOf = <const Words extends ReadonlyArray<string>>(
     optional
   )
 
-/** A duration in Go's notation that is not negative. */
+/** Defines a flag with a duration in Go's notation that is not negative. */
 export const duration = (name: string) =>
   text(name, "DURATION").pipe(
     Flag.filterMap(
@@ -90,7 +90,7 @@ export const duration = (name: string) =>
     )
   )
 
-/** A size in bytes, more than 0. */
+/** Defines a flag with a size in bytes, greater than 0. */
 export const byteSize = (name: string) =>
   text(name, "SIZE").pipe(
     Flag.filterMap(
@@ -99,7 +99,7 @@ export const byteSize = (name: string) =>
     )
   )
 
-/** Nanoseconds since the UNIX epoch. */
+/** Defines a flag with a time. Its value is in nanoseconds since the UNIX epoch. */
 export const timestamp = (name: string) =>
   text(name, "TIME").pipe(
     Flag.filterMap(

@@ -1,6 +1,6 @@
 /**
- * What `doctor` looks at of one LMDB. LMDB is called in threads of their own, since opening waits for the write lock,
- * which is what may be wrong. Loaded when the command runs.
+ * The checks of `doctor` for one LMDB. LMDB is called in threads of their own, because opening waits for the write
+ * lock, and a held lock may be the very problem. The module is loaded when the command runs.
  */
 import { Effect, FileSystem, Option, Schema } from "effect"
 import * as LmdbTaskThread from "../../layers/database/LmdbTaskThread.ts"
@@ -14,20 +14,20 @@ import { LmdbFacts, type LmdbTask, ReaderTable } from "../../services/LmdbTask.t
 import type { SettingsValues } from "../../services/Settings.ts"
 import { workerEntry } from "../WorkerEntry.ts"
 
-/** For the write lock. */
+/** Time to wait for the write lock. */
 const patienceSeconds = 10
 
 const readerTableOf = Schema.decodeUnknownSync(Schema.fromJsonString(ReaderTable))
 const lmdbFactsOf = Schema.decodeUnknownSync(Schema.fromJsonString(LmdbFacts))
 
-/** What the threads warn of is found here, too. */
+/** The threads log no warnings, because the checks find the same problems. */
 const runTask = ({ log }: SettingsValues, task: LmdbTask) =>
   LmdbTaskThread.run(workerEntry, { log: { ...log, level: "error" }, instance: "", task }).pipe(
     Effect.timeoutOption(`${patienceSeconds} seconds`),
     Effect.map(Option.getOrUndefined)
   )
 
-/** Never fails. */
+/** Returns the findings about one LMDB. Never fails. */
 export const findings = Effect.fn("Doctor.database")(function* (settings: SettingsValues, database: string) {
   const fs = yield* FileSystem.FileSystem
   const target = taskTarget(settings, database)

@@ -1,4 +1,4 @@
-/** `doctor`: what may be wrong with this server's side of the sync. */
+/** `doctor` looks for problems on this server's side of the sync. */
 import { Effect, type Stdio, Stream } from "effect"
 import { defineCommand } from "../cli/CommandDefinition.ts"
 import { about, toggle } from "../cli/Flags.ts"
@@ -24,7 +24,7 @@ type Group = ReadonlyArray<Finding>
 
 type Show = (findings: Group) => Effect.Effect<void, OutputFailed, Stdio.Stdio>
 
-/** The checks that need the bucket, one group after the other. */
+/** Runs the checks that need the bucket, one group after the other. */
 const bucketChecks = Effect.fnUntraced(function* (
   { Finding, MachineChecks, SnapshotName, StorageChecks }: Parts,
   { settings }: Loaded,

@@ -1,4 +1,4 @@
-/** What `doctor` looks at on this machine: the build, memory, and the spool directory. Loaded when the command runs. */
+/** The checks of `doctor` for this machine: the build, memory, and the spool directory. */
 import { Duration, Effect } from "effect"
 import * as CgroupMemory from "../../layers/doctor/CgroupMemory.ts"
 import * as BuildCheck from "../../layers/lmdb/native/BuildCheck.ts"

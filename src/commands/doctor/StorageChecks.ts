@@ -1,4 +1,4 @@
-/** What `doctor` looks at on the way to the bucket and in it. Loaded when the command runs. */
+/** The checks of `doctor` for the bucket and the connection to it. The module is loaded when the command runs. */
 import { Effect, Layer } from "effect"
 import * as EndpointProbe from "../../layers/doctor/EndpointProbe.ts"
 import * as Compressions from "../../layers/compression/Compressions.ts"
@@ -18,7 +18,7 @@ const targetOf = ({ storage }: SettingsValues): URL | undefined =>
       ? new URL(storage.options.endpoint_url)
       : undefined
 
-/** Undefined where the bucket is on no server. */
+/** Returns undefined if the bucket is not on a server. */
 export const endpoint = Effect.fnUntraced(function* (settings: SettingsValues) {
   const target = targetOf(settings)
   if (target === undefined || !("tls" in settings.storage.options)) return undefined
@@ -34,16 +34,16 @@ export const endpoint = Effect.fnUntraced(function* (settings: SettingsValues) {
 export const permissions = ({ instance, storage }: SettingsValues, instanceText: (name: string) => string) =>
   PermissionsCheck.findings(instanceText(instance), storage.cleanup.enabled)
 
-/** By database, as they are read. */
+/** Returns the findings about the snapshots of one database. */
 export const snapshots = (database: string) => SnapshotsCheck.findings(database)
 
-/** Bytes of the largest object; undefined where it cannot be listed. */
+/** Returns the size of the largest object in bytes, or undefined if the bucket cannot be listed. */
 export const largestObject = Storage.use(({ list }) => list("")).pipe(
   Effect.map((objects) => objects.reduce((most, { size }) => Math.max(most, size), 0)),
   Effect.orElseSucceed(() => undefined)
 )
 
-/** What the checks of the bucket need. */
+/** The services that the checks of the bucket need. */
 export const layer = Layer.merge(StorageConfigured.unmarked, Compressions.layer)
 
 export const cannotOpen = (message: string): ReadonlyArray<Finding> => [

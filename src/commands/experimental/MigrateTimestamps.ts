@@ -1,4 +1,4 @@
-/** `experimental migrate-timestamps`. LMDB runs in a thread of its own: see LmdbTaskThread. */
+/** `experimental migrate-timestamps` copies timestamps from one DBI to another, in a thread: see LmdbTaskThread. */
 import { Effect } from "effect"
 import * as Flag from "effect/cli/Flag"
 import { defineCommand } from "../cli/CommandDefinition.ts"

@@ -1,4 +1,4 @@
-/** `experimental pdns-v5-fix-duplicate-domains`. LMDB runs in a thread of its own: see LmdbTaskThread. */
+/** `experimental pdns-v5-fix-duplicate-domains` finds zones that are stored twice, in a thread: see LmdbTaskThread. */
 import * as Flag from "effect/cli/Flag"
 import { defineCommand } from "../cli/CommandDefinition.ts"
 import { about, text, toggle } from "../cli/Flags.ts"

@@ -53,7 +53,7 @@ const checked = Effect.fnUntraced(function* (parts: Parts, file: string, name: S
   } satisfies Source<SpoolError, never>
 })
 
-/** Stores what a source has, and shows how far that is. */
+/** Stores a source and shows the progress. */
 const store = Effect.fnUntraced(function* <E, R>({ Progress, Storage }: Parts, name: string, source: Source<E, R>) {
   const storage = yield* Storage.Storage
   const { measure } = yield* Progress.Progress
