@@ -238,7 +238,10 @@ export class DumpResult extends Schema.Class<DumpResult>("DumpResult")({
   /** True if the clock was at or before `newestKnown`. */
   clockBehind: Schema.Boolean,
   entries: Schema.Number,
-  /** Names of the DBIs in the snapshot, each a `DbiName`. */
+  /**
+   * Names of the DBIs in the snapshot, each a `DbiName`. In a delta, only those that have entries in it or are new;
+   * none if no entry has changed.
+   */
   dbis: Schema.Array(Schema.String),
   /**
    * Number of tombstones by DBI, under the displayed name of the DBI that contains them (in shadow mode, the shadow

@@ -226,7 +226,7 @@ export const ours = {
   ),
   sends: counter(
     "lightningstream_sends_total",
-    "Snapshots by result: stored, superseded (by a newer state), failed (could not be made), or aborted",
+    "Snapshots by result: stored, unchanged (no entry had changed, nothing was sent), superseded (by a newer state), failed (could not be made), or aborted",
     "lmdb",
     "result"
   ),

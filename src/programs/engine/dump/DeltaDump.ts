@@ -61,7 +61,7 @@ export const dumpDelta = Effect.fn("DeltaDump.dump")(function* (
     fromNano: from,
     clockBehind,
     entries: dbis.reduce((sum, { entries }) => sum + entries, 0),
-    dbis: dbis.map(({ dbi }) => dbi.name),
+    dbis: dbis.filter(({ entries, keys }) => entries > 0 || keys === undefined).map(({ dbi }) => dbi.name),
     uncompressedSize: compressor.bytes,
     reusedSize: 0,
     copyMillis,

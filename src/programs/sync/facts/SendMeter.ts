@@ -9,7 +9,7 @@ import type { SyncState } from "../SyncState.ts"
 
 const lmdbOf = ({ options }: SyncState) => ({ lmdb: options.database })
 
-const sendEnded = (state: SyncState, result: "stored" | "superseded" | "failed" | "aborted") =>
+const sendEnded = (state: SyncState, result: "stored" | "unchanged" | "superseded" | "failed" | "aborted") =>
   Metrics.add(families.sends, { ...lmdbOf(state), result }, 1)
 
 export const entering = (state: SyncState, name: SendStage["name"]) =>
@@ -53,6 +53,9 @@ export const dumpFailed = (state: SyncState) =>
   Effect.andThen(sendEnded(state, "failed"), entering(state, "waiting to dump again"))
 
 export const superseded = (state: SyncState) => sendEnded(state, "superseded")
+
+/** Records that nothing is sent, since no entry has changed. */
+export const unchanged = (state: SyncState) => Effect.andThen(sendEnded(state, "unchanged"), observed(state))
 
 export const storing = (state: SyncState) =>
   Effect.andThen(Metrics.add(families.storeCalls, {}, 1), entering(state, "storing"))

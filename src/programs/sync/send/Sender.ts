@@ -8,7 +8,7 @@
  * state, until `storage_retry_count` attempts in a row have failed.
  */
 import { Clock, Duration, Effect } from "effect"
-import { DatabaseError } from "../../../services/Database.ts"
+import { DatabaseError, type DumpResult } from "../../../services/Database.ts"
 import { Settings } from "../../../services/Settings.ts"
 import { observe } from "../LocalChanges.ts"
 import * as Outage from "../Outage.ts"
@@ -36,11 +36,23 @@ const sendFull = (sender: Sender, timestampNano?: bigint) =>
     (dumped) => Effect.andThen(sender.dump.over, store(sender, dumped))
   )
 
+/**
+ * Counts the newest state as sent, since no entry has changed: the application has put what was there already, or has
+ * written to DBIs that are not synced.
+ */
+const nothingToSend = Effect.fnUntraced(function* (state: SyncState, { transactionId }: DumpResult) {
+  if (transactionId > state.sentThrough) state.sentThrough = transactionId
+  yield* SendMeter.unchanged(state)
+  yield* Effect.logDebug("No entry has changed, nothing is sent", { txnID: String(transactionId) })
+  return true
+})
+
 /** Sends the next delta of the chain. Returns undefined if a full snapshot is needed instead. */
 const sendDelta = Effect.fnUntraced(function* (sender: Sender, chain: DeltaChain) {
   const dumped = yield* dumpDelta(sender.state, chain)
   if (dumped === undefined) return undefined
   yield* sender.dump.over
+  if (dumped.result.dbis.length === 0 && !sender.isForced) return yield* nothingToSend(sender.state, dumped.result)
   return yield* store(sender, dumped)
 }, Effect.scoped)
 
