@@ -2,9 +2,11 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
+import { ChildProcess } from "effect/process"
 import * as Application from "../support/Application.ts"
-import { bundle, runBundled, workspace } from "../support/Command.ts"
+import { bundle, bundled, runBundled, workspace } from "../support/Command.ts"
 import { folderBucket, nativeFile, shadowFile } from "../support/Daemon.ts"
+import { eventually } from "../support/Eventually.ts"
 
 /** Two databases, of which the second is not there. */
 const databases = Effect.gen(function* () {
@@ -68,6 +70,27 @@ layer(NodeServices.layer, { excludeTestServices: true })("dump", (it) => {
       const other = yield* dump("-n", "other")
       assert.strictEqual(other.code, 2)
       assert.match(other.err, /--name other: no such database.*away, main/)
+    })
+  )
+
+  it.effect("ends in order at Ctrl-C while nobody reads what it prints", () =>
+    Effect.gen(function* () {
+      yield* bundle
+      const fs = yield* FileSystem.FileSystem
+      const { directory } = yield* workspace((directory) => ({
+        lmdbs: { main: nativeFile(`${directory}/main.lmdb`) },
+        storage: folderBucket(`${directory}/bucket`)
+      }))
+      const path = `${directory}/main.lmdb`
+      const application = yield* Application.open(path, 2 ** 24)
+      yield* application.write({ do: "fill", dbi: "records", entries: 20_000, bytes: 100 })
+      const handle = yield* ChildProcess.make(process.execPath, [bundled, "dump"], { cwd: directory, stdin: "ignore" })
+      yield* eventually(
+        "the LMDB is open",
+        Effect.map(fs.readFileString(`/proc/${handle.pid}/maps`), (maps) => maps.includes(path) || undefined)
+      )
+      process.kill(handle.pid, "SIGINT")
+      assert.strictEqual(Number(yield* handle.exitCode), 130)
     })
   )
 })
