@@ -58,7 +58,7 @@ describe("Starting", () => {
           yield* pass(3_000)
           assert.isUndefined(yield* daemon.ended)
           assert.lengthOf((yield* content)["d"]!, 2)
-          const [said, ...more] = daemon.logged("no snapshot of ours can pass", "Error")
+          const [said, ...more] = daemon.logged("no snapshot of ours can be newer", "Error")
           assert.include(said!.message, name)
           assert.include(said!.message, "Remove it from the bucket")
           assert.deepStrictEqual(more, [])
