@@ -4,18 +4,16 @@
  */
 import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
-import { ConfigProvider, Context, Duration, Effect, Fiber, Layer, Redacted, Schedule, Stream } from "effect"
+import { ConfigProvider, Context, Duration, Effect, Fiber, Layer, Redacted, Stream } from "effect"
 import { ChildProcess } from "effect/process"
-// @effect-diagnostics-next-line nodeBuiltinImport:off -- node's servers, and an agent of its kind
-import * as http from "node:http"
 import type { AzureOptions } from "../../../../src/domain/settings/StorageOptions.ts"
 import * as StorageAzure from "../../../../src/layers/storage/azure/StorageAzure.ts"
-import { type Source, Storage, type StorageError } from "../../../../src/services/Storage.ts"
+import { type Source, Storage } from "../../../../src/services/Storage.ts"
 import { authority } from "../../../support/servers/Certificates.ts"
 import { pathOf } from "../../../support/servers/RealServers.ts"
-import { freePort } from "../../../support/servers/Swift.ts"
 import { azureOptions } from "../../../support/fixtures/AzureOptionsTest.ts"
 import { serve, serveRaw, serveTls, serveTunnel } from "../../../support/servers/HandMadeServer.ts"
+import { answer, calls, eventually, networkContract, reasonsOf } from "../../../contracts/network-contract.ts"
 import { sourceOf, textOf } from "../../../contracts/storage-contract.ts"
 
 const secret = Buffer.from("the account's key").toString("base64")
@@ -32,30 +30,6 @@ const storageAt = Effect.fnUntraced(function* (url: string, overrides: Partial<A
   return Context.get(yield* Layer.build(StorageAzure.layerWith(options)), Storage)
 })
 
-/** Real time: what is tested is on the other side of a socket. */
-const eventually = (condition: () => boolean) =>
-  Effect.sync(condition).pipe(
-    Effect.repeat({ until: (met) => met, schedule: Schedule.spaced("5 millis") }),
-    Effect.timeoutOrElse({
-      duration: "3 seconds",
-      orElse: () => Effect.sync(() => assert.fail("did not come to pass"))
-    })
-  )
-
-const calls = (storage: typeof Storage.Service): ReadonlyArray<Effect.Effect<void, StorageError>> => [
-  Effect.asVoid(storage.list("p")),
-  Stream.runDrain(storage.load("object")),
-  Effect.asVoid(storage.store("object", sourceOf([new Uint8Array(2_000_000)]))),
-  storage.delete("object")
-]
-
-const answer =
-  (status: number, body: string, headers: http.OutgoingHttpHeaders = {}): http.RequestListener =>
-  (request, response) => {
-    request.resume()
-    request.on("end", () => response.writeHead(status, headers).end(body))
-  }
-
 const xml = { "content-type": "application/xml" }
 
 const errorXml = (code: string, message = "of the test") =>
@@ -71,9 +45,7 @@ const listing = (...names: ReadonlyArray<string>) =>
     .join("")}</Blobs><NextMarker/></EnumerationResults>`
 
 const reasonsAt = (url: string, overrides?: Partial<AzureOptions>) =>
-  Effect.flatMap(storageAt(url, overrides), (storage) =>
-    Effect.forEach(calls(storage), (call) => Effect.map(Effect.flip(call), ({ reason }) => reason))
-  )
+  Effect.flatMap(storageAt(url, overrides), reasonsOf)
 
 const namesAt = Effect.fnUntraced(function* (...args: Parameters<typeof storageAt>) {
   return (yield* (yield* storageAt(...args)).list("")).map(({ name }) => name)
@@ -105,21 +77,6 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("StorageAzure, a bad
     })
   )
 
-  it.effect("a body that stalls in the middle ends after client_timeout", () =>
-    Effect.gen(function* () {
-      const headers = { "content-length": "1000", etag: '"1"' }
-      const server = yield* serve((_, response) => void response.writeHead(200, headers).write("x".repeat(500)))
-      const storage = yield* storageAt(server.endpoint_url, { client_timeout: Duration.millis(200) })
-      let bytes = 0
-      const error = yield* Effect.flip(
-        Stream.runForEach(storage.load("object"), (chunk) => Effect.sync(() => (bytes += chunk.length)))
-      )
-      assert.deepInclude(error.reason, { _tag: "Unavailable", code: "Timeout" })
-      assert.strictEqual(bytes, 500)
-      yield* eventually(() => server.connections() === 0)
-    })
-  )
-
   it.effect("a body that is cut short is an error, and not asked for again", () =>
     Effect.gen(function* () {
       for (const end of ["end", "resetAndDestroy"] as const) {
@@ -136,22 +93,6 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("StorageAzure, a bad
         assert.isTrue(error.retryable)
         assert.strictEqual(requests, 1)
       }
-    })
-  )
-
-  it.effect("a refused, a reset and an unknown host are unavailable, with node's code", () =>
-    Effect.gen(function* () {
-      const port = yield* freePort
-      for (const reason of yield* reasonsAt(`http://127.0.0.1:${port}`))
-        assert.deepInclude(reason, { _tag: "Unavailable", code: "ECONNREFUSED" })
-      const reset = yield* serveRaw((socket) => socket.once("data", () => socket.resetAndDestroy()))
-      for (const reason of yield* reasonsAt(reset.endpoint_url)) {
-        if (reason._tag !== "Unavailable") return assert.fail(reason.message)
-        assert.match(reason.code, /^(ECONNRESET|EPIPE)$/)
-      }
-      const unknown = yield* Effect.flip((yield* storageAt("http://unknown.invalid:1")).list(""))
-      assert.strictEqual(unknown.reason._tag, "Unavailable")
-      assert.match(unknown.message, /unknown\.invalid/)
     })
   )
 
@@ -254,22 +195,6 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("StorageAzure, a bad
         yield* Fiber.interrupt(fiber)
         yield* eventually(() => server.connections() === 0)
       }
-    })
-  )
-
-  it.effect("a reader that stops early releases the socket", () =>
-    Effect.gen(function* () {
-      const server = yield* serve((_, response) => {
-        response.writeHead(200, { "content-length": String(1e9), etag: '"1"' })
-        const more = () => {
-          while (response.write(Buffer.alloc(65_536)));
-          response.once("drain", more)
-        }
-        more()
-      })
-      const storage = yield* storageAt(server.endpoint_url)
-      yield* Stream.runDrain(Stream.take(storage.load("object"), 1))
-      yield* eventually(() => server.connections() === 0)
     })
   )
 
@@ -430,3 +355,5 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("StorageAzure, a bad
       })
   )
 })
+
+networkContract({ name: "StorageAzure", etag: '"1"', storageAt })

@@ -1,15 +1,15 @@
 /** `StorageS3` when the network or the server is not well: every call ends, says why, and releases its socket. */
 import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
-import { ConfigProvider, Context, Duration, Effect, Fiber, Layer, Redacted, Schedule, Stream } from "effect"
+import { ConfigProvider, Context, Duration, Effect, Fiber, Layer, Redacted, Stream } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- types of node's servers
 import type * as http from "node:http"
 import type { S3Options } from "../../../../src/domain/settings/StorageOptions.ts"
 import * as StorageS3 from "../../../../src/layers/storage/s3/StorageS3.ts"
-import { type Source, Storage, type StorageError } from "../../../../src/services/Storage.ts"
-import { freePort } from "../../../support/servers/Swift.ts"
+import { type Source, Storage } from "../../../../src/services/Storage.ts"
 import { errorXml, listing, serve, serveRaw, serveTunnel } from "../../../support/servers/HandMadeServer.ts"
 import { s3Options } from "../../../support/fixtures/S3OptionsTest.ts"
+import { answer, calls, eventually, networkContract, reasonsOf } from "../../../contracts/network-contract.ts"
 import { sourceOf, textOf } from "../../../contracts/storage-contract.ts"
 
 const keys = { access_key: Redacted.make("AKIATEST"), secret_key: Redacted.make("SECRETKEYTEST") }
@@ -19,34 +19,8 @@ const storageAt = Effect.fnUntraced(function* (endpoint_url: string, overrides: 
   return Context.get(yield* Layer.build(StorageS3.layerWith(options)), Storage)
 })
 
-/** Real time: what is tested is on the other side of a socket. */
-const eventually = (condition: () => boolean) =>
-  Effect.sync(condition).pipe(
-    Effect.repeat({ until: (met) => met, schedule: Schedule.spaced("5 millis") }),
-    Effect.timeoutOrElse({
-      duration: "3 seconds",
-      orElse: () => Effect.sync(() => assert.fail("did not come to pass"))
-    })
-  )
-
-const calls = (storage: typeof Storage.Service): ReadonlyArray<Effect.Effect<void, StorageError>> => [
-  Effect.asVoid(storage.list("p")),
-  Stream.runDrain(storage.load("object")),
-  storage.store("object", sourceOf([new Uint8Array(2_000_000)])),
-  storage.delete("object")
-]
-
-const answer =
-  (status: number, body: string, headers: http.OutgoingHttpHeaders = {}): http.RequestListener =>
-  (request, response) => {
-    request.resume()
-    request.on("end", () => response.writeHead(status, headers).end(body))
-  }
-
 const reasonsAt = (endpoint_url: string, overrides?: Partial<S3Options>) =>
-  Effect.flatMap(storageAt(endpoint_url, overrides), (storage) =>
-    Effect.forEach(calls(storage), (call) => Effect.map(Effect.flip(call), ({ reason }) => reason))
-  )
+  Effect.flatMap(storageAt(endpoint_url, overrides), reasonsOf)
 
 /** A source that is as announced the first time it is read, and like `second` from then on. */
 const again = (second: Source<"broken", never>["read"]): Source<"broken", never> => {
@@ -124,22 +98,6 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("StorageS3, a bad ne
     })
   )
 
-  it.effect("a body that stalls in the middle ends after client_timeout", () =>
-    Effect.gen(function* () {
-      const server = yield* serve(
-        (_, response) => void response.writeHead(200, { "content-length": "1000", etag: '"e"' }).write("x".repeat(500))
-      )
-      const storage = yield* storageAt(server.endpoint_url, { client_timeout: Duration.millis(200) })
-      let bytes = 0
-      const error = yield* Effect.flip(
-        Stream.runForEach(storage.load("object"), (chunk) => Effect.sync(() => (bytes += chunk.length)))
-      )
-      assert.deepInclude(error.reason, { _tag: "Unavailable", code: "Timeout" })
-      assert.strictEqual(bytes, 500)
-      yield* eventually(() => server.connections() === 0)
-    })
-  )
-
   it.effect("a body that is cut short is an error, however the server ends it", () =>
     Effect.gen(function* () {
       const cut = yield* serve((_, response) => {
@@ -156,22 +114,6 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("StorageS3, a bad ne
         assert.match(error.reason._tag, /^(Unavailable|WrongSize)$/)
         assert.isTrue(error.retryable)
       }
-    })
-  )
-
-  it.effect("a refused, a reset and an unknown host are unavailable, with node's code", () =>
-    Effect.gen(function* () {
-      const port = yield* freePort
-      for (const reason of yield* reasonsAt(`http://127.0.0.1:${port}`))
-        assert.deepInclude(reason, { _tag: "Unavailable", code: "ECONNREFUSED" })
-      const reset = yield* serveRaw((socket) => socket.once("data", () => socket.resetAndDestroy()))
-      for (const reason of yield* reasonsAt(reset.endpoint_url)) {
-        if (reason._tag !== "Unavailable") return assert.fail(reason.message)
-        assert.match(reason.code, /^(ECONNRESET|EPIPE)$/)
-      }
-      const unknown = yield* Effect.flip((yield* storageAt("http://unknown.invalid:1")).list(""))
-      assert.strictEqual(unknown.reason._tag, "Unavailable")
-      assert.match(unknown.message, /unknown\.invalid/)
     })
   )
 
@@ -267,22 +209,6 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("StorageS3, a bad ne
         yield* eventually(() => server.connections() === 0)
       }
       assert.strictEqual(requests, 4)
-    })
-  )
-
-  it.effect("a reader that stops early releases the socket", () =>
-    Effect.gen(function* () {
-      const server = yield* serve((_, response) => {
-        response.writeHead(200, { "content-length": String(1e9), etag: '"e"' })
-        const more = () => {
-          while (response.write(Buffer.alloc(65_536)));
-          response.once("drain", more)
-        }
-        more()
-      })
-      const storage = yield* storageAt(server.endpoint_url)
-      yield* Stream.runDrain(Stream.take(storage.load("object"), 1))
-      yield* eventually(() => server.connections() === 0)
     })
   )
 
@@ -467,3 +393,5 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("StorageS3, a bad ne
     })
   )
 })
+
+networkContract({ name: "StorageS3", etag: '"e"', storageAt })
