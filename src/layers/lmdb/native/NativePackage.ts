@@ -124,7 +124,7 @@ interface Addon {
    */
   readonly getBufferAddress: (bytes: Uint8Array) => number
   /**
-   * Runs the instruction at an address in the open write transaction; see LmdbNativeInstruction. Throws. Without an
+   * Runs the instruction at an address in the open write transaction; see WriteInstruction. Throws. Without an
    * open write transaction the process crashes.
    */
   readonly write: (environmentAddress: number, instructionAddress: number) => void
