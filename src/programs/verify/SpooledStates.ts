@@ -2,7 +2,7 @@
  * Downloads the newest state of each instance for a comparison. As in the daemon, an object that is corrupt in two
  * downloads, or refused, is left out, and the next-newest one of its instance is used; the report contains both.
  */
-import { Effect } from "effect"
+import { Effect, Scope } from "effect"
 import { listingPrefix } from "../../domain/snapshot/SnapshotName.ts"
 import type { SpooledState, Unusable, UnusableObject } from "../../services/LmdbTask.ts"
 import { Progress } from "../../services/Progress.ts"
@@ -57,8 +57,17 @@ const download = Effect.fnUntraced(function* (database: string, { spooled, unusa
   const states = newestStates(database, usable)
   const missing = states.flatMap(({ objects }) => objects).filter(({ object }) => !spooled.has(object.name))
   const total = missing.reduce((sum, { object }) => sum + object.size, 0)
-  const meter = yield* measure({ label: `Downloading snapshots of ${database}`, unit: "bytes", total })
-  for (const snapshot of missing) spooled.set(snapshot.object.name, yield* CheckedSnapshot.download(snapshot, meter))
+  // The line of the progress ends before the comparison has one; the places stay.
+  yield* Effect.acquireUseRelease(
+    Scope.make(),
+    Effect.fnUntraced(function* (shown) {
+      const work = { label: `Downloading snapshots of ${database}`, unit: "bytes", total } as const
+      const meter = yield* Scope.provide(measure(work), shown)
+      for (const snapshot of missing)
+        spooled.set(snapshot.object.name, yield* CheckedSnapshot.download(snapshot, meter))
+    }),
+    (shown, exit) => Scope.close(shown, exit)
+  )
   return {
     listed,
     states: states.map(({ instance, objects }) => ({
