@@ -5,6 +5,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Config, Effect, FileSystem } from "effect"
+// @effect-diagnostics-next-line nodeBuiltinImport:off -- the checksum that sha256sum prints
 import { createHash } from "node:crypto"
 import { execute } from "../support/Command.ts"
 import { pathOf } from "../support/servers/RealServers.ts"

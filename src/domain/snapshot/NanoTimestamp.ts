@@ -6,10 +6,14 @@
  * accepted, so the result may be negative or need more than 64 bits; `isUnsigned64` checks that. The byte order of the
  * texts is the order of the times. Source: docs/format.md.
  */
+import { DateTime } from "effect"
 
 const second = 1_000_000_000n
 
 const pattern = /^(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)-(\d{9})$/
+
+/** Formats milliseconds as `YYYY-MM-DDTHH:MM:SS.mmmZ`. */
+const isoOf = (millis: number): string => DateTime.formatIso(DateTime.makeUnsafe(millis))
 
 /** Returns nanoseconds since the UNIX epoch, or undefined when the text is not such a timestamp. */
 export const parse = (text: string): bigint | undefined => {
@@ -18,14 +22,14 @@ export const parse = (text: string): bigint | undefined => {
   const [, year, month, day, hour, minute, seconds, nanos] = match
   const millis = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${seconds}.000Z`)
   // Date.parse counts on to another day for hour 24, and for a day that the month does not have.
-  if (Number.isNaN(millis) || hour === "24" || new Date(millis).getUTCDate() !== Number(day)) return undefined
+  if (Number.isNaN(millis) || hour === "24" || isoOf(millis).slice(8, 10) !== day) return undefined
   return BigInt(millis / 1_000) * second + BigInt(nanos!)
 }
 
 /** Formats a time in the years 0000 to 9999. */
 export const format = (nanos: bigint): string => {
   const inSecond = ((nanos % second) + second) % second
-  const iso = new Date(Number((nanos - inSecond) / second) * 1_000).toISOString()
+  const iso = isoOf(Number((nanos - inSecond) / second) * 1_000)
   return `${iso.slice(0, 19).replace(/[-:]/g, "").replace("T", "-")}-${String(inSecond).padStart(9, "0")}`
 }
 

@@ -20,6 +20,7 @@ const version = packageJson.optionalDependencies["zstd-napi"]
 const firstLine = (error: unknown): string => String(error).split("\n")[0]!
 
 /** Loads it. Throws when neither can be loaded, with the causes and what to do. */
+// @effect-diagnostics-next-line asyncFunction:off -- its only step is an import, and callers make it an Effect
 export const load = async (): Promise<Zstd> => {
   try {
     return createRequire(import.meta.url)(prebuilt)

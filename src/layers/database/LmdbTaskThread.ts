@@ -29,7 +29,7 @@ const end = (worker: Worker) =>
     if (worker.threadId < 0) return done()
     worker.once("exit", done)
     worker.postMessage("end" satisfies TaskRequest, [])
-    // @effect-diagnostics-next-line globalTimers:off -- a finalizer, which no timeout can interrupt
+    // @effect-diagnostics-next-line globalTimersInEffect:off -- a finalizer, which no timeout can interrupt
     setTimeout(done, patienceMillis).unref()
   })
 

@@ -1,9 +1,8 @@
 /** The HTTP server over real sockets: what it answers, and what clients that behave badly get. */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Logger, Scope } from "effect"
+import { Deferred, Effect, Exit, Layer, Logger, Scope } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- clients that misbehave in ways that no client library has
 import * as http from "node:http"
-// @effect-diagnostics-next-line nodeBuiltinImport:off -- the same
 import * as net from "node:net"
 import * as HttpServerNode from "../../../src/layers/http/HttpServerNode.ts"
 import { CannotListen, HttpServer, type PageResponse, type Pages } from "../../../src/services/HttpServer.ts"
@@ -34,8 +33,11 @@ const serving = Effect.fnUntraced(function* (limits?: Partial<HttpServerNode.Lim
     if (fields?.address !== undefined) port = Number(/\d+$/.exec(fields.address)![0])
   })
   yield* Effect.flatMap(HttpServer, ({ serve }) => serve({ ...pages, ...more })).pipe(
-    Effect.provide(HttpServerNode.layerWith("127.0.0.1:0", { ...HttpServerNode.defaultLimits, ...limits })),
-    Effect.provide(Logger.layer([logger]))
+    Effect.provide(
+      HttpServerNode.layerWith("127.0.0.1:0", { ...HttpServerNode.defaultLimits, ...limits }).pipe(
+        Layer.provideMerge(Logger.layer([logger]))
+      )
+    )
   )
   return { port, log }
 })

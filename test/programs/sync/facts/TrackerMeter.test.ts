@@ -65,6 +65,6 @@ describe("TrackerMeter", () => {
       )
       for (let i = 0; i < 3; i++) yield* observe(state)
       assert.deepStrictEqual(yield* shown, { age: 0, keys: 0, bytes: 0, givenUp: 1 })
-    }).pipe(Effect.provide(MetricsPrometheus.layer), Effect.provide(over(layer, shadowOptions())))
+    }).pipe(Effect.provide([MetricsPrometheus.layer, over(layer, shadowOptions())]))
   })
 })
