@@ -16,6 +16,8 @@ export interface DaemonOptions {
   readonly poll: string
   /** Of the values; native if it is absent. */
   readonly mode?: Mode
+  /** `delta_snapshots`; the default if it is absent. */
+  readonly deltas?: "always" | "never"
   /** Where it serves its pages; absent: nowhere. */
   readonly http?: string
   /** Variables beside this process's own. */
@@ -39,6 +41,8 @@ export interface Daemon {
   readonly ready: Effect.Effect<void>
   /** It has merged a snapshot of another instance: by its log. */
   readonly merged: Effect.Effect<void>
+  /** Number of objects that it has merged so far. */
+  readonly merges: () => number
   /** Never succeeds; fails when the daemon ends by itself. */
   readonly ended: Effect.Effect<never, DaemonEnded>
 }
@@ -60,6 +64,7 @@ const configuration = (options: DaemonOptions): string =>
         main: { path: options.lmdb, options: { no_subdir: true }, schema_tracks_changes: options.mode !== "shadow" }
       },
       storage: storageOf(options),
+      ...(options.deltas !== undefined && { delta_snapshots: options.deltas }),
       ...(options.http !== undefined && { http: { address: options.http } })
     },
     null,
@@ -73,6 +78,7 @@ const follow = Effect.fnUntraced(function* (handle: ChildProcessHandle) {
   const lines: Array<string> = []
   const ready = yield* Deferred.make<void>()
   const merged = yield* Deferred.make<void>()
+  let merges = 0
   yield* Effect.forkScoped(
     handle.stderr.pipe(
       Stream.decodeText(),
@@ -82,13 +88,15 @@ const follow = Effect.fnUntraced(function* (handle: ChildProcessHandle) {
           lines.push(line)
           if (lines.length > linesKept) lines.shift()
           if (line.includes("Initial sync complete")) return Deferred.succeed(ready, undefined)
-          return line.includes("Loaded remote update") ? Deferred.succeed(merged, undefined) : Effect.void
+          if (!line.includes("Loaded remote update")) return Effect.void
+          merges++
+          return Deferred.succeed(merged, undefined)
         })
       ),
       Effect.ignore
     )
   )
-  return { lines, ready: Deferred.await(ready), merged: Deferred.await(merged) }
+  return { lines, ready: Deferred.await(ready), merged: Deferred.await(merged), merges: () => merges }
 })
 
 /** Told to stop (SIGTERM, by its process id) when the scope closes; killed if it has not within 15 s. */
@@ -102,12 +110,13 @@ export const start = Effect.fn("Daemon.start")(function* (command: URL, options:
     extendEnv: true,
     forceKillAfter: "15 seconds"
   })
-  const { lines, merged, ready } = yield* follow(handle)
+  const { lines, merged, merges, ready } = yield* follow(handle)
   const daemon: Daemon = {
     instance: options.instance,
     pid: handle.pid,
     ready,
     merged,
+    merges,
     ended: handle.exitCode.pipe(
       Effect.map((code) => `exit code ${code}`),
       // The spawner has no code of a process that a signal has ended.

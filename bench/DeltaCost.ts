@@ -24,7 +24,7 @@ const change = (a: string, b: string, count: number) =>
   )
 
 /** Sizes of the objects, by name. */
-const objectsIn = Effect.fnUntraced(function* (bucket: string) {
+export const objectsIn = Effect.fnUntraced(function* (bucket: string) {
   const fs = yield* FileSystem.FileSystem
   const names = (yield* fs.readDirectory(bucket)).filter((name) => name.startsWith("main__"))
   const sizes = yield* Effect.forEach(names, (name) => Workspace.sizeOf(`${bucket}/${name}`))
@@ -32,7 +32,7 @@ const objectsIn = Effect.fnUntraced(function* (bucket: string) {
 })
 
 /** Seconds of both processes together. */
-const cpuOf = (a: Daemon.Daemon, b: Daemon.Daemon) =>
+export const cpuOf = (a: Daemon.Daemon, b: Daemon.Daemon) =>
   Effect.map(Effect.all([cpuSeconds(a.pid), cpuSeconds(b.pid)]), ([ofA, ofB]) => ofA + ofB)
 
 /** For the changes, without what both use while nothing happens. */

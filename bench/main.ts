@@ -13,6 +13,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Console, Effect, FileSystem, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import * as BulkCost from "./BulkCost.ts"
 import * as Bundle from "./Bundle.ts"
 import * as DaemonAlone from "./DaemonAlone.ts"
 import * as DaemonPair from "./DaemonPair.ts"
@@ -32,6 +33,7 @@ const keys: ReadonlyArray<string> = [
   "latency",
   "health",
   "deltas",
+  "bulk",
   "growth",
   "page"
 ]
@@ -91,6 +93,7 @@ interface Part {
   readonly latency: boolean
   readonly health: boolean
   readonly deltas: boolean
+  readonly bulk: boolean
   readonly growth: boolean
 }
 
@@ -110,12 +113,14 @@ const partsOf = (domains: ReadonlyArray<number>, only: ReadonlyArray<string>): R
         latency: withLatency && mode === "native",
         health: only.includes("health") && mode === "native" && domains.includes(size),
         deltas: only.includes("deltas") && domains.includes(size),
+        bulk: only.includes("bulk") && domains.includes(size),
         growth: only.includes("growth") && mode === "native" && domains.includes(size)
       }))
     )
     .filter(
       (part) =>
-        part.scenarios.length > 0 || [part.health, part.latency, part.lock, part.deltas, part.growth].includes(true)
+        part.scenarios.length > 0 ||
+        [part.health, part.latency, part.lock, part.deltas, part.bulk, part.growth].includes(true)
     )
 }
 
@@ -196,6 +201,11 @@ const deltas = Effect.fnUntraced(function* (workspace: Workspace.Workspace) {
   return [yield* DeltaCost.run(workspace)]
 })
 
+const bulk = Effect.fnUntraced(function* (workspace: Workspace.Workspace) {
+  yield* progress(`${workspace.entries} entries, ${workspace.mode} mode: many changes at once`)
+  return yield* BulkCost.run(workspace)
+})
+
 Command.make(
   "bench",
   flags,
@@ -217,9 +227,10 @@ Command.make(
           const pair = part.latency ? yield* pairs(workspace) : []
           const health = part.health ? yield* waits(workspace) : []
           const cost = part.deltas ? yield* deltas(workspace) : []
+          const many = part.bulk ? yield* bulk(workspace) : []
           const grown = part.growth ? yield* growth(workspace) : []
           yield* Workspace.dispose(workspace)
-          return { single, lock, pair, health, cost, grown }
+          return { single, lock, pair, health, cost, many, grown }
         })
       )
     )
@@ -230,6 +241,7 @@ Command.make(
       value.flatMap(({ pair }) => pair),
       value.flatMap(({ health }) => health),
       value.flatMap(({ cost }) => cost),
+      value.flatMap(({ many }) => many),
       value.flatMap(({ grown }) => grown),
       pages
     ].filter((rows) => rows.length > 0)
