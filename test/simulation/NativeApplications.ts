@@ -7,6 +7,8 @@ import * as DbiName from "../../src/domain/lmdb/DbiName.ts"
 import { type Content, contentOf, put, shown } from "../support/fixtures/LastWriteWins.ts"
 import { raw } from "../support/fixtures/Environments.ts"
 import { nativeValue } from "../support/fixtures/Snapshots.ts"
+import type { WriteTransaction } from "../../src/services/Lmdb.ts"
+import { Choices } from "./Choices.ts"
 import type { Applications, Fleet, Instance } from "./Simulation.ts"
 
 const keys = ["a", "aa", "b", "c", "d"]
@@ -45,8 +47,34 @@ const write = Effect.fnUntraced(function* ({ choices, now }: Fleet, { environmen
   }
 })
 
-export const make = (): Applications => {
-  const model: Content = new Map()
+/** Entries that everybody has from the start, and nobody changes: a delta is small beside a full snapshot then. */
+const ballast = () => {
+  const choices = new Choices(1)
+  return Array.from({ length: 80 }, (_, i) => [`ballast${i}`, String(choices.next())] as const)
+}
+
+const putBallast = (transaction: WriteTransaction): void => {
+  const name = DbiName.fromText("ballast")
+  transaction.create(name, 0)
+  for (const [key, value] of ballast()) {
+    const bytes = nativeValue(1n, value)
+    transaction.put(name, Buffer.from(key), 0, key.length, bytes, 0, bytes.length, false)
+  }
+}
+
+/** Applications that begin with more than they change. */
+export const makeLarge = (): Applications => {
+  const model: Content = new Map([[DbiName.fromText("ballast"), new Map()]])
+  for (const [key, value] of ballast())
+    put(model, DbiName.fromText("ballast"), Buffer.from(key).toString("hex"), {
+      timestamp: 1n,
+      deleted: false,
+      value: Buffer.from(value).toString("hex")
+    })
+  return { ...make(model), prepare: ({ application }) => application.write(putBallast) }
+}
+
+export const make = (model: Content = new Map()): Applications => {
   return {
     settings: {},
     write: (fleet, instance) => write(fleet, instance, model),

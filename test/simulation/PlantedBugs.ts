@@ -32,6 +32,21 @@ const isTie = (
   )
 }
 
+/** As if one key in five were in a page that is not compared. */
+const missingChanges = (lmdb: Layer.Layer<Lmdb, LmdbError>) => {
+  let keys = 0
+  return Layer.effect(
+    Lmdb,
+    Effect.map(Lmdb, (inner) =>
+      Lmdb.of({
+        ...inner,
+        changes: (before, after, sink) =>
+          inner.changes(before, after, { ...sink, key: (...key) => ++keys % 5 === 0 || sink.key(...key) })
+      })
+    )
+  ).pipe(Layer.provide(lmdb))
+}
+
 export const bugs: Readonly<Record<string, () => Bug>> = {
   "on a tie everybody keeps what he has": () => ({ lmdb: losing(isTie) }),
   "deletions of others are not taken over": () => ({
@@ -116,20 +131,8 @@ const putOlder =
     transaction.put(dbi, key, keyStart, keyEnd, copy, 0, copy.length, append)
   }
 
-/** As if one key in five were in a page that is not compared. */
-const missingChanges = (lmdb: Layer.Layer<Lmdb, LmdbError>) => {
-  let keys = 0
-  return Layer.effect(
-    Lmdb,
-    Effect.map(Lmdb, (inner) =>
-      Lmdb.of({
-        ...inner,
-        changes: (before, after, sink) =>
-          inner.changes(before, after, { ...sink, key: (...key) => ++keys % 5 === 0 || sink.key(...key) })
-      })
-    )
-  ).pipe(Layer.provide(lmdb))
-}
+/** Of fleets whose changes are small. */
+export const deltaBugs: typeof bugs = { "a delta lacks keys that have changed": () => ({ lmdb: missingChanges }) }
 
 /** In shadow mode. */
 export const shadowBugs: typeof bugs = {

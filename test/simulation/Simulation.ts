@@ -36,6 +36,8 @@ export interface Applications {
   readonly settings: Partial<SettingsValues>
   /** One transaction: a few keys, some of them deleted. */
   readonly write: (fleet: Fleet, instance: Instance) => Effect.Effect<unknown, LmdbError>
+  /** What the instance's LMDB holds at first, if that is not empty. */
+  readonly prepare?: (environment: Environment) => Effect.Effect<unknown, LmdbError>
   /** The daemon has ended, in whatever way. */
   readonly ended: (instance: Instance) => void
   readonly content: (instance: Instance) => Effect.Effect<unknown, LmdbError>
@@ -45,7 +47,10 @@ export interface Applications {
 
 export interface Instance {
   readonly name: string
-  readonly skew: number
+  /** It neither writes nor reads deltas, as Lightning Stream. */
+  readonly isOriginal: boolean
+  /** How far its clock is ahead, in milliseconds. */
+  skew: number
   environment: Environment
   daemon: RunningDaemon | undefined
   /** Starts, and commits of the application. */
@@ -58,6 +63,8 @@ export interface Fleet {
   readonly instances: ReadonlyArray<Instance>
   readonly applications: Applications
   readonly bug: Bug
+  /** One of the instances is an original, and clocks jump. */
+  readonly isMixed: boolean
   now: number
   /** Once a run: the same object broken in two downloads is corrupt for everybody's purposes. */
   flipped: boolean
@@ -83,6 +90,13 @@ const cleaning = (choices: Choices) => ({
   }
 })
 
+/** An original does not take deltas for snapshots. */
+const storageOf = (storage: Bucket["storage"], { isOriginal }: Instance): Bucket["storage"] => ({
+  ...storage,
+  list: (prefix) =>
+    Effect.map(storage.list(prefix), (objects) => objects.filter(({ name }) => !isOriginal || !name.includes(".pbd.")))
+})
+
 const pass = (fleet: Fleet, millis: number) =>
   Effect.gen(function* () {
     for (let left = millis; left > 0; left -= 250) {
@@ -97,16 +111,17 @@ const start = Effect.fnUntraced(function* ({ applications, bucket, bug, choices 
   instance.daemon = yield* startDaemon({
     ...bug,
     bucket,
-    storage: bug.storage === undefined ? bucket.storage : bug.storage(bucket.storage, instance.name),
+    storage: storageOf(bug.storage?.(bucket.storage, instance.name) ?? bucket.storage, instance),
     environments: { main: instance.environment },
     settings: {
       ...settings,
       ...applications.settings,
       ...cleaning(choices),
       instance: instance.name,
-      merge_lock_duration: Duration.millis(choices.of([0, 10]))
+      merge_lock_duration: Duration.millis(choices.of([0, 10])),
+      ...(instance.isOriginal ? { delta_snapshots: "never" } : {})
     },
-    skew: instance.skew
+    skew: () => instance.skew
   })
 })
 
@@ -171,6 +186,7 @@ const restart = Effect.fnUntraced(function* (fleet: Fleet, instance: Instance) {
 const act = Effect.fnUntraced(function* (fleet: Fleet) {
   const { choices } = fleet
   const instance = choices.of(fleet.instances)
+  if (fleet.isMixed && choices.chance(0.05)) instance.skew += choices.of([-90_000, -2_000, 2_000, 90_000])
   const dice = choices.next()
   if (dice < 0.45) yield* write(fleet, instance)
   else if (dice < 0.6) yield* misbehave(fleet, instance)
@@ -179,17 +195,25 @@ const act = Effect.fnUntraced(function* (fleet: Fleet) {
 })
 
 /** What a run came to: each instance's content, what it must be, and what must not happen whatever the weather. */
-export const run = Effect.fn("Simulation.run")(function* (seed: number, applications: Applications, bug: Bug = {}) {
+export const run = Effect.fn("Simulation.run")(function* (
+  seed: number,
+  applications: Applications,
+  bug: Bug = {},
+  isMixed = false
+) {
   const choices = new Choices(seed)
   yield* TestClock.setTime(epoch)
   const instances = ["a", "b", "c", "d"].slice(0, 2 + choices.below(3)).map((name): Instance => ({
     name,
+    isOriginal: isMixed && name === "a",
     skew: choices.of([0, 0, 500, -4_000, 60_000]),
     environment: makeEnvironment(),
     daemon: undefined,
     reasonsToSend: 0
   }))
-  const fleet: Fleet = { bucket: yield* makeBucket, choices, instances, applications, bug, now: epoch, flipped: false }
+  const bucket = yield* makeBucket
+  const fleet: Fleet = { bucket, choices, instances, applications, bug, isMixed, now: epoch, flipped: false }
+  for (const { environment } of instances) yield* applications.prepare?.(environment) ?? Effect.void
   for (const instance of instances) if (choices.chance(0.5)) yield* start(fleet, instance)
   for (let action = 0; action < 50; action++) yield* act(fleet)
 
@@ -204,10 +228,12 @@ export const run = Effect.fn("Simulation.run")(function* (seed: number, applicat
     contents,
     stored,
     expected: applications.expected(contents[0]),
-    /** Instances that sent more snapshots than they had reasons to. */
+    /** Instances that sent more than they had reasons to: once each, or a delta and a full snapshot for an original. */
     chatty: instances.filter(
-      ({ name, reasonsToSend }) => new Set(stored.filter((each) => each.includes(`__${name}__`))).size > reasonsToSend
+      ({ name, reasonsToSend }) =>
+        new Set(stored.filter((each) => each.includes(`__${name}__`))).size > (isMixed ? 2 : 1) * reasonsToSend
     ).length,
+    deltas: stored.filter((each) => each.includes(".pbd.")).length,
     ended: ended.filter((exit) => exit !== undefined),
     quarantine: instances.flatMap(({ daemon }) => daemon!.logged("Snapshot quarantined")).length
   }

@@ -2,15 +2,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect } from "effect"
 import * as NativeApplications from "./NativeApplications.ts"
-import { bugs, shadowBugs } from "./PlantedBugs.ts"
+import { bugs, deltaBugs, shadowBugs } from "./PlantedBugs.ts"
 import * as ShadowApplications from "./ShadowApplications.ts"
 import { type Applications, type Bug, run } from "./Simulation.ts"
 
 const seeds = Array.from({ length: 24 }, (_, index) => 1_000 + index)
 
-const check = (make: () => Applications, seed: number, bug?: Bug) =>
+const check = (make: () => Applications, seed: number, bug?: Bug, isMixed?: boolean) =>
   Effect.map(
-    Effect.suspend(() => run(seed, make(), bug)),
+    Effect.suspend(() => run(seed, make(), bug, isMixed)),
     ({ chatty, contents, ended, expected, quarantine }) => {
       for (const [index, content] of contents.entries())
         assert.deepStrictEqual(content, expected, `seed ${seed}, instance ${index}`)
@@ -49,6 +49,8 @@ describe("Simulation", () => {
   )
 
   for (const [name, bug] of Object.entries(bugs)) finds(name, NativeApplications.make, bug)
+
+  for (const [name, bug] of Object.entries(deltaBugs)) finds(name, NativeApplications.makeLarge, bug)
 })
 
 describe("Simulation in shadow mode", () => {
@@ -59,4 +61,22 @@ describe("Simulation in shadow mode", () => {
   }
 
   for (const [name, bug] of Object.entries(shadowBugs)) finds(name, ShadowApplications.make, bug)
+})
+
+describe("Simulation of a fleet with one that neither writes nor reads deltas, and with clocks that jump", () => {
+  const mixed = seeds.slice(0, 8).map((seed) => 100 + seed)
+  for (const [mode, make] of [
+    ["native", NativeApplications.makeLarge],
+    ["shadow", ShadowApplications.make]
+  ] as const)
+    for (const seed of mixed)
+      it.effect(`converges, ${mode} mode (seed ${seed})`, () => check(make, seed, undefined, true))
+
+  it.effect("sends deltas in them", () =>
+    Effect.gen(function* () {
+      let deltas = 0
+      for (const seed of mixed) deltas += (yield* run(seed, NativeApplications.makeLarge(), {}, true)).deltas
+      assert.isAbove(deltas, 20)
+    })
+  )
 })
