@@ -13,7 +13,7 @@ import { Progress } from "../../services/Progress.ts"
 import { newest } from "../engine/NewestTimestamp.ts"
 import * as StaleMark from "../engine/StaleMark.ts"
 import type { OpenLmdb } from "../tasks/OpenLmdb.ts"
-import { walkAll } from "../verify/PlaceComparison.ts"
+import { entriesOf, walkAll } from "../verify/PlaceComparison.ts"
 import { type ReadPlaces, readPlaces } from "../verify/ReadPlaces.ts"
 import * as ApplicationChanges from "./ApplicationChanges.ts"
 import * as CleanPreview from "./CleanPreview.ts"
@@ -76,7 +76,11 @@ const mergingOf = (read: ReadPlaces, walked: ReadonlyArray<{ dbi: DbiName.DbiNam
 const preview = Effect.fnUntraced(function* (read: ReadPlaces, instance: string, cutOffNano: bigint) {
   const local = read.places.findIndex(({ report }) => report.instance === undefined)
   const own = read.places.findIndex(({ report }) => report.instance === instance)
-  const meter = yield* (yield* Progress).measure({ label: "Comparing", unit: "entries" })
+  const meter = yield* (yield* Progress).measure({
+    label: "Comparing",
+    unit: "entries",
+    total: entriesOf(read.places)
+  })
   const walked = yield* walkAll(
     read.places,
     DbiName.isPrivate,

@@ -24,6 +24,7 @@ export interface CheckedSnapshot {
   readonly spooled: Spooled
   readonly formatVersion: number
   readonly meta: SnapshotMeta
+  readonly entries: number
   /** Heads of the DBI messages, in their order. */
   readonly heads: ReadonlyArray<DbiHead>
 }
@@ -85,5 +86,6 @@ export const check = Effect.fnUntraced(function* (
   // It described a DBI after its entries.
   if (pass.isDisproved) pass = yield* readOnce(phase, { spooled, format }, pass.learned)
   const { formatVersion, heads } = pass.learned
-  return { format, spooled, formatVersion, heads, meta: pass.reader.meta } satisfies CheckedSnapshot
+  const { entriesRead: entries, reader } = pass
+  return { format, spooled, formatVersion, heads, entries, meta: reader.meta } satisfies CheckedSnapshot
 })

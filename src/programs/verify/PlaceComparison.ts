@@ -1,6 +1,6 @@
 /** Compares all DBIs of several places, one DBI after the other. */
 import { Effect } from "effect"
-import type * as DbiName from "../../domain/lmdb/DbiName.ts"
+import * as DbiName from "../../domain/lmdb/DbiName.ts"
 import * as KeyOrder from "../../domain/lmdb/KeyOrder.ts"
 import { Compression } from "../../services/Compression.ts"
 import type { ReadTransaction } from "../../services/Lmdb.ts"
@@ -78,6 +78,18 @@ const partsOf = Effect.fnUntraced(function* (
   }
   return dbis
 })
+
+/** Returns the number of entries that are walked, for the progress. Old tombstones, which do not count, are in it. */
+export const entriesOf = (places: ReadonlyArray<ComparedPlace>): number => {
+  let entries = 0
+  for (const { headers, snapshots } of places) {
+    for (const snapshot of snapshots) entries += snapshot.entries
+    const dbis = headers?.view.dbis ?? []
+    const names = new Set(dbis.filter(({ name }) => !DbiName.isPrivate(name)).map(({ name }) => headers?.nameOf(name)))
+    for (const dbi of dbis) if (names.has(dbi.name)) entries += dbi.entries
+  }
+  return entries
+}
 
 /** Creates the comparison of a DBI. */
 export type MakeComparison<A extends DbiComparison> = (

@@ -16,7 +16,7 @@ import { Settings } from "../../services/Settings.ts"
 import { databaseOptions } from "../DatabaseOptions.ts"
 import * as TombstoneRetention from "../sync/TombstoneRetention.ts"
 import type { OpenLmdb } from "../tasks/OpenLmdb.ts"
-import { compareAll, type ComparedPlace, type PairOfPlaces } from "./PlaceComparison.ts"
+import { compareAll, entriesOf, type ComparedPlace, type PairOfPlaces } from "./PlaceComparison.ts"
 import { readPlaces } from "./ReadPlaces.ts"
 import * as SpooledStates from "./SpooledStates.ts"
 import type { DatabaseReport } from "./VerifyReport.ts"
@@ -44,7 +44,7 @@ export const compare = Effect.fn("Verify.compare")(function* (task: Verify, open
   const { cutOffNano, graceNano, options } = task
   const pairs = pairsOf(read.places, graceNano)
   const { measure } = yield* Progress
-  const meter = yield* measure({ label: `Comparing ${options.name}`, unit: "entries" })
+  const meter = yield* measure({ label: `Comparing ${options.name}`, unit: "entries", total: entriesOf(read.places) })
   return {
     database: options.name,
     places: read.reports,

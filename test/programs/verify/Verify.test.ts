@@ -5,7 +5,7 @@ import { Duration, Effect, FileSystem } from "effect"
 import * as DbiName from "../../../src/domain/lmdb/DbiName.ts"
 import { dbi, type Line, many, nativeValue, objectOf, ofDbis } from "../../support/fixtures/Snapshots.ts"
 import * as SettingsTest from "../../support/fixtures/SettingsTest.ts"
-import { countsOf, good, make, nameOf, verdicts } from "./VerifySide.ts"
+import { countsOf, good, make, nameOf, verdicts, works } from "./VerifySide.ts"
 
 const hex = (text: string) => Buffer.from(text).toString("hex")
 
@@ -49,6 +49,8 @@ layer(NodeServices.layer, { excludeTestServices: true })("verify", (it) => {
         "LMDB: b complete"
       ])
       assert.isTrue(good(report))
+      // One of b's is in a private DBI.
+      assert.deepStrictEqual(works.get("Comparing main"), { total: 3 * 3 + 1, done: 3 * 3 })
       const { LMDB, a, b } = countsOf(report, "records")
       assert.deepStrictEqual(a, LMDB)
       assert.deepStrictEqual(b, LMDB)

@@ -14,7 +14,17 @@ import { nativeOptions, putRaw, type RawDbi, write } from "../../support/fixture
 import { type Lines, object, rawDbis } from "../../support/fixtures/Snapshots.ts"
 import * as SettingsTest from "../../support/fixtures/SettingsTest.ts"
 
-const silent = Layer.succeed(Progress, { measure: () => Effect.succeed({ add: () => {} }) })
+/** Total and amount of each work, by its label. */
+export const works = new Map<string, { readonly total: number | undefined; done: number }>()
+
+const progress = Layer.succeed(Progress, {
+  measure: ({ label, total }) =>
+    Effect.sync(() => {
+      const work = { total, done: 0 }
+      works.set(label, work)
+      return { add: (amount: number) => void (work.done += amount) }
+    })
+})
 
 /** In a minute of 2025: seconds, as it is in names. */
 export const nameOf = (instance: string, second: number) =>
@@ -52,7 +62,7 @@ export const make = Effect.fnUntraced(function* (
     Compressions.layer,
     GarbageCollectorV8.layer,
     SettingsTest.layerWith({ ...values, lmdbs }),
-    silent
+    progress
   ).pipe(Layer.provide(NodeServices.layer))
   const verify = (grace: Duration.Input = "1 second") =>
     Verify.verify({ database: "main", grace: Duration.fromInputUnsafe(grace), json: false }, (task) =>
