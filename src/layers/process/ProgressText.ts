@@ -24,15 +24,18 @@ export const secondsText = (seconds: number): string => {
   return `${Math.floor(whole / 3_600)}h${pad(Math.floor(whole / 60) % 60)}m`
 }
 
-const amountText = (unit: Work["unit"], amount: number): string =>
-  unit === "bytes" ? bytesText(amount) : `${Math.round(amount).toLocaleString("en")} entries`
+const numberText = (unit: Work["unit"], amount: number): string =>
+  unit === "bytes" ? bytesText(amount) : Math.round(amount).toLocaleString("en")
 
-/** `elapsedMillis` must be greater than 0. */
+const amountText = (unit: Work["unit"], amount: number): string =>
+  `${numberText(unit, amount)}${unit === "bytes" ? "" : " entries"}`
+
+/** Short: 80 columns have the time left of 10 million entries. `elapsedMillis` must be greater than 0. */
 export const progressText = ({ label, total, unit }: Work, done: number, elapsedMillis: number): string => {
   const perSecond = (done * 1_000) / elapsedMillis
-  const rate = `${amountText(unit, perSecond)}/s`
+  const rate = `${numberText(unit, perSecond)}/s`
   if (total === undefined || total === 0) return `${label}: ${amountText(unit, done)}, ${rate}`
   const percent = Math.min(100, Math.floor((100 * done) / total))
   const left = perSecond === 0 ? "" : `, ${secondsText(Math.max(0, total - done) / perSecond)} left`
-  return `${label}: ${amountText(unit, done)} of ${amountText(unit, total)} (${percent}%), ${rate}${left}`
+  return `${label}: ${numberText(unit, done)} of ${amountText(unit, total)} (${percent}%), ${rate}${left}`
 }

@@ -76,8 +76,8 @@ describe("ProgressText", () => {
 
   it("never says more than all, and divides by nothing that is 0", () => {
     const work = { label: "x", unit: "entries", total: 10 } as const
-    assert.strictEqual(progressText(work, 20, 1_000), "x: 20 entries of 10 entries (100%), 20 entries/s, 0s left")
-    assert.strictEqual(progressText(work, 0, 1_000), "x: 0 entries of 10 entries (0%), 0 entries/s")
-    assert.strictEqual(progressText({ ...work, total: 0 }, 0, 1_000), "x: 0 entries, 0 entries/s")
+    assert.strictEqual(progressText(work, 20, 1_000), "x: 20 of 10 entries (100%), 20/s, 0s left")
+    assert.strictEqual(progressText(work, 0, 1_000), "x: 0 of 10 entries (0%), 0/s")
+    assert.strictEqual(progressText({ ...work, total: 0 }, 0, 1_000), "x: 0 entries, 0/s")
   })
 })
