@@ -1,7 +1,7 @@
 /**
- * Deletes old snapshots from the bucket at the start and about every `interval`, with some jitter, so that instances do
- * not do it at the same moment. `CleanerPlan` decides what may be deleted. An outage does not end the cleaner: it tries
- * again in the next round. Source: docs/sync.md, Cleaner.
+ * Deletes old snapshots from the bucket, once at the start and then about every `storage.cleanup.interval`. The
+ * interval varies at random, so that instances do not clean at the same moment. `CleanerPlan` decides what may be
+ * deleted. An outage does not end the cleaner, which tries again in the next round. Source: docs/sync.md, Cleaner.
  */
 import { Clock, Duration, Effect, Random } from "effect"
 import { families } from "../../domain/metrics/MetricFamilies.ts"
@@ -64,7 +64,7 @@ const deleteOne = Effect.fnUntraced(function* (database: string, { name, reason 
   return error
 })
 
-/** Runs one round, with a listing of its own. */
+/** Runs one round: lists the bucket and deletes what is not needed. */
 const round = Effect.fn("Clean.round")(function* (database: string, cleaner: Cleaner) {
   const storage = yield* Storage
   yield* Metrics.add(families.cleanerLists, {}, 1)

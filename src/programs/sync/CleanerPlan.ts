@@ -1,16 +1,20 @@
 /**
- * Decides which snapshots of one database may be deleted from the bucket. It is plain state, which learns what this
- * process has listed, merged and stored. Source: docs/sync.md, Cleaner.
+ * Decides which snapshots of one database may be deleted from the bucket, from what this process has listed, merged and
+ * stored. It is plain state without effects. Source: docs/sync.md, Cleaner.
  *
- * An object is kept unless this process itself has proved that it is not needed. A full snapshot or a delta that ends
- * at T is deleted only if it is covered: a newer full snapshot of its instance, at T or later, is in the same listing,
- * and this process has read that one to its end or stored it, or has merged all that it holds from deltas and stored
- * that in a full snapshot of its own. A delta that is not covered is needed by those who follow the deltas. The last
- * full snapshot of an instance, and the deltas after it, are deleted only if our own newest full snapshot, in the same
- * listing, contains them. Objects that are not of this database are never deleted.
+ * An object is deleted only if this process itself has proved that it is not needed:
  *
- * Not guaranteed: that our own snapshot contains entries that the application has removed since. A dropped DBI is
- * noticed (our snapshot lacks it, or a merge had to create it), but a DBI that was emptied or recreated is not.
+ * - A full snapshot or a delta that ends at time T is deleted only if it is covered: the same listing contains a newer
+ *   full snapshot of its instance, with a time of T or later. In addition, this process must have stored that full
+ *   snapshot or read it to its end, or must have merged its content from deltas and stored it in a full snapshot of its
+ *   own. A delta that is not covered is kept, because instances that follow the deltas need it.
+ * - The last full snapshot of an instance and the deltas after it are deleted only if our own newest full snapshot, in
+ *   the same listing, contains them.
+ * - Objects that do not belong to this database are never deleted.
+ *
+ * It is not guaranteed that our own snapshot contains entries that the application has removed since the merge. A
+ * dropped DBI is detected, because our snapshot lacks it or a merge had to create it. A DBI that was emptied or
+ * recreated is not detected.
  */
 import * as SnapshotName from "../../domain/snapshot/SnapshotName.ts"
 import type { MergeResult } from "../../services/Database.ts"
@@ -26,7 +30,7 @@ export interface Deletion {
 
 export interface CleanerRules {
   readonly database: string
-  /** Instance name as it is in object names. */
+  /** Name of our instance as in object names. */
   readonly ownInstance: string
   /** Nanoseconds. */
   readonly mustKeep: bigint
@@ -34,7 +38,10 @@ export interface CleanerRules {
   readonly removeOldInstances: bigint
 }
 
-/** Nanoseconds. Intervals are measured with the monotonic clock; names are compared with the wall clock. */
+/**
+ * The current time in nanoseconds. Intervals are measured with the monotonic clock, and the times in object names are
+ * compared with the wall clock.
+ */
 export interface Now {
   readonly monotonic: bigint
   readonly wall: bigint
@@ -42,18 +49,21 @@ export interface Now {
 
 interface Seen {
   readonly snapshot: Snapshot
-  /** Monotonic time since which every listing has had the object with this content. */
+  /** Monotonic time since which every listing has contained this object unchanged. */
   readonly since: bigint
 }
 
-/** An object that was read to its end and merged completely, with nothing missing before it. */
+/** An object that was read to its end and merged completely, after everything that its instance had before it. */
 interface Merged {
   readonly snapshot: Snapshot
-  /** Of a delta: those of its instance that were merged before it, too. */
+  /**
+   * Names of its DBIs. For a delta, they include the DBIs of the objects before it, back to the last full snapshot that
+   * was merged.
+   */
   readonly dbis: ReadonlyArray<string>
-  /** Of the monotonic clock. */
+  /** Monotonic time at which the merge ended. */
   readonly ended: bigint
-  /** Whether no DBI of it is known to have been dropped since. */
+  /** False if one of the DBIs is known to have been dropped since the merge. */
   readonly isWhole: boolean
 }
 
@@ -61,7 +71,7 @@ interface Merged {
 interface Stored {
   readonly name: SnapshotName.SnapshotName
   readonly dbis: ReadonlySet<string>
-  /** Monotonic time before its read transaction. */
+  /** Monotonic time before its read transaction began. */
   readonly began: bigint
 }
 
@@ -76,17 +86,18 @@ const deletionOf = ({ snapshot: { name } }: Seen, reason: DeleteReason): Deletio
 
 export class CleanerPlan {
   private readonly rules: CleanerRules
-  /** Parses names; a long listing is given to it before `deletions`. */
+  /** Parses object names. A long listing is passed to it (`learnInTurns`) before it is passed to `deletions`. */
   readonly names: ListedSnapshots
   /** Objects of the last listing, by name. */
   private seen: ReadonlyMap<string, Seen> = new Map()
-  /** By name, the last one last. */
+  /** Merged objects by name, in the order of their merges. */
   private readonly merged = new Map<string, Merged>()
-  /** By instance. */
+  /** The last merged object of each instance, by instance. */
   private readonly lastMerged = new Map<string, Merged>()
+  /** Names of the objects that this process has stored. */
   private readonly written = new Set<string>()
   private stored: Stored | undefined
-  /** The last delta of ours, with the monotonic time before its read transaction. */
+  /** Our last delta, with the monotonic time before its read transaction began. */
   private lastDelta: { readonly timestampNano: bigint; readonly began: bigint } | undefined
 
   constructor(rules: CleanerRules) {
@@ -95,8 +106,8 @@ export class CleanerPlan {
   }
 
   /**
-   * Records that an object was read to its end and merged completely. `isOnPath`: all that its instance had before it
-   * was merged as well. `ended`: monotonic time.
+   * Records that an object was read to its end and merged completely. `isOnPath` is true if everything that its
+   * instance had before it was merged as well. `ended` is the monotonic time at which the merge ended.
    */
   markMerged(
     snapshot: Snapshot,
@@ -104,7 +115,8 @@ export class CleanerPlan {
     ended: bigint,
     isOnPath = true
   ): void {
-    // If a DBI was dropped, this snapshot does not bring back what other snapshots had put into it.
+    // A DBI that the merge had to create was dropped before. The merge does not restore what other snapshots had put
+    // into it.
     for (const known of [this.merged, this.lastMerged])
       for (const [name, earlier] of known)
         if (made.some((dbi) => earlier.dbis.includes(dbi))) known.set(name, { ...earlier, isWhole: false })
@@ -123,10 +135,10 @@ export class CleanerPlan {
   }
 
   /**
-   * Records that an object of ours was stored and confirmed. `began`: monotonic time before it was made.
+   * Records that an object of ours was stored and confirmed. `began` is the monotonic time before it was dumped.
    *
-   * A full snapshot that takes over the time of a delta may hold what was merged after that. But whoever has followed
-   * our deltas does not read it, so it counts as begun with the delta.
+   * A full snapshot that takes over the time of a delta may contain what was merged after that delta. An instance that
+   * has followed our deltas does not read it, so it counts as begun with the delta.
    */
   markStored(name: SnapshotName.SnapshotName, dbis: ReadonlyArray<string>, began: bigint): void {
     const { text, timestampNano } = name
@@ -141,15 +153,15 @@ export class CleanerPlan {
   }
 
   /**
-   * Returns the objects to delete, older ones of an instance first. `objects`: a listing with the database's prefix.
-   * `now`: the time after it.
+   * Returns the objects to delete, in the order in which they are to be deleted. `objects` is a listing with the
+   * database's prefix, and `now` is the time after that listing.
    */
   deletions(objects: ReadonlyArray<StoredObject>, now: Now): ReadonlyArray<Deletion> {
     const instances = this.see(objects, now)
     return Array.from(instances.values()).flatMap((list) => this.ofInstance(list, instances, now))
   }
 
-  /** Snapshots by instance, oldest first. */
+  /** Records a listing. Returns its snapshots by instance, oldest first. */
   private see(objects: ReadonlyArray<StoredObject>, now: Now): ReadonlyMap<string, ReadonlyArray<Seen>> {
     const seen = new Map<string, Seen>()
     const instances = new Map<string, ReadonlyArray<Seen>>()
@@ -168,7 +180,7 @@ export class CleanerPlan {
     return instances
   }
 
-  /** Returns what may be deleted of one instance. `list`: its objects, oldest first. */
+  /** Returns the objects of one instance that may be deleted. `list` contains its objects, oldest first. */
   private ofInstance(
     list: ReadonlyArray<Seen>,
     instances: ReadonlyMap<string, ReadonlyArray<Seen>>,
@@ -184,14 +196,15 @@ export class CleanerPlan {
     const isStale = rest.every((one) => isOld(one) && (one === base || !isFull(one))) && this.isStale(list, ours, now)
     return [
       ...covered.map((one) => deletionOf(one, "newer snapshot")),
-      // The newest first: if a delete fails, what is left is what was there before.
+      // The newest object is deleted first. If a delete fails, the remaining objects form an earlier state of the
+      // instance.
       ...(isStale ? rest.toReversed().map((one) => deletionOf(one, "stale instance")) : [])
     ]
   }
 
   /**
-   * Returns the objects that a full snapshot covers, provided that others can do without them: they can read that full
-   * snapshot or a newer one, or our own newest one contains it.
+   * Returns the objects that the full snapshot `base` covers and that other instances do not need, because they can
+   * read `base` or a newer full snapshot, or because our own newest one contains `base`.
    */
   private coveredBy(
     base: Seen,
@@ -204,14 +217,17 @@ export class CleanerPlan {
     return list.filter((one) => timeOf(one.snapshot) <= timeOf(base.snapshot) && !current.includes(one))
   }
 
-  /** Whether an instance is gone for good, and our own newest full snapshot contains its last state. */
+  /**
+   * True if an instance has sent nothing for `remove_old_instances_interval`, and our own newest full snapshot contains
+   * its last state.
+   */
   private isStale(list: ReadonlyArray<Seen>, ours: ReadonlyArray<Seen>, now: Now): boolean {
     const newest = list.at(-1)!.snapshot
     if (newest.name.instance === this.rules.ownInstance) return false
     return now.wall - timeOf(newest) >= this.rules.removeOldInstances && this.isContained(newest, ours)
   }
 
-  /** Whether this process knows that others can read the snapshot. */
+  /** True if this process knows that other instances can read the snapshot. */
   private isProven(snapshot: Snapshot): boolean {
     return this.written.has(snapshot.name.text) || this.mergeOf(snapshot) !== undefined
   }
@@ -221,7 +237,10 @@ export class CleanerPlan {
     return merged !== undefined && isSameObject(merged.snapshot.object, object) ? merged : undefined
   }
 
-  /** A full snapshot and a delta of one instance that have the same time lead to the same state. */
+  /**
+   * Returns the merge of the snapshot, or of the delta of its instance with the same time, which leads to the same
+   * state.
+   */
   private mergeOfState(snapshot: Snapshot): Merged | undefined {
     const { instance, timestampNano } = snapshot.name
     const isOfState = ({ snapshot: { name } }: Merged) =>
@@ -230,9 +249,9 @@ export class CleanerPlan {
   }
 
   /**
-   * Whether our own newest full snapshot contains the state that the object leads to. A newer one that was merged, and
-   * is gone from the bucket, proves nothing: names of an instance rise with its content only as long as nobody removes
-   * the newest one by hand (`SnapshotIndex`). `ours`: our own objects in the listing.
+   * True if our own newest full snapshot contains the state that the object leads to. A newer object that was merged
+   * and has then disappeared from the bucket proves nothing: the names of an instance increase with its content only as
+   * long as nobody removes the newest object by hand (`SnapshotIndex`). `ours` contains our own objects in the listing.
    */
   private isContained(snapshot: Snapshot, ours: ReadonlyArray<Seen>): boolean {
     const merged = this.mergeOfState(snapshot)
@@ -242,7 +261,10 @@ export class CleanerPlan {
     return stored.began > merged.ended && merged.dbis.every((dbi) => stored.dbis.has(dbi))
   }
 
-  /** Forgets merges of snapshots that are gone, except the last one of each instance: a listing may lag behind. */
+  /**
+   * Forgets merges of snapshots that have disappeared, except for the last one of each instance, because a listing may
+   * lag behind.
+   */
   private forgetVanished(): void {
     const last = new Map(Array.from(this.merged.values(), ({ snapshot: { name } }) => [name.instance, name.text]))
     const kept = new Set(last.values())

@@ -1,6 +1,6 @@
 /**
  * Syncs one database with the bucket. Its loops (list, receive, send, clean and others) are children of this program.
- * The first loop that ends ends the program with its cause.
+ * When one of them ends, the program ends with the same cause.
  */
 import { Data, Effect } from "effect"
 import { Databases } from "../../services/Databases.ts"

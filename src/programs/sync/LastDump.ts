@@ -1,14 +1,14 @@
 /**
  * Keeps the spool place of the last dump until there is a newer one, so that members that have not changed are neither
- * compressed nor written again. Only places in a file are kept: a dump that fits in memory is made again quickly. A
- * full disk releases the place, since the operation that failed needs the room.
+ * compressed nor written again. Only places in a file are kept, because a dump that fits into memory is repeated
+ * quickly. When the disk is full, the kept place is released to make room.
  *
- * A place belongs to the scope in which it was opened. There is one scope per dump, which is closed
+ * Each dump has a scope, in which its place is opened. The scope is closed when
  *
- *     when the dump fails;
- *     when the dump revises the kept place, so that its own place is not used: the kept scope stays open;
- *     when the dump has been used, unless its place is kept;
- *     when a newer dump takes the place of the kept one, or `giveUp` is called.
+ *     the dump fails;
+ *     the dump revises the kept place: its own place is then unused, and the kept scope stays open;
+ *     the dump has been used, unless its place is kept;
+ *     a newer dump replaces the kept one, or `giveUp` is called.
  */
 import { Effect, Exit, Scope, Semaphore } from "effect"
 import type { DumpResult } from "../../services/Database.ts"
@@ -21,23 +21,23 @@ interface OpenDump<A> {
   readonly scope: Scope.Closeable
 }
 
-/** Whether two dumps are in one place, of which the later one is a revision. */
+/** True if both dumps are in the same place, that is, if the later one is a revision of the earlier one. */
 const isSamePlace = (a: Dumped, b: Dumped): boolean => a.spooled.place.fd === b.spooled.place.fd
 
 export class LastDump {
   readonly #isOn: boolean
-  /** Keeps the place open while a dump reads from it. */
+  /** Ensures that the kept place is not closed while a dump reads from it. */
   readonly #turns = Semaphore.makeUnsafe(1)
   #kept: OpenDump<Dumped> | undefined
 
-  /** `isOn`: whether places are kept at all. */
+  /** Creates the state. With `isOn` false, no place is ever kept. */
   constructor(isOn: boolean) {
     this.#isOn = isOn
   }
 
   /**
-   * Runs `make`, which opens a place in its scope and dumps into it, or revises the kept place. Then runs `use` with
-   * the dump, and keeps its place afterwards.
+   * Runs `make`, which opens a place in its scope and dumps into it, or revises the kept place, which it gets as
+   * `last`. Then runs `use` with the dump. Afterwards, the place of the dump is kept.
    */
   dump<A extends { readonly result: DumpResult }, E, R, B, E2, R2>(
     make: (last: Dumped | undefined) => Effect.Effect<A, E, R>,
@@ -51,10 +51,10 @@ export class LastDump {
     )
   }
 
-  /** Closes the kept place, and waits for a dump that reads from it before that. */
+  /** Waits for a dump that is reading from the kept place, and then closes it. */
   readonly giveUp: Effect.Effect<void> = Effect.suspend(() => this.#turns.withPermits(1)(this.#closeKept))
 
-  /** Dumps, and closes the kept place unless the dump revises it. Then nothing is kept any more. */
+  /** Dumps, and closes the kept place unless the dump revises it. Afterwards nothing is kept until `#keepOrClose`. */
   #make<A extends { readonly result: DumpResult }, E, R>(make: (last: Dumped | undefined) => Effect.Effect<A, E, R>) {
     return Effect.gen({ self: this }, function* () {
       const kept = this.#kept

@@ -1,6 +1,7 @@
 /**
- * Parses the names of one database's snapshots in listings, each name once for as long as it is listed. A bucket that
- * is not cleaned has thousands, and parsing them at each poll would block the event loop. Plain state.
+ * Parses the names of one database's snapshots in listings. Each name is parsed once for as long as it is listed: a
+ * bucket that is not cleaned has thousands of names, and parsing all of them at each poll would block the event loop.
+ * It is plain state.
  */
 import { Array as Arr, Effect } from "effect"
 import * as SnapshotName from "../../domain/snapshot/SnapshotName.ts"
@@ -26,7 +27,7 @@ export class ListedSnapshots {
   private parse(text: string): SnapshotName.SnapshotName | undefined {
     if (this.names.has(text)) return this.names.get(text)
     const name = SnapshotName.parse(text)
-    // Names of other databases may begin alike.
+    // The names of other databases may begin with the same prefix.
     return name?.database === this.database ? name : undefined
   }
 

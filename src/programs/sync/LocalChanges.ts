@@ -1,4 +1,4 @@
-/** Detects by LMDB's last transaction id whether the application has changed the LMDB. Source: docs/sync.md. */
+/** Detects changes of the application by LMDB's last transaction id. Source: docs/sync.md. */
 import { Effect } from "effect"
 import * as SendMeter from "./facts/SendMeter.ts"
 import * as TrackerMeter from "./facts/TrackerMeter.ts"

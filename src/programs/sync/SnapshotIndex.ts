@@ -1,12 +1,13 @@
 /**
- * What is known of the objects of one database in the bucket: which one of each instance is to be merged next, and
- * which ones are quarantined. Plain state of one database, changed by its loops on the main thread. Source:
- * docs/sync.md, Receiving and Starting.
+ * The index of the objects of one database in the bucket. It decides which object of each instance is merged next, and
+ * knows which objects are quarantined. It is plain state, which the loops of the database change on the main thread.
+ * Source: docs/sync.md, Receiving and Starting.
  *
- * Through which time everything of each instance was merged is known (`MergeProgress`); the objects from there to its
- * newest state are a path (`SnapshotPath`). Deltas that no path leads to are waited for during some listings
- * (`DeltaGaps`). Then they are merged as they are, which is no harm to the order: what they bring is merged by itself.
- * But their time does not count as reached, so the next full snapshot is merged whatever its time.
+ * `MergeProgress` records up to which time everything of an instance was merged. The objects from that time to the
+ * newest state of the instance form a path (`SnapshotPath`). If no path leads to a delta, the missing object is waited
+ * for during several listings (`DeltaGaps`). After that, the deltas behind the gap are merged anyway. This is safe,
+ * because each entry is merged by its own timestamp. The time of such a delta does not count as reached, so the next
+ * full snapshot is merged whatever its time.
  */
 import * as NanoTimestamp from "../../domain/snapshot/NanoTimestamp.ts"
 import type { StoredObject } from "../../services/Storage.ts"
@@ -18,12 +19,12 @@ import { WrittenNames } from "./send/WrittenNames.ts"
 import { pathOf, type SnapshotPath } from "./SnapshotPath.ts"
 
 /**
- * Nanoseconds of 2554-01-01. The times of snapshots have 64 bits, which end in July 2554: a snapshot of ours with a
- * later name cannot be followed by a newer one.
+ * 2554-01-01 in nanoseconds since the UNIX epoch. The time in a name has 64 bits, which end in July 2554. If a snapshot
+ * under our name is later than this, no newer one can follow it.
  */
 const endOfNames = NanoTimestamp.parse("25540101-000000-000000000")!
 
-/** Nanoseconds: an instance that has sent nothing for longer is not sent full snapshots for. */
+/** Nanoseconds. If an instance has sent nothing for longer than this, no full snapshots are sent for its sake. */
 const silence = 7n * 86_400_000_000_000n
 
 const canBeFollowed = ({ name }: Snapshot): boolean => name.timestampNano < endOfNames
@@ -31,23 +32,29 @@ const canBeFollowed = ({ name }: Snapshot): boolean => name.timestampNano < endO
 export class SnapshotIndex {
   /** Snapshots of the last listing, by instance, oldest first. */
   private snapshots = new Map<string, Array<Snapshot>>()
-  /** The last listing, while nothing has changed here since. */
+  /** The last listing, or undefined if the state has changed since. */
   private objects: ReadonlyArray<StoredObject> | undefined
   private readonly quarantined = new QuarantinedObjects()
   private readonly merged: MergeProgress
   private readonly gaps = new DeltaGaps()
-  /** By instance, until something changes. */
+  /** Paths by instance. They are discarded when the state changes. */
   private readonly paths = new Map<string, SnapshotPath>()
   private readonly written = new WrittenNames()
-  /** To be told of a long listing before `update` is. */
+  /** Parses object names. A long listing is passed to it (`learnInTurns`) before it is passed to `update`. */
   readonly names: ListedSnapshots
   private newestOwnNano = 0n
-  /** Times of our newest full snapshot that any listing has shown, and the last one; 0: none. */
+  /**
+   * Times of our newest full snapshot in all listings so far (`shown`) and in the last listing (`listed`), or 0 if
+   * there is none.
+   */
   private readonly ownFull = { shown: 0n, listed: 0n }
-  /** Instances of the first listing, with the time of their newest object in it. */
+  /** Instances of the first listing that are still waited for, with the time of their newest object in that listing. */
   private readonly waitedFor = new Map<string, bigint>()
   private listings = 0
-  /** One of ours that blocked sending was replaced by another object of its name, which is to be merged first. */
+  /**
+   * True if a snapshot of ours that blocked sending was replaced by another object with its name, which must be merged
+   * before anything is sent.
+   */
   private ownWasReplaced = false
   readonly ownInstance: string
 
@@ -57,7 +64,7 @@ export class SnapshotIndex {
     this.ownInstance = ownInstance
   }
 
-  /** Takes a new listing of the database's prefix. Objects that are not snapshots of this database are ignored. */
+  /** Records a new listing of the database's prefix. Objects that are not snapshots of this database are ignored. */
   update(objects: ReadonlyArray<StoredObject>): void {
     if (objects !== this.objects) this.take(objects)
     for (const instance of this.snapshots.keys()) this.countGap(instance)
@@ -84,6 +91,7 @@ export class SnapshotIndex {
     else this.gaps.count(instance, this.mergedThrough(instance))
   }
 
+  /** True after the first listing. */
   get listed(): boolean {
     return this.listings > 0
   }
@@ -93,14 +101,14 @@ export class SnapshotIndex {
     return Array.from(this.snapshots.keys())
   }
 
-  /** The newest snapshot of the instance in the last listing, whatever became of it. */
+  /** Returns the newest snapshot of the instance in the last listing, whether or not it was merged or quarantined. */
   newest(instance: string): Snapshot | undefined {
     return this.snapshots.get(instance)?.at(-1)
   }
 
   /**
-   * Whether the last listing shows another instance that does not say that it reads deltas, and whose newest snapshot
-   * is younger than 7 days.
+   * True if the last listing shows another instance that does not announce in its names that it reads deltas, and whose
+   * newest snapshot is younger than 7 days.
    */
   hasOriginals(nowNano: bigint): boolean {
     return Array.from(this.snapshots.values(), (list) => list.at(-1)!.name).some(
@@ -109,19 +117,25 @@ export class SnapshotIndex {
     )
   }
 
-  /** The object of the instance to merge next. */
+  /** Returns the object of the instance to merge next. */
   next(instance: string): Snapshot | undefined {
     return this.path(instance).steps[0] ?? this.nextBeyond(instance)
   }
 
-  /** The objects of the instance to merge, in order; what comes after a gap is not among them. */
+  /**
+   * Returns the objects of the instance to merge, in order. Of the deltas behind a gap, only the next one is returned,
+   * and only if there is nothing else to merge.
+   */
   steps(instance: string): ReadonlyArray<Snapshot> {
     const { steps } = this.path(instance)
     const beyond = steps.length === 0 ? this.nextBeyond(instance) : undefined
     return beyond === undefined ? steps : [beyond]
   }
 
-  /** Whether a loaded object is still to be merged: a delta that leads on is, a full one gives way to newer ones. */
+  /**
+   * True if a loaded object should still be merged. A delta should be if it continues from what was merged. A full
+   * snapshot gives way to a newer one.
+   */
   isNext(snapshot: Snapshot): boolean {
     const { name, object } = snapshot
     if (this.next(name.instance)?.object.name === object.name) return true
@@ -136,12 +150,12 @@ export class SnapshotIndex {
     return this.path(instance).beyond.find((snapshot) => !this.merged.isMergedBeyondGap(snapshot))
   }
 
-  /** The first delta of the instance to which no path leads, and none has appeared for too long. */
+  /** Returns the first delta behind a gap of the instance, if the missing object was waited for long enough. */
   beyondGap(instance: string): Snapshot | undefined {
     return this.gaps.isOpen(instance) ? this.path(instance).beyond[0] : undefined
   }
 
-  /** Whether something of the instance is listed that was not merged. */
+  /** True if a listed object of the instance has not been merged yet. */
   isBehind(instance: string): boolean {
     const { beyond, steps } = this.path(instance)
     return steps.length > 0 || beyond.some((snapshot) => !this.merged.isMergedBeyondGap(snapshot))
@@ -155,18 +169,23 @@ export class SnapshotIndex {
     return path
   }
 
-  /** Objects that may be merged: not quarantined, and not of this process. */
+  /** Returns the objects that may be merged: those that are neither quarantined nor written by this process. */
   private usable(instance: string): ReadonlyArray<Snapshot> {
     const list = this.snapshots.get(instance) ?? []
     return list.filter(({ object }) => !this.quarantined.has(object.name) && !this.written.has(object.name))
   }
 
-  /** The time up to which everything of the instance is merged; undefined: nothing is, as far as is known. */
+  /**
+   * Returns the time up to which everything of the instance is merged, or undefined if nothing is known to be merged.
+   */
   mergedThrough(instance: string): bigint | undefined {
     return this.merged.through(instance, this.usable(instance))
   }
 
-  /** Its name was used by another process, too: one of our name that appeared after the start. */
+  /**
+   * True if another process has written the snapshot under our name: it appeared after our own old snapshots were
+   * merged.
+   */
   isForeign(snapshot: Snapshot): boolean {
     return snapshot.name.instance === this.ownInstance && this.ownIsMerged
   }
@@ -180,19 +199,19 @@ export class SnapshotIndex {
     this.settle()
   }
 
-  /** Whether a snapshot of ours was refused that nothing may hide. */
+  /** True if a refused snapshot of ours blocks sending, because a newer one would hide it. */
   get isBlocked(): boolean {
     return this.quarantined.blockSending
   }
 
-  /** Takes back those that were too old and are not: our clock was wrong. Returns their names. */
+  /** Releases snapshots that were quarantined as too old only because our clock was wrong. Returns their names. */
   takeBack(isTooOld: (timestampNano: bigint) => boolean): ReadonlyArray<string> {
     const names = this.quarantined.takeBack(isTooOld)
     if (names.length > 0) this.settle()
     return names
   }
 
-  /** A snapshot of our own name in the last listing that is newer than any that we can send. */
+  /** The newest snapshot under our name in the last listing, if its time is too late for us to send a newer one. */
   get unsurpassable(): Snapshot | undefined {
     const newest = this.newest(this.ownInstance)
     return newest === undefined || canBeFollowed(newest) ? undefined : newest
@@ -202,7 +221,7 @@ export class SnapshotIndex {
     return this.quarantined.names
   }
 
-  /** Records that a load did not find the snapshot. */
+  /** Records that the bucket no longer contains a listed snapshot. */
   vanished({ name }: Snapshot): void {
     const left = this.snapshots.get(name.instance)?.filter((other) => other.name.text !== name.text) ?? []
     if (left.length === 0) this.snapshots.delete(name.instance)
@@ -210,7 +229,10 @@ export class SnapshotIndex {
     this.settle()
   }
 
-  /** Returns whether it was on a path: all that its instance had before it was merged as well. */
+  /**
+   * Records a merge. Returns true if the snapshot was on a path, that is, if everything that its instance had before it
+   * was merged as well.
+   */
   markMerged(snapshot: Snapshot): boolean {
     const { name } = snapshot
     const through = this.mergedThrough(name.instance)
@@ -221,7 +243,7 @@ export class SnapshotIndex {
     return isOnPath
   }
 
-  /** Records a name before it is stored: a listing may show it before the store has returned. */
+  /** Records the name of an object before it is stored, because a listing may show it before the store has returned. */
   markWritten(name: string, timestampNano: bigint): void {
     this.objects = undefined
     this.paths.clear()
@@ -229,30 +251,34 @@ export class SnapshotIndex {
     if (timestampNano > this.newestOwnNano) this.newestOwnNano = timestampNano
   }
 
-  /** Time of the newest known snapshot of this instance, 0 if there is none. */
+  /** Time of our newest known snapshot in nanoseconds, or 0 if there is none. */
   get newestOwn(): bigint {
     return this.newestOwnNano
   }
 
-  /** Whether somebody has removed our full snapshot of this time from the bucket, and there is no newer one. */
+  /**
+   * True if our full snapshot of this time was listed earlier but has been removed from the bucket, and there is no
+   * newer one.
+   */
   isFullRemoved(timestampNano: bigint): boolean {
     return this.ownFull.listed < timestampNano && this.ownFull.shown >= timestampNano
   }
 
-  /** Whether our own old snapshot was merged, or there is none left. */
+  /** True if our own snapshots from before the start are merged, or if there are none. */
   get ownIsMerged(): boolean {
     return this.listed && !this.waitedFor.has(this.ownInstance) && !this.isBlocked && !this.ownWasReplaced
   }
 
   /**
-   * Instances of the first listing that have not come to an end: merged as they were then, vanished, or quarantined,
-   * and not waiting for what a gap hides. Once at an end, always.
+   * The instances of the first listing that are still waited for. An instance is done when its state as of that listing
+   * is merged, or when its remaining objects have disappeared or are quarantined and no gap is waited for. An instance
+   * that is done stays done.
    */
   get waiting(): ReadonlyArray<string> {
     return Array.from(this.waitedFor.keys())
   }
 
-  /** Whether nothing is to be merged, and nothing is waited for that a gap hides. */
+  /** True if nothing of the instance is to be merged, and no gap is waited for. */
   private hasNothingLeft(instance: string): boolean {
     if (this.next(instance) !== undefined) return false
     return this.path(instance).beyond.length === 0 || this.gaps.isOpen(instance)

@@ -1,6 +1,6 @@
 /**
  * Finds the path from what was merged of an instance to its newest state: which of its objects to merge, and in which
- * order. A full snapshot leads to its time T from any state; a delta leads to T from its start F or any later time.
+ * order. A full snapshot leads to its time T from any state. A delta leads to T from its start F or any later time.
  *
  *     merged through ──•                     d1          d2            d3
  *                      |   d1 = (F, T]  ●━━━━━━━━━━●━━━━━━━━━━●━ ━ ━ ━ ━ ━ ━●
@@ -8,11 +8,12 @@
  *                                                                beyond a gap
  *
  * A delta leads past a full snapshot only if that snapshot was merged. No process sends a delta that spans a full
- * snapshot of its own, so another process has sent the snapshot, and it may contain entries that no delta contains.
+ * snapshot of its own. Therefore another process has sent the full snapshot, which may contain entries that no delta
+ * contains.
  *
  * The path ends at the latest time that can be reached. Of all paths that end there, it is the cheapest one, so a
- * receiver that follows the deltas never loads a full snapshot for a change that a few small objects bring. The module
- * is pure. Source: docs/sync.md, Receiving.
+ * receiver that follows the deltas never loads a full snapshot for a change that a few small objects contain. The
+ * module is pure. Source: docs/sync.md, Receiving.
  */
 import type { Snapshot } from "./ListedSnapshots.ts"
 
@@ -24,8 +25,8 @@ export interface SnapshotPath {
 }
 
 /**
- * Number of bytes that the request, merge and commit of an object count as, in addition to its size. A small full
- * snapshot is therefore preferred to many deltas, and a large one is used only where no deltas lead.
+ * Number of bytes that are added to the size of each object for its request, merge and commit. A small full snapshot is
+ * therefore preferred to many deltas, and a large one is used only where no deltas lead.
  */
 const bytesPerObject = 65_536
 

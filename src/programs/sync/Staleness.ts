@@ -1,6 +1,6 @@
 /**
- * Detects long absence: an instance that was away for longer than tombstones are kept must not bring deleted entries
- * back unnoticed, because others may have swept the tombstones of entries that it still has. It applies only if the
+ * Detects a long absence. An instance that was away for longer than tombstones are kept must not silently restore
+ * deleted entries: other instances may have swept the tombstones of entries that it still has. This applies only if the
  * sweeper is on, and `--accept-stale` overrides it. Source: docs/sync.md, Long absence.
  */
 import { Clock, Effect } from "effect"
@@ -36,8 +36,8 @@ export const problemOf = Effect.fnUntraced(function* (state: SyncState, snapshot
 })
 
 /**
- * Retries while the map or the reader table is full. Nothing is merged until the question is answered, because after a
- * merge only the mark would show that the LMDB was stale.
+ * Runs `use`, and retries while the map or the reader table is full. Nothing is merged before it succeeds, because
+ * after a merge only the mark shows that the LMDB was stale.
  */
 const untilKnown = <A>(state: SyncState, use: Effect.Effect<A, DatabaseError>) =>
   Effect.gen(function* () {
@@ -63,7 +63,10 @@ export const observe = Effect.fn("Staleness.observe")(function* (state: SyncStat
   if (state.staleBy !== undefined) yield* untilKnown(state, database.markStale(state.staleBy))
 })
 
-/** Nanoseconds. Times that are further ahead of our clock show that it is behind, or that another one is ahead. */
+/**
+ * Nanoseconds. A time that is further ahead of our clock shows that our clock is behind, or that another clock is
+ * ahead.
+ */
 const tolerated = 10_000_000_000n
 
 /** True if the bucket has, or the LMDB had at the start, times ahead of our clock, which then proves nothing. */
@@ -84,8 +87,9 @@ const isRefuted = Effect.fnUntraced(function* (state: SyncState, at: bigint) {
 })
 
 /**
- * Decides after the first listing. The LMDB is stale if it has data, no snapshot of ours in the bucket is younger than
- * the retention, and neither was its newest entry before the first merge. The daemon then merges, but does not send.
+ * Decides after the first listing whether the LMDB is stale. It is stale if it has data, and neither a snapshot of ours
+ * in the bucket nor the newest entry before the first merge is younger than the retention. The daemon then merges, but
+ * does not send.
  */
 export const check = Effect.fn("Staleness.check")(function* (state: SyncState) {
   const at = yield* limit(state)

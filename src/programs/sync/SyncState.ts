@@ -1,6 +1,6 @@
 /**
  * The state that the loops of one database share: the index of the bucket, what was sent, and a notification that wakes
- * waiting loops. It is plain state on the main thread, which nothing else changes between two yields.
+ * waiting loops. It is plain state on the main thread, and only changes where a loop yields.
  */
 import { Effect, Latch } from "effect"
 import type { Database } from "../../services/Database.ts"
@@ -29,10 +29,10 @@ export class SyncState {
   readonly options: DatabaseSyncOptions
   readonly database: Database["Service"]
   readonly index: SnapshotIndex
-  /** Told what is merged and stored; undefined when nothing is cleaned. */
+  /** The cleaner, which is informed of merges and stores, or undefined if nothing is cleaned. */
   readonly cleaner: CleanerPlan | undefined
   readonly lastDump: LastDump
-  /** For people. */
+  /** Facts for metrics and the status page. */
   readonly facts = new SyncFacts()
   /** Id of the transaction up to which all transactions of the application are in a stored snapshot of ours. */
   sentThrough = 0n
@@ -40,12 +40,13 @@ export class SyncState {
   chain: DeltaChain | undefined
   /** Number of snapshots that another process has written under our name and whose merge has changed something. */
   foreignMerged = 0
-  /** Number of them whose content is in a stored snapshot of ours. */
+  /** Number of these snapshots whose content is in a stored snapshot of ours. */
   foreignSent = 0
   /** LMDB's last transaction id as of the last poll. */
   lastTransactionId = 0n
+  /** Id of the application's last transaction as of the last poll. */
   lastForeign = 0n
-  /** Number of times that tracking was given up, as far as the metric includes them. */
+  /** Number of times that tracking was given up that the metric already includes. */
   trackerGivenUp = 0
   /** True once the first snapshot is stored, or if there is nothing to store. */
   firstStoreDone = false

@@ -63,7 +63,7 @@ export class SyncFacts {
   changedAt: number | undefined
   /** Time since which a change of the application waits to be stored. */
   unsentSince: number | undefined
-  /** The last one. */
+  /** The last snapshot or delta that was stored. */
   sent: Sent | undefined
   /** The last full snapshot. */
   sentFull: Sent | undefined

@@ -6,9 +6,15 @@ import type { StoredObject } from "../../../services/Storage.ts"
 import type { Snapshot } from "../ListedSnapshots.ts"
 
 export interface WhyQuarantined {
-  /** Its only problem, and that of all earlier deltas of its instance, is that it is too old by our clock. */
+  /**
+   * True if the only problem of the object, and of all earlier deltas of its instance, is that it is too old by our
+   * clock.
+   */
   readonly isTooOld?: boolean
-  /** It is our own from before the start, and refused. It may be the only copy of its data, so nothing may hide it. */
+  /**
+   * True if the object is our own, from before the start, and refused. It may be the only copy of its data, so nothing
+   * may hide it.
+   */
   readonly blocksSending?: boolean
 }
 

@@ -199,11 +199,11 @@ const mergeNext = Effect.fnUntraced(function* (receiver: Receiver, snapshot: Sna
  */
 const receive = Effect.fnUntraced(function* (receiver: Receiver, instance: string) {
   const { state } = receiver
-  // Newer ones may have appeared while this waited for the permit.
+  // Newer objects may have appeared while this fiber waited for the permit.
   const steps = state.index.steps(instance)
   const last = steps.at(-1)
   if (last === undefined) return undefined
-  // The state that they lead to is of its time.
+  // The time of the last object is the time of the state that all of them lead to.
   const stale = yield* Staleness.problemOf(state, last)
   if (stale !== undefined) return yield* Quarantine.quarantine(state, last, stale, "stale")
   const together = steps.slice(0, loadedTogether(steps))

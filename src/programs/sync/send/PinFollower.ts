@@ -21,7 +21,7 @@ const follow = Effect.fnUntraced(function* (state: SyncState) {
     yield* Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
         yield* restore(state.database.touched)
-        // Interrupted, it looks at once.
+        // After an interruption, the pin is renewed at once.
         yield* Effect.exit(restore(Effect.sleep(Duration.millis(Math.max(settlingMillis, restFactor * tookMillis)))))
         const began = yield* Clock.monotonicTimeNanos
         yield* observe(state)
@@ -31,7 +31,7 @@ const follow = Effect.fnUntraced(function* (state: SyncState) {
   }
 })
 
-/** Runs `work`, and renews the pin in the meantime. */
+/** Runs `work`, and renews the pin while it runs. */
 export const following =
   (state: SyncState) =>
   <A, E, R>(work: Effect.Effect<A, E, R>) =>

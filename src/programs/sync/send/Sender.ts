@@ -37,8 +37,8 @@ const sendFull = (sender: Sender, timestampNano?: bigint) =>
   )
 
 /**
- * Counts the newest state as sent, since no entry has changed: the application has put what was there already, or has
- * written to DBIs that are not synced.
+ * Records the newest state as sent, because no entry has changed: the application has written values that were already
+ * there, or has written to DBIs that are not synced.
  */
 const nothingToSend = Effect.fnUntraced(function* (state: SyncState, { transactionId }: DumpResult) {
   if (transactionId > state.sentThrough) state.sentThrough = transactionId
@@ -59,14 +59,14 @@ const sendDelta = Effect.fnUntraced(function* (sender: Sender, chain: DeltaChain
 /** Returns the chain that a delta can continue, or undefined if only a full snapshot can be sent. */
 const chainOf = Effect.fnUntraced(function* ({ chain, foreignMerged, foreignSent, index }: SyncState) {
   const { delta_snapshots } = yield* Settings
-  // No delta of ours leads to what another process has sent under our name.
+  // Our deltas do not contain what another process has sent under our name.
   if (delta_snapshots === "never" || foreignMerged > foreignSent) return undefined
-  // Nothing leads to the deltas of a full snapshot that was removed from the bucket.
+  // The deltas since a full snapshot that was removed from the bucket cannot be reached.
   if (chain !== undefined && index.isFullRemoved(chain.full.timestampNano)) return undefined
   return chain
 })
 
-/** True if the bucket shows instances that wait for full snapshots, since they read no deltas. */
+/** True if the bucket shows instances that need full snapshots, because they read no deltas. */
 const areFullsAwaited = Effect.fnUntraced(function* ({ index }: SyncState) {
   const { delta_snapshots } = yield* Settings
   return delta_snapshots === "auto" && index.hasOriginals(yield* Clock.currentTimeNanos)
@@ -98,7 +98,10 @@ const round = Effect.fnUntraced(function* (sender: Sender) {
   return true
 })
 
-/** True if the send waits. With a full map in shadow mode, changes cannot be copied to the shadow and sent yet. */
+/**
+ * True if the send is retried later. With a full map in shadow mode, changes can be neither copied to the shadow nor
+ * sent.
+ */
 const isWaitedOut = ({ reaction }: DatabaseError) => reaction === "retry" || reaction === "wait: map full"
 
 /** Sends the newest state, and retries until that works. */

@@ -1,4 +1,4 @@
-/** Dumps a full snapshot or a delta into the spool, and forms its name. */
+/** Dumps a full snapshot or a delta into the spool, and determines its name. */
 import { Clock, Effect } from "effect"
 import * as SnapshotName from "../../../domain/snapshot/SnapshotName.ts"
 import type { DumpResult } from "../../../services/Database.ts"
@@ -18,11 +18,14 @@ export interface DumpToStore {
   readonly began: bigint
   /** Value of `foreignMerged` at that time. */
   readonly foreignSnapshots: number
-  /** True if it takes over the time of a delta, which has already sent everything that counts as sent. */
+  /**
+   * True for a full snapshot that takes over the time of a delta. That delta has already sent everything that counts as
+   * sent.
+   */
   readonly isOfDelta: boolean
 }
 
-/** Returns the parts of a request that all dumps have, with a new place in the spool. */
+/** Returns the fields that the requests of all dumps have in common, with a new place in the spool. */
 const requestOf = Effect.fnUntraced(function* (state: SyncState) {
   const { snapshot_compression } = yield* Settings
   yield* SendMeter.entering(state, "dumping")

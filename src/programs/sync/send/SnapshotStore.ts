@@ -1,8 +1,8 @@
 /**
- * Stores a dump, and retries until that works or the application has changed something in the meantime. After
- * `storage_retry_count` failures in a row, it gives up.
+ * Stores a dump, and retries until the store succeeds or the application has changed something in the meantime. Gives
+ * up after `storage_retry_count` failures in a row.
  *
- * Only an object that is known to be stored counts as stored: a delta never starts from a store of unknown outcome.
+ * Only an object whose store has succeeded counts as stored: a delta never starts from a store of unknown outcome.
  */
 import { Clock, Data, Duration, Effect, Random } from "effect"
 import type * as SnapshotName from "../../../domain/snapshot/SnapshotName.ts"
@@ -129,8 +129,8 @@ const storeOnce = Effect.fnUntraced(function* (storing: Storing, dumped: DumpToS
 })
 
 /**
- * Attempts to store a dump until that works. Returns false if the application has changed something in the meantime, so
- * that a new dump is better.
+ * Attempts to store a dump until an attempt succeeds. Returns false if the application has changed something in the
+ * meantime, so that a new dump is better.
  */
 export const store = Effect.fnUntraced(function* (storing: Storing, dumped: DumpToStore) {
   for (;;) {
