@@ -1,15 +1,15 @@
 /**
  * Merges a snapshot into the environment. Source: docs/sync.md.
  *
- * What wins is found in a read transaction; LMDB's write lock is held for the winners alone, so a snapshot that brings
- * nothing new never takes it. If the winners are too many for memory (a first load), the snapshot is read once more,
- * inside the write transaction. Nothing is written from a snapshot that was not read to its end: in an LMDB without
- * entries the write transaction itself reads to the end before it commits.
+ * The winners are found in a read transaction. LMDB's write lock is held only while they are put, so a snapshot that
+ * contains nothing new never takes it. If there are too many winners for memory, as in a first load, the snapshot is
+ * read once more inside the write transaction. Nothing is committed from a snapshot that was not read to its end: if
+ * the LMDB has no entries, the write transaction itself reads to the end before it commits.
  *
- * A merge has one write transaction, or parts of `mergeLockMillis`. In a transaction nothing is waited for but the next
- * chunk of the local spool. In shadow mode what the application has changed is copied to the shadow before; when it
- * commits again before the write transaction, the merge begins again, and after three such rounds copy and merge are
- * done inside one write transaction.
+ * A merge has one write transaction, or several of `mergeLockMillis` each. Within a transaction, the only wait is for
+ * the next chunk of the local spool. In shadow mode, the application's changes are first copied to the shadow. If the
+ * application commits again before the write transaction begins, the merge begins again. After three such rounds, the
+ * copy and the merge are done inside one write transaction.
  */
 import { Effect } from "effect"
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
@@ -21,18 +21,23 @@ import { BeginAgain } from "../WriteJob.ts"
 import * as MergeRound from "./MergeRound.ts"
 
 /**
- * Number of times that a DBI may be dropped during a merge. An application that drops its DBIs faster than a merge
- * takes is given up on: the caller tries again later.
+ * Number of times that a DBI may be dropped during a merge. If an application drops its DBIs faster than a merge takes,
+ * the merge fails, and the caller tries again later.
  */
 const maxDrops = 10
 
-/** Rounds in which the copy and the merge have a transaction each, before both are done in one. */
+/**
+ * Number of rounds in which the copy and the merge have a transaction each, before both are done in one transaction.
+ */
 const maxMoves = 3
 
 const readAndWrite = (merging: MergeRound.MergeState) =>
   Effect.flatMap(MergeRound.readPhase(merging), (found) => MergeRound.writePhase(merging, found))
 
-/** In shadow mode: leaves main and shadow equal. `moves`: rounds that commits of the application made worthless. */
+/**
+ * Runs a round in shadow mode, after which main and shadow are equal. `moves` is the number of rounds that commits of
+ * the application have invalidated.
+ */
 const shadowRound = Effect.fnUntraced(function* (merging: MergeRound.MergeState, moves: number) {
   const { mode, shadow } = merging.database
   if (moves < maxMoves) {
@@ -43,7 +48,7 @@ const shadowRound = Effect.fnUntraced(function* (merging: MergeRound.MergeState,
   return yield* MergeRound.copyAndMerge(merging, yield* ShadowCopy.insideNow(mode))
 })
 
-/** Repeats rounds until one is not made worthless by what the application does meanwhile. */
+/** Repeats rounds until the application has not invalidated one by a commit. */
 const rounds = Effect.fnUntraced(function* (merging: MergeRound.MergeState) {
   const { path } = yield* Lmdb
   const { mode, shadow } = merging.database
@@ -53,7 +58,7 @@ const rounds = Effect.fnUntraced(function* (merging: MergeRound.MergeState) {
     const round = mode.shadow === undefined ? readAndWrite(merging) : shadowRound(merging, moves)
     const result = yield* round.pipe(
       Effect.catchTag("BeginAgain", (again) => Effect.succeed(again)),
-      // The layer notices a dropped DBI as well.
+      // The LMDB layer detects a dropped DBI as well.
       Effect.catchReason("LmdbError", "DbiMissing", (missing) =>
         Effect.succeed(new BeginAgain({ dropped: DbiName.fromText(missing.dbi) }))
       )

@@ -1,6 +1,6 @@
 /**
- * The two phases of a merge: `readPhase` finds what wins in a read transaction, `writePhase` puts it. Each may fail
- * with `BeginAgain`, when what it relied on has changed meanwhile.
+ * The two phases of a merge: `readPhase` finds the winners in a read transaction, and `writePhase` puts them. Each
+ * phase fails with `BeginAgain` if something that it relied on has changed in the meantime.
  */
 import { Effect } from "effect"
 import type * as DbiName from "../../../domain/lmdb/DbiName.ts"
@@ -20,15 +20,15 @@ import { refuseSnapshot } from "./write/RefusedByLmdb.ts"
 import { SnapshotJob } from "./write/SnapshotJob.ts"
 import { WinnersJob } from "./write/WinnersJob.ts"
 
-/** A merge that is under way, with what its rounds have learned and done so far. */
+/** The state of a merge in progress: what its rounds have learned and done so far. */
 export interface MergeState {
   readonly database: EngineDatabase
   readonly request: MergeRequest
   readonly writing: WriteTransactions.Writing
-  /** DBIs of the snapshot that did not exist. */
+  /** DBIs of the snapshot that did not exist before. */
   readonly made: Set<DbiName.DbiName>
   known: SnapshotKnowledge | undefined
-  /** Number of times that the snapshot was read. */
+  /** Number of times that reading the snapshot was begun. */
   passes: number
 }
 
@@ -41,12 +41,15 @@ export const begin = (database: EngineDatabase, request: MergeRequest): MergeSta
   passes: 0
 })
 
-/** Compressed bytes. Reading a snapshot of this size first costs nothing, and one without entries takes no lock then. */
+/**
+ * Compressed size in bytes up to which a snapshot is also read in the read phase if the LMDB is empty. The additional
+ * reading of a small snapshot costs next to nothing, and a snapshot without entries then never takes the write lock.
+ */
 const smallSnapshotBytes = 2 ** 20
 
 const cutOffOf = ({ request }: MergeState): bigint => request.cutOffNano ?? 0n
 
-/** Returns what a pass that has read to the end found in the snapshot. */
+/** Returns the content of a snapshot from a pass that has read it to the end. */
 const contentsOf = ({ dbis, entriesRead, entriesSkipped, members, reader }: SnapshotPass) => ({
   dbis,
   entriesRead,
@@ -57,7 +60,7 @@ const contentsOf = ({ dbis, entriesRead, entriesSkipped, members, reader }: Snap
 
 type RoundContents = ReturnType<typeof contentsOf>
 
-/** What a merge comes to. */
+/** The result of a round: the content of the snapshot and the last transaction. */
 export interface RoundResult extends RoundContents {
   /** Id of the last transaction that the LMDB records after the merge. */
   readonly transactionId: bigint
@@ -67,17 +70,20 @@ export interface RoundResult extends RoundContents {
 interface Found {
   /** Id of the read transaction. */
   readonly seen: bigint
-  /** Undefined if the snapshot was not read, because nothing in the LMDB can win against it. */
+  /**
+   * The result of reading the snapshot, or undefined if it was not read because the LMDB is empty, so that all entries
+   * win.
+   */
   readonly read: { readonly phase: MergeRead; readonly contents: RoundContents } | undefined
 }
 
-/** Whether the LMDB is empty and the snapshot large. Then the snapshot is read only once, in the write phase. */
+/** True if the LMDB is empty and the snapshot is large. The snapshot is then read only once, in the write phase. */
 const isFirstLoad = ({ database, request }: MergeState, { dbis }: ReadTransaction): boolean =>
   database.options.mergeLockMillis === 0 &&
   request.spooled.size > smallSnapshotBytes &&
   dbis.every((dbi) => dbi.entries === 0)
 
-/** Reads the snapshot to its end beside a view of the LMDB. */
+/** Reads the snapshot to its end, and compares it with a view of the LMDB. */
 const readBeside = Effect.fnUntraced(function* (merging: MergeState, view: ReadTransaction) {
   const { known, mode, walked } = merging.database
   merging.passes++
@@ -100,7 +106,7 @@ const readBeside = Effect.fnUntraced(function* (merging: MergeState, view: ReadT
 
 export const readPhase = Effect.fnUntraced(function* (merging: MergeState) {
   const { changes, mode, shadow } = merging.database
-  // The tracker looks at what the application has changed, so that not everything has to be looked at later.
+  // The tracker determines what the application has changed now, so that a later merge need not examine everything.
   yield* changes.poll
   const view = yield* (yield* Lmdb).read
   yield* attempt(() => syncedDbis(view.dbis, mode.check))
@@ -132,14 +138,18 @@ const writeSnapshot = Effect.fnUntraced(function* (
   return { transactionId, ...contentsOf(job.pass) } satisfies RoundResult
 }, Effect.scoped)
 
-/** Remembers what was merged, for later merges. `before`: number of transactions of this merge before the phase. */
+/**
+ * Records what was merged, for later merges. `before` is the number of transactions of this merge before the write
+ * phase.
+ */
 const remember = (
   { database: { known, walked }, writing }: MergeState,
   seen: bigint,
   before: number,
   { members, transactionId }: { readonly transactionId: bigint; readonly members: ReadonlyArray<KnownMember> }
 ): void => {
-  // LMDB numbers transactions without gaps: as many as ours means that there were no others.
+  // LMDB numbers transactions without gaps. If the ids have advanced by the number of our transactions, there were no
+  // others.
   const alone = transactionId - seen === BigInt(writing.transactions - before)
   known.merged(seen, transactionId, alone, members)
   walked.merged(seen, transactionId, alone)
@@ -158,6 +168,6 @@ export const writePhase = Effect.fnUntraced(function* (merging: MergeState, { re
   return merged
 })
 
-/** Does `copy`, the copy main → shadow, and the whole merge in one write transaction, without a read phase. */
+/** Performs `copy`, the copy main → shadow, and the whole merge in one write transaction, without a read phase. */
 export const copyAndMerge = (merging: MergeState, copy: (transaction: WriteTransaction) => SteppedWork) =>
   writeSnapshot(merging, 0n, false, copy)

@@ -20,11 +20,11 @@ import { type ShadowOptions, ShadowTarget } from "./write/ShadowTarget.ts"
 import { checkNative, checkShadow } from "../SyncedDbis.ts"
 import type { Target } from "./write/Target.ts"
 
-/** What the LMDB has room for. */
+/** The limits of the LMDB. */
 export interface Room {
-  /** Number of DBIs, `options.max_dbs`. */
+  /** Maximum number of DBIs (`options.max_dbs`). */
   readonly maxDbs: number
-  /** Bytes. */
+  /** Size of the map in bytes. */
   readonly mapSize: number
 }
 
@@ -35,8 +35,8 @@ export interface Mode {
   /** Checks an application's DBI. Throws if it cannot be synced. */
   readonly check: (dbi: Dbi) => void
   /**
-   * Returns why a DBI of a snapshot must not be merged, or undefined. `local`: the application's DBI. `headers`: the
-   * DBI that has the headers. Each is undefined if it does not exist.
+   * Returns why a DBI of a snapshot must not be merged, or undefined if it may be. `local` is the application's DBI,
+   * and `headers` is the DBI that has the headers. Each is undefined if it does not exist.
    */
   readonly refusal: (
     head: DbiHead,
@@ -44,11 +44,11 @@ export interface Mode {
     local: Dbi | undefined,
     headers: Dbi | undefined
   ) => string | undefined
-  /** Returns the head that the layout of the snapshot's keys is checked with. */
+  /** Returns the head that determines how the layout of the snapshot's keys is checked. */
   readonly layout: (head: DbiHead, local: Dbi | undefined) => DbiHead
-  /** Whether the entries of a DBI of a snapshot are pairs of a MDB_DUPSORT DBI. */
+  /** Returns whether the entries of a DBI of a snapshot are pairs of an MDB_DUPSORT DBI. */
   readonly isPairs: (head: DbiHead, local: Dbi | undefined) => boolean
-  /** Whether the values of its pairs must have one size. */
+  /** Returns whether the values of these pairs must have the same size (MDB_DUPFIXED). */
   readonly isFixed: (head: DbiHead, local: Dbi | undefined) => boolean
   /** Returns the name of the DBI that has the headers. */
   readonly headersOf: (dbi: DbiName.DbiName) => DbiName.DbiName
@@ -106,7 +106,7 @@ const shadow = (room: Room, options: ShadowOptions, paddingBlocks: number): Mode
         ? undefined
         : `it has the flags ${DbiFlags.display(theirs)}, the DBI here has ${DbiFlags.display(here)}`
     },
-    // Formats 1 and 2 do not say that keys are those of a DUPSORT DBI's shadow.
+    // In formats 1 and 2, nothing shows that the keys are those of the shadow of an MDB_DUPSORT DBI.
     layout: (head, local) =>
       DbiFlags.isDupsort(flagsHere(head, local) ?? 0)
         ? { name: head.name, flags: BigInt(DbiFlags.DUPSORT), transform: dupsortTransform }
@@ -119,7 +119,7 @@ const shadow = (room: Room, options: ShadowOptions, paddingBlocks: number): Mode
   }
 }
 
-/** `mapSize`: of the LMDB, in bytes. */
+/** Returns the mode of a database. `mapSize` is the size of the map in bytes. */
 export const of = (options: DatabaseOptions, mapSize = Infinity): Mode => {
   const room: Room = { maxDbs: options.lmdb.maxDbs, mapSize }
   const paddingBlocks = options.paddingBlock ? 1 : 0

@@ -1,6 +1,6 @@
 /**
- * Facts about a snapshot that are certain only at its end. A first reading makes assumptions about them, and starts
- * again if these were wrong.
+ * Facts about a snapshot that are known for certain only at its end. The first pass makes assumptions about them. If
+ * they turn out to be wrong, a second pass is needed.
  */
 import type { DbiHead } from "../../../domain/snapshot/SnapshotRules.ts"
 

@@ -1,11 +1,11 @@
 /**
- * Reads a snapshot once, from its first byte to its last, and gives the entries of each DBI to a phase of the merge. It
- * checks the structure, the versions and the rules for each DBI before anything may be written.
+ * Reads a snapshot once, from its first byte to its last, and passes the entries of each DBI to a phase of the merge.
+ * It checks the structure, the versions and the rules for each DBI before anything may be committed.
  *
  * The name, flags and transform of a DBI, and the versions, may legally come after the entries that they apply to;
- * releases 0.2 and 0.3 write DBIs that way. A first pass assumes what it has seen when the entries come. If the end of
- * the snapshot disproves that (`isDisproved`), nothing of the pass is valid but what it learned, and a second pass that
- * knows it from the start (`known`) is needed.
+ * releases 0.2 and 0.3 write DBIs in that order. The first pass assumes the values that it has seen before the entries.
+ * If the end of the snapshot contradicts them (`isDisproved`), the only valid result of the pass is what it has
+ * learned, and a second pass is needed that uses this from the start (`known`).
  */
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import { KeyLayout } from "../../../domain/lmdb/KeyLayout.ts"
@@ -21,15 +21,15 @@ import { orderOfHead } from "./Mode.ts"
 import type { SnapshotKnowledge } from "./SnapshotKnowledge.ts"
 import { checkAllowed, type ReceivingLmdb, refusalOf } from "./SnapshotRefusals.ts"
 
-/** A phase of a merge, or whatever else takes a snapshot's entries. */
+/** A phase of a merge, or another consumer of a snapshot's entries. */
 export interface Phase extends ReceivingLmdb {
-  /** Returns the length of the first key of a DBI; 0 if the DBI does not exist or has no entries. */
+  /** Returns the length of the first key of a DBI in bytes, or 0 if the DBI does not exist or has no entries. */
   readonly keyLength: (dbi: DbiName.DbiName) => number
-  /** Begins each DBI message that is to be merged. */
+  /** Called at the beginning of each DBI message that is to be merged. Returns the consumer of its entries. */
   readonly beginDbi: (head: DbiHead, formatVersion: number) => MergeEntries
 }
 
-/** Returns the length of the first key of a DBI that exists; 0 if it has no entries. */
+/** Returns the length of the first key of an existing DBI in bytes, or 0 if it has no entries. */
 export const firstKeyLength = (view: ReadTransaction, dbi: DbiName.DbiName): number => {
   const cursor = view.cursor(dbi)
   const length = cursor.next() ? cursor.keyEnd - cursor.keyStart : 0
@@ -37,12 +37,12 @@ export const firstKeyLength = (view: ReadTransaction, dbi: DbiName.DbiName): num
   return length
 }
 
-/** What a pass does next: read on, merge the batch that was read, or end the DBI. */
+/** The next action of a pass: to read on, to merge the batch that was read, or to end the DBI. */
 const Step = { Read: 0, MergeBatch: 1, EndDbi: 2 } as const
 
 /** The DBI message that is being read. */
 interface CurrentDbi {
-  /** As it is assumed to be. */
+  /** The head that the DBI is assumed to have. */
   readonly head: DbiHead
   readonly entries: MergeEntries
   /** Checks the keys. Undefined if the DBI is not merged. */
@@ -54,9 +54,9 @@ export class SnapshotPass {
   /** Number of entries, skipped ones included. */
   entriesRead = 0
   entriesSkipped = 0
-  /** Whether the end of the snapshot disproved what the pass had assumed. */
+  /** True if the end of the snapshot has disproved what the pass had assumed. */
   isDisproved = false
-  /** Valid at the end, unless `isDisproved`. */
+  /** Members that contain nothing new from now on. Valid at the end, unless `isDisproved`. */
   readonly members = new MembersRead()
   private readonly phase: Phase
   private readonly known: SnapshotKnowledge | undefined
@@ -76,7 +76,7 @@ export class SnapshotPass {
     this.reader = new SnapshotReader(phase.mode.room.mapSize)
   }
 
-  /** Valid at the end. */
+  /** The facts for a second pass. Valid at the end. */
   get learned(): SnapshotKnowledge {
     return { formatVersion: this.reader.formatVersion, heads: this.heads }
   }
@@ -122,7 +122,10 @@ export class SnapshotPass {
     this.reader.finish()
   }
 
-  /** Works until it needs another chunk, the time (of performance.now) has come, or the snapshot has ended. */
+  /**
+   * Works until it needs another chunk, the deadline (of performance.now) has passed, or the snapshot has ended.
+   * Returns a `State`.
+   */
   advance(deadline: number): number {
     for (;;) {
       if (!this.finishStep(deadline)) return State.Paused
@@ -147,14 +150,14 @@ export class SnapshotPass {
     }
   }
 
-  /** Closes cursors, whether or not the snapshot was read to its end. */
+  /** Closes the cursors, whether or not the snapshot was read to its end. */
   close(): void {
     this.leftOutBefore += this.dbi?.entries.leftOut ?? 0
     this.dbi?.entries.close()
     this.dbi = undefined
   }
 
-  /** Finishes what the last event of the reader began. False if the time is up before that. */
+  /** Finishes the work that the last event of the reader requires. Returns false if the time is up before that. */
   private finishStep(deadline: number): boolean {
     if (this.step === Step.Read) return true
     const { entries } = this.dbi!

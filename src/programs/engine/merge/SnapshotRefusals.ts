@@ -16,7 +16,7 @@ export interface ReceivingLmdb {
   readonly local: (dbi: DbiName.DbiName) => Dbi | undefined
 }
 
-/** Returns why a DBI of a snapshot must not be merged, or undefined. */
+/** Returns why a DBI of a snapshot must not be merged, or undefined if it may be. */
 export const refusalOf = (lmdb: ReceivingLmdb, head: DbiHead, formatVersion: number): string | undefined => {
   const { before, mode } = lmdb
   const { name } = head
@@ -33,7 +33,10 @@ const refuse = ({ name }: DbiHead, problem: string): never => {
   throw new SnapshotRefused({ problem: `DBI "${DbiName.display(name)}": ${problem}` })
 }
 
-/** A DBI may come in several messages, but not as pairs: `PairOrderCheck` checks those within one message. */
+/**
+ * Refuses DBIs that are in several messages with different flags, or as pairs: `PairOrderCheck` only checks the pairs
+ * within one message.
+ */
 const refuseRepeated = (lmdb: ReceivingLmdb, heads: ReadonlyArray<DbiHead>): void => {
   const earlier = new Map<DbiName.DbiName, DbiHead>()
   for (const head of heads) {
@@ -47,7 +50,10 @@ const refuseRepeated = (lmdb: ReceivingLmdb, heads: ReadonlyArray<DbiHead>): voi
   }
 }
 
-/** Without this check LMDB would report the problem in the middle of the write transaction. */
+/**
+ * Refuses a snapshot with too many DBIs. Without this check, LMDB would report the problem in the middle of the write
+ * transaction.
+ */
 const refuseTooMany = ({ before, mode }: ReceivingLmdb, dbis: ReadonlyArray<DbiName.DbiName>): void => {
   const names = new Set(before.dbis.map(({ name }) => name))
   const existing = names.size
@@ -58,7 +64,7 @@ const refuseTooMany = ({ before, mode }: ReceivingLmdb, dbis: ReadonlyArray<DbiN
   throw new SnapshotRefused({ problem })
 }
 
-/** What is known at the end of a snapshot. */
+/** The content of a snapshot as known at its end. */
 export interface SnapshotContents {
   readonly formatVersion: number
   readonly compatVersion: number

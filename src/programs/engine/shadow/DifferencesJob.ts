@@ -1,4 +1,4 @@
-/** Puts the differences between main and its shadow that a read transaction found, in one write transaction. */
+/** Puts the differences between main and its shadow, which a read transaction has found, in one write transaction. */
 import type { EntryBatch } from "../../../domain/snapshot/EntryBatch.ts"
 import * as ShadowFlags from "../../../domain/lmdb/ShadowFlags.ts"
 import * as ShadowName from "../../../domain/lmdb/ShadowName.ts"
@@ -12,13 +12,13 @@ import { BeginAgain, State, type WriteJob } from "../WriteJob.ts"
 export const copyPaddingBlocks = 0
 
 export class DifferencesJob implements WriteJob {
-  /** Entries of snapshots only are counted. */
+  /** Always 0, because only entries of snapshots are counted. */
   readonly written = 0
   readonly divisible = false
   private readonly queue: WinnersQueue
   private readonly value = new HeaderedValue(copyPaddingBlocks)
   private transaction: WriteTransaction | undefined
-  /** Puts entries of the section. Undefined until its shadow exists. */
+  /** Puts entries of the section, or undefined until its shadow exists. */
   private put: PutEntries | undefined
 
   constructor(winners: Winners) {

@@ -1,7 +1,7 @@
 /**
- * A cursor over the entries of an application's DBI as its shadow has them: key by key or, for MDB_DUPSORT, pair by
- * pair with the shadow key, which must ascend. It wraps the cursor of the DBI, and what it shows is valid until its
- * next step.
+ * A cursor over the entries of an application's DBI in the form that its shadow has: one entry per key or, with
+ * MDB_DUPSORT, one entry per pair with the shadow key, which must ascend. It wraps the cursor of the DBI. The current
+ * entry is valid until the next step.
  */
 import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
@@ -72,6 +72,6 @@ class DupsortEntries implements ForwardCursor {
   }
 }
 
-/** Opens the cursor over `cursor`, which is that of the application's DBI. */
+/** Opens the cursor. `cursor` is a cursor over the application's DBI. */
 export const open = (dbi: Dbi, cursor: ForwardCursor): ForwardCursor =>
   DbiFlags.isDupsort(dbi.flags) ? new DupsortEntries(dbi.name, cursor) : cursor

@@ -1,11 +1,11 @@
 /**
- * Checks what a merge makes of a MDB_DUPSORT DBI: the pairs that will live in it, those of the snapshot among those
- * that are here, must be what dupsort_hack can represent (RisingPairs), and with MDB_DUPFIXED have values of one size
- * (PairSizes). Otherwise the next copy main → shadow would take pairs for deleted ones, or fail.
+ * Checks the pairs that an MDB_DUPSORT DBI will contain after a merge, that is, those of the snapshot among the local
+ * ones. dupsort_hack must be able to represent them (`RisingPairs`), and with MDB_DUPFIXED all values must have the
+ * same size (`PairSizes`). Otherwise the next copy main → shadow would take pairs for deleted ones, or fail.
  *
- * It stands between a merge and its sink, and looks at winners alone. Each is placed among the pairs that are here,
- * beginning with the first that could be in conflict with it: a pair of the same key, or of one that is the beginning
- * of the key up to a NUL. So a sparse snapshot costs what it holds.
+ * The check is placed between a merge and its sink, and examines only winners. Each winner is placed among the local
+ * pairs, from the first one that could conflict with it: a pair of the same key, or of a key that is the beginning of
+ * the winner's key up to a NUL. The cost of a sparse snapshot is therefore proportional to its content.
  */
 import { compareBytes } from "../../../domain/bytes/ByteOrder.ts"
 import type * as DbiName from "../../../domain/lmdb/DbiName.ts"
@@ -20,7 +20,7 @@ import { notNative } from "../NotNative.ts"
 import { PairSizes } from "./PairSizes.ts"
 import { RisingPairs } from "./RisingPairs.ts"
 
-/** The pairs that are here, by shadow key: those of main, or of its shadow while there is no main. */
+/** The local pairs in the order of their shadow keys: those of main, or of its shadow if main does not exist. */
 class LocalPairs {
   /** The shadow key of the current pair: `key[0..end)`. */
   readonly key = new Uint8Array(maxKeyBytes)
@@ -42,7 +42,7 @@ class LocalPairs {
   get valueEnd(): number {
     return this.cursor.valueEnd
   }
-  /** Bytes of the application's key. */
+  /** Length of the application's key in bytes. */
   get keyEnd(): number {
     return DupsortKey.keyEnd(this.key, 0, this.end)
   }
@@ -87,7 +87,7 @@ class LocalPairs {
   }
 }
 
-/** Offset of the first NUL of a key after its first byte, or its end. */
+/** Returns the offset of the first NUL of a key after its first byte, or the end of the key. */
 const firstNul = (bytes: Uint8Array, start: number, end: number): number => {
   let at = start + 1
   while (at < end && bytes[at] !== 0) at++
@@ -95,7 +95,7 @@ const firstNul = (bytes: Uint8Array, start: number, end: number): number => {
 }
 
 export class PairOrderCheck<Inner extends MergeEntries> implements MergeEntries, Sink {
-  /** The merge, whose winners are checked. */
+  /** The merge whose winners are checked. */
   readonly inner: Inner
   private readonly main: DbiName.DbiName
   private readonly view: ReadTransaction
@@ -104,18 +104,18 @@ export class PairOrderCheck<Inner extends MergeEntries> implements MergeEntries,
   private readonly sizes: PairSizes | undefined
   private local: LocalPairs | undefined
   private hasLocal = false
-  /** Winners of the batch: the index of each, or its complement for a tombstone. */
+  /** Indices of the winners in the batch. That of a tombstone is stored as its bitwise complement. */
   private winners = new Int32Array(64)
   private count = 0
   private placed = 0
   private isMerged = false
   private isPositioned = false
-  /** The last pair that was added is a winner, and what comes after it in the DBI was not seen yet. */
+  /** True if the last pair that was added is a winner, and the pair that follows it in the DBI was not read yet. */
   private isPending = false
 
   /**
-   * `view`: main and shadow before the merge, or main alone if the shadow is not yet what main is. `isFixed`: main has
-   * MDB_DUPFIXED, or is created with it.
+   * Creates a check. `view` contains main and shadow before the merge, or only main if the shadow is not yet equal to
+   * it. `isFixed` is true if main has MDB_DUPFIXED, or is created with it.
    */
   constructor(
     main: DbiName.DbiName,
@@ -173,7 +173,7 @@ export class PairOrderCheck<Inner extends MergeEntries> implements MergeEntries,
     this.local?.close()
   }
 
-  /** One step. True when the winner is at its place. */
+  /** Makes one step towards the place of a winner. Returns true when the winner is placed. */
   private place(batch: EntryBatch, winner: number): boolean {
     const deleted = winner < 0
     const i = deleted ? ~winner : winner
@@ -190,7 +190,7 @@ export class PairOrderCheck<Inner extends MergeEntries> implements MergeEntries,
         this.hasLocal = this.local!.next()
         return false
       }
-      // The winner takes its place.
+      // The winner replaces the local pair.
       if (difference === 0) this.hasLocal = this.local!.next()
     }
     if (!deleted) {
@@ -202,7 +202,7 @@ export class PairOrderCheck<Inner extends MergeEntries> implements MergeEntries,
     return true
   }
 
-  /** To the first pair of a key at or after `bytes[start..end)`: the first that could be in conflict. */
+  /** Moves to the first pair of a key at or after `bytes[start..end)`, which is the first one that could conflict. */
   private position(bytes: Uint8Array, start: number, end: number): void {
     if (this.local === undefined) {
       this.hasLocal = this.isEmpty
@@ -211,13 +211,13 @@ export class PairOrderCheck<Inner extends MergeEntries> implements MergeEntries,
       return
     }
     if (!this.isBefore(bytes, start, end)) return
-    // The one after the last winner.
+    // The local pair follows the last winner.
     if (this.isPending) this.addLocal()
     this.hasLocal = this.local.next()
     if (this.isBefore(bytes, start, end)) this.hasLocal = this.local.seek(bytes, start, end)
   }
 
-  /** Bytes of the value of the first pair that is here. */
+  /** Returns the size in bytes of the first local value, or undefined if there is none. */
   private firstSize(): number | undefined {
     if (this.isEmpty) return undefined
     const pairs = new LocalPairs(this.view, this.main, new Uint8Array(0))
@@ -226,7 +226,7 @@ export class PairOrderCheck<Inner extends MergeEntries> implements MergeEntries,
     return size
   }
 
-  /** There is neither main nor a shadow, or nothing in what is there. */
+  /** True if neither main nor a shadow exists, or if the one that is used has no entries. */
   private get isEmpty(): boolean {
     const there = (name: DbiName.DbiName) => this.view.dbis.find((dbi) => dbi.name === name)
     const dbi = there(this.main) ?? there(ShadowName.of(this.main))

@@ -1,12 +1,12 @@
 /**
- * The copy main → shadow: it records the application's changes with their time in the shadow DBIs. Source:
+ * The copy main → shadow, which records the application's changes with their time in the shadow DBIs. Source:
  * docs/sync.md, Shadow mode.
  *
- * Differences are found in a read transaction, and LMDB's write lock is held for them alone. If the application has
- * committed in between, another round begins. After three rounds, or with more differences than fit into memory, the
- * walk is done inside the write transaction.
+ * Differences are found in a read transaction, and LMDB's write lock is held only while they are put. If the
+ * application has committed in between, another round begins. After three rounds, or if the differences do not fit into
+ * memory, the walk is done inside the write transaction.
  *
- * A DBI that the application has dropped is not touched: its shadow stays as it is.
+ * If the application has dropped a DBI, its shadow stays unchanged.
  */
 import { Clock, Effect } from "effect"
 import { Lmdb } from "../../../services/Lmdb.ts"
@@ -20,15 +20,15 @@ import { copyIn, WholeCopyJob } from "./WholeCopy.ts"
 
 /** State of the copies of one database. */
 export interface ShadowState {
-  /** Whether the first copy, with 1 ns, is done. */
+  /** True if the first copy, with the time 1 ns, is done. */
   started: boolean
   /** Id of the transaction up to which main and shadow are equal. */
   copiedThrough: bigint | undefined
-  /** Tells which keys the copy has to look at. */
+  /** Determines which keys the copy must examine. */
   readonly changes: KeyTracker
 }
 
-/** Rounds before the walk is done inside the write transaction. */
+/** Number of rounds before the walk is done inside the write transaction. */
 const maxRounds = 3
 
 const stampNow = Effect.map(Clock.currentTimeNanos, (now): Stamp => ({
@@ -57,8 +57,8 @@ const copyInside = (mode: Mode, stamp: Stamp, writing: WriteTransactions.Writing
   WriteTransactions.writeToEnd(writing, new WholeCopyJob(mode, stamp), 0n)
 
 /**
- * Repeats `round` until the application has not committed in it, up to `maxRounds` times, and then runs `last`, in
- * which it cannot.
+ * Repeats `round` until the application has not committed during one of them, at most `maxRounds` times. Then runs
+ * `last`, during which the application cannot commit.
  */
 const copy = Effect.fn("ShadowCopy.copy")(function* <E, R, E2, R2>(
   round: Effect.Effect<bigint | undefined, E, R>,
@@ -72,8 +72,8 @@ const copy = Effect.fn("ShadowCopy.copy")(function* <E, R, E2, R2>(
 })
 
 /**
- * The first copy. It leaves changed values as they are, for the next copy. No tracked key tells which those are, so the
- * next copy looks at everything, too.
+ * Makes the first copy, unless that was done. It leaves changed values as they are, for the next copy. No tracked key
+ * identifies those values, so the next copy examines all keys as well.
  */
 export const start = Effect.fnUntraced(function* (mode: Mode, state: ShadowState, writing: WriteTransactions.Writing) {
   if (state.started) return
@@ -85,7 +85,7 @@ export const start = Effect.fnUntraced(function* (mode: Mode, state: ShadowState
 })
 
 /**
- * Makes the shadow equal to main. Does nothing if nobody has committed since the last copy. Returns the id of the
+ * Makes the shadow equal to main. Does nothing if there was no commit since the last copy. Returns the id of the
  * transaction up to which they are equal.
  */
 export const update = Effect.fnUntraced(function* (mode: Mode, state: ShadowState, writing: WriteTransactions.Writing) {

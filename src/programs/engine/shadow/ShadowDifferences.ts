@@ -1,4 +1,4 @@
-/** Finds how main and its shadow differ, in a read transaction, without LMDB's write lock. */
+/** Finds the differences between main and its shadow in a read transaction, without LMDB's write lock. */
 import { Effect } from "effect"
 import type { DbiName } from "../../../domain/lmdb/DbiName.ts"
 import type { KeySet } from "../../../domain/lmdb/KeySet.ts"
@@ -16,9 +16,9 @@ import { type ShadowChanges, ShadowWalk, type Stamp } from "./ShadowWalk.ts"
 export interface Differences {
   /** Id of the read transaction. */
   readonly id: bigint
-  /** Entries that the shadows lack. */
+  /** The entries to put into the shadows. */
   readonly winners: Winners
-  /** Whether there is anything to write: an entry, or a shadow that does not exist. */
+  /** True if there is anything to write: an entry, or a shadow that does not exist. */
   readonly hasWork: boolean
 }
 
@@ -26,11 +26,14 @@ const headOf = (dbi: Dbi) => ({ name: dbi.name, flags: BigInt(dbi.flags), transf
 
 interface DbiWalk {
   readonly walk: ShadowWalk
-  /** Whether a key that must exist was not found: the DBI is in another order than its flags say. */
+  /**
+   * Returns true if a key that must exist was not found, which means that the keys are not in the order that the flags
+   * of the DBI imply.
+   */
   readonly isInDoubt: () => boolean
 }
 
-/** Walks one DBI of a view: all of it, or only the `keys` that may have changed. */
+/** Walks one DBI of a view, either as a whole or only the `keys` that may have changed. */
 export const walkOf = (
   view: ReadTransaction,
   dbi: Dbi,
@@ -55,7 +58,7 @@ export const walkOf = (
   }
 }
 
-/** Adds the differences of one DBI to `winners`. Returns whether the DBI must be walked as a whole instead. */
+/** Adds the differences of one DBI to `winners`. Returns true if the DBI must be walked as a whole instead. */
 const addDifferences = Effect.fnUntraced(function* (
   view: ReadTransaction,
   dbi: Dbi,
@@ -84,7 +87,10 @@ const addDifferences = Effect.fnUntraced(function* (
   return isInDoubt()
 }, Effect.scoped)
 
-/** `changed`: the keys that may have changed. Undefined if everything has to be looked at. */
+/**
+ * Finds the differences of all DBIs. `changed` contains the keys that may have changed, or is undefined if all keys
+ * must be examined.
+ */
 export const find = Effect.fnUntraced(function* (
   mode: Mode,
   stamp: Stamp,
@@ -98,7 +104,7 @@ export const find = Effect.fnUntraced(function* (
     const existed = view.dbis.some(({ name }) => name === shadow)
     isShadowMissing ||= !existed
     winners.section(headOf(dbi), existed)
-    // Without a shadow all keys of the DBI are new.
+    // Without a shadow, all keys of the DBI are new.
     const keys = existed ? changed?.of(dbi.name) : undefined
     const isInDoubt = yield* addDifferences(view, dbi, stamp, winners, keys)
     // The walk over the whole DBI fails, and its error names the keys.

@@ -1,7 +1,7 @@
 /**
- * Fills a DBI of the application, which it has dropped and a snapshot brings back, with what lives in its shadow. The
- * shadow must be of such a DBI, and whether it was one with MDB_DUPSORT, only the keys in it tell. Otherwise the
- * snapshot is refused, since nothing could be made of both.
+ * Fills a DBI, which the application has dropped and a snapshot recreates, with the live entries of its shadow. The
+ * shadow must match the new DBI. Only the keys in the shadow show whether it belonged to a DBI with MDB_DUPSORT. If
+ * they do not match, the snapshot is refused, because the two cannot be combined.
  */
 import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
@@ -21,12 +21,12 @@ const refusal = (main: DbiName.DbiName, is: string, was: string) =>
       "run drop-shadow, and start again"
   })
 
-/** Whether the entry of the shadow is that of a pair. */
+/** True if the entry of the shadow represents a pair. */
 const isPair = ({ key, keyEnd, keyStart, value, valueEnd }: Cursor, application: number): boolean =>
   DupsortKey.isLayout(key, keyStart, keyEnd) &&
   DupsortKey.isOfValue(key, keyStart, keyEnd, value, application, valueEnd)
 
-/** Puts all that lives in the shadow into `main`, which was created with `flags` in this transaction. */
+/** Puts all live entries of the shadow into `main`, which was created with `flags` in this transaction. */
 export const fill = (transaction: WriteTransaction, main: DbiName.DbiName, flags: number): SteppedWork => {
   const shadow = ShadowName.of(main)
   const cursor = transaction.before.cursor(shadow)
@@ -45,7 +45,7 @@ export const fill = (transaction: WriteTransaction, main: DbiName.DbiName, flags
       const { key, keyStart, value, valueEnd, valueStart } = cursor
       const application = NativeHeader.readHeader(value, valueStart, valueEnd)
       if (application < 0) throw notNative(shadow, cursor, application)
-      // Of a tombstone, too: the next copy main → shadow wants to know all of them.
+      // This applies to tombstones as well, because the next copy main → shadow reads all keys of the shadow.
       if (dupsort && !DupsortKey.isLayout(key, keyStart, cursor.keyEnd)) {
         throw refusal(main, "with MDB_DUPSORT", "without it")
       }

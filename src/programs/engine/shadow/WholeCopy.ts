@@ -1,6 +1,6 @@
 /**
- * The whole copy main → shadow inside a write transaction, in which the application cannot commit. It walks the view
- * from before the transaction, and puts the differences as it finds them.
+ * The whole copy main → shadow inside a write transaction, during which the application cannot commit. It walks the
+ * view from before the transaction, and puts the differences as it finds them.
  */
 import * as ShadowFlags from "../../../domain/lmdb/ShadowFlags.ts"
 import * as ShadowName from "../../../domain/lmdb/ShadowName.ts"
@@ -14,7 +14,7 @@ import { copyPaddingBlocks } from "./DifferencesJob.ts"
 import { walkOf } from "./ShadowDifferences.ts"
 import type { ShadowWalk, Stamp } from "./ShadowWalk.ts"
 
-/** Returns the copy, to be run in `transaction`. */
+/** Returns a function that begins the copy in a transaction. */
 export const copyIn =
   (mode: Mode, stamp: Stamp) =>
   (transaction: WriteTransaction): SteppedWork => {
@@ -50,9 +50,9 @@ export const copyIn =
     }
   }
 
-/** A write job of nothing but the copy. */
+/** A write job that consists only of the copy. */
 export class WholeCopyJob implements WriteJob {
-  /** Entries of snapshots only are counted. */
+  /** Always 0, because only entries of snapshots are counted. */
   readonly written = 0
   readonly divisible = false
   private readonly start: (transaction: WriteTransaction) => SteppedWork

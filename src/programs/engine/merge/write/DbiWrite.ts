@@ -1,9 +1,10 @@
 /**
- * Merges one DBI of a snapshot inside a write transaction, and goes on where it was in the next one.
+ * Merges one DBI of a snapshot inside a write transaction. If the transaction ends before the DBI does, the merge
+ * continues in the next transaction.
  *
- * Entries are compared with the view of the LMDB from before the transaction, which a cursor can walk while entries are
- * put. Where that view does not show what is in the DBI by now, they are looked up in the transaction one by one. Into
- * a DBI that is empty they are appended, and nothing is read.
+ * Entries are compared with the view of the LMDB from before the transaction, because a cursor can walk that view while
+ * entries are put. If the view is not current for this DBI, each key is looked up in the transaction instead. Entries
+ * of an empty DBI are appended without reading anything.
  */
 import type { DbiHead } from "../../../../domain/snapshot/SnapshotRules.ts"
 import type { EntryBatch } from "../../../../domain/snapshot/EntryBatch.ts"
@@ -20,24 +21,24 @@ export interface DbiWriteOptions {
   readonly rule: Rule
   readonly target: Target
   readonly transaction: WriteTransaction
-  /** Whether an earlier message of the snapshot has put into the same DBI. */
+  /** True if an earlier message of the snapshot has put entries into the same DBI. */
   readonly isRepeated: boolean
-  /** Whether the view from before the transaction shows what is in the DBIs that this merge has not written to. */
+  /** True if the view from before the transaction is current for all DBIs that this merge has not written to. */
   readonly isViewCurrent: boolean
-  /** Whether the read phase has checked the pairs of MDB_DUPSORT DBIs. */
+  /** True if the read phase has checked the pairs of MDB_DUPSORT DBIs. */
   readonly isChecked: boolean
-  /** The application's DBI, if it existed. */
+  /** The application's DBI, or undefined if it did not exist before the merge. */
   readonly local: Dbi | undefined
 }
 
 export class DbiWrite implements MergeEntries {
   private readonly head: DbiHead
   private readonly target: Target
-  /** Work to be done before the first entry, in the same transaction. */
+  /** Work to be done before the first entry, in the same transaction. Undefined when it is done. */
   private prepare: SteppedWork | undefined
   private isAppending: boolean
   private readonly comparison: MergeWalk | MergeLookups
-  /** The comparison, or the check of pairs around it. */
+  /** The comparison, or the check of pairs that wraps it. */
   private readonly entries: MergeEntries
 
   constructor(options: DbiWriteOptions) {
@@ -68,12 +69,14 @@ export class DbiWrite implements MergeEntries {
     return this.entries.leftOut
   }
 
-  /** While this is true the transaction must not end: main lacks what lives in the shadow. */
+  /**
+   * While this is true, the transaction must not end, because the application's DBI is not yet filled from its shadow.
+   */
   get isPreparing(): boolean {
     return this.prepare !== undefined
   }
 
-  /** Goes on in another transaction. `contiguous`: nobody else has committed in between. */
+  /** Continues in another transaction. `contiguous` is true if nobody else has committed in between. */
   reopen(transaction: WriteTransaction, contiguous: boolean): void {
     const { comparison } = this
     this.isAppending &&= contiguous
@@ -99,7 +102,7 @@ export class DbiWrite implements MergeEntries {
     this.entries.close()
   }
 
-  /** What the entries are compared with: nothing, if the DBI is empty. */
+  /** Returns the view that the entries are compared with, or undefined if the DBI is empty. */
   private viewOf({ before }: WriteTransaction) {
     return this.isAppending ? undefined : before
   }

@@ -1,4 +1,4 @@
-/** A merge in native mode: the application's DBIs have the headers themselves. */
+/** The target of a merge in native mode, where the values of the application's DBIs have the headers themselves. */
 import type { DbiName } from "../../../../domain/lmdb/DbiName.ts"
 import type { EntryBatch } from "../../../../domain/snapshot/EntryBatch.ts"
 import type { DbiHead } from "../../../../domain/snapshot/SnapshotRules.ts"

@@ -1,10 +1,10 @@
 /**
- * A merge in shadow mode: entries go into the shadow, and what the application sees follows, key by key, in the same
- * transaction: after a merge main is exactly what lives in the shadow, since it was before (the copy main → shadow),
- * and only keys that differ are written.
+ * The target of a merge in shadow mode. Each entry is put into the shadow, and the application's DBI (main) is updated
+ * in the same transaction. Before the merge, the copy main → shadow has made main equal to the live entries of the
+ * shadow, and it is equal to them again afterwards. In main, only keys that differ are written.
  *
- * A DBI that is not there is made, with the flags of the snapshot or of `override_create_flags`, and filled from its
- * shadow if that is there.
+ * A missing DBI is created with the flags of the snapshot or of `override_create_flags`, and filled from its shadow if
+ * that exists.
  */
 import { compareBytes } from "../../../../domain/bytes/ByteOrder.ts"
 import * as DbiFlags from "../../../../domain/lmdb/DbiFlags.ts"
@@ -24,13 +24,14 @@ import { hexOf } from "../../../../domain/bytes/Hex.ts"
 
 export interface ShadowOptions {
   readonly dupsortHack: boolean
-  /** By the DBI's name: flags to make it with. */
+  /** Flags with which a DBI is created, by the name of the DBI (`override_create_flags`). */
   readonly createFlags: ReadonlyMap<DbiName.DbiName, number>
 }
 
 /**
- * A snapshot's pair that the application's DBI cannot hold: beside an empty value, too long, or of another size than
- * MDB_DUPFIXED has.
+ * Turns the error of LMDB about a pair that the application's DBI cannot hold into a refusal of the snapshot. The value
+ * is empty beside other values, too long, or not of the size of the other values of an MDB_DUPFIXED DBI. Other errors
+ * are returned unchanged.
  */
 const refusedPair = (
   dbi: DbiName.DbiName,
@@ -102,7 +103,7 @@ export class ShadowTarget implements Target {
     const transaction = this.transaction!
     const keyStart = batch.keyStart[i]!
     const keyEnd = batch.keyEnd[i]!
-    // Before the shadow's old entry is overwritten: it says which pair is in main.
+    // This must come before the shadow's old entry is overwritten, because that entry shows which pair is in main.
     if (this.dupsort) this.mirrorPair(batch, i, deleted)
     else if (deleted) transaction.remove(this.main!, batch.bytes, keyStart, keyEnd)
     else this.mirrorKey(batch, i)
@@ -163,8 +164,9 @@ export class ShadowTarget implements Target {
   }
 
   /**
-   * An empty value is the only one of its key. Where one comes beside others, or the other way round, the snapshot
-   * deletes what is here with an entry that comes later: PairOrderCheck has seen that, or ends the transaction.
+   * Makes room for a value of the key. An empty value must be the only value of its key, so an empty value replaces the
+   * others, and any other value replaces an empty one. The snapshot deletes the replaced pair with an entry that comes
+   * later: PairOrderCheck has verified that, or ends the transaction.
    */
   private makeRoom(bytes: Uint8Array, start: number, end: number, isEmpty: boolean): void {
     const transaction = this.transaction!

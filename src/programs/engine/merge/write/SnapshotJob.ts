@@ -1,9 +1,10 @@
 /**
- * Reads a snapshot inside write transactions and puts what wins: for a first load, and where the read phase found more
- * winners than fit into memory.
+ * Reads a snapshot inside write transactions and puts the winners. This is done for a first load, and if the read phase
+ * has found more winners than fit into memory.
  *
- * Between two transactions somebody else may have committed. Then the DBIs are looked up again, and nothing is appended
- * any more. In shadow mode the merge begins again: the application's changes must be copied to the shadow first.
+ * Another process may commit between two transactions. In that case, the DBIs are looked up again, and nothing is
+ * appended any more. In shadow mode the merge begins again, because the application's changes must first be copied to
+ * the shadow.
  */
 import type * as DbiName from "../../../../domain/lmdb/DbiName.ts"
 import type { DbiHead } from "../../../../domain/snapshot/SnapshotRules.ts"
@@ -21,11 +22,12 @@ export interface SnapshotJobOptions {
   readonly mode: Mode
   readonly known: SnapshotKnowledge | undefined
   readonly cutOffNano: bigint
-  /** Whether the read phase has checked the pairs of MDB_DUPSORT DBIs. */
+  /** True if the read phase has checked the pairs of MDB_DUPSORT DBIs. */
   readonly isChecked: boolean
   /**
-   * The copy main → shadow, to be done first in the same transaction, when the application commits too often for the
-   * copy and the merge to have a transaction each. The view from before the transaction is out of date then.
+   * The copy main → shadow, if it is to be done first in the same transaction. This is so if the application commits
+   * too often for the copy and the merge to have a transaction each. The view from before the transaction is then
+   * outdated.
    */
   readonly copy: ((transaction: WriteTransaction) => SteppedWork) | undefined
 }
@@ -33,15 +35,15 @@ export interface SnapshotJobOptions {
 export class SnapshotJob implements WriteJob, Phase {
   readonly mode: Mode
   readonly pass: SnapshotPass
-  /** DBIs that did not exist. */
+  /** DBIs of the snapshot that did not exist before. */
   readonly made = new Set<DbiName.DbiName>()
   private readonly options: SnapshotJobOptions
   private readonly target: Target
   private readonly entered = new Set<DbiName.DbiName>()
   private transaction: WriteTransaction | undefined
-  /** What is left of the copy. */
+  /** The remaining work of the copy, or undefined when it is done. */
   private copy: SteppedWork | undefined
-  /** The DBI that is being merged, or the last one. */
+  /** The DBI that is being merged, or that was merged last. */
   private dbi: DbiWrite | undefined
 
   constructor(options: SnapshotJobOptions) {

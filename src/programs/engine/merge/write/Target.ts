@@ -1,6 +1,6 @@
 /**
- * The target of a merge in a write transaction, which depends on the mode. Entries go into the DBI that has the headers
- * (`headersOf`). In shadow mode main follows in the same transaction.
+ * The target of a merge in a write transaction, which depends on the mode. Entries are put into the DBI that has the
+ * headers (`headersOf`). In shadow mode, the application's DBI is updated in the same transaction.
  */
 import type { DbiName } from "../../../../domain/lmdb/DbiName.ts"
 import type { DbiHead } from "../../../../domain/snapshot/SnapshotRules.ts"
@@ -10,7 +10,7 @@ import type { Sink } from "../MergeEntries.ts"
 
 /** State of a DBI at the beginning of its merge. */
 export interface Entered {
-  /** Number of entries with headers so far. With 0, puts may append. */
+  /** Number of entries in the DBI that has the headers. If it is 0, puts may append. */
   readonly entries: number
   /** Work to be done before the first put, in the same transaction. */
   readonly prepare: SteppedWork | undefined
@@ -21,11 +21,11 @@ export interface Target extends Sink {
   readonly written: number
   /** Begins a write transaction. */
   readonly begin: (transaction: WriteTransaction) => void
-  /** Whether the application's DBI exists. Throws if it cannot be synced. */
+  /** Returns whether the application's DBI exists. Throws if it cannot be synced. */
   readonly exists: (dbi: DbiName) => boolean
-  /** Prepares a DBI for the first put: creates what is missing. */
+  /** Prepares a DBI for the first put, by creating the DBIs that are missing. */
   readonly enter: (head: DbiHead) => Entered
-  /** Directs puts into a DBI. `append`: each key comes after all keys of the DBI. */
+  /** Directs the following puts to a DBI. `append` is true if each key comes after all keys of the DBI. */
   readonly into: (head: DbiHead, append: boolean) => void
   /** Ends the use of the transaction. */
   readonly end: () => void

@@ -1,10 +1,10 @@
 /**
- * Puts what won in the read phase of a merge, in one write transaction or in several.
+ * Puts the winners of the read phase of a merge, in one write transaction or in several.
  *
- * LMDB's numbering of transactions tells how much of the read phase still holds. While every transaction's id is the
- * one before it + 1, nobody else has committed since, and the winners are put as they are. Otherwise each is compared
- * again with what is there now, and the DBIs are looked up again. In shadow mode the merge begins again: the
- * application's changes must be copied to the shadow first.
+ * The ids of LMDB's transactions, which have no gaps, show how much of the read phase is still valid. As long as the id
+ * of each transaction is the previous one + 1, nobody else has committed, and the winners are put as they are.
+ * Otherwise, each winner is compared again with the current content, and the DBIs are looked up again. In shadow mode
+ * the merge begins again, because the application's changes must first be copied to the shadow.
  */
 import type * as DbiName from "../../../../domain/lmdb/DbiName.ts"
 import type { EntryBatch } from "../../../../domain/snapshot/EntryBatch.ts"
@@ -25,13 +25,13 @@ export class WinnersJob implements WriteJob {
   private readonly mode: Mode
   private readonly target: Target
   private readonly rule: Rule
-  /** DBIs that exist since a transaction of this job, if not before. */
+  /** DBIs that this job has put into. They exist unless another process has dropped them. */
   private readonly entered = new Set<DbiName.DbiName>()
   private transaction: WriteTransaction | undefined
   private isContiguous = true
   /** Work to be done before the first put into the DBI of the section. */
   private prepare: SteppedWork | undefined
-  /** Puts entries of the section. Undefined until the section is entered in this transaction. */
+  /** Puts entries of the section, or undefined until the section is prepared in this transaction. */
   private put: PutEntries | undefined
 
   constructor(winners: Winners, mode: Mode, cutOffNano: bigint) {
@@ -75,14 +75,18 @@ export class WinnersJob implements WriteJob {
     }
   }
 
-  /** Prepares the DBI of a section, in each transaction that puts into it. Returns how its entries are put. */
+  /**
+   * Prepares the DBI of a section, once in each transaction that puts into it. Returns the function that puts its
+   * entries.
+   */
   private enter({ existed, head }: Section): PutEntries {
     if ((existed || this.entered.has(head.name)) && !this.target.exists(head.name))
       throw new BeginAgain({ dropped: head.name })
     this.prepare = this.target.enter(head).prepare
     this.target.into(head, false)
     this.entered.add(head.name)
-    // The read phase compared a repeated DBI with the LMDB alone, without what its earlier messages put.
+    // The read phase has compared a repeated DBI only with the LMDB, not with what the earlier messages of that DBI
+    // put.
     return this.isContiguous && !this.queue.isRepeated ? this.putAll : this.compared(head)
   }
 

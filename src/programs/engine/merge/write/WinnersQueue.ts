@@ -1,6 +1,6 @@
 /**
- * Winners that are still to be put, in the order of the snapshot. A write job takes them from here in runs of a few
- * hundred, so that it can stop between two runs, when its time is up or its transaction has to end.
+ * The winners that are still to be put, in the order of the snapshot. A write job puts them in runs of a few hundred,
+ * so that it can stop between two runs when its time is up or its transaction has to end.
  */
 import type { EntryBatch } from "../../../../domain/snapshot/EntryBatch.ts"
 import { stepsPerLook } from "../../Engine.ts"
@@ -19,18 +19,21 @@ export class WinnersQueue {
     this.sections = sections
   }
 
-  /** The section that is being put. Undefined when all of them are done. */
+  /** The section that is being put, or undefined when all sections are done. */
   get section(): Section | undefined {
     return this.sections[this.sectionIndex]
   }
 
-  /** Whether an earlier section has the same DBI. A snapshot may describe a DBI in several messages. */
+  /** True if an earlier section has the same DBI. A snapshot may describe a DBI in several messages. */
   get isRepeated(): boolean {
     const name = this.section?.head.name
     return this.sections.findIndex(({ head }) => head.name === name) < this.sectionIndex
   }
 
-  /** Puts what is left of the section, and turns to the next. False if the time is up before that. */
+  /**
+   * Puts the remaining entries of the section, and moves on to the next section. Returns false if the time is up before
+   * that.
+   */
   putSection(put: PutEntries, deadline: number): boolean {
     const { batches } = this.section!
     for (; this.batchIndex < batches.length; this.batchIndex++) {
