@@ -1,4 +1,7 @@
-/** What `verify` and `sync --dry-run` have in common: LMDB runs in a thread of its own. Loaded when a command runs. */
+/**
+ * The common part of `verify` and `sync --dry-run`, which use LMDB in a separate thread. It is loaded when one of these
+ * commands runs.
+ */
 import { Effect, Schema, Stream } from "effect"
 import * as LmdbTaskThread from "../layers/database/LmdbTaskThread.ts"
 import * as StandardOutput from "../layers/process/StandardOutput.ts"
@@ -8,7 +11,7 @@ import { workerEntry } from "./WorkerEntry.ts"
 
 const resultOf = Schema.decodeUnknownSync(Schema.fromJsonString(ComparisonResult))
 
-/** It has failed, and has said why. */
+/** The result of a task that has failed and has logged the reason. */
 const failed: typeof ComparisonText.Type = { _tag: "Text", isGood: false, text: "" }
 
 export const run =
@@ -18,6 +21,6 @@ export const run =
       code === 0 ? resultOf(text) : failed
     )
 
-/** The exit code. */
+/** Prints the text of a comparison. Returns the exit code. */
 export const print = ({ isGood, text }: typeof ComparisonText.Type) =>
   Effect.as(StandardOutput.write(Stream.make(text)), isGood ? 0 : 1)

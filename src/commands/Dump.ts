@@ -1,4 +1,4 @@
-/** `dump`: prints LMDBs. LMDB runs in a thread of its own: see LmdbTaskThread. */
+/** `dump`: prints LMDBs, which a separate thread reads (LmdbTaskThread). */
 import { Effect } from "effect"
 import * as Flag from "effect/cli/Flag"
 import { defineCommand } from "./cli/CommandDefinition.ts"
@@ -64,7 +64,7 @@ made. No bucket is used.
       }
       return code
     })
-    // On a terminal of its own the text itself is the progress.
+    // On a terminal, the text itself shows the progress.
     const shown = process.stdout.isTTY ? Effect.provide(dumpAll, ProgressTerminal.silent) : dumpAll
     return yield* Command.once({ global, usesBucket: false }, shown)
   })

@@ -1,4 +1,4 @@
-/** `stats`: counts of LMDBs. LMDB runs in a thread of its own: see LmdbTaskThread. */
+/** `stats`: prints statistics of LMDBs, which a separate thread reads (LmdbTaskThread). */
 import { Effect, Stream } from "effect"
 import * as Flag from "effect/cli/Flag"
 import { defineCommand } from "./cli/CommandDefinition.ts"

@@ -119,7 +119,7 @@ export const DryRun = Schema.TaggedStruct("DryRun", {
   sweptNano: Schema.optionalKey(Schema.BigInt),
   /** The listed objects with the prefix of the database. */
   listed: Schema.Array(StoredObject),
-  /** Absent: the cleaner is off. */
+  /** The rules of the cleaner. Absent if it is off. */
   cleaner: Schema.optionalKey(
     Schema.Struct({
       database: Schema.String,

@@ -1,14 +1,14 @@
-/** The half of `LmdbTaskThread` in the thread of the task. */
+/** The part of `LmdbTaskThread` that runs in the thread of the task. */
 import { Effect, Latch, Layer } from "effect"
 import type { MessagePort } from "node:worker_threads"
 import type { LmdbTaskResult } from "../../services/LmdbTask.ts"
 import { Progress } from "../../services/Progress.ts"
 import type { TaskMessage, TaskRequest } from "./TaskMessages.ts"
 
-/** Between two messages about the same work. */
+/** Minimum time between two messages about the same work. */
 const reportMillis = 100
 
-/** `Progress` of the main thread. `flush`: reports what has not been reported. */
+/** Creates a `Progress` that reports to the main thread. `flush` sends what has not been reported yet. */
 const makeProgress = (post: (message: TaskMessage) => void) => {
   let works = 0
   const flushes = new Map<number, () => void>()
@@ -42,7 +42,10 @@ const makeProgress = (post: (message: TaskMessage) => void) => {
   return { layer: Layer.succeed(Progress, { measure }), flush: () => flushes.forEach((flush) => flush()) }
 }
 
-/** Runs the task, and sends its result. `print`: gives text to standard output as fast as that takes it. */
+/**
+ * Runs the task, and sends its result. `print` sends text to standard output, and waits until the next piece is
+ * requested.
+ */
 export const serve = Effect.fnUntraced(function* <R>(
   port: MessagePort,
   task: (print: (text: string) => Effect.Effect<void>) => Effect.Effect<LmdbTaskResult, never, R | Progress>

@@ -1,9 +1,9 @@
 /**
- * Runs a task of a command in a thread of its own: opening an LMDB and every write wait for its lock in a call that
- * nothing can interrupt. The main thread stays free for signals and for the end at `--timeout`.
+ * Runs a task of a command in a separate thread, because opening an LMDB and every write wait for its lock in a call
+ * that cannot be interrupted. The main thread stays free to handle signals and to end at `--timeout`.
  *
- * An interruption asks the thread to end in order, and waits for that a moment. A thread that waits for LMDB's lock is
- * left to itself: it ends with the process.
+ * An interruption asks the thread to end, and waits for a moment. A thread that is waiting for LMDB's lock is
+ * abandoned, and ends with the process.
  */
 import { Effect, Exit, Queue, Schema, Scope, Stream } from "effect"
 import { Worker } from "node:worker_threads"
@@ -15,7 +15,7 @@ import type { WorkerData } from "./WorkerData.ts"
 
 const decodeResult = Schema.decodeUnknownSync(LmdbTaskResult)
 
-/** Time for which a thread that was asked to end is waited for. */
+/** Maximum time to wait for a thread that was asked to end. */
 const patienceMillis = 500
 
 type Received = TaskMessage | { readonly _tag: "Failed"; readonly error: unknown }
@@ -25,7 +25,7 @@ const post = (worker: Worker, request: TaskRequest) => Effect.sync(() => worker.
 const end = (worker: Worker) =>
   Effect.callback<void>((resume) => {
     const done = () => resume(Effect.void)
-    // A thread that has ended has no id.
+    // A thread that has ended has a negative id.
     if (worker.threadId < 0) return done()
     worker.once("exit", done)
     worker.postMessage("end" satisfies TaskRequest, [])
@@ -44,7 +44,7 @@ const start = (entry: URL, data: WorkerData, received: Queue.Queue<Received>) =>
     return worker
   })
 
-/** Shows the work of the thread, each until it has ended. */
+/** Returns a function that passes messages about work to `Progress`. Each work is shown until it has ended. */
 const makeWorks = Effect.gen(function* () {
   const { measure } = yield* Progress
   const parent = yield* Effect.scope
@@ -58,7 +58,10 @@ const makeWorks = Effect.gen(function* () {
   })
 })
 
-/** Starts the thread. Returns an effect that gives the next piece of text, or the result. */
+/**
+ * Starts the thread. Of the returned effects, `next` waits for the next piece of text or the result, and `more`
+ * requests the next piece.
+ */
 const open = Effect.fnUntraced(function* (entry: URL, data: WorkerData) {
   const received = yield* Queue.unbounded<Received>()
   const work = yield* makeWorks
@@ -75,7 +78,7 @@ const open = Effect.fnUntraced(function* (entry: URL, data: WorkerData) {
   return { next, more: post(worker, "more") }
 })
 
-/** For a task that prints nothing before its result. `entry`: src/worker.ts. */
+/** Runs a task and returns its result. Pieces of text before the result are discarded. `entry` is src/worker.ts. */
 export const run = Effect.fnUntraced(function* (entry: URL, data: WorkerData) {
   const { more, next } = yield* open(entry, data)
   for (;;) {
@@ -85,7 +88,10 @@ export const run = Effect.fnUntraced(function* (entry: URL, data: WorkerData) {
   }
 }, Effect.scoped)
 
-/** What a task prints, made as it is asked for, and what it returns as text. `ended`: is told the exit code. */
+/**
+ * Runs a task, and returns what it prints, followed by the text of its result. Each piece is made only when it is
+ * requested. `ended` receives the exit code.
+ */
 export const text = (entry: URL, data: WorkerData, ended: (code: number) => void) =>
   Stream.unwrap(
     Effect.map(open(entry, data), ({ more, next }) =>

@@ -34,7 +34,7 @@ const withoutStale = (read: ReadPlaces, limit: bigint | undefined): ReadPlaces =
   }
 }
 
-/** True if the LMDB has data, but nothing shows that it was synced within the retention. See Staleness. */
+/** True if the LMDB has data, but nothing shows that it was synced within the retention (see `Staleness`). */
 const isStale = Effect.fnUntraced(function* (read: ReadPlaces, ownNano: bigint, limit: bigint | undefined) {
   if (limit === undefined || read.local === undefined || ownNano >= limit) return false
   const { lmdb } = read.local

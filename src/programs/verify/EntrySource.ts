@@ -17,7 +17,7 @@ export const Step = { Entry: 0, NeedChunk: 1, End: 2 } as const
 
 const none = new Uint8Array(0)
 
-/** The current entry is a version, with the key `key[keyStart..keyEnd)`. */
+/** A source. Its fields are the current entry: a version with the key `key[keyStart..keyEnd)`. */
 export abstract class EntrySource implements Version {
   key: Uint8Array = none
   keyStart = 0

@@ -79,7 +79,10 @@ const partsOf = Effect.fnUntraced(function* (
   return dbis
 })
 
-/** Returns the number of entries that are walked, for the progress. Old tombstones, which do not count, are in it. */
+/**
+ * Returns the number of entries that are walked, for the progress. It includes old tombstones, which do not count
+ * otherwise.
+ */
 export const entriesOf = (places: ReadonlyArray<ComparedPlace>): number => {
   let entries = 0
   for (const { headers, snapshots } of places) {

@@ -57,7 +57,7 @@ const download = Effect.fnUntraced(function* (database: string, { spooled, unusa
   const states = newestStates(database, usable)
   const missing = states.flatMap(({ objects }) => objects).filter(({ object }) => !spooled.has(object.name))
   const total = missing.reduce((sum, { object }) => sum + object.size, 0)
-  // The line of the progress ends before the comparison has one; the places stay.
+  // The progress line ends before that of the comparison begins. The places stay open.
   yield* Effect.acquireUseRelease(
     Scope.make(),
     Effect.fnUntraced(function* (shown) {
