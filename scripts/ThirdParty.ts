@@ -1,8 +1,8 @@
 /**
- * The packages that are part of the bundle or of the compiled addons, with the texts of their licences, as
- * dist/THIRD-PARTY.txt. A licence that
- * is not on the list ends the build: it may ask for more than its text. (rollup-plugin-license takes the nearest
- * package.json for that of the package, which it is not in those that have one for each module format.)
+ * Writes dist/THIRD-PARTY.txt: the packages that are part of the bundle or of the compiled addons, with the texts of
+ * their licences. A licence that is not on the list makes the build fail, because it may require more than a copy of
+ * its text. (rollup-plugin-license uses the nearest package.json as that of the package. That is wrong for packages
+ * that have one for each module format.)
  */
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -17,11 +17,11 @@ export interface ThirdParty {
   readonly text: string
 }
 
-/** Directory of the package that a module is from, or undefined. */
+/** Returns the directory of the package that contains a module, or undefined. */
 const packageOf = (id: string): string | undefined =>
   new RegExp(`^\\0?(.*[\\\\/]node_modules[\\\\/](?:@[^\\\\/]+[\\\\/])?[^\\\\/]+)[\\\\/]`).exec(id)?.[1]
 
-/** Reads what a package says of its licence. Throws when it says nothing, or what is not allowed. */
+/** Reads the licence of a package. Throws if the package does not state it, or if it is not allowed. */
 export const read = (directory: string): ThirdParty => {
   const { license, name, version } = JSON.parse(readFileSync(join(directory, "package.json"), "utf8"))
   if (!allowed.has(license)) {
@@ -33,7 +33,10 @@ export const read = (directory: string): ThirdParty => {
   return { name, version, license, text: text.trim() }
 }
 
-/** The packages of the addons (scripts/prebuild.mjs), and the licences of the libraries that are compiled into them. */
+/**
+ * The packages of the addons (scripts/prebuild.mjs), with the licence files of the libraries that are compiled into
+ * them.
+ */
 const addons: Readonly<Record<string, ReadonlyArray<string>>> = {
   lmdb: [
     "dependencies/lmdb-data-v1/libraries/liblmdb/LICENSE",

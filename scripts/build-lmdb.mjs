@@ -1,14 +1,16 @@
 /**
  * Builds the package `lmdb` from its source, with the data format of stock LMDB 0.9 and with the patches of this
- * project (patches/). The prebuilt binary of that package is a fork with another file format: it cannot open the files
+ * project (patches/). The prebuilt binary of that package is a fork with another file format, and cannot open the files
  * of other applications.
  *
- * Runs as postinstall of this package, in a clone and as a dependency alike; `node scripts/build-lmdb.mjs` does it
- * again, and does nothing when the right build is there. Where the package brings a compiled addon for the platform
- * (scripts/lmdb/Prebuilt.mjs) that one is used. Where it did not run, the daemon refuses to start and names
- * this command. It needs a C++ compiler, make and Python 3, and prints one line; what the compiler says is printed only
- * if the build fails. With `--preinstall` it compiles nothing: it puts the compiled addon in its place, or else checks
- * that these programs are there. npm runs that before the install script of lmdb, which would compile without either.
+ * npm runs this as postinstall of the package, both in a clone and in an installation as a dependency. It can be
+ * repeated with `node scripts/build-lmdb.mjs`, which does nothing if the right build exists. If it was not run, the
+ * daemon refuses to start and names this command. If the package contains a compiled addon for the platform
+ * (scripts/lmdb/Prebuilt.mjs), that one is used. Otherwise a C++ compiler, make and Python 3 are needed. The script
+ * prints one line; the output of the compiler is only printed if the build fails.
+ *
+ * With `--preinstall` nothing is compiled: the compiled addon is put in its place, or else the script checks that these
+ * programs exist. npm runs this before the install script of `lmdb`, which would otherwise start a compilation.
  */
 import { spawnSync } from "node:child_process"
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
@@ -25,8 +27,8 @@ const prebuilds = join(root, "prebuilds")
 const isPreinstall = process.argv.includes("--preinstall")
 
 /**
- * Directory of an installed package, found by its entry: `exports` hides package.json. Undefined when it is not
- * installed.
+ * Returns the directory of an installed package, or undefined if it is not installed. The package is found by its
+ * entry, because `exports` hides package.json.
  */
 const directoryOf = (name) => {
   try {
@@ -37,14 +39,17 @@ const directoryOf = (name) => {
   }
 }
 
-/** What the patches put at the end of LMDB's version text. src/layers/lmdb/native/BuildCheck.ts looks for the same. */
+/**
+ * Returns the mark that the patches add to the end of LMDB's version text. src/layers/lmdb/native/BuildCheck.ts expects
+ * the same mark.
+ */
 const markOf = (patches) => {
   const marks = patches.flatMap(({ text }) => /^\+#define MDB_VERSION_DATE\s+"[^"]*(; [^"]*)"/m.exec(text)?.[1] ?? [])
   if (marks.length !== 1) throw new Error("one patch must set MDB_VERSION_DATE, so that a build without is recognised")
   return `${marks[0]})`
 }
 
-/** True when the binary that is there is the right one, so that a second install takes no time. */
+/** True if the existing binary is the right one, so that a second installation takes no time. */
 const isBuilt = (directory, mark) => {
   const check = `const { patch, versionString } = require("lmdb").version
     process.exit(patch < 90 && versionString.includes(process.argv[1]) ? 0 : 1)`
@@ -54,7 +59,7 @@ const isBuilt = (directory, mark) => {
   )
 }
 
-/** What was printed, in its order. */
+/** Runs a command, and returns its output in the original order. */
 const runQuietly = (command, args, options) => {
   const directory = mkdtempSync(join(tmpdir(), "build-lmdb-"))
   try {
@@ -76,7 +81,8 @@ const compile = (directory) => {
     env: {
       ...(prefix !== undefined && { npm_config_nodedir: prefix }),
       ...process.env,
-      // Where npm may not run install scripts nothing was built, and whoever runs this wants this one to run.
+      // If npm is configured to run no install scripts, nothing was built, and whoever runs this script wants that one
+      // to run.
       npm_config_ignore_scripts: "false",
       npm_config_dangerously_allow_all_scripts: "true",
       LMDB_DATA_V1: "true",
@@ -87,7 +93,10 @@ const compile = (directory) => {
   })
 }
 
-/** A failed install of a dependency is undone by npm, and this file with it. */
+/**
+ * How to repeat a failed build. If the package is installed as a dependency, npm removes it after a failure, including
+ * this script.
+ */
 const again =
   process.env.npm_lifecycle_event !== undefined && root.includes(`${sep}node_modules${sep}`)
     ? "run the same npm command again"
@@ -103,7 +112,7 @@ const requireTools = () => {
   if (missing.length > 0) fail(`missing ${missing.join(", ")}`, `Install what is missing (${howToInstall}), then `)
 }
 
-/** Puts the compiled addon in its place. Undefined, or why the package has to be compiled. */
+/** Puts the compiled addon in its place. Returns undefined, or the reason why the package must be compiled. */
 const reasonToCompile = (directory, mark) =>
   isBuilt(directory, mark) ? undefined : usePrebuilt(prebuilds, directory, () => isBuilt(directory, mark))
 
@@ -142,7 +151,7 @@ const lmdb = directoryOf("lmdb")
 if (lmdb !== undefined) {
   await build(lmdb)
 } else if (isPreinstall) {
-  // In a clone npm runs this before there is anything else.
+  // In a clone, npm runs this before anything is installed.
   requireTools()
 } else {
   fail("it is not installed", "Run npm install, then ")

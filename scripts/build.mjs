@@ -1,7 +1,7 @@
 /**
- * Bundles the command into dist/, unless that is newer than all that it is made of. What runs meanwhile finds the old
- * bundle or the new one, never half of it: the new one is made beside it. Does nothing where the development tools are
- * not installed: a published package brings its dist/.
+ * Bundles the command into dist/, unless the bundle is newer than all of its sources. Programs that start meanwhile
+ * find either the old bundle or the new one, because the new one is built in another directory and then renamed. Does
+ * nothing if the development tools are not installed, because a published package contains dist/.
  */
 import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from "node:fs"
 import { join } from "node:path"
@@ -9,7 +9,7 @@ import { join } from "node:path"
 const root = join(import.meta.dirname, "..")
 const dist = join(root, "dist")
 
-/** Of folders as well: a file that is gone changes its folder. */
+/** Returns the time of the last change of a file or directory. A removed file changes the time of its directory. */
 const changedAt = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0)
 
 const newestSource = () => {
@@ -33,7 +33,7 @@ const replaceBy = (folder, old) => {
     if (existsSync(dist)) renameSync(dist, old)
     renameSync(folder, dist)
   } catch (error) {
-    // Somebody else may have done the same meanwhile.
+    // Another process may have built the same bundle in the meantime.
     if (!isCurrent()) throw error
   }
 }

@@ -1,17 +1,17 @@
 /**
- * Rewrites docs/lightningstream.yaml, an example of the configuration file with every key and its default, from the
- * tables of docs/configuration.md: `node scripts/document-example.ts`. What has to be set is set for PowerDNS and an S3
- * bucket; all else is commented out.
+ * Generates docs/lightningstream.yaml, an example of the configuration file with every key and its default, from the
+ * tables of docs/configuration.md: `node scripts/document-example.ts`. Required keys are set, for PowerDNS and an S3
+ * bucket. All others are commented out.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 
-/** A row of the tables. */
+/** A row of one of the tables. */
 interface Key {
   readonly path: ReadonlyArray<string>
   readonly default: string
   readonly description: string
-  /** That above the table. */
+  /** The heading above the table. */
   readonly heading: string
 }
 
@@ -37,7 +37,7 @@ const rows = (text: string): ReadonlyArray<Key> => {
   })
 }
 
-/** Markdown as plain text. */
+/** Converts Markdown to plain text. */
 const plain = (text: string): string =>
   text
     .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, "$1")
@@ -58,14 +58,18 @@ const comment = (text: string, indent: string): ReadonlyArray<string> => {
   return line === "" ? lines : [...lines, `${indent}# ${line}`]
 }
 
-/** The default as YAML, or nothing where it is no value: "host name", "absent". */
+/**
+ * Returns the default as YAML, or an empty text if the table describes it in words, such as "host name" or "absent".
+ */
 const valueOf = (text: string): string => /^`([^`<]*)`$/.exec(text)?.[1] ?? ""
 
-/** The kind of storage that a key is for: they all share one place in the file. */
+/** Returns the storage type of an option of the storage. The options of all types have the same place in the file. */
 const isFor = ({ heading, path }: Key): string | undefined =>
   path[0] === "storage" && path[1] === "options" && path.length > 2 ? heading : undefined
 
-/** What the tables put in words: the same three keys for each of the checks. */
+/**
+ * The health checks. The table lists the keys of the first one, and states in words that the others have the same keys.
+ */
 const checks = ["storage_list", "storage_load", "storage_store"]
 
 const expanded = (keys: ReadonlyArray<Key>): ReadonlyArray<Key> => {
@@ -109,7 +113,7 @@ const lines = (keys: ReadonlyArray<Key>): ReadonlyArray<string> => {
   return out
 }
 
-/** Whether something below is set. */
+/** Returns whether the example sets a key below this path. */
 const isSet = (path: ReadonlyArray<string>): boolean =>
   Object.keys(set).some((key) => key.startsWith(`${path.join(".")}.`))
 

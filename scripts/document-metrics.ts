@@ -1,4 +1,4 @@
-/** Rewrites the tables of docs/monitoring.md that come from the code: `node scripts/document-metrics.ts`. */
+/** Generates those tables of docs/monitoring.md that describe metrics: `node scripts/document-metrics.ts`. */
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { asLightningStream, ours } from "../src/domain/metrics/MetricFamilies.ts"
@@ -15,7 +15,7 @@ const tables: Readonly<Record<string, string>> = {
   "Our metrics": table(Object.values(ours))
 }
 
-/** The document with the table below each of these headings as it should be. */
+/** Returns the document with the current table below each of these headings. */
 export const documented = (text: string): string =>
   Object.entries(tables).reduce((document, [heading, table]) => {
     const place = new RegExp(`(^#+ ${heading}\n(?:\n(?!\\|).*)*\n)(?:\\|.*\n)*`, "m")

@@ -1,8 +1,8 @@
 /**
- * Fills `prebuilds/` with the compiled addons of the packages `lmdb` and `zstd-napi` and their checksums, for the
- * package that is packed: npm runs it before `npm pack` and `npm publish`. Those for this machine's platform are copies
- * of what the install has compiled. `--arch arm64` compiles those of Linux on ARM with a cross compiler (Debian:
- * g++-aarch64-linux-gnu), `--keep` leaves what is there for other platforms.
+ * Fills `prebuilds/` with the compiled addons of the packages `lmdb` and `zstd-napi` and their checksums, as parts of
+ * the published package: npm runs this before `npm pack` and `npm publish`. The addons for the platform of this machine
+ * are copies of what the installation has compiled. `--arch arm64` compiles those for Linux on ARM with a cross
+ * compiler (Debian: g++-aarch64-linux-gnu). `--keep` preserves existing addons for other platforms.
  */
 import { spawnSync } from "node:child_process"
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
@@ -17,7 +17,7 @@ const prebuilds = join(root, "prebuilds")
 const { values } = parseArgs({ options: { arch: { type: "string" }, keep: { type: "boolean", default: false } } })
 const arch = values.arch ?? process.arch
 
-/** By the names that they get: the package, and the file that its build makes. */
+/** The addons by name, each with its package and the file that the package's build creates. */
 const addons = {
   lmdb: { directory: join(root, "node_modules", "lmdb"), built: "build/Release/lmdb.node" },
   zstd: { directory: join(root, "node_modules", "zstd-napi"), built: "build/Release/binding.node" }
@@ -28,13 +28,13 @@ const fail = (problem) => {
   process.exit(1)
 }
 
-/** The symbols of the debugger are half of the file. */
+/** Removes the debug symbols, which are half of the file. */
 const strip = (file, program) => {
   const { error, status } = spawnSync(program, ["--strip-unneeded", file], { stdio: "inherit" })
   if (status !== 0) fail(`${program} failed: ${error?.message ?? `it ended with ${status}`}`)
 }
 
-/** Compiles the source, as it is patched, with another compiler, in a copy of the package. Returns the file. */
+/** Compiles the patched source with another compiler, in a copy of the package. Returns the file. */
 const crossCompile = (temporary, { built, directory }, target) => {
   const copy = mkdtempSync(join(temporary, "addon-"))
   cpSync(directory, copy, { recursive: true, filter: (path) => path !== join(directory, "build") })

@@ -1,13 +1,13 @@
 /**
- * Gives the unreleased changes of CHANGELOG.md the version of package.json and the date of today, with an empty section
- * above: npm runs it for `npm version`, which commits the file with the new version.
+ * Moves the unreleased changes of CHANGELOG.md to a section with the version of package.json and the current date. npm
+ * runs this for `npm version`, which commits the file together with the new version.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 
 const heading = "## [Unreleased]\n"
 
-/** Throws when nothing is there to release. */
+/** Returns the changelog of the release. Throws if there are no unreleased changes. */
 export const released = (changelog: string, version: string, date: string): string => {
   const [before, after] = changelog.split(heading)
   if (before === undefined || after === undefined)

@@ -1,6 +1,7 @@
 /**
- * Writes dist/sbom.cdx.json, the software bill of materials of the package in CycloneDX: what is bundled and what is
- * installed beside it. npm lists what is in the lock file; what only builds and tests is taken out.
+ * Writes dist/sbom.cdx.json, the software bill of materials of the package in CycloneDX format: the bundled packages
+ * and those that are installed with it. npm lists the packages of the lock file; those that are only used to build and
+ * test are removed.
  */
 import { spawnSync } from "node:child_process"
 import { readFileSync, writeFileSync } from "node:fs"
@@ -18,7 +19,7 @@ const sbom = (...args) => {
 
 const nameOf = ({ group, name, version }) => `${group === undefined ? name : `${group}/${name}`} ${version}`
 
-/** Names and versions, as scripts/ThirdParty.ts has written them. */
+/** Names and versions of the bundled packages, as written by scripts/ThirdParty.ts. */
 const bundled = new Set(
   Array.from(readFileSync(join(dist, "THIRD-PARTY.txt"), "utf8").matchAll(/^-{78}\n(\S+ \S+), /gm), ([, name]) => name)
 )
@@ -35,13 +36,13 @@ const references = new Set([all.metadata.component, ...components].map((componen
 const kept = dependencies
   .filter(({ ref }) => references.has(ref))
   .map(({ dependsOn = [], ref }) => ({ ref, dependsOn: dependsOn.filter((other) => references.has(other)) }))
-// What is bundled is no dependency for development, whatever package.json calls it.
+// A bundled package is not a development dependency, even if package.json lists it as one.
 const properties = ({ properties: list = [], ...component }) => ({
   ...component,
   scope: "required",
   properties: list.filter(({ name }) => name !== "cdx:npm:package:development" && name !== "cdx:npm:package:path")
 })
-// npm takes the name of the directory.
+// npm uses the name of the directory.
 const { name } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 const metadata = { ...all.metadata, component: { ...all.metadata.component, name, type: "application" } }
 const document = { ...all, metadata, components: components.map(properties), dependencies: kept }

@@ -1,7 +1,7 @@
 /**
- * Makes the pictures of the status page in docs/images, of real daemons in a real Chromium:
- * `node scripts/screenshots.ts [few | many]`. Those of few databases take two minutes, most of which a failing daemon
- * needs to look so.
+ * Takes the screenshots of the status page in docs/images, of real daemons in a real Chromium: `node
+ * scripts/screenshots.ts [few | many]`. Those with few databases take two minutes, mostly because a daemon needs that
+ * long to show failures.
  */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Console, Effect, FileSystem } from "effect"
@@ -25,7 +25,7 @@ const screens: Readonly<Record<string, Chromium.Screen>> = {
 
 type Tab = Effect.Success<ReturnType<typeof Chromium.open>>
 
-/** `looks`: names of screens. */
+/** Takes screenshots of a state of the page. `looks` contains the names of the screens. */
 const shoot = Effect.fnUntraced(function* (tab: Tab, address: string, state: string, looks: ReadonlyArray<string>) {
   const fs = yield* FileSystem.FileSystem
   for (const look of looks) {
@@ -47,7 +47,7 @@ const put = (dbi: string, key: string, isDeleted: boolean) => ({
   value: Application.native(isDeleted ? "" : "v".repeat(60), 1_700_000_000_000_000_000n, isDeleted)
 })
 
-/** An application with domains and records in its LMDB; one in ten records was deleted. */
+/** Starts an application with domains and records in its LMDB, one in ten of which was deleted. */
 const startApplication = Effect.fnUntraced(function* (path: string, records: number) {
   const application = yield* Application.open(path, 4 * Application.megabyte)
   yield* application.write({ do: "create", dbi: "domains", flags: 0 })
@@ -60,7 +60,7 @@ const startApplication = Effect.fnUntraced(function* (path: string, records: num
 
 const databases = ["main", "shard"]
 
-/** A server with two databases. */
+/** Starts a server with two databases. */
 const startServer = Effect.fnUntraced(function* (instance: string, bucket: string, records: number) {
   const path = yield* makeDirectory
   const applications = yield* Effect.forEach(databases, (name) => startApplication(`${path}/${name}`, records))
@@ -87,7 +87,7 @@ const few = Effect.fnUntraced(function* (tab: Tab) {
   yield* Effect.sleep("5 seconds")
   yield* shoot(tab, address, "healthy", Object.keys(screens))
 
-  // What is no snapshot, a map that is nearly full, and a bucket that is gone.
+  // The problems to show: an object that is not a snapshot, a nearly full map, and a bucket that has disappeared.
   yield* fs.writeFileString(`${bucket}/main__ns4__20250101-000000-000000000__GX.pb.gz`, "no snapshot")
   yield* application.put("large", Buffer.alloc(3_000_000), 1_800_000_000_000_000_000n)
   yield* Effect.sleep("5 seconds")
@@ -97,7 +97,7 @@ const few = Effect.fnUntraced(function* (tab: Tab) {
   yield* shoot(tab, address, "failing", Object.keys(screens))
 }, Effect.scoped)
 
-/** 64 databases and 20 instances. */
+/** Takes the screenshots with 64 databases and 20 instances. */
 const many = Effect.fnUntraced(function* (tab: Tab) {
   const fs = yield* FileSystem.FileSystem
   const address = yield* ManyDatabases.start

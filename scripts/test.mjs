@@ -1,7 +1,7 @@
 /**
- * `npm test`: format, type check, Effect's diagnostics, lint and all tests, one after the other, also when an earlier
- * one failed. The last line is `N passed, N failed`, where each check counts as one. Exit code 1 if anything failed, or
- * if nothing ran.
+ * `npm test`: checks the format, types, Effect's diagnostics and lint, and runs all tests. Each check runs even if an
+ * earlier one has failed. The last line is `N passed, N failed`, in which each check counts as one. The exit code is 1
+ * if anything failed or nothing ran.
  */
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
@@ -17,8 +17,8 @@ const run = (command, args) => {
   return spawnSync(command, args, { cwd: root, stdio: "inherit", env }).status === 0
 }
 
-// The bindings of these two exist for some platforms only, so they are no dependencies: a lock file without all of them
-// is refused.
+// The bindings of these two exist only for some platforms, so they are not dependencies: npm refuses a lock file that
+// does not contain all of them.
 const checks = [
   ["prettier", ["--check", "."]],
   ["tsc", ["-p", "."]],
@@ -37,7 +37,7 @@ const folder = mkdtempSync(join(tmpdir(), "lightningstream-test-"))
 let skipped = 0
 try {
   const report = join(folder, "report.json")
-  // What arguments follow go to vitest: `npm test -- test/domain`.
+  // Arguments are passed on to vitest: `npm test -- test/domain`.
   const ok = run("vitest", [
     "run",
     "--reporter=default",
@@ -48,7 +48,7 @@ try {
   const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(
     readFileSync(report, "utf8")
   )
-  // A file that cannot even be loaded has no tests to count.
+  // A file that cannot be loaded has no tests to count.
   const broken = testResults.filter((file) => file.status === "failed" && file.assertionResults.length === 0).length
   passed += numPassedTests
   failed += numFailedTests + broken

@@ -1,18 +1,18 @@
 /**
- * The programs that compile a native package. They are tried before anything is compiled, so that what is missing is
- * one sentence and not a log of node-gyp.
+ * Checks the programs that compile a native package. They are tried before anything is compiled, so that a missing one
+ * is reported in one sentence and not in a log of node-gyp.
  */
 import { spawnSync } from "node:child_process"
 
 const works = (command, ...args) => {
-  // CXX="ccache g++" is a program with arguments.
+  // CXX="ccache g++" is a program with an argument.
   const [program, ...before] = command.split(" ").filter((word) => word !== "")
   return program !== undefined && spawnSync(program, [...before, ...args], { stdio: "ignore" }).status === 0
 }
 
 const isPython3 = "import sys; sys.exit(sys.version_info[0] != 3)"
 
-/** The names that make and node-gyp use, which the environment can change. */
+/** The programs that make and node-gyp use, which the environment can change. */
 const tools = ({ CC = "cc", CXX = "g++", MAKE = "make", PYTHON, npm_config_python: python = PYTHON }) => [
   { what: `C++ compiler (${CXX})`, isThere: () => works(CXX, "--version") },
   { what: `C compiler (${CC})`, isThere: () => works(CC, "--version") },
@@ -24,7 +24,7 @@ const tools = ({ CC = "cc", CXX = "g++", MAKE = "make", PYTHON, npm_config_pytho
   }
 ]
 
-/** What is missing, in words. */
+/** Returns the names of the missing programs. */
 export const missingTools = (environment) =>
   tools(environment)
     .filter(({ isThere }) => !isThere())
@@ -36,7 +36,7 @@ const packages = {
   Alpine: "apk add g++ make python3"
 }
 
-/** What to run, by distribution. */
+/** The commands that install the programs, by distribution. */
 export const howToInstall = Object.entries(packages)
   .map(([distribution, command]) => `${distribution}: ${command}`)
   .join("; ")

@@ -1,18 +1,18 @@
 /**
  * Applies the patches of this project to the sources of an installed package, without any program besides Node.
  *
- * The original of each patched file is kept beside it as `FILE.orig`, and patches always start from there: applying
- * them twice, or other ones after an upgrade of this project, gives the same as applying them once. All patches are
- * tried before the first file is written.
+ * The original of each patched file is kept next to it as `FILE.orig`, and patches are always applied to the original.
+ * Applying them again, or applying others after an upgrade of this project, therefore gives the same result as applying
+ * them once. All patches are tried before the first file is written.
  */
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { applyPatch, parsePatch } from "diff"
 
-/** `a/src/file.c` in patches is `src/file.c` of the package. */
+/** Returns the path in the package: `a/src/file.c` in a patch is `src/file.c`. */
 const nameOf = (path) => path.replace(/^[ab]\//, "")
 
-/** Texts of `*.patch` in the directory, by their names. */
+/** Returns the texts of the files `*.patch` in a directory, by file name. */
 export const readPatches = (directory) => {
   const names = readdirSync(directory)
     .filter((name) => name.endsWith(".patch"))
@@ -20,7 +20,7 @@ export const readPatches = (directory) => {
   return names.map((name) => ({ name, text: readFileSync(join(directory, name), "utf8") }))
 }
 
-/** The patched texts by file name. Throws when a patch does not fit. */
+/** Returns the patched texts by file name. Throws if a patch does not apply. */
 const patchedTexts = (packageDirectory, patches) => {
   const texts = new Map()
   for (const { name, text } of patches) {
@@ -36,13 +36,13 @@ const patchedTexts = (packageDirectory, patches) => {
   return texts
 }
 
-/** A file is there as a whole or not at all, whenever this is interrupted. */
+/** Writes a file so that it is complete or absent, even after an interruption. */
 const writeWhole = (path, text) => {
   writeFileSync(`${path}.new`, text)
   renameSync(`${path}.new`, path)
 }
 
-/** Returns how many files were changed. */
+/** Applies the patches to a package. Returns the number of changed files. */
 export const applyPatches = (packageDirectory, patches) => {
   let changed = 0
   for (const [file, text] of patchedTexts(packageDirectory, patches)) {

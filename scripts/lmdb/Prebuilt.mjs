@@ -1,18 +1,18 @@
 /**
- * The compiled addons that the package brings for some platforms, so that no compiler is needed there:
- * `prebuilds/<platform>-<arch>/lmdb.node`, `…/zstd.node`, with their SHA-256 in `prebuilds/SHA256SUMS`.
- * `scripts/prebuild.mjs` makes them when the package is packed. A clone has none.
+ * Compiled addons, which the package contains for some platforms, so that no compiler is needed there:
+ * `prebuilds/<platform>-<arch>/lmdb.node` and `…/zstd.node`, with their SHA-256 in `prebuilds/SHA256SUMS`.
+ * `scripts/prebuild.mjs` creates them when the package is packed. A clone has none.
  */
 import { createHash } from "node:crypto"
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 
-/** `addon`: lmdb or zstd. */
+/** Returns the path of an addon (`lmdb` or `zstd`) below `prebuilds/`. */
 export const nameOf = (addon, platform = process.platform, arch = process.arch) => `${platform}-${arch}/${addon}.node`
 
 export const sha256 = (file) => createHash("sha256").update(readFileSync(file)).digest("hex")
 
-/** The lines of SHA256SUMS, as sha256sum(1) writes them, by the names of the files. */
+/** Returns the checksums in SHA256SUMS, which has the format of sha256sum(1), by file name. */
 const sumsIn = (directory) => {
   const file = join(directory, "SHA256SUMS")
   if (!existsSync(file)) return new Map()
@@ -20,7 +20,7 @@ const sumsIn = (directory) => {
   return new Map(lines.filter((line) => line !== "").map((line) => [line.slice(66), line.slice(0, 64)]))
 }
 
-/** Returns why the addon for this machine cannot be used, or undefined. */
+/** Returns why the addon for this machine cannot be used, or undefined if it can. */
 const problemOf = (directory, addon) => {
   const name = nameOf(addon)
   const file = join(directory, name)
@@ -29,8 +29,9 @@ const problemOf = (directory, addon) => {
 }
 
 /**
- * Puts the addon for this machine where the package `lmdb` looks for a compiled one first. Returns why there is none:
- * a reason to compile, not an error. `isRight` loads what was put there: one for a newer C library does not load.
+ * Puts the addon for this machine where the package `lmdb` first looks for a compiled one. Returns undefined, or the
+ * reason why the package must be compiled, which is not an error. `isRight` loads the addon, because one that was built
+ * for a newer C library does not load.
  */
 export const usePrebuilt = (directory, lmdb, isRight) => {
   const problem = problemOf(directory, "lmdb")
@@ -44,8 +45,8 @@ export const usePrebuilt = (directory, lmdb, isRight) => {
 }
 
 /**
- * Removes the addon of zstd, which is loaded from where it is, if it is damaged: the package zstd-napi takes its place.
- * Returns why, or undefined.
+ * Removes the addon of zstd if it is damaged. It is loaded from its place in `prebuilds/`; without it, the package
+ * zstd-napi is used. Returns the reason, or undefined.
  */
 export const removeDamagedZstd = (directory) => {
   const file = join(directory, nameOf("zstd"))
