@@ -1,8 +1,8 @@
 /**
- * The package `lmdb` with as little around it as can be: what the generator, the prober and the floors use, and nothing
- * of src/, so that a floor stays one when the engine changes. Keys and values are read and written in place.
+ * The package `lmdb` with a minimal wrapper, which the generator, the prober and the floors use. It uses nothing of
+ * src/, so that a floor does not change when the engine does. Keys and values are read and written in place.
  *
- * One environment and one loop at a time per process: the entry under way is the module's.
+ * A process can only have one environment and one loop at a time, because the current entry is state of this module.
  */
 import * as declared from "lmdb"
 
@@ -10,7 +10,7 @@ interface Value {
   buffer: ArrayBuffer
   start: number
   end: number
-  /** Filled in by the package when it is 0. */
+  /** The package sets this if it is 0. */
   address: number
 }
 
@@ -23,11 +23,11 @@ interface Codec {
 }
 
 export interface Dbi {
-  /** Walks the entries: each is in `seen` until the next. */
+  /** Walks the entries. Each of them is in `seen` until the next step. */
   readonly getRange: (options: { readonly start: undefined }) => Iterable<unknown>
-  /** The value of the key in `toPut`, until the next call of anything, or undefined. */
+  /** Returns the value of the key in `toPut`, which is valid until the next call, or undefined. */
   readonly getBinaryFast: (key: 0) => Uint8Array | undefined
-  /** What `toPut` holds. */
+  /** Puts the entry in `toPut`. */
   readonly putSync: (key: 0, value: 0, options: { readonly append: boolean }) => boolean
 }
 
@@ -35,7 +35,7 @@ export interface Environment {
   readonly env: { readonly info: () => { readonly lastTxnId: number } }
   readonly openDB: (options: Codec & { readonly name: string; readonly create: boolean }) => Dbi
   readonly getKeys: (options: { readonly start: undefined }) => Iterable<unknown>
-  /** The next read sees what was committed until then. */
+  /** Makes the next read see everything that was committed before it. */
   readonly resetReadTxn: () => void
   readonly transactionSync: (body: () => unknown) => unknown
 }
@@ -56,13 +56,13 @@ const { ABORT, open: openEnvironment } = declared as unknown as {
 
 const none = new Uint8Array(0)
 
-/** The package puts keys from this offset on. */
+/** Offset at which the package places keys. */
 export const keyStart = 32
 
-/** The entry that a walk is at: key `key[keyStart..keyEnd)`, value `value[0..valueEnd)`. */
+/** The current entry of a walk: the key `key[keyStart..keyEnd)` and the value `value[0..valueEnd)`. */
 export const seen = { key: none as Uint8Array, keyEnd: 0, value: none as Uint8Array, valueEnd: 0 }
 
-/** The entry that the next put writes: key `key[keyFrom..keyTo)`, and the value by its offsets in a buffer. */
+/** The entry that the next put writes: the key `key[keyFrom..keyTo)`, and the value as offsets in a buffer. */
 export const toPut = {
   key: none as Uint8Array,
   keyFrom: 0,
@@ -70,7 +70,7 @@ export const toPut = {
   value: { buffer: none.buffer as ArrayBuffer, start: 0, end: 0, address: 0 } as Value
 }
 
-/** Values come from this buffer from now on. */
+/** Sets the buffer that contains the values of the following puts. */
 export const putFrom = (buffer: ArrayBuffer): void => {
   toPut.value.buffer = buffer
   toPut.value.address = 0
@@ -99,7 +99,7 @@ const codec: Codec = {
   }
 }
 
-/** The same for every file of a run, and above what the largest needs: the file itself grows with its content only. */
+/** Map size in bytes of every file of a run, above what the largest one needs. A file only grows with its content. */
 export const mapSize = 32 * 2 ** 30
 
 export const open = (path: string, size = mapSize): Environment =>
@@ -116,7 +116,7 @@ export const open = (path: string, size = mapSize): Environment =>
 export const openDbi = (environment: Environment, name: string, create = false): Dbi =>
   environment.openDB({ ...codec, name, create })
 
-/** Of all DBIs, in byte order. */
+/** Returns the names of all DBIs, in byte order. */
 export const dbiNames = (environment: Environment): ReadonlyArray<string> => {
   const names: Array<string> = []
   for (const _ of environment.getKeys({ start: undefined }))
@@ -124,7 +124,7 @@ export const dbiNames = (environment: Environment): ReadonlyArray<string> => {
   return names
 }
 
-/** Takes the write lock and drops it, and writes nothing. Returns how long it waited, in milliseconds. */
+/** Takes the write lock and releases it, without writing anything. Returns the time that it waited, in milliseconds. */
 export const takeLock = (environment: Environment): number => {
   const begin = performance.now()
   let had = begin
@@ -135,7 +135,7 @@ export const takeLock = (environment: Environment): number => {
   return had - begin
 }
 
-/** Has the write lock for so many milliseconds, and writes nothing. */
+/** Holds the write lock for a number of milliseconds, without writing anything. Calls `held` when it has the lock. */
 export const holdLock = (environment: Environment, millis: number, held: () => void): void => {
   environment.transactionSync(() => {
     held()

@@ -1,7 +1,7 @@
 /**
- * What a change of many records costs two real daemons on an fs bucket that hold the same entries, beside what it costs
- * them without deltas: bytes, and processor time of both sides. A change of half of the entries is to be hardly dearer
- * than a full snapshot.
+ * Measures what a change of many records costs two real daemons on an fs bucket that have the same entries, with and
+ * without deltas: bytes, and processor time of both sides. A change of half of the entries should cost hardly more than
+ * a full snapshot.
  */
 import { Effect, FileSystem } from "effect"
 import * as Bundle from "./Bundle.ts"
@@ -10,23 +10,23 @@ import { cpuOf, objectsIn } from "./DeltaCost.ts"
 import { atMost, plain, type Row, seconds, times } from "./Table.ts"
 import * as Workspace from "./Workspace.ts"
 
-/** Of all entries, in percent. */
+/** Shares of all entries that are changed, in percent. */
 const shares = [1, 10, 50]
 
-/** Share by which deltas may cost more than a full snapshot. */
+/** Maximum cost with deltas, relative to that of full snapshots. */
 const dearer = 1.1
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(2)} MB`
 
 interface Cost {
   readonly bytes: number
-  /** Seconds of both sides together, less what they use while nothing happens. */
+  /** Processor time of both sides together in seconds, less what they use while nothing happens. */
   readonly cpu: number
   readonly deltas: number
   readonly fulls: number
 }
 
-/** By then both daemons have done all that there is to do. */
+/** Time after which both daemons have finished all work. */
 const settleSeconds = 4
 const settle = Effect.sleep(`${settleSeconds} seconds`)
 

@@ -1,7 +1,7 @@
 /**
- * Where the measured code is: bundled as it is published, since loading TypeScript file by file takes memory and time
- * that no user pays. The command goes to dist/ (as `npm run build` makes it), the scenarios with the worker thread's
- * module to dist-bench/.
+ * Bundles the measured code as it is published, because loading TypeScript file by file takes memory and time that
+ * users do not pay for. The command goes to dist/ (as with `npm run build`), and the scenarios with the module of the
+ * worker thread go to dist-bench/.
  */
 import { Effect } from "effect"
 import * as Child from "./Child.ts"

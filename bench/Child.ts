@@ -1,6 +1,4 @@
-/**
- * Runs a measured process: fresh, with its anonymous memory sampled every 20 ms by this one, and its report decoded.
- */
+/** Runs a measured process, samples its anonymous memory every 20 ms from this process, and decodes its report. */
 import { Data, Effect, Schema, Stream } from "effect"
 import { ChildProcess } from "effect/process"
 import type { ChildProcessHandle } from "effect/process/ChildProcessSpawner"
@@ -16,7 +14,10 @@ export class ChildFailed extends Data.TaggedError("ChildFailed")<{
   }
 }
 
-/** The Node that runs this, its memory set as a daemon sets it. Its standard error is ours. */
+/**
+ * Starts a module with the Node that runs this process, with the memory settings of a daemon. Its standard error is
+ * that of this process.
+ */
 export const node = (file: URL, args: ReadonlyArray<string>) =>
   ChildProcess.make(process.execPath, [...ProcessMemory.flags, file.pathname, ...args], {
     stdin: "ignore",
@@ -25,7 +26,9 @@ export const node = (file: URL, args: ReadonlyArray<string>) =>
     extendEnv: true
   })
 
-/** Highest RssAnon in MB so far, in the array's only element; goes on until it is interrupted. */
+/**
+ * Samples the memory of a process until interrupted, and keeps the highest RssAnon in MB in the only element of `peak`.
+ */
 export const samplePeak = (pid: number, peak: [number]) =>
   Effect.forever(
     Effect.andThen(
@@ -34,7 +37,7 @@ export const samplePeak = (pid: number, peak: [number]) =>
     )
   )
 
-/** All that it writes to standard output, once it has ended with 0. */
+/** Returns everything that a process has written to standard output. Fails if its exit code is not 0. */
 const outputOf = Effect.fnUntraced(function* (command: string, handle: ChildProcessHandle) {
   const output = yield* Stream.mkString(Stream.decodeText(handle.stdout))
   const code = yield* handle.exitCode
@@ -49,7 +52,7 @@ export const decodeReport = <S extends Schema.Top>(command: string, schema: S, o
     Effect.mapError(() => new ChildFailed({ command, problem: `no report: ${output}` }))
   )
 
-/** Runs it to its end. */
+/** Runs a process to its end, and returns its report and the peak of its memory. */
 export const run = Effect.fn("Child.run")(function* <S extends Schema.Top>(
   file: URL,
   args: ReadonlyArray<string>,
@@ -62,12 +65,12 @@ export const run = Effect.fn("Child.run")(function* <S extends Schema.Top>(
   return { report: yield* decodeReport(command, schema, output), peak: peak[0] }
 }, Effect.scoped)
 
-/** Runs it to its end, for what it does to files. */
+/** Runs a process to its end, for its effects on files. */
 export const runOnly = Effect.fn("Child.runOnly")(function* (file: URL, args: ReadonlyArray<string>) {
   yield* outputOf(`${file.pathname} ${args.join(" ")}`, yield* node(file, args))
 }, Effect.scoped)
 
-/** The first line that it writes; it goes on until the scope ends. */
+/** Starts a process, and returns the first line that it writes. The process runs until the scope ends. */
 export const firstLine = Effect.fn("Child.firstLine")(function* (file: URL, args: ReadonlyArray<string>) {
   const handle = yield* node(file, args)
   const said = yield* Stream.runHead(Stream.splitLines(Stream.decodeText(handle.stdout)))

@@ -1,4 +1,4 @@
-/** Starts the real command as a process of its own, as an operator would: `lightningstream --config FILE sync`. */
+/** Starts the real command as a separate process, as an operator would: `lightningstream --config FILE sync`. */
 import { Data, Deferred, Effect, FileSystem, Stream } from "effect"
 import { ChildProcess } from "effect/process"
 import type { ChildProcessHandle } from "effect/process/ChildProcessSpawner"
@@ -6,21 +6,21 @@ import type { Mode } from "./Workspace.ts"
 
 export interface DaemonOptions {
   readonly instance: string
-  /** The LMDB's data file. */
+  /** Path of the LMDB's data file. */
   readonly lmdb: string
   /** Directory of the objects, or URL of an S3 server. */
   readonly bucket: string
-  /** Where the configuration and large spooled snapshots go. */
+  /** Directory of the configuration and of large spooled snapshots. */
   readonly directory: string
-  /** Of LMDB and of the bucket. */
+  /** Interval of the polls of LMDB and of the bucket. */
   readonly poll: string
-  /** Of the values; native if it is absent. */
+  /** Mode of the database. Native if absent. */
   readonly mode?: Mode
-  /** `delta_snapshots`; the default if it is absent. */
+  /** Value of `delta_snapshots`. The default if absent. */
   readonly deltas?: "always" | "never"
-  /** Where it serves its pages; absent: nowhere. */
+  /** Address of the status page and metrics. None if absent. */
   readonly http?: string
-  /** Variables beside this process's own. */
+  /** Environment variables in addition to those of this process. */
   readonly env?: Readonly<Record<string, string>>
 }
 
@@ -37,13 +37,13 @@ export class DaemonEnded extends Data.TaggedError("DaemonEnded")<{
 export interface Daemon {
   readonly instance: string
   readonly pid: number
-  /** What was in the bucket is merged, and ours is stored: by its log. */
+  /** Waits until its log shows that it has merged what was in the bucket and has stored its own snapshot. */
   readonly ready: Effect.Effect<void>
-  /** It has merged a snapshot of another instance: by its log. */
+  /** Waits until its log shows that it has merged a snapshot of another instance. */
   readonly merged: Effect.Effect<void>
   /** Number of objects that it has merged so far. */
   readonly merges: () => number
-  /** Never succeeds; fails when the daemon ends by itself. */
+  /** Fails when the daemon ends by itself, and never succeeds. */
   readonly ended: Effect.Effect<never, DaemonEnded>
 }
 
@@ -52,7 +52,7 @@ const storageOf = ({ bucket }: DaemonOptions) =>
     ? { type: "s3", options: { endpoint_url: bucket, bucket: "bucket", access_key: "a", secret_key: "s" } }
     : { type: "fs", options: { root_path: bucket } }
 
-/** JSON is YAML. */
+/** Returns the configuration as JSON, which YAML includes. */
 const configuration = (options: DaemonOptions): string =>
   JSON.stringify(
     {
@@ -73,7 +73,9 @@ const configuration = (options: DaemonOptions): string =>
 
 const linesKept = 20
 
-/** Keeps the last lines of its log, sees when it is ready, and drains the pipe so that logging never stops it. */
+/**
+ * Keeps the last lines of the log, detects events in it, and drains the pipe so that logging never blocks the daemon.
+ */
 const follow = Effect.fnUntraced(function* (handle: ChildProcessHandle) {
   const lines: Array<string> = []
   const ready = yield* Deferred.make<void>()
@@ -99,7 +101,7 @@ const follow = Effect.fnUntraced(function* (handle: ChildProcessHandle) {
   return { lines, ready: Deferred.await(ready), merged: Deferred.await(merged), merges: () => merges }
 })
 
-/** Told to stop (SIGTERM, by its process id) when the scope closes; killed if it has not within 15 s. */
+/** Starts a daemon. When the scope closes, it is stopped with SIGTERM, and killed if it has not ended within 15 s. */
 export const start = Effect.fn("Daemon.start")(function* (command: URL, options: DaemonOptions) {
   const file = `${options.directory}/${options.instance}.yaml`
   yield* (yield* FileSystem.FileSystem).writeFileString(file, configuration(options))
@@ -119,7 +121,7 @@ export const start = Effect.fn("Daemon.start")(function* (command: URL, options:
     merges,
     ended: handle.exitCode.pipe(
       Effect.map((code) => `exit code ${code}`),
-      // The spawner has no code of a process that a signal has ended.
+      // The spawner fails for a process that a signal has ended, because it has no exit code.
       Effect.orElseSucceed(() => "killed by a signal"),
       Effect.flatMap((how) => Effect.fail(new DaemonEnded({ instance: options.instance, how, log: lines.join("\n") })))
     )

@@ -1,6 +1,6 @@
 /**
- * One real daemon, whose empty LMDB is being written to by another process when it starts: that one has the write lock
- * for three seconds. Then the daemon merges what is in the bucket, all of it in one transaction.
+ * Measures one real daemon, whose empty LMDB another process writes to when it starts: that process holds the write
+ * lock for three seconds. Then the daemon merges the content of the bucket in one transaction.
  */
 import { Effect, FileSystem } from "effect"
 import * as SnapshotName from "../src/domain/snapshot/SnapshotName.ts"
@@ -21,7 +21,7 @@ const objectName = SnapshotName.format({
   format: "gzip"
 })
 
-/** Milliseconds until it was ready, from when the lock was held. */
+/** Returns the time in milliseconds from when the lock was held until the daemon was ready. */
 const untilReady = Effect.fnUntraced(function* (options: Daemon.DaemonOptions) {
   yield* LockHolder.hold(options.lmdb, heldMillis)
   const began = performance.now()
@@ -30,12 +30,12 @@ const untilReady = Effect.fnUntraced(function* (options: Daemon.DaemonOptions) {
   return performance.now() - began
 }, Effect.scoped)
 
-/** With a thousand others beside it that are no snapshots. */
+/** Number of other objects in the bucket, which are not snapshots. */
 const others = 1000
 
 const bucketProcess = new URL("./bucket.ts", import.meta.url)
 
-/** Where the snapshot is: in a directory, or at an S3 server that is a process of its own. */
+/** Returns the bucket that contains the snapshot: a directory, or an S3 server in a separate process. */
 const bucketOf = Effect.fnUntraced(function* (kind: "fs" | "s3", directory: string, snapshot: string) {
   const fs = yield* FileSystem.FileSystem
   if (kind === "s3")

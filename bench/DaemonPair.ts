@@ -1,5 +1,6 @@
 /**
- * Scenarios of two real daemons on an fs bucket, which hold the same entries: idle first, then changes to either LMDB.
+ * Scenarios of two real daemons on an fs bucket that have the same entries. They are first idle, and then changes are
+ * made in either LMDB.
  */
 import { Effect, FileSystem } from "effect"
 import * as Bundle from "./Bundle.ts"
@@ -15,15 +16,15 @@ const latency = new URL("./latency.ts", import.meta.url)
 
 interface Options {
   readonly pollMillis: number
-  /** Changes that are measured. */
+  /** Number of changes that are measured. */
   readonly changes: number
-  /** Highest median of the times, in milliseconds. */
+  /** Maximum of the median time in milliseconds, or undefined if there is no goal. */
   readonly limit: number | undefined
 }
 
 const idleSeconds = 10
 
-/** Share of a core that a process uses while nothing happens. */
+/** Returns the share of a core that a process uses while nothing happens. */
 const idleShare = Effect.fnUntraced(function* (pid: number) {
   const before = yield* cpuSeconds(pid)
   yield* Effect.sleep(`${idleSeconds} seconds`)
@@ -37,7 +38,7 @@ const changes = (a: string, b: string, count: number, pollMillis: number) =>
     report.millis.toSorted((x, y) => x - y)
   )
 
-/** How the idle daemon of the pair is, after its first snapshots were sent and merged. */
+/** Measures an idle daemon of the pair, after its first snapshots were sent and merged. */
 const idle = Effect.fnUntraced(function* (daemon: Daemon.Daemon) {
   yield* Effect.sleep("3 seconds")
   const share = yield* idleShare(daemon.pid)
@@ -65,10 +66,10 @@ export const run = Effect.fn("DaemonPair.run")(function* (
     const a = yield* Daemon.start(Bundle.command, { ...both, instance: "a", lmdb: lmdbA })
     const b = yield* Daemon.start(Bundle.command, { ...both, instance: "b", lmdb: lmdbB, env })
     const run = Effect.gen(function* () {
-      // Ready when a change has gone from one to the other.
+      // The daemons are ready when a change has reached the other one.
       yield* changes(lmdbA, lmdbB, 0, pollMillis)
       yield* LoopOfDaemon.isReady(b.pid)
-      // V8 compiles and collects for a while after the work is done: that is not what a day of idling is like.
+      // V8 compiles and collects garbage for a while after the work is done, which is not typical of a long idle time.
       yield* Effect.sleep("15 seconds")
       const rest = yield* idle(a)
       return { rest, times: yield* changes(lmdbA, lmdbB, count, pollMillis) }
@@ -88,7 +89,7 @@ export const run = Effect.fn("DaemonPair.run")(function* (
         ? plain(seconds(times[times.length >> 1]!))
         : atMost(times[times.length >> 1]!, limit, seconds),
     longest: plain(seconds(times.at(-1)!)),
-    // The goal is for the default: ten times as many polls are asked for.
+    // The goal applies to the default interval only, because here ten times as many polls are configured.
     "idle, of a core": pollMillis < 1000 ? plain(percent(rest.share)) : atMost(rest.share, 0.01, percent),
     "idle RssAnon": atMost(rest.memory, 70, megabytes),
     "peak RssAnon": plain(megabytes(peak[0])),

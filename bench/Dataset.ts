@@ -1,14 +1,17 @@
 /**
- * Writes the LMDBs that are measured, and changes some of their entries. Runs in a process of its own: a file is opened
- * once in a process.
+ * Writes the LMDBs that are measured, and changes some of their entries. It runs in a separate process, because a
+ * process opens a file only once.
  */
 import * as Bare from "./BareLmdb.ts"
 import { type DbiName, dbis, epochHigh, headerBytes, PdnsEntries, recordsPerDomain, timeSpan } from "./PdnsEntries.ts"
 
-/** A transaction's dirty pages are in memory: so not all entries in one. */
+/**
+ * Maximum number of puts in a transaction. The dirty pages of a transaction are in memory, so the entries are divided
+ * among several transactions.
+ */
 const putsPerTransaction = 200_000
 
-/** `put` is called for each of `count` items in turn; each makes `puts` puts. */
+/** Calls `put` for each of `count` items, each of which makes `puts` puts. */
 const inTransactions = (
   environment: Bare.Environment,
   count: number,
@@ -24,7 +27,7 @@ const inTransactions = (
   }
 }
 
-/** `skipped`: how much of the value is left out, in front. */
+/** Puts an entry. `skipped` is the number of bytes that are omitted at the start of the value. */
 const putEntry = (entries: PdnsEntries, dbi: Bare.Dbi, skipped: number): void => {
   Bare.toPut.keyTo = entries.keyTo
   Bare.toPut.value.start = entries.bytes.byteOffset + entries.valueFrom + skipped
@@ -32,7 +35,7 @@ const putEntry = (entries: PdnsEntries, dbi: Bare.Dbi, skipped: number): void =>
   if (!dbi.putSync(0, 0, { append: true })) throw new Error("the generated keys are not in order")
 }
 
-/** PowerDNS's own settings, which go along: key and value of 4 bytes. */
+/** PowerDNS's own settings, with keys and values of 4 bytes. */
 const settings = [
   ["schemaversion", 5],
   ["shards", 1]
@@ -54,8 +57,8 @@ const putSettings = (environment: Bare.Environment, skipped: number): void => {
 }
 
 /**
- * `domains` 0: an LMDB without any DBI. `plain`: values without native headers, as an application in shadow mode writes
- * them.
+ * Writes an LMDB. With 0 `domains`, it has no DBIs. With `plain`, its values have no native headers, as those of an
+ * application in shadow mode.
  */
 export const write = (path: string, domains: number, seed: number, plain: boolean): void => {
   const environment = Bare.open(path)
@@ -89,8 +92,8 @@ export const write = (path: string, domains: number, seed: number, plain: boolea
 }
 
 /**
- * Gives `count` records, spread evenly, a newer time and another value, in one transaction. Returns how many there
- * were.
+ * Gives `count` evenly distributed records a newer time and another value, in one transaction. Returns the number of
+ * changed records.
  */
 export const change = (path: string, domains: number, count: number): number => {
   const environment = Bare.open(path)
@@ -100,7 +103,8 @@ export const change = (path: string, domains: number, count: number): number => 
   const picked: Array<{ readonly key: Buffer; readonly value: Buffer }> = []
   let index = 0
   for (const _ of dbi.getRange({ start: undefined })) {
-    // From the middle: a change of the first entry would be found sooner than one has a right to expect.
+    // Records are taken from the middle of each step, because a change of the first entry would be found unusually
+    // early.
     if (index++ % step === step >> 1 && picked.length < count) {
       picked.push({
         key: Buffer.from(seen.key.subarray(Bare.keyStart, seen.keyEnd)),

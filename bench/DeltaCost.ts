@@ -1,6 +1,6 @@
 /**
- * What one changed record costs two real daemons on an fs bucket that hold the same entries: bytes, processor time of
- * both sides, and the time until it is visible.
+ * Measures what one changed record costs two real daemons on an fs bucket that have the same entries: bytes, processor
+ * time of both sides, and the time until the change is visible.
  */
 import { Effect, FileSystem } from "effect"
 import * as Bundle from "./Bundle.ts"
@@ -15,7 +15,7 @@ const latency = new URL("./latency.ts", import.meta.url)
 
 const changes = 20
 const pollMillis = 100
-/** Between two changes at least this long, at most twice as long. */
+/** Minimum time between two changes. The maximum is twice as long. */
 const pauseMillis = 400
 
 const change = (a: string, b: string, count: number) =>
@@ -23,7 +23,7 @@ const change = (a: string, b: string, count: number) =>
     report.millis.toSorted((x, y) => x - y)
   )
 
-/** Sizes of the objects, by name. */
+/** Returns the sizes in bytes of the objects in a bucket, by name. */
 export const objectsIn = Effect.fnUntraced(function* (bucket: string) {
   const fs = yield* FileSystem.FileSystem
   const names = (yield* fs.readDirectory(bucket)).filter((name) => name.startsWith("main__"))
@@ -31,18 +31,18 @@ export const objectsIn = Effect.fnUntraced(function* (bucket: string) {
   return new Map(names.map((name, i) => [name, sizes[i]!]))
 })
 
-/** Seconds of both processes together. */
+/** Returns the processor time of both processes together in seconds. */
 export const cpuOf = (a: Daemon.Daemon, b: Daemon.Daemon) =>
   Effect.map(Effect.all([cpuSeconds(a.pid), cpuSeconds(b.pid)]), ([ofA, ofB]) => ofA + ofB)
 
-/** For the changes, without what both use while nothing happens. */
+/** Measures the cost of the changes, less what both daemons use while nothing happens. */
 const measure = Effect.fnUntraced(function* (
   bucket: string,
   [a, b]: readonly [Daemon.Daemon, Daemon.Daemon],
   paths: readonly [string, string]
 ) {
   const restSeconds = 5
-  // Until each has its first snapshots merged, and deltas go both ways.
+  // Waits until each daemon has merged the first snapshots of the other, and deltas are sent in both directions.
   yield* change(...paths, 4)
   yield* Effect.sleep("5 seconds")
   const idle = yield* cpuOf(a, b)

@@ -1,4 +1,7 @@
-/** The event loop of this thread while something runs: its longest gap, and the longest for which it was blocked. */
+/**
+ * Measures the event loop of this thread while an effect runs: its longest gap, and the longest time for which it was
+ * blocked.
+ */
 import { Effect } from "effect"
 import * as LoopMeter from "./LoopMeter.ts"
 
@@ -8,7 +11,7 @@ export const gapsDuring = Effect.fnUntraced(function* <A, E, R>(use: Effect.Effe
   const meter = yield* openMeter
   const look = Effect.sync(meter.look)
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(LoopMeter.interval), look)))
-  // So that the first gap is not that of starting to look.
+  // The first gap, which includes the start of the measurement, does not count.
   yield* Effect.sleep("20 millis")
   yield* Effect.sync(meter.reset)
   const value = yield* use

@@ -1,7 +1,7 @@
 /**
- * How long a running daemon lets /healthz wait, in two situations: another process has the write lock that a merge
- * needs, and the merge itself, of all that there is into an empty LMDB. Beside it the same question is put to a server
- * that has nothing to do: what makes both wait is the machine.
+ * Measures how long a running daemon takes to respond to /healthz in two situations: while another process holds the
+ * write lock that a merge needs, and during the merge itself, which writes all entries to an empty LMDB. An idle server
+ * gets the same requests: if both responses are late, the machine is the cause.
  */
 import { Data, Effect, FileSystem } from "effect"
 import * as SnapshotName from "../src/domain/snapshot/SnapshotName.ts"
@@ -16,7 +16,7 @@ const heldMillis = 3000
 
 const waitMax = 50
 
-/** Time between two questions. */
+/** Time between two requests. */
 const pause = "10 millis"
 
 const bareServer = new URL("./bare-http.ts", import.meta.url)
@@ -38,7 +38,7 @@ const ask = (url: string) =>
     catch: (error) => new NoResponse({ url, detail: String(error) })
   })
 
-/** Asks again and again; never ends. */
+/** Sends requests until it is interrupted. */
 const keepAsking = (url: string, waits: Waits) =>
   Effect.gen(function* () {
     const began = performance.now()
@@ -48,7 +48,7 @@ const keepAsking = (url: string, waits: Waits) =>
     yield* Effect.sleep(pause)
   }).pipe(Effect.forever)
 
-/** The longest waits at each of the addresses while `use` runs. */
+/** Returns the longest waits for responses from each address while `use` runs. */
 const during = Effect.fnUntraced(function* <E, R>(urls: ReadonlyArray<string>, use: Effect.Effect<void, E, R>) {
   const waits = urls.map((): Waits => ({ longestMillis: 0, asked: 0 }))
   const asking = Effect.forEach(urls, (url, index) => keepAsking(url, waits[index]!), { concurrency: "unbounded" })
@@ -81,7 +81,7 @@ export const run = Effect.fn("HealthWait.run")(function* ({
   const daemon = yield* Daemon.start(Bundle.command, options)
   yield* Effect.raceFirst(daemon.ready, daemon.ended)
   const urls = [`http://${http}/healthz`, `http://127.0.0.1:${port}/`]
-  // The first ones are compiled on the way.
+  // The first requests are slower, because the code is compiled during them.
   yield* during(urls, Effect.sleep("2 seconds"))
 
   yield* LockHolder.hold(target, heldMillis)

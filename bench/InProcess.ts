@@ -1,7 +1,7 @@
 /**
- * The scenarios of one database: each runs in a fresh process (scenario.ts) with the prober in another one, and its
- * floors (floor.ts) right after it, so that both have the same neighbours. Of several rounds a time is the median, and
- * memory, waits and gaps are the worst.
+ * The scenarios of one database. Each runs in a new process (scenario.ts), with the prober in another one. Its floors
+ * (floor.ts) run immediately afterwards, so that both run under the same load of the machine. Of several rounds, the
+ * median of the times is reported, and the worst of memory, waits and gaps.
  */
 import { Data, Effect } from "effect"
 import * as Bundle from "./Bundle.ts"
@@ -12,7 +12,7 @@ import { FloorResult, type ProberReport, ScenarioResult } from "./Results.ts"
 import { atMost, type Figure, megabytes, milliseconds, must, plain, type Row, seconds, times } from "./Table.ts"
 import * as Workspace from "./Workspace.ts"
 
-/** It did not do what it should have: its figures would mean nothing. */
+/** A scenario has done something else than intended, so its figures would mean nothing. */
 export class WrongOutcome extends Data.TaggedError("WrongOutcome")<{
   readonly scenario: string
   readonly problem: string
@@ -22,17 +22,17 @@ export class WrongOutcome extends Data.TaggedError("WrongOutcome")<{
   }
 }
 
-/** One round. */
+/** The results of one round. */
 interface Round {
   readonly scenario: ScenarioResult
   readonly peak: number
   readonly probe: ProberReport
   readonly floorMillis: number
-  /** A bare commit of as many puts. */
+  /** Time of a bare commit of as many puts, in milliseconds. */
   readonly commitMillis: number
   /**
-   * The longest that the event loop of this process was blocked for meanwhile, which has next to nothing to do: what
-   * the machine is to blame for.
+   * The longest time for which the event loop of this process, which has almost nothing to do, was blocked meanwhile.
+   * The cause of that is the machine.
    */
   readonly bystanderMillis: number
 }
@@ -48,7 +48,7 @@ const floors = new URL("./floor.ts", import.meta.url)
 const floor = (...args: ReadonlyArray<string>) =>
   Effect.map(Child.run(floors, args, FloorResult), ({ report }) => report)
 
-/** A floor that goes through so many entries. */
+/** Runs a floor, which must process exactly this number of entries. */
 export const floorOf = Effect.fnUntraced(function* (
   entries: number,
   kind: "walk" | "put",
@@ -63,13 +63,13 @@ export const floorOf = Effect.fnUntraced(function* (
   return result
 })
 
-/** What the LMDB holds: in shadow mode each entry twice, in main and in the shadow. */
+/** Returns the number of entries in the LMDB. In shadow mode, each entry is in main and in the shadow. */
 const stored = ({ entries, mode }: Workspace.Workspace): number => (mode === "shadow" ? 2 * entries : entries)
 
-/** The DBIs that have the headers begin with this. */
+/** Returns the prefix of the names of the DBIs that have the headers. */
 const headersPrefix = ({ mode }: Workspace.Workspace): string => (mode === "shadow" ? "_sync_shadow_" : "")
 
-/** With the prober at `lmdb`. */
+/** Runs a scenario while the prober asks for the write lock of `lmdb`. */
 const probed = (lmdb: string, args: ReadonlyArray<string>) =>
   Effect.map(
     LockProbe.during(lmdb, EventLoop.gapsDuring(Child.run(Bundle.scenario, args, ScenarioResult))),
@@ -125,7 +125,7 @@ const nothingNew = Effect.fnUntraced(function* (workspace: Workspace.Workspace) 
   const round = yield* probed(lmdb, ["merge", mode, lmdb, directory, "0", snapshot, snapshot, snapshot])
   yield* expect("3 merges, nothing new", round.scenario.entriesWritten, 0)
   const gunzip = yield* floor("gunzip", snapshot)
-  // Main is compared with its shadow before the first: nobody commits after that.
+  // Main is compared with its shadow only before the first merge, because nothing is committed after that.
   const first = yield* floorOf(stored(workspace), "walk", lmdb)
   const next = yield* floorOf(entries, "walk", lmdb, headersPrefix(workspace))
   return { ...round, floorMillis: 3 * gunzip.millis + first.millis + 2 * next.millis, commitMillis: 0 } satisfies Round
@@ -144,16 +144,16 @@ const oneChanged = Effect.fnUntraced(function* (workspace: Workspace.Workspace) 
 })
 
 export interface Scenario {
-  /** For `--only`. */
+  /** Name for `--only`. */
   readonly key: string
   readonly mode: Workspace.Mode
   readonly title: string
   readonly round: (workspace: Workspace.Workspace) => ReturnType<typeof send> | ReturnType<typeof nothingNew>
-  /** Time against the floor; none where pauses are part of what is asked for. */
+  /** Maximum time, relative to the floor. Undefined if pauses are part of the scenario. */
   readonly ratio: number | undefined
-  /** MB. */
+  /** Maximum of the peak of RssAnon in MB. */
   readonly peak: number
-  /** Against the peak at the size before. */
+  /** Maximum of the peak, relative to that at the next smaller size. Undefined if there is no such goal. */
   readonly growth: number | undefined
   readonly lock: (probe: ProberReport, scenario: ScenarioResult, commitMillis: number) => Figure
 }
@@ -248,17 +248,20 @@ export const scenarios: ReadonlyArray<Scenario> = [
 const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1]!
 const worst = (values: ReadonlyArray<number>): number => Math.max(...values)
 
-/** Entries from which on memory is compared between sizes: with fewer, buffers and code are not all in use yet. */
+/**
+ * Minimum number of entries for comparing the memory of two sizes. With fewer entries, not all buffers and code are in
+ * use.
+ */
 const comparable = 800_000
 
-/** Milliseconds that the event loop of the main thread may be blocked for. */
+/** Maximum time in milliseconds for which the event loop of the main thread may be blocked. */
 const blockedLimit = 20
 
 export const blockedFigure = (millis: number): Figure => atMost(millis, blockedLimit, milliseconds)
 
 /**
- * The gap is the machine's business, too: with more threads than cores each waits, and a timer comes late when a
- * virtual core stands still.
+ * Returns the longest gap and the longest blocked time, of which only the latter has a goal. The gap also depends on
+ * the machine: with more threads than cores each of them waits, and a timer is late when a virtual core is suspended.
  */
 const gaps = (scenarios: ReadonlyArray<ScenarioResult>): Figure => {
   const gap = milliseconds(worst(scenarios.map(({ loopGapMillis }) => loopGapMillis)))
@@ -307,6 +310,6 @@ export const judge = (
   }
 }
 
-/** Runs all rounds of a scenario, after each other. */
+/** Runs all rounds of a scenario, one after the other. */
 export const run = (scenario: Scenario, workspace: Workspace.Workspace, rounds: number) =>
   Effect.forEach(Array.from({ length: rounds }), () => scenario.round(workspace))

@@ -1,7 +1,4 @@
-/**
- * Runs something while the prober (prober.ts), in a process of its own, asks for the write lock of an LMDB all the
- * time.
- */
+/** Runs an effect while the prober (prober.ts), a separate process, repeatedly takes the write lock of an LMDB. */
 import { Effect, Queue, Stream } from "effect"
 import { ChildProcess } from "effect/process"
 import { ChildFailed, decodeReport } from "./Child.ts"
@@ -17,7 +14,7 @@ export const during = Effect.fn("LockProbe.during")(function* <A, E, R>(path: st
   )
   yield* next
   const value = yield* use
-  // Ends its standard input.
+  // Ends the standard input of the prober.
   yield* Stream.run(Stream.empty, handle.stdin)
   return { value, probe: yield* decodeReport("prober", ProberReport, yield* next) }
 }, Effect.scoped)

@@ -1,65 +1,73 @@
 /**
- * Looks at the event loop of this thread: how late each look is, and for how much of the time since the last one the
- * loop was blocked.
+ * Observes the event loop of this thread in regular samples: how late each sample is, and for how much of the time
+ * since the previous one the loop was blocked.
  *
- * A late look alone does not tell that: a timer also comes late while a virtual core stands still. Blocked is what is
- * neither the loop's sleep, which libuv counts, nor time for which the thread was ready and had no core, which the
- * kernel counts. The two overlap where a sleep ends, so the larger one is taken off: what is told is never less than it
- * was. All three are read again when the thread had to wait for a core between reading one and the next: that wait
- * would be taken off one look and be in the other.
+ * A late sample alone does not show that the loop was blocked, because a timer is also late if a virtual core is
+ * suspended. The blocked time excludes the sleep of the loop, which libuv counts, and the time for which the thread was
+ * ready but had no core, which the kernel counts. The two overlap at the end of a sleep, so only the larger one is
+ * subtracted: the reported time is never too short. If the thread had to wait for a core while the three values were
+ * read, they are read again, because otherwise that wait would be subtracted from one sample and be part of another.
  *
- * Without Effect, since it is also loaded into the measured daemons.
+ * This module does not use Effect, because it is also loaded into the measured daemons.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- read within a callback, where nothing may be waited for
 import * as fs from "node:fs"
 import { performance } from "node:perf_hooks"
 
 export interface Gaps {
-  /** Milliseconds, of the longest. */
+  /** The longest gap between two samples beyond `interval`, in milliseconds. */
   readonly loopGapMillis: number
-  /** Of whichever time between two looks has the most of it. */
+  /** The longest blocked time between two samples. */
   readonly loopBlockedMillis: number
-  /** For which the thread worked in that time: in the rest of it, it waited for something else than work or a core. */
+  /**
+   * Time for which the thread was running between these two samples. In the rest of the blocked time, it waited for
+   * something other than work or a core.
+   */
   readonly workedMillis: number
-  /** Since the process began, when that time ended. */
+  /** Time of the second of these samples since the start of the process. */
   readonly blockedUntilMillis: number
-  /** Of all of them together: for how long the loop had something to do. */
+  /** Sum of the blocked times of all samples, that is, the time for which the loop had something to do. */
   readonly loopBusyMillis: number
 }
 
-/** Environment variable of a process that loads loop-probe.ts: the file for its report, `LoopReport` of Results.ts. */
+/**
+ * Environment variable with the file for the report of a process that loads loop-probe.ts: `LoopReport` of Results.ts.
+ */
 export const reportVariable = "LIGHTNINGSTREAM_BENCH_LOOP"
 
 /**
- * Environment with which a process is looked at by `probe`, which is loop-probe.ts or its bundle; the report is there
- * when it has ended.
+ * Returns the environment of a process that is observed by `probe`, which is loop-probe.ts or its bundle. The report
+ * exists when the process has ended.
  */
 export const environment = (probe: URL, report: string) => ({
   NODE_OPTIONS: `--import ${probe.href}`,
   [reportVariable]: report
 })
 
-/** Tells a process that is looked at to forget what was: it is ready, and only what it does from now on counts. */
+/** Signal that tells an observed process to forget its samples, because it is ready and only what follows counts. */
 export const resetSignal = "SIGUSR2"
 
-/** Milliseconds between two looks. */
+/** Milliseconds between two samples. */
 export const interval = 2
 
 export interface LoopMeter {
   readonly look: () => void
-  /** Of all looks since the last `reset`. */
+  /** Returns the values of all samples since the last `reset`. */
   readonly gaps: () => Gaps
   readonly reset: () => void
   readonly close: () => void
 }
 
-/** Of this thread since it began: nanoseconds that it ran, and that it waited for a core, and how often it ran. */
+/**
+ * For this thread since its start: nanoseconds that it ran, nanoseconds that it waited for a core, and how often it
+ * ran.
+ */
 const schedulerFile = "/proc/thread-self/schedstat"
 
-/** A clock and how long the loop has slept so far, in milliseconds. */
+/** Returns the time and how long the loop has slept so far, in milliseconds. */
 const clock = () => ({ now: performance.now(), slept: performance.nodeTiming.idleTime })
 
-/** Reads the clock while `waited` stands still. */
+/** Reads values during which `waited` has not changed. */
 export const readTogether = <A extends object>(
   read: () => A,
   waited: () => number

@@ -1,6 +1,7 @@
 /**
- * The event loop of a daemon's main thread, from when it is ready to its end, beside that of this process, which has
- * next to nothing to do meanwhile: what blocks both is the machine, which has no core for a thread that has a lock.
+ * Measures the event loop of a daemon's main thread from when it is ready until its end, together with that of this
+ * process, which has almost nothing to do. If both are blocked, the cause is the machine, which has no core for a
+ * thread that holds a lock.
  */
 import { Effect, FileSystem } from "effect"
 import * as Bundle from "./Bundle.ts"
@@ -10,13 +11,16 @@ import * as LoopMeter from "./LoopMeter.ts"
 import { LoopReport } from "./Results.ts"
 import { atMost, milliseconds, plain, type Row, seconds } from "./Table.ts"
 
-/** Milliseconds for which a running daemon may be blocked: by a collection of garbage, or by a page of a listing. */
+/**
+ * Maximum time in milliseconds for which a running daemon may be blocked, by garbage collection or by a page of a
+ * listing.
+ */
 const blockedMax = 50
 
-/** The daemon is ready: only what it does from now on counts. */
+/** Tells the daemon that only what it does from now on counts, because it is ready. */
 export const isReady = (pid: number) => Effect.sync(() => void process.kill(pid, LoopMeter.resetSignal))
 
-/** `use` starts a daemon with this environment, says when it `isReady`, and ends it. */
+/** Runs `use`, which starts a daemon with this environment, calls `isReady`, and ends the daemon. */
 export const during = Effect.fn("LoopOfDaemon.during")(function* <A, E, R>(
   directory: string,
   use: (env: Readonly<Record<string, string>>) => Effect.Effect<A, E, R>

@@ -8,7 +8,7 @@ const setKey = (key: string): void => {
   Object.assign(Bare.toPut, { key: bytes, keyFrom: 0, keyTo: bytes.length })
 }
 
-/** Writes `text` under `key`, changed at `timestampNano`, in a transaction that is open. */
+/** Writes `text` under `key` with the time `timestampNano`, in a transaction that is open. */
 export const putIn = (dbi: Bare.Dbi, key: string, text: string, timestampNano: bigint, transactionId = 0n): void => {
   const value = Buffer.concat([Buffer.alloc(headerBytes), Buffer.from(text)])
   value.writeBigUInt64BE(timestampNano, 0)
@@ -19,7 +19,7 @@ export const putIn = (dbi: Bare.Dbi, key: string, text: string, timestampNano: b
   dbi.putSync(0, 0, { append: false })
 }
 
-/** The same in a transaction of its own. */
+/** Writes an entry in a separate transaction. */
 export const put = (
   environment: Bare.Environment,
   dbi: Bare.Dbi,
@@ -32,7 +32,7 @@ export const put = (
   })
 }
 
-/** What was committed last under `key`. */
+/** Returns what was last committed under `key`, or undefined. */
 export const get = (
   environment: Bare.Environment,
   dbi: Bare.Dbi,
@@ -42,7 +42,7 @@ export const get = (
   setKey(key)
   const found = dbi.getBinaryFast(0)
   if (found === undefined) return undefined
-  // Its length is set by the package: that of the value, not of the shared buffer behind it.
+  // The package sets the length of the array to that of the value, which differs from that of the shared buffer.
   const value = Buffer.from(Buffer.from(found.buffer, found.byteOffset, found.length))
   return { text: value.subarray(headerBytes).toString(), timestampNano: value.readBigUInt64BE(0) }
 }

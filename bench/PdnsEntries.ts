@@ -1,14 +1,15 @@
 /**
- * The content of the LMDBs that are measured: shaped like PowerDNS's (schema 5), reproducible from a seed, in key
- * order.
+ * Generates the content of the LMDBs that are measured. It resembles that of PowerDNS (schema 5), is reproducible from
+ * a seed, and is in key order.
  *
  * A domain has one entry in `domains_v5` (key: its number, 4 bytes), one in `domains_v5_0` (key: length, reversed name,
- * number; no value: PowerDNS keeps all of it in the key) and six in `records_v5` (key: number, host, type; 10 to 40
- * bytes; value of 40 to 80 bytes). Every value comes behind the native header of 24 bytes: docs/format.md (for shadow
- * mode the writer leaves it out). Random parts are as large as in real zones, since they decide how far it compresses.
+ * number; no value, because PowerDNS stores everything in the key) and six in `records_v5` (key: number, host, type; 10
+ * to 40 bytes; value of 40 to 80 bytes). Every value follows a native header of 24 bytes (docs/format.md), which the
+ * writer omits for shadow mode. The random parts are as large as in real zones, because they determine how well the
+ * data compress.
  */
 
-/** Bytes of the native header in front of every value. */
+/** Size in bytes of the native header before every value. */
 export const headerBytes = 24
 
 export const dbis = ["domains_v5", "domains_v5_0", "records_v5"] as const
@@ -17,7 +18,7 @@ export type DbiName = (typeof dbis)[number]
 export const recordsPerDomain = 6
 export const entriesPerDomain = recordsPerDomain + 2
 
-/** Sorted, and the ones with room for more letters behind. */
+/** Prefixes of host names, sorted. Random letters are appended to all but the first two. */
 const hosts = ["_dmarc", "autodiscover", "ftp-", "mail-", "server-", "www-"] as const
 const types = [16, 5, 1, 15, 28, 1] as const
 
@@ -27,10 +28,10 @@ const letters = Buffer.from("etaoinshrdlucmfwypvbgkjqxz0123456789")
 export const epochHigh = Math.floor(1_767_225_600e9 / 2 ** 32)
 export const timeSpan = 4096
 
-/** What follows the part of a value that is its own: as zones have it, the same again and again. */
+/** The part of a value that follows its random part. As in real zones, it is the same in many records. */
 const common = Buffer.from(" a mx include:_spf.example.net ~all")
 
-/** Fills `bytes` with one entry after the other; offsets of the current one are its fields. */
+/** Writes one entry after the other to `bytes`. The fields are the offsets of the current one. */
 export class PdnsEntries {
   readonly bytes = Buffer.alloc(256)
   readonly keyFrom = 0
@@ -45,7 +46,10 @@ export class PdnsEntries {
     this.state = (seed ^ 0x9e3779b9) >>> 0
   }
 
-  /** xorshift32: any integer but 0 goes through all others before it comes again. */
+  /**
+   * Returns an integer from 0 to `below` - 1. The generator is xorshift32, whose period from any state but 0 is 2^32 -
+   * 1.
+   */
   private random(below: number): number {
     let x = this.state === 0 ? 1 : this.state
     x ^= x << 13
@@ -67,12 +71,15 @@ export class PdnsEntries {
     this.bytes[at + 15] = 1
   }
 
-  /** Names grow longer with their number, so that they are in the order of the index: by length first. */
+  /**
+   * Writes the name of a domain. The length of names increases with their number, so that they are in the order of the
+   * index, which sorts by length first.
+   */
   private name(domain: number, at: number): number {
     const length = 14 + Math.floor((domain * 20) / this.domains)
     this.bytes.write("moc\0", at, "latin1")
     this.bytes.write(domain.toString(36).padStart(6, "0"), at + 4, "latin1")
-    // From the number, not from the state: both DBIs have the same name.
+    // The letters depend on the number of the domain and not on the state, because the name is the same in both DBIs.
     for (let i = 10; i < length; i++) this.bytes[at + i] = letters[(domain * 7 + i * i * 31) % letters.length]!
     return length
   }
@@ -107,7 +114,7 @@ export class PdnsEntries {
     this.keyTo = room + 2
     this.header()
     const at = this.valueFrom + 24
-    // TTL, flags and length as PowerDNS stores them, then the content.
+    // First TTL, flags and length as PowerDNS stores them, then the content.
     this.bytes.writeUInt32BE(3600, at)
     this.bytes.writeUInt32BE(0x0100_0000, at + 4)
     const text = at + 8 + this.bytes.write("\x05relay\x07example\x03net\x00 v=", at + 8, "latin1")

@@ -1,6 +1,6 @@
 /**
- * By how much the data file of an application that writes all the time is larger with a daemon beside it: the daemon
- * keeps a read transaction open, and what it can reach is not used again meanwhile.
+ * Measures by how much the data file of an application that writes all the time is larger with a daemon: the daemon
+ * keeps a read transaction open, and LMDB does not reuse the pages that it can reach.
  */
 import { Effect, FileSystem } from "effect"
 import * as Bundle from "./Bundle.ts"

@@ -1,4 +1,4 @@
-/** What Linux says about processes and the machine, from /proc. */
+/** Information about processes and the machine from Linux's /proc. */
 import { Effect, FileSystem } from "effect"
 import * as os from "node:os"
 
@@ -7,8 +7,8 @@ const read = Effect.fnUntraced(function* (path: string) {
 })
 
 /**
- * Anonymous resident memory in MB (10^6 bytes): what a process really takes, without the files it maps. 0 when it has
- * ended.
+ * Returns the anonymous resident memory of a process in MB (10^6 bytes), which excludes the files that it maps, or 0 if
+ * the process has ended.
  */
 export const rssAnon = (pid: number) =>
   read(`/proc/${pid}/status`).pipe(
@@ -16,26 +16,26 @@ export const rssAnon = (pid: number) =>
     Effect.orElseSucceed(() => 0)
   )
 
-/** Clock ticks are of 10 ms wherever Linux runs Node. */
+/** Clock ticks per second. They take 10 ms on all platforms of Linux that run Node. */
 const ticksPerSecond = 100
 
-/** Processor time used by all threads of a process, in seconds. */
+/** Returns the processor time used by all threads of a process, in seconds. */
 export const cpuSeconds = Effect.fnUntraced(function* (pid: number) {
   const stat = yield* read(`/proc/${pid}/stat`)
-  // The name may hold blanks and brackets: fields are counted from behind it.
+  // The name of the process may contain spaces and brackets, so the fields are counted from its end.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
 })
 
-/** Ticks that the hypervisor gave to others, and all ticks, since the machine started. */
+/** Ticks that the hypervisor has given to other guests, and all ticks, since the machine was started. */
 const stolenTicks = Effect.gen(function* () {
   const cpu = (yield* read("/proc/stat")).split("\n")[0]!.trim().split(/\s+/).slice(1, 9).map(Number)
   return { steal: cpu[7] ?? 0, all: cpu.reduce((sum, ticks) => sum + ticks, 0) }
 })
 
 /**
- * Runs `use`, and tells which share of the processors' time the hypervisor gave to others meanwhile: a measure of how
- * noisy it was.
+ * Runs `use`, and also returns the share of processor time that the hypervisor gave to other guests in the meantime, as
+ * a measure of how noisy the machine was.
  */
 export const withSteal = Effect.fnUntraced(function* <A, E, R>(use: Effect.Effect<A, E, R>) {
   const before = yield* stolenTicks
@@ -47,5 +47,8 @@ export const withSteal = Effect.fnUntraced(function* <A, E, R>(use: Effect.Effec
 export const machine = (): string =>
   `${os.availableParallelism()} cores of ${os.cpus()[0]?.model.trim() ?? "unknown"}, Node ${process.version}, Linux ${os.release()}`
 
-/** Runnable processes over the last minute, before we begin: others' work shows in all figures. */
+/**
+ * Number of runnable processes over the last minute, before the measurement begins. The work of other processes affects
+ * all figures.
+ */
 export const load = (): number => os.loadavg()[0]!

@@ -1,17 +1,20 @@
-/** The floor of a first load: a bare loop of appending puts, of entries that are in memory before the clock starts. */
+/** The floor of a first load: a bare loop of appending puts, whose entries are in memory before the clock starts. */
 import * as Bare from "./BareLmdb.ts"
 import type { FloorResult } from "./Results.ts"
 
 interface Entries {
   readonly dbi: string
   readonly count: number
-  /** For each entry the lengths of its key and value, then these. Blocks, since a buffer has a largest size. */
+  /**
+   * For each entry, the lengths of its key and value, followed by both. There are several blocks, because the size of a
+   * buffer is limited.
+   */
   readonly blocks: ReadonlyArray<Buffer>
 }
 
 const blockBytes = 64 * 2 ** 20
 
-/** All entries of a DBI, in memory, one after the other. */
+/** Reads all entries of a DBI into memory, one after the other. */
 const load = (environment: Bare.Environment, dbi: string): Entries => {
   const blocks: Array<Buffer> = []
   const { keyStart, seen } = Bare
@@ -36,7 +39,7 @@ const load = (environment: Bare.Environment, dbi: string): Entries => {
   return { dbi, count, blocks }
 }
 
-/** Where the loop of puts is. */
+/** The position of the loop of puts. */
 class Puts {
   private block = 0
   private position = 0
@@ -52,7 +55,7 @@ class Puts {
     Bare.putFrom(this.blocks[this.block]!.buffer as ArrayBuffer)
   }
 
-  /** Puts up to `count` entries; fewer at the end. */
+  /** Puts `count` entries, or fewer at the end. */
   put(dbi: Bare.Dbi, count: number): void {
     const { toPut } = Bare
     for (let n = 0; n < count; n++) {
@@ -74,13 +77,15 @@ class Puts {
   }
 }
 
-/** Appends the entries of `source` to `target`, `putsPerTransaction` in a transaction; 0: all in one. */
+/**
+ * Appends the entries of `source` to `target`, with `putsPerTransaction` puts in each transaction. 0 means all in one.
+ */
 export const put = (source: string, target: string, putsPerTransaction: number): FloorResult => {
   const from = Bare.open(source)
   const content = Bare.dbiNames(from).map((dbi) => load(from, dbi))
   const environment = Bare.open(target)
   let longestCommitMillis = 0
-  /** Runs `body` in a transaction, and times its commit. */
+  /** Runs `body` in a transaction, and measures the time of its commit. */
   const commit = (body: () => void) => {
     let done = 0
     environment.transactionSync(() => {

@@ -1,13 +1,14 @@
 /**
- * What the measured processes report on standard output, as one line of JSON: the contract between them and main.ts.
+ * The reports that the measured processes write to standard output, as one line of JSON: the contract between them and
+ * main.ts.
  */
 import { Schema } from "effect"
 
 export const FloorResult = Schema.Struct({
   millis: Schema.Finite,
-  /** Bytes or entries that it went through. */
+  /** Number of bytes or entries that were processed. */
   amount: Schema.Finite,
-  /** The longest of its commits, where it commits. */
+  /** Time of its longest commit, if it commits. */
   longestCommitMillis: Schema.Finite
 })
 export type FloorResult = typeof FloorResult.Type
@@ -16,7 +17,7 @@ export const ScenarioResult = Schema.Struct({
   millis: Schema.Finite,
   /** Longest gap of the main thread's event loop. */
   loopGapMillis: Schema.Finite,
-  /** The longest that it was blocked for: without its own sleep, or the wait for a core. */
+  /** Longest time for which the loop was blocked, excluding its own sleep and waits for a core. */
   loopBlockedMillis: Schema.Finite,
   entriesRead: Schema.Finite,
   entriesWritten: Schema.Finite,
@@ -28,7 +29,7 @@ export const ScenarioResult = Schema.Struct({
 })
 export type ScenarioResult = typeof ScenarioResult.Type
 
-/** Milliseconds: `Gaps` of LoopMeter.ts. */
+/** Times in milliseconds, as in `Gaps` of LoopMeter.ts. */
 export const LoopReport = Schema.Struct({
   loopGapMillis: Schema.Finite,
   loopBlockedMillis: Schema.Finite,
@@ -39,15 +40,15 @@ export const LoopReport = Schema.Struct({
 
 export const ProberReport = Schema.Struct({
   longestWaitMillis: Schema.Finite,
-  /** How often it took the lock. */
+  /** Number of times that it took the lock. */
   takes: Schema.Finite,
-  /** Last transaction ids, before and after. */
+  /** Ids of the last transaction before and after. */
   firstId: Schema.Finite,
   lastId: Schema.Finite
 })
 export type ProberReport = typeof ProberReport.Type
 
-/** Bytes of the data file before and after. */
+/** Size of the data file in bytes, before and after. */
 export const WriterReport = Schema.Struct({
   transactions: Schema.Finite,
   before: Schema.Finite,

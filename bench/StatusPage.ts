@@ -1,7 +1,7 @@
 /**
- * What the status page at its largest costs a running daemon: 64 databases, and 20 instances of each. The request, the
- * statistics of the LMDBs and the response are in it. CPU time is beyond what the daemon takes when nobody asks: other
- * work of the machine is not in it, as it is in the waits.
+ * Measures what the status page at its largest costs a running daemon, with 64 databases and 20 instances of each. The
+ * figures include the request, the statistics of the LMDBs and the response. The CPU time excludes what the daemon uses
+ * without requests. Unlike the waits, it does not depend on other work of the machine.
  */
 import { Effect } from "effect"
 import { get, metricsOf, valueIn } from "../test/support/HttpPages.ts"
@@ -12,13 +12,13 @@ const cpuMax = 50
 
 const requests = 60
 
-/** The first ones are compiled on the way. */
+/** Number of first requests that do not count, because the code is compiled during them. */
 const compiled = 30
 
 const cpuMillis = (address: string) =>
   Effect.map(metricsOf(address), (exposition) => 1e3 * valueIn(exposition, "process_cpu_seconds_total")!)
 
-/** Milliseconds of the clock, and of CPU time of all threads. */
+/** Returns the elapsed time and the CPU time of all threads of the daemon in milliseconds. */
 const during = Effect.fnUntraced(function* <E, R>(address: string, use: Effect.Effect<void, E, R>) {
   const [cpu, began] = [yield* cpuMillis(address), performance.now()]
   yield* use

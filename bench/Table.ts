@@ -1,19 +1,19 @@
-/** Figures with their goals, as Markdown. */
+/** Formats figures and their goals as Markdown. */
 
-/** A figure, how it is written, and what it should be. */
+/** A figure as text, with its goal. */
 export interface Figure {
   readonly text: string
-  /** How the goal is written; none: the figure is for information. */
+  /** The goal as text. Absent if the figure is only for information. */
   readonly goal?: string | undefined
   readonly reached?: boolean | undefined
 }
 
-/** Cells by the heading of their column. */
+/** The cells of a row, by the headings of their columns. */
 export type Row = Readonly<Record<string, Figure>>
 
 export const plain = (text: string): Figure => ({ text })
 
-/** `value` should be at most `limit`. */
+/** Returns a figure whose goal is that `value` is at most `limit`. */
 export const atMost = (value: number, limit: number, write: (value: number) => string): Figure => ({
   text: write(value),
   goal: `≤ ${write(limit)}`,
@@ -34,7 +34,7 @@ const cell = ({ goal, reached, text }: Figure): string =>
 
 const line = (cells: ReadonlyArray<string>): string => `| ${cells.join(" | ")} |`
 
-/** All columns that any row has, in the order in which they first appear. */
+/** Returns a table with all columns of all rows, in the order in which they first appear. */
 export const render = (rows: ReadonlyArray<Row>): string => {
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))]
   return [

@@ -1,6 +1,6 @@
 /**
- * The data of one size, in a directory that is removed at the end: an LMDB, a copy with one changed entry as a
- * snapshot, and targets recreated.
+ * Creates the data of one size in a directory that is removed at the end: an LMDB, a snapshot of a copy with one
+ * changed entry, and targets, which are recreated.
  */
 import { Effect, FileSystem } from "effect"
 import * as Bundle from "./Bundle.ts"
@@ -10,27 +10,29 @@ import { ScenarioResult } from "./Results.ts"
 
 const generator = new URL("./generate.ts", import.meta.url)
 
-/** Values of the application with native headers, or without, each DBI with its shadow. */
+/**
+ * In native mode, the application's values have native headers. In shadow mode they do not, and each DBI has a shadow.
+ */
 export type Mode = "native" | "shadow"
 
 export interface Workspace {
   readonly mode: Mode
   readonly domains: number
-  /** Entries, PowerDNS's own two settings included. */
+  /** Number of entries, PowerDNS's own two settings included. */
   readonly entries: number
   readonly directory: string
   readonly lmdb: string
   readonly snapshot: string
-  /** Of the LMDB with one record changed; in native mode only. */
+  /** Path of the snapshot of the LMDB with one changed record. Only in native mode. */
   readonly changedSnapshot: string
-  /** A path for a target. */
+  /** Path for a target. */
   readonly target: string
 }
 
 export const generate = (path: string, domains: number, options: ReadonlyArray<string> = []) =>
   Child.runOnly(generator, ["--path", path, "--domains", String(domains), ...options])
 
-/** What was written goes to the disk now, not while something is measured. */
+/** Flushes written data to the disk now, and not while something is measured. */
 const flush = Effect.fnUntraced(function* (path: string) {
   const file = yield* (yield* FileSystem.FileSystem).open(path, { flag: "r+" })
   yield* file.sync
@@ -42,7 +44,7 @@ export const remove = Effect.fnUntraced(function* (path: string) {
   yield* fs.remove(`${path}-lock`, { force: true })
 })
 
-/** A copy of the LMDB, without a lock file: that one belongs to the file it was made for. */
+/** Copies the LMDB without its lock file, which belongs to the original file. */
 export const copy = Effect.fn("Workspace.copy")(function* (source: string, target: string) {
   yield* remove(target)
   yield* (yield* FileSystem.FileSystem).copyFile(source, target)
@@ -77,7 +79,7 @@ export const make = Effect.fn("Workspace.make")(function* (
   yield* generate(workspace.lmdb, domains, ["--seed", String(seed), ...(mode === "shadow" ? ["--plain"] : [])])
   yield* flush(workspace.lmdb)
   yield* dump(mode, workspace.lmdb, directory, workspace.snapshot)
-  // That made the shadow DBIs.
+  // The dump has created the shadow DBIs.
   if (mode === "shadow") {
     yield* flush(workspace.lmdb)
     return workspace
@@ -93,7 +95,7 @@ export const dispose = Effect.fnUntraced(function* (workspace: Workspace) {
   yield* Effect.forEach([workspace.lmdb, workspace.snapshot, workspace.changedSnapshot, workspace.target], remove)
 })
 
-/** Size of a file in bytes. */
+/** Returns the size of a file in bytes. */
 export const sizeOf = Effect.fnUntraced(function* (path: string) {
   return Number((yield* (yield* FileSystem.FileSystem).stat(path)).size)
 })

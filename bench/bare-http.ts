@@ -1,6 +1,6 @@
 /**
- * `node bench/bare-http.ts 0`: a server with nothing to do, as a measure of the machine. Says its port. With `free` it
- * only says a port that is free, and ends.
+ * `node bench/bare-http.ts 0`: an idle server, as a measure of the machine. Prints its port. With `free`, it only
+ * prints a free port, and ends.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- as little as a server can be: it is a measure of the machine
 import * as http from "node:http"

@@ -1,7 +1,7 @@
 /**
- * `node bench/bucket.ts OBJECT FILE OTHERS`: an S3 server with one bucket, which has the object, with the file's
- * content, and so many others that are no snapshots. What is stored it takes and forgets. Says its port. Signatures are
- * not looked at.
+ * `node bench/bucket.ts OBJECT FILE OTHERS`: an S3 server with one bucket. The bucket contains the object OBJECT with
+ * the content of FILE, and a number of OTHERS that are not snapshots. The server accepts and discards what is stored,
+ * and does not check signatures. Prints its port.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
@@ -22,7 +22,7 @@ const all = [
   ...Array.from({ length: Number(others) }, (_, index) => contents(`main__no-snapshot-${index}`, 1))
 ]
 
-/** Tokens are positions. */
+/** Returns a page of the listing. Continuation tokens are positions. */
 const listing = (search: URLSearchParams) => {
   const from = Number(search.get("continuation-token") ?? 0)
   const to = from + Number(search.get("max-keys") ?? 1000)
@@ -40,7 +40,7 @@ const uploads = (search: URLSearchParams) =>
 
 const answer: http.RequestListener = (request, response) => {
   const { pathname, searchParams } = new URL(request.url ?? "", "http://bucket")
-  // Read to its end, so that the connection can be used again.
+  // The request is read to its end, so that the connection can be reused.
   request.resume().on("end", () => {
     if (request.method === "POST") return response.end(uploads(searchParams))
     if (request.method !== "GET")

@@ -1,12 +1,12 @@
 /**
- * `node bench/floor.ts KIND FILE …`: the plainest code for the work that cannot be avoided, alone, in a fresh process.
- * What it needs is in memory before the clock starts.
+ * `node bench/floor.ts KIND FILE …`: the simplest code for the work that cannot be avoided, in a separate process. The
+ * data that it needs are in memory before the clock starts.
  *
- *     walk LMDB [PREFIX]      every entry of every DBI (whose name begins with PREFIX), in place
- *     deflate SNAPSHOT        zlib level 1, in one stream, over the uncompressed bytes
- *     gunzip SNAPSHOT         in chunks of 256 KiB
+ *     walk LMDB [PREFIX]      reads every entry of every DBI (whose name begins with PREFIX), in place
+ *     deflate SNAPSHOT        compresses the uncompressed bytes with zlib level 1, in one stream
+ *     gunzip SNAPSHOT         decompresses in chunks of 256 KiB
  *     put LMDB EMPTY PUTS     appends the entries of LMDB to EMPTY, PUTS in a transaction (0: all in one)
- *     commit LMDB             one put and its commit
+ *     commit LMDB             makes one put and commits it
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Console, Effect } from "effect"
@@ -34,7 +34,7 @@ const walk = (path: string, prefix = ""): FloorResult => {
   return { millis: millisSince(begin), amount, longestCommitMillis: 0 }
 }
 
-/** Feeds the chunks one after the other, each when the one before is done; calls `take` with what comes out. */
+/** Passes the chunks to a stream, each one when the previous one is done, and calls `take` with the output. */
 const through = (stream: zlib.Gzip | zlib.Gunzip, chunks: ReadonlyArray<Buffer>, take: (chunk: Buffer) => void) =>
   Effect.callback<void>((resume) => {
     stream.on("data", take)

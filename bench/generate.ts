@@ -1,7 +1,8 @@
 /**
- * `node bench/generate.ts --path FILE --domains N [--seed S]` writes a native LMDB shaped like PowerDNS's, of 8 N
- * entries and two settings (`--domains 0`: without any DBI; `--plain`: without native headers, for shadow mode).
- * `--change K` gives K records of a file that was written before (same `--domains`) a newer time and another value.
+ * `node bench/generate.ts --path FILE --domains N [--seed S]` writes a native LMDB that resembles one of PowerDNS, with
+ * 8 N entries and two settings. With `--domains 0` it has no DBIs, and with `--plain` no native headers (for shadow
+ * mode). `--change K` gives K records of a file that was written earlier with the same `--domains` a newer time and
+ * another value.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"

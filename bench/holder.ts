@@ -1,6 +1,6 @@
 /**
- * `node bench/holder.ts FILE MILLIS`: has LMDB's write lock for so long, as an application with a long transaction, and
- * writes nothing. Says `held`.
+ * `node bench/holder.ts FILE MILLIS`: holds LMDB's write lock for MILLIS milliseconds, as an application with a long
+ * transaction would, and writes nothing. Prints `held` when it has the lock.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"

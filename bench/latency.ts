@@ -1,8 +1,8 @@
 /**
- * `node bench/latency.ts A B COUNT PAUSE_MILLIS`: how long an entry that was put into LMDB A takes to be seen in LMDB
- * B, and the other way round in turn, COUNT times, while two daemons run. From after the commit of the one to the first
- * look that finds it in the other; a look every 2 ms. One change before, which is not counted, waits until the daemons
- * are ready. Pauses at random, so that no phase of the polls is preferred.
+ * `node bench/latency.ts A B COUNT PAUSE_MILLIS`: measures how long it takes until an entry that is put into LMDB A is
+ * visible in LMDB B, and vice versa in turn, COUNT times, while two daemons run. The time is measured from after the
+ * commit until the first lookup that finds the entry; there is a lookup every 2 ms. A first change, which is not
+ * counted, waits until the daemons are ready. The pauses are random, so that no phase of the polls is preferred.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Clock, Console, Effect, Random } from "effect"
@@ -12,7 +12,7 @@ import type { LatencyResult } from "./Results.ts"
 
 const [pathA, pathB, count, pauseMillis] = process.argv.slice(2) as [string, string, string, string]
 
-/** Milliseconds, after which something is wrong. */
+/** Milliseconds after which a change counts as lost. */
 const patience = 120_000
 
 const open = (path: string) => {

@@ -1,8 +1,8 @@
 /**
- * Loaded into a daemon before anything else (`NODE_OPTIONS="--import …"`): looks at the event loop of its main thread
- * from the last signal `LoopMeter.resetSignal` on to the end of the process, which then writes what it saw to the file
- * that `LoopMeter.reportVariable` names. There are five hundred looks a second: processor time and memory are measured
- * in daemons without it.
+ * Loaded into a daemon before anything else (`NODE_OPTIONS="--import …"`). It observes the event loop of the main
+ * thread from the last signal `LoopMeter.resetSignal` until the end of the process, and then writes a report to the
+ * file that `LoopMeter.reportVariable` names. It takes five hundred samples per second, so processor time and memory
+ * are measured in daemons without it.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- written while the process ends
 import * as fs from "node:fs"

@@ -1,13 +1,12 @@
 /**
- * `npm run bench`: the scenarios of docs/benchmarks.md, each beside its floor and its goal, as Markdown on standard
- * output.
+ * `npm run bench`: runs the scenarios of docs/benchmarks.md, and prints each with its floor and its goal as Markdown.
  *
  *     npm run bench                                    800,000 entries (100,000 domains)
- *     npm run bench -- --domains 100000,1000000        and 8 million: several GB of disk, half an hour
+ *     npm run bench -- --domains 100000,1000000        8 million entries as well: several GB of disk, half an hour
  *     npm run bench -- --only send,merge --rounds 1
  *
- * Exit code 1 when a goal was missed. Data is in a temporary directory (`TMPDIR`, or below `--directory`), which is
- * removed at the end.
+ * The exit code is 1 if a goal was missed. The data are in a temporary directory (`TMPDIR`, or below `--directory`),
+ * which is removed at the end.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -78,13 +77,13 @@ const flags = {
 
 const progress = (text: string) => Effect.sync(() => void process.stderr.write(`${text}\n`))
 
-/** The goals are set for these two sizes only. */
+/** The numbers of entries that goals for changes are set for. */
 const small = 80_000
 const large = 8_000_000
 
 const modes: ReadonlyArray<Workspace.Mode> = ["native", "shadow"]
 
-/** What is measured with the data of one size and mode. */
+/** The measurements with the data of one size and mode. */
 interface Part {
   readonly domains: number
   readonly mode: Workspace.Mode
@@ -97,7 +96,7 @@ interface Part {
   readonly growth: boolean
 }
 
-/** Changes are also timed at 80,000 entries. */
+/** Returns the measurements. Changes are also measured with 80,000 entries. */
 const partsOf = (domains: ReadonlyArray<number>, only: ReadonlyArray<string>): ReadonlyArray<Part> => {
   const withLatency = only.includes("latency")
   const all = [...new Set(withLatency ? [small / entriesPerDomain, ...domains] : domains)].toSorted((a, b) => a - b)
@@ -128,7 +127,7 @@ const inProcess = Effect.fnUntraced(function* (
   workspace: Workspace.Workspace,
   scenarios: ReadonlyArray<InProcess.Scenario>,
   rounds: number,
-  /** Of the size before. */
+  /** Results of the next smaller size. */
   smaller: Map<string, InProcess.Judged>
 ) {
   const rows: Array<Row> = []
@@ -184,7 +183,7 @@ const pairs = Effect.fnUntraced(function* (workspace: Workspace.Workspace) {
   return rows
 })
 
-/** Transactions per second of an application that writes all the time. */
+/** Rates of an application that writes all the time, in transactions per second. */
 const rates = [100, 1_000]
 
 const growth = Effect.fnUntraced(function* (workspace: Workspace.Workspace) {

@@ -1,9 +1,9 @@
 /**
- * `node bench/prober.ts FILE`: takes LMDB's write lock and drops it, every 2 ms, as an application that writes all the
- * time would, but writes nothing. Says `ready`; when its standard input ends or at SIGTERM it reports its longest wait,
- * and the last transaction ids before and after.
+ * `node bench/prober.ts FILE`: takes LMDB's write lock and releases it every 2 ms, as an application that writes all
+ * the time would, but writes nothing. Prints `ready`. When its standard input ends, or at SIGTERM, it reports its
+ * longest wait, and the ids of the last transaction before and after.
  *
- * Its priority is raised where it may: what it measures should be the lock, not the scheduler.
+ * Its priority is raised if that is permitted, because it should measure the lock and not the scheduler.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Console, Effect } from "effect"
@@ -21,7 +21,7 @@ const raisePriority = Effect.sync(() => os.setPriority(-15)).pipe(Effect.catchDe
 Effect.gen(function* () {
   yield* raisePriority
   const environment = Bare.open(process.argv[2]!)
-  // The first ones are compiled and mapped on the way.
+  // During the first calls, code is compiled and pages are mapped.
   for (let i = 0; i < 200; i++) Bare.takeLock(environment)
   const firstId = environment.env.info().lastTxnId
   let longestWaitMillis = 0
@@ -35,7 +35,7 @@ Effect.gen(function* () {
     const lastId = environment.env.info().lastTxnId
     return Console.log(JSON.stringify({ longestWaitMillis, takes, firstId, lastId } satisfies ProberReport))
   })
-  // SIGTERM interrupts.
+  // SIGTERM interrupts this effect.
   yield* Effect.raceFirst(inputEnds, Effect.forever(Effect.andThen(probe, Effect.sleep("2 millis")))).pipe(
     Effect.ensuring(report)
   )

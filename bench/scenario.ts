@@ -1,12 +1,13 @@
 /**
- * One measured operation of a `Database`, composed as the daemon composes it: engine in a worker thread, snapshots in
- * spools of this one.
+ * Runs one measured operation of a `Database`, which is composed as in the daemon: the engine in a worker thread, and
+ * the snapshots in spools of this thread.
  *
  *     scenario send MODE LMDB FOLDER SNAPSHOT                      dumps LMDB; the snapshot is then written to the file SNAPSHOT
  *     scenario merge MODE LMDB FOLDER LOCK_MILLIS SNAPSHOT …       merges them, one after the other
  *
- * MODE is `native` or `shadow`; in shadow mode the first open makes the shadow DBIs, with 1 ns. The clock runs during
- * `dump` or `merge` alone; FOLDER is the spool's. Runs from dist-bench/: see Bundle.ts.
+ * MODE is `native` or `shadow`. In shadow mode, the first open creates the shadow DBIs with the time 1 ns. FOLDER is
+ * the directory of the spool. The clock runs only during `dump` or `merge`. The program runs from dist-bench/ (see
+ * Bundle.ts).
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
@@ -28,7 +29,7 @@ const [kind, mode, path, directory, ...rest] = process.argv.slice(2) as [
   ...ReadonlyArray<string>
 ]
 
-/** Time and the event loop's longest gaps, while `use` runs. */
+/** Returns the time and the longest gaps of the event loop while `use` runs. */
 const measured = <A, E, R>(use: Effect.Effect<A, E, R>) =>
   EventLoop.gapsDuring(
     Effect.gen(function* () {
@@ -51,7 +52,7 @@ const nothing: ScenarioResult = {
   longestLockMillis: 0
 }
 
-/** With one buffer, since the process's memory is still being looked at. */
+/** Writes a snapshot to a file, through one buffer, because the memory of the process is still being sampled. */
 const writeTo = Effect.fnUntraced(function* (path: string, spooled: Spooled) {
   const { readInto } = yield* Spool
   const file = yield* (yield* FileSystem.FileSystem).open(path, { flag: "w" })
@@ -87,7 +88,7 @@ const send = Effect.gen(function* () {
   } satisfies ScenarioResult
 }).pipe(Effect.scoped)
 
-/** As after a download. */
+/** Spools a file, as after a download. */
 const spooled = Effect.fnUntraced(function* (path: string) {
   const spool = yield* Spool
   const file = yield* (yield* FileSystem.FileSystem).open(path)
@@ -139,7 +140,7 @@ const layer = DatabaseWorker.layerWith({
   Layer.provide(
     WorkerPool.layerWith({ entry: new URL("./worker.js", import.meta.url), size: 1, worker: { workerData } })
   ),
-  // As much in memory as the daemon's default.
+  // The daemon's default of `memoryLimit`.
   Layer.provideMerge(SpoolFile.layerWith({ directory: directory, memoryLimit: 16 * 2 ** 20 })),
   Layer.provideMerge(NodeFileSystem.layer)
 )

@@ -1,6 +1,6 @@
 /**
- * `node bench/writer.ts FILE SECONDS PER_SECOND`: an application that writes all the time, one record in a transaction.
- * Tells how often it has, and the size of the file before and after.
+ * `node bench/writer.ts FILE SECONDS PER_SECOND`: an application that writes all the time, with one record per
+ * transaction. Reports the number of transactions, and the size of the file before and after.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -11,7 +11,7 @@ import type { WriterReport } from "./Results.ts"
 
 const [path, seconds, perSecond] = process.argv.slice(2) as [string, string, string]
 
-/** Records that are written in turn, far from each other in the order of keys. */
+/** Number of records that are written in turn, which are far from each other in key order. */
 const records = 20_000
 
 const keyOf = (n: number): string => `grow ${(n * 7_919) % records}`
