@@ -57,9 +57,13 @@ describeWith("doctor on Azure", await Azurite.installed(), (installed) => {
       const [list, store] = linesOf(refused.out, "permissions")
       assert.match(
         list!,
-        /^error {4}permissions: list is refused: .*AuthorizationFailure.*Storage Blob Data Contributor/
+        /^error {4}permissions: list is refused: .*AuthorizationFailure.*the role Storage Blob Data Reader for the container$/
       )
-      assert.match(store!, /^error {4}permissions: put is refused: .*AuthorizationFailure/)
+      assert.match(
+        store!,
+        /^error {4}permissions: put is refused: .*AuthorizationFailure.*the role Storage Blob Data Contributor for the container$/
+      )
+      assert.notInclude(refused.out, "s3:")
       for (const secret of [wrongKey, Azurite.accountKey]) assert.notInclude(refused.out + refused.err, secret)
 
       const missing = yield* (yield* side({ container: "missing" })).command("doctor")

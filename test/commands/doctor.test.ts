@@ -115,7 +115,12 @@ layer(NodeServices.layer, { excludeTestServices: true })("doctor", (it) => {
         ["PUT", ["ok list works: 1 objects", "error put is refused", "ok get works"]],
         [
           "DELETE",
-          ["ok list works: 1 objects", "ok put works", "error what was put came back", "warning delete is refused"]
+          [
+            "ok list works: 1 objects",
+            "ok put works",
+            "error the downloaded object differs",
+            "warning delete is refused"
+          ]
         ]
       ] as const
       for (const [method, expected] of cases) {

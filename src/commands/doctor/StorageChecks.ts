@@ -32,7 +32,7 @@ export const endpoint = Effect.fnUntraced(function* (settings: SettingsValues) {
 })
 
 export const permissions = ({ instance, storage }: SettingsValues, instanceText: (name: string) => string) =>
-  PermissionsCheck.findings(instanceText(instance), storage.cleanup.enabled)
+  PermissionsCheck.findings(instanceText(instance), storage.type, storage.cleanup.enabled)
 
 /** Returns the findings about the snapshots of one database. */
 export const snapshots = (database: string) => SnapshotsCheck.findings(database)

@@ -3,6 +3,7 @@
  * the probe is not that of a snapshot, and the probe is deleted at the end.
  */
 import { Effect, Random, Result, Stream } from "effect"
+import type { SettingsValues } from "../../services/Settings.ts"
 import { Storage, type StorageError } from "../../services/Storage.ts"
 import { error, type Finding, ok, warning } from "./Finding.ts"
 
@@ -10,22 +11,68 @@ const check = "permissions"
 
 type Operation = "list" | "put" | "get" | "delete"
 
-/** The S3 action of each operation, and what needs it. */
-const needs: Readonly<Record<Operation, { readonly action: string; readonly why: string }>> = {
-  list: { action: "s3:ListBucket", why: "without it nothing is received or sent" },
-  put: { action: "s3:PutObject", why: "without it sync cannot send, only receive works" },
-  get: { action: "s3:GetObject", why: "without it nothing is received" },
-  delete: { action: "s3:DeleteObject", why: "without it the cleaner cannot remove old snapshots" }
+type StorageType = SettingsValues["storage"]["type"]
+
+const reasons: Readonly<Record<Operation, string>> = {
+  list: "without it, nothing is received or sent",
+  put: "without it, sync cannot send, and only receive works",
+  get: "without it, nothing is received",
+  delete: "without it, the cleaner cannot delete old snapshots"
 }
 
-const failed = (operation: Operation, { message, reason }: StorageError, isNeeded: boolean): Finding => {
-  const { action, why } = needs[operation]
+/** The S3 action that permits each operation. */
+const actions: Readonly<Record<Operation, string>> = {
+  list: "s3:ListBucket",
+  put: "s3:PutObject",
+  get: "s3:GetObject",
+  delete: "s3:DeleteObject"
+}
+
+const reader = "Storage Blob Data Reader"
+const contributor = "Storage Blob Data Contributor"
+
+/** The least role of Azure that permits each operation. */
+const roles: Readonly<Record<Operation, string>> = {
+  list: reader,
+  put: contributor,
+  get: reader,
+  delete: contributor
+}
+
+/** Says what to do about a refusal, in the terms of the store. */
+const permissionAdvice = (type: StorageType, operation: Operation): string => {
+  switch (type) {
+    case "s3":
+      return `if the bucket, the keys and the prefix are right, give the keys the permission ${actions[operation]}`
+    case "azure":
+      return (
+        "if the container, the credentials and the prefix are right, " +
+        `give the identity the role ${roles[operation]} for the container`
+      )
+    case "fs":
+    case "memory":
+      return "if the path is right, give this user read and write access to the directory"
+  }
+}
+
+interface Probing {
+  readonly storage: Storage["Service"]
+  readonly type: StorageType
+  /** Name of the probe object. */
+  readonly name: string
+  readonly isCleaning: boolean
+}
+
+const failed = (
+  { type }: Probing,
+  operation: Operation,
+  { message, reason }: StorageError,
+  isNeeded: boolean
+): Finding => {
   const isDenied = reason._tag === "Refused"
   const what = isDenied ? `${operation} is refused: ${message}` : `${operation} fails: ${message}`
-  const todo = isDenied
-    ? `if the bucket, the keys and the prefix are right, give them the permission to ${operation} (S3: ${action})`
-    : "look at the endpoint and the network, and try again"
-  return (isNeeded ? error : warning)(check, what, why, todo)
+  const todo = isDenied ? permissionAdvice(type, operation) : "check the endpoint and the network, and try again"
+  return (isNeeded ? error : warning)(check, what, reasons[operation], todo)
 }
 
 const content = new TextEncoder().encode("of lightningstream doctor, which deletes it\n")
@@ -39,50 +86,61 @@ const same = (chunks: ReadonlyArray<Uint8Array>): boolean => Buffer.concat(chunk
 
 const damaged = error(
   check,
-  "what was put came back with other bytes",
+  "the downloaded object differs from the uploaded one",
   "snapshots would be corrupt",
-  "look for a proxy that changes bodies, or ask the owner of the store"
+  "look for a proxy that changes bodies, or ask the operator of the store"
 )
 
-const getProbe = (storage: Storage["Service"], name: string) =>
-  Stream.runCollect(storage.load(name)).pipe(
+const getProbe = (probing: Probing) =>
+  Stream.runCollect(probing.storage.load(probing.name)).pipe(
     Effect.map((chunks): Finding => (same(chunks) ? ok(check, "get works") : damaged)),
-    Effect.catch((failure) => Effect.succeed(failed("get", failure, true)))
+    Effect.catch((failure) => Effect.succeed(failed(probing, "get", failure, true)))
   )
 
-const deleteProbe = (storage: Storage["Service"], name: string, isCleaning: boolean) =>
-  storage.delete(name).pipe(
+const deleteProbe = (probing: Probing) =>
+  probing.storage.delete(probing.name).pipe(
     Effect.as(ok(check, "delete works")),
     Effect.catch((failure) => {
-      const finding = failed("delete", failure, isCleaning)
-      return Effect.succeed({ ...finding, todo: `${finding.todo}; remove the object ${name}` })
+      const finding = failed(probing, "delete", failure, probing.isCleaning)
+      return Effect.succeed({ ...finding, todo: `${finding.todo}; remove the object ${probing.name}` })
     })
   )
 
 /** Reads the first listed object instead of the probe, which could not be put. */
-const getListed = (storage: Storage["Service"], name: string) =>
-  Stream.runDrain(Stream.take(storage.load(name), 1)).pipe(
+const getListed = (probing: Probing, name: string) =>
+  Stream.runDrain(Stream.take(probing.storage.load(name), 1)).pipe(
     Effect.as(ok(check, "get works")),
-    Effect.catch((failure) => Effect.succeed(failed("get", failure, true)))
+    Effect.catch((failure) => Effect.succeed(failed(probing, "get", failure, true)))
   )
 
-const tried = Effect.fnUntraced(function* (storage: Storage["Service"], name: string, isCleaning: boolean) {
+const tried = Effect.fnUntraced(function* (probing: Probing) {
+  const { name, storage } = probing
   const listed = yield* Effect.result(storage.list(""))
   const list = Result.isSuccess(listed)
     ? ok(check, `list works: ${listed.success.length} objects in ${storage.place}`)
-    : failed("list", listed.failure, true)
+    : failed(probing, "list", listed.failure, true)
   const put = yield* Effect.result(storage.store(name, source))
   if (Result.isSuccess(put)) {
-    const get = yield* getProbe(storage, name)
-    return [list, ok(check, "put works"), get, yield* deleteProbe(storage, name, isCleaning)]
+    const get = yield* getProbe(probing)
+    return [list, ok(check, "put works"), get, yield* deleteProbe(probing)]
   }
   const some = Result.isSuccess(listed) ? listed.success[0]?.name : undefined
-  return [list, failed("put", put.failure, true), ...(some === undefined ? [] : [yield* getListed(storage, some)])]
+  return [
+    list,
+    failed(probing, "put", put.failure, true),
+    ...(some === undefined ? [] : [yield* getListed(probing, some)])
+  ]
 })
 
 /** Returns the findings and never fails. `isCleaning` is true if the cleaner is on. */
-export const findings = Effect.fn("Doctor.permissions")(function* (instance: string, isCleaning: boolean) {
+export const findings = Effect.fn("Doctor.permissions")(function* (
+  instance: string,
+  type: StorageType,
+  isCleaning: boolean
+) {
   const storage = yield* Storage
   const name = `doctor-${instance}-${Math.floor((yield* Random.next) * 2 ** 32).toString(16)}`
-  return yield* Effect.onInterrupt(tried(storage, name, isCleaning), () => Effect.ignore(storage.delete(name)))
+  return yield* Effect.onInterrupt(tried({ storage, type, name, isCleaning }), () =>
+    Effect.ignore(storage.delete(name))
+  )
 })
