@@ -43,7 +43,7 @@ export const commands = [
   receive,
   {
     name: "snapshots",
-    summary: "List, print, download, upload and delete the objects of the bucket",
+    summary: "List, print, download, upload and delete the objects in the bucket",
     commands: [snapshotsList, snapshotsDump, snapshotsGet, snapshotsPut, snapshotsRemove]
   },
   restore,
@@ -55,7 +55,7 @@ export const commands = [
   { name: "config", summary: "Check and show the configuration", commands: [configCheck, configShow] },
   {
     name: "experimental",
-    summary: "Commands for special cases: they may change in any release",
+    summary: "Commands for special cases, which may change in any release",
     commands: [migrateTimestamps, pdnsV5FixDuplicateDomains]
   },
   version,

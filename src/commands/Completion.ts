@@ -11,9 +11,9 @@ const shells = ["bash", "zsh", "fish", "powershell"] as const
 
 export const completion = defineCommand({
   name: "completion",
-  summary: "Print a script that completes commands and options in a shell",
+  summary: "Print a shell script that completes commands and options",
   details: `
-Load it where the shell is set up:
+Load the script in the startup file of the shell:
 
     bash: source <(lightningstream completion bash)        in ~/.bashrc
     zsh:  source <(lightningstream completion zsh)         in ~/.zshrc
@@ -23,7 +23,7 @@ Load it where the shell is set up:
   examples: [
     {
       command: "lightningstream completion bash > /tmp/lightningstream.bash && source /tmp/lightningstream.bash",
-      description: "Complete in this bash"
+      description: "Enable completion in the current bash"
     },
     {
       command: "lightningstream completion fish > /tmp/lightningstream.fish",
@@ -33,7 +33,7 @@ Load it where the shell is set up:
   params: {
     shell: Argument.Literals("shell", shells).pipe(
       Argument.withMetavar("SHELL"),
-      Argument.withDescription(`One of ${shells.join(", ")}`)
+      Argument.withDescription(`Name of the shell: one of ${shells.join(", ")}`)
     )
   },
   run: Effect.fnUntraced(function* ({ shell }) {

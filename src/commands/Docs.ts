@@ -10,7 +10,7 @@ export const docs = defineCommand({
   name: "docs",
   summary: "Print the documentation of all commands",
   examples: [
-    { command: "lightningstream docs > cli.md", description: "Write it as Markdown" },
+    { command: "lightningstream docs > cli.md", description: "Write the documentation as Markdown" },
     {
       command: "lightningstream docs --format man > lightningstream.1",
       description: "Write the manual page, for man -l lightningstream.1"
@@ -19,7 +19,7 @@ export const docs = defineCommand({
   params: {
     format: oneOf("format", ["markdown", "man"]).pipe(
       Flag.withAlias("f"),
-      about("Format: `markdown`, the default, or `man`")
+      about("Output format: markdown (the default) or man")
     )
   },
   run: Effect.fnUntraced(function* ({ format }) {

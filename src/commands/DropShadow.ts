@@ -6,24 +6,24 @@ import { workerEntry } from "./WorkerEntry.ts"
 
 export const dropShadow = defineCommand({
   name: "drop-shadow",
-  summary: "Drop the _sync* DBIs of every configured database, without asking",
+  summary: "Drop the _sync* DBIs of every configured database without confirmation",
   details: `
-These are the shadow DBIs of schema_tracks_changes: false with the times of
-all entries and all deletions, and what release 0.2 has left. What the
-application sees stays. Stop sync and receive on that LMDB before: one that
-runs takes everything for new. At the next start in shadow mode everything
-begins as at the first one.
+These DBIs are the shadow DBIs of schema_tracks_changes: false, with the times
+of all entries and all deletions, and DBIs that release 0.2 has left behind.
+The application's DBIs are not changed. Stop sync and receive on that LMDB
+first, because a running daemon would treat every entry as new. The next start
+in shadow mode is like a first start.
 
-What goes wrong with one database is logged, the next one follows, and the
-exit code is 1 in the end. A file that is not there is an error, and is not
-made. No bucket is used.
+If an error occurs in one database, it is logged, the command continues with
+the next database, and the exit code is 1. A missing file is an error, and is
+not created. The bucket is not used.
 `,
   examples: [
     {
       command: "lightningstream drop-shadow",
       description: "Drop the shadow DBIs of all databases in lightningstream.yaml"
     },
-    { command: "lightningstream drop-shadow -c pdns.yaml", description: "Name another configuration" }
+    { command: "lightningstream drop-shadow -c pdns.yaml", description: "Use another configuration file" }
   ],
   params: {},
   run: Effect.fnUntraced(function* (_, global) {

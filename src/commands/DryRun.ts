@@ -17,7 +17,7 @@ const problemOf = (onlyDb: ReadonlyArray<string>, names: ReadonlyArray<string>):
   const unknown = onlyDb.find((name) => !names.includes(name))
   return unknown === undefined
     ? undefined
-    : `--only-db ${unknown}: no such database in lmdbs: there are ${names.join(", ")}`
+    : `--only-db ${unknown}: there is no such database in lmdbs, only ${names.join(", ")}`
 }
 
 const runAll = Effect.fnUntraced(function* (
@@ -49,5 +49,5 @@ export const run = (options: SyncOptions, global: GlobalOptions, receiveOnly: bo
     ? once({ global }, Effect.provide(runAll(options, global, receiveOnly), StorageConfigured.readOnly))
     : new UsageError({
         command: `lightningstream ${receiveOnly ? "receive" : "sync"}`,
-        problems: ["--dry-run waits for nothing: leave out --wait-for-marker-file"]
+        problems: ["--dry-run cannot be combined with --wait-for-marker-file"]
       })

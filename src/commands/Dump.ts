@@ -17,36 +17,39 @@ const parts = () => ({
 
 export const dump = defineCommand({
   name: "dump",
-  summary: "Print what the LMDBs hold",
+  summary: "Print the contents of the LMDBs",
   details: `
-The databases come by name, each from one read transaction. Text is, for each
-DBI,
+The databases are printed in the order of their names, each from a single read
+transaction. The text format prints for each DBI:
 
     ### main :: records
 
     example.org A  =  . [00]
 
-with bytes as snapshots dump shows them, headers included. JSON is one object
-a line: each DBI, with its database, and then its entries; those with a native
-header with its time, flags and transaction id, the others with key and value
-alone.
+Bytes are printed as by snapshots dump, and headers are included. The json
+format prints one object per line: each DBI with its database, followed by its
+entries. Each entry has a key and a value, and if it has a native header also
+the time, flags and transaction id of that header.
 
-What goes wrong with one database is logged, the next one follows, and the
-exit code is 1 in the end. A file that is not there is an error, and is not
-made. No bucket is used.
+If an error occurs in one database, it is logged, the command continues with
+the next database, and the exit code is 1. A missing file is an error, and is
+not created. The bucket is not used.
 `,
   examples: [
     { command: "lightningstream dump --hide", description: "Print what the application sees" },
     { command: "lightningstream dump -n main -f json | head -3", description: "Print one database as JSON" }
   ],
   params: {
-    hide: toggle("hide").pipe(Flag.withAlias("H"), about("Without the _sync* DBIs")),
+    hide: toggle("hide").pipe(Flag.withAlias("H"), about("Hide the _sync* DBIs")),
     name: text("name", "NAME").pipe(
       Flag.withAlias("n"),
-      about("Only this database, by its exact name under lmdbs"),
+      about("Print only this database, by its exact name under lmdbs"),
       optional
     ),
-    format: oneOf("format", ["text", "json"]).pipe(Flag.withAlias("f"), about("text, the default, or json"))
+    format: oneOf("format", ["text", "json"]).pipe(
+      Flag.withAlias("f"),
+      about("Output format: text (the default) or json")
+    )
   },
   run: Effect.fnUntraced(function* ({ format = "text", hide, name }, global) {
     const { Command, DatabaseOptions, LmdbTaskThread, ProgressTerminal, Settings, StandardOutput } = yield* load(parts)

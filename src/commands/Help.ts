@@ -15,7 +15,7 @@ export const help = defineCommand({
   ],
   params: {
     command: Argument.String("command").pipe(
-      Argument.withDescription("The command, if not all of them"),
+      Argument.withDescription("Command to describe (default: list all commands)"),
       Argument.variadic()
     )
   },

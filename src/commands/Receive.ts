@@ -4,19 +4,21 @@ import { runDaemon, syncFlags } from "./Sync.ts"
 
 export const receive = defineCommand({
   name: "receive",
-  summary: "Merge changes of others, and never write to the bucket",
+  summary: "Merge changes of other instances without ever writing to the bucket",
   details: `
-As sync, with the same options, but nothing in the bucket is ever stored,
-deleted or made: no snapshots, no update marker, no cleaning, and no bucket,
+This command does the same as sync and has the same options, but it never
+stores, deletes or creates anything in the bucket: it sends no snapshots,
+writes no update marker and runs no cleaner. It does not create a bucket,
 container or directory either, whatever create_bucket and create_container
-say. Changes of the application stay here, and win against older ones of
-others. With --only-once it ends when everything that was there is merged.
+say. Changes of the application stay in the local LMDB, where they win over
+older changes of other instances. With --only-once, the command ends when
+every snapshot that was in the bucket at the start is merged.
 `,
   examples: [
     { command: "lightningstream receive", description: "Follow the other instances" },
     {
       command: "lightningstream receive --only-once --only-db main",
-      description: "Fetch the newest state of one database, and end"
+      description: "Fetch the newest state of one database, and exit"
     }
   ],
   params: syncFlags,

@@ -37,23 +37,23 @@ const latest = "latest"
 const params = {
   snapshot: Argument.String("snapshot").pipe(
     Argument.withMetavar("SNAPSHOT"),
-    Argument.withDescription("An object of the bucket, or latest: what a new server would get")
+    Argument.withDescription("Name of an object in the bucket, or latest for what a new server would receive")
   ),
   to: text("to", "PATH").pipe(
-    about("Where the LMDB is made: the data file, or the directory of data.mdb where options.no_subdir is false")
+    about("Path of the LMDB to create: the data file, or the directory of data.mdb if options.no_subdir is false")
   ),
   at: timestamp("at").pipe(
-    about("With latest: the newest snapshot of each instance that is of this time or before"),
+    about("With latest: use the newest snapshot of each instance that is not newer than this time"),
     optional
   ),
   db: text("db", "NAME").pipe(
-    about("The database, by its exact name under lmdbs (default: that of SNAPSHOT, or the only one)"),
+    about("Database, by its exact name under lmdbs (default: the database of SNAPSHOT, or the only one configured)"),
     optional
   ),
-  plain: toggle("plain").pipe(about("Values without headers, no tombstones, no shadow DBIs")),
-  force: toggle("force").pipe(about("Replace a file that is there, unless a process has it open")),
+  plain: toggle("plain").pipe(about("Create values without headers, no tombstones and no shadow DBIs")),
+  force: toggle("force").pipe(about("Replace an existing file, unless a process has it open")),
   mapSize: byteSize("map-size").pipe(
-    about("Map size of the new LMDB, such as 1GB (default: twice what is needed, or map_size if that is more)"),
+    about("Map size of the new LMDB, such as 1GB (default: twice the needed size, or map_size if that is larger)"),
     optional
   )
 }
@@ -76,9 +76,9 @@ const shadowDbis = 2
 const problemsOf = ({ SnapshotName }: Parts, { at, db, snapshot }: RestoreFlags, { instance }: GlobalOptions) => {
   if (snapshot === latest) return []
   const name = SnapshotName.parse(snapshot)
-  if (name === undefined) return [`${JSON.stringify(snapshot)} is neither a snapshot's name nor ${latest}`]
+  if (name === undefined) return [`${JSON.stringify(snapshot)} is neither the name of a snapshot nor ${latest}`]
   return [
-    ...(at === undefined ? [] : [`--at goes with ${latest}: ${snapshot} is of one time`]),
+    ...(at === undefined ? [] : [`--at can only be used with ${latest}: ${snapshot} has a fixed time`]),
     ...(db === undefined || db === name.database ? [] : [`--db ${db}: the snapshot is of database ${name.database}`]),
     ...(instance === undefined || SnapshotName.instanceText(instance) === name.instance
       ? []
@@ -96,7 +96,7 @@ const chooseDatabase = Effect.fnUntraced(function* (
   const flag = named === undefined ? "--db" : "SNAPSHOT of database"
   const names = yield* DatabaseOptions.chosenNames(settings, file, flag, named ?? db)
   if (names.length === 1) return names[0]!
-  const problem = `--db: which database is to be restored? There are ${names.join(", ")}`
+  const problem = `--db: specify the database to restore, one of ${names.join(", ")}`
   return yield* new Settings.InvalidSettings({ file, problems: [problem] })
 })
 
@@ -182,40 +182,42 @@ const makeLmdb = Effect.fnUntraced(function* (parts: Parts, given: RestoreFlags,
 
 export const restore = defineCommand({
   name: "restore",
-  summary: "Make an LMDB from snapshots of the bucket",
+  summary: "Create an LMDB from snapshots in the bucket",
   details: `
-SNAPSHOT is the name of an object, or latest: the newest snapshot of each
-instance, or with --instance of that one alone, merged into an empty LMDB as a
-new server would get it. --at takes a time such as 2025-01-31T12:00:00Z, or as
-in a snapshot's name. What is corrupt or must not be merged is left out with
-an error, the next-newest of its instance is used, and the exit code is 1 in
-the end; a SNAPSHOT that was given by its name is not replaced by another one.
-Tombstones are kept, whatever their age.
+SNAPSHOT is either the name of an object or the word latest. With latest, the
+newest snapshots of all instances, or only of the one given with --instance,
+are merged into an empty LMDB. The result is what a new server would receive.
+The option --at accepts a time such as 2025-01-31T12:00:00Z, or a time as in
+the name of a snapshot. If a snapshot is corrupt or must not be merged, an
+error is logged, the next-newest snapshot of that instance is used instead,
+and the exit code is 1. A snapshot that was given by its name is never
+replaced by another one. Tombstones are kept, whatever their age.
 
-The LMDB is as the database is configured: with native headers, or in shadow
-mode with the application's DBIs and the shadow DBIs. --plain makes one
-without headers, tombstones and shadow DBIs, for an application that knows
-nothing of them.
+The LMDB has the format that is configured for the database: native headers,
+or in shadow mode the application's DBIs and the shadow DBIs. With --plain, it
+has no headers, tombstones or shadow DBIs, for applications that do not
+support them.
 
-It is made beside its place (.NAME.….tmp), read back, synced and renamed: a
-failure or Ctrl-C leaves what was there before. An existing file is replaced
-with --force only, keeps its owner and mode, and never while a process of this
-machine has it open: stop the application, and sync or receive. Processes of
-other containers cannot be seen. Then the objects that were merged are
-printed, with entries, tombstones and the digest of each DBI, as verify has
-them.
+The LMDB is written to a temporary file in the same directory (.NAME.….tmp),
+read back, synced and renamed. After a failure or Ctrl-C, an existing file is
+unchanged. An existing file is replaced only with --force, and keeps its owner
+and mode. It is never replaced while a process on this machine has it open:
+stop the application, and sync or receive. Processes in other containers
+cannot be detected. Finally, the names of the merged objects are printed,
+followed by the number of entries and tombstones and the digest of each DBI,
+in the format of verify.
 
 Nothing is written to the bucket.
 `,
   examples: [
     {
       command: "lightningstream restore latest --to /tmp/main.lmdb",
-      description: "Make the LMDB that a new server would get"
+      description: "Create the LMDB that a new server would receive"
     },
     {
       command:
         "lightningstream restore latest --db main --instance a --at 2025-01-31T12:00:00Z --plain --to /tmp/then.lmdb",
-      description: "Make the one that instance a had at a time, without headers"
+      description: "Create the LMDB that instance a had at a given time, without headers"
     }
   ],
   params,

@@ -15,36 +15,41 @@ const parts = () => ({
 
 export const stats = defineCommand({
   name: "stats",
-  summary: "Print entries, pages, depth and tombstones of the LMDBs, and how full they are",
+  summary: "Print the entries, pages, depth, tombstones and space usage of the LMDBs",
   details: `
-The databases come by name. Sizes are in bytes. Used is what the pages of all
-DBIs take, free pages not included. Readers are slots of LMDB's table that are
-taken: by this command, by others, and by processes that were killed, until
-LMDB frees theirs.
+The databases are printed in the order of their names. Sizes are in bytes.
+"Used" is the size of the pages of all DBIs, without free pages. "Readers" is
+the number of occupied slots in LMDB's reader table. These slots belong to
+this command, to other processes, and to killed processes whose slots LMDB has
+not freed yet.
 
-Pages, entries and depth are what LMDB counts: of a DBI with MDB_DUPSORT
-without the pages of values that have a tree of their own. Tombstones are
-counted by a walk over all entries with a native header; "-" stands for a DBI
-that has none.
+Pages, entries and depth are those that LMDB reports. For a DBI with
+MDB_DUPSORT, they do not include the pages of values that have a tree of their
+own. Tombstones are counted by reading all entries with a native header. "-"
+means that the DBI has no such entries.
 
-JSON is one object a line, one for each database. What goes wrong with one
-database is logged, the next one follows, and the exit code is 1 in the end. A
-file that is not there is an error, and is not created. No bucket is used.
+The json format prints one object per line for each database. If an error
+occurs in one database, it is logged, the command continues with the next
+database, and the exit code is 1. A missing file is an error, and is not
+created. The bucket is not used.
 `,
   examples: [
     { command: "lightningstream stats", description: "Print the statistics of all databases" },
     {
       command: "lightningstream stats -n main -f json",
-      description: "Print those of one database as JSON, for a script"
+      description: "Print the statistics of one database as JSON, for a script"
     }
   ],
   params: {
     name: text("name", "NAME").pipe(
       Flag.withAlias("n"),
-      about("Only this database, by its exact name under lmdbs"),
+      about("Print only this database, by its exact name under lmdbs"),
       optional
     ),
-    format: oneOf("format", ["text", "json"]).pipe(Flag.withAlias("f"), about("text, the default, or json"))
+    format: oneOf("format", ["text", "json"]).pipe(
+      Flag.withAlias("f"),
+      about("Output format: text (the default) or json")
+    )
   },
   run: Effect.fnUntraced(function* ({ format = "text", name }, global) {
     const { Command, DatabaseOptions, LmdbTaskThread, StandardOutput } = yield* load(parts)

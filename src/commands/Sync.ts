@@ -75,7 +75,7 @@ const check = Effect.fnUntraced(function* (
     ...(spool === undefined ? [] : [`spool_directory: ${spool}`]),
     ...onlyDb
       .filter((name) => !Object.hasOwn(lmdbs, name))
-      .map((name) => `--only-db ${name}: no such database in lmdbs: there are ${Object.keys(lmdbs).join(", ")}`)
+      .map((name) => `--only-db ${name}: there is no such database in lmdbs, only ${Object.keys(lmdbs).join(", ")}`)
   ]
   if (problems.length > 0) return yield* new parts.Settings.InvalidSettings({ file, problems })
   for (const warning of loaded.warnings) yield* Effect.logWarning(warning)
@@ -145,23 +145,21 @@ export const syncFlags = {
   onlyOnce: Flag.Boolean("only-once").pipe(
     Flag.withoutNegation,
     about(
-      "End when every snapshot that was in the bucket at the start is merged and what is here is sent; instead of the file's only_once"
+      "Exit when every snapshot that was in the bucket at the start is merged and local changes are sent (overrides only_once)"
     ),
     optional
   ),
   onlyDb: text("only-db", "NAME").pipe(
-    about("Only this database, by its exact name under lmdbs; may be given more than once"),
+    about("Use only this database, by its exact name under lmdbs; can be given more than once"),
     Flag.atLeast(0)
   ),
   waitForMarkerFile: text("wait-for-marker-file", "NAME").pipe(
-    about("First wait until the bucket has an object of this name; no LMDB is opened before"),
+    about("Wait until the bucket contains an object with this name before any LMDB is opened"),
     optional
   ),
-  dryRun: toggle("dry-run").pipe(
-    about("Say what would be merged, sent and deleted at a start now, change nothing, and end")
-  ),
+  dryRun: toggle("dry-run").pipe(about("Print what would be merged, sent and deleted, change nothing, and exit")),
   acceptStale: toggle("accept-stale").pipe(
-    about("Merge snapshots that are older than the sweeper's retention, and send an LMDB that is")
+    about("Merge snapshots that are older than the sweeper's retention, and send the LMDB even if it is older")
   )
 }
 
@@ -169,40 +167,43 @@ export type SyncOptions = Given<typeof syncFlags>
 
 export const sync = defineCommand({
   name: "sync",
-  summary: "Send local changes, and merge those of others, until ended",
+  summary: "Send local changes and merge those of other instances until stopped",
   details: `
-With --only-once it waits without limit for a snapshot that cannot be loaded:
-bound that with --timeout. --only-once=false wins over the file, too. There is
-no HTTP server then.
+With --only-once, the command waits without limit for a snapshot that cannot
+be loaded: use --timeout to bound that. It starts no HTTP server. If only_once
+is set in the file, --only-once=false overrides it.
 
-The databases that --only-db does not name are skipped with a warning. A name
-that is not configured is an error (2), and nothing is opened.
+Databases that are not named by --only-db are skipped with a warning. If a
+name is not configured, the command exits with code 2 before it opens
+anything.
 
 The object of --wait-for-marker-file may have any name below the global prefix
-and any content. It is looked for every storage_poll_interval, forever.
+and any content. The bucket is checked for it every storage_poll_interval,
+forever.
 
-With --dry-run both LMDB and bucket are only read: it says how many entries of
-each DBI would come from which instance, what would be sent, what the cleaner
-would delete once it has seen it for must_keep_interval, and what a sweep
-would remove now. Snapshots are downloaded to spool_directory for that. An
-entry that several instances have counts for the one whose version wins. In
-shadow mode, what the application has changed since the shadow was last
-brought up to date is counted on its own. Of an instance whose newest snapshot
-cannot be merged, the next-newest is taken. The exit code is 1 if something
-cannot be read or merged. It does not wait for --wait-for-marker-file.
+With --dry-run, the LMDBs and the bucket are only read. For each database, the
+command prints how many entries of each DBI would come from which instance,
+what would be sent, what the cleaner would delete once it has seen it for
+must_keep_interval, and what a sweep would remove now. Snapshots are
+downloaded to spool_directory for this purpose. An entry that several
+instances have is counted for the instance whose version wins. In shadow mode,
+changes that the application has made since the shadow DBIs were last updated
+are counted separately. If the newest snapshot of an instance cannot be
+merged, the next-newest one is used. The exit code is 1 if something cannot be
+read or merged. --dry-run cannot be combined with --wait-for-marker-file.
 
-With --accept-stale, entries that others have deleted meanwhile may come back.
-Without the sweeper it changes nothing.
+With --accept-stale, entries that other instances have deleted in the meantime
+may come back. The option has no effect if the sweeper is disabled.
 `,
   examples: [
     { command: "lightningstream --config /etc/lightningstream.yaml sync", description: "Run the daemon" },
     {
       command: "lightningstream sync --dry-run",
-      description: "Say what the daemon would do, and do nothing"
+      description: "Print what the daemon would do, without doing it"
     },
     {
       command: "lightningstream sync --only-once --timeout 5m",
-      description: "Merge what is in the bucket, send what is here, and end"
+      description: "Merge what is in the bucket, send local changes, and exit"
     }
   ],
   params: syncFlags,

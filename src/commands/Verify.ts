@@ -15,47 +15,48 @@ const parts = () => ({
 
 export const verify = defineCommand({
   name: "verify",
-  summary: "Compare the instances' newest snapshots and the LMDBs here, entry by entry",
+  summary: "Compare the newest snapshots of all instances and the local LMDBs entry by entry",
   details: `
-For each database: entries, tombstones and a digest of every DBI, in the
-newest snapshot of each instance and in the LMDB here, and whether they have
-what they should have. A snapshot should have each entry of another instance's
-snapshot, or a version that wins over it, if its own time is later than that
-one's by --grace; else the two are "not comparable yet". The LMDB should have
-what is in all snapshots that are older than --grace. As the daemon sends
-nothing when it has only merged, an instance without changes of its own is
-comparable after its next forced snapshot.
+For each database, the command prints the number of entries and tombstones and
+a digest of every DBI, in the newest snapshot of each instance and in the
+local LMDB, and whether they contain what they should. A snapshot should
+contain each entry of another instance's snapshot, or a version that wins over
+it, if it is newer than that snapshot by at least --grace. Otherwise the two
+are "not comparable yet". The LMDB should contain the entries of all snapshots
+that are older than --grace. The daemon does not send a snapshot when it has
+only merged, so an instance without changes of its own becomes comparable
+after its next forced snapshot.
 
     b DIFFERS from a
         records: 1 missing, 0 outdated, first
             missing: example.org
 
-Key, time, deleted flag and value count; transaction ids and extension blocks
-do not, nor do tombstones that are older than the sweeper's cut-off. In shadow
-mode the LMDB's shadow DBIs are compared, which are as of the last send or
-merge.
+Keys, times, deleted flags and values are compared. Transaction ids, extension
+blocks, and tombstones that are older than the sweeper's cut-off are ignored.
+In shadow mode, the shadow DBIs of the LMDB are compared. They are as of the
+last send or merge.
 
-A snapshot that is corrupt or could not be merged here is named as NOT
+A snapshot that is corrupt or could not be merged here is reported as NOT
 READABLE, and the next-newest state of its instance is compared instead.
 
-The exit code is 1 if something is missing or outdated, if a snapshot is NOT
-READABLE, if an LMDB cannot be read, and if there is no snapshot at all. JSON
-is one object a line; an instance of null is the LMDB. Nothing is changed.
-Snapshots are downloaded to spool_directory.
+The exit code is 1 if entries are missing or outdated, if a snapshot is NOT
+READABLE, if an LMDB cannot be read, or if there is no snapshot at all. In
+JSON, an instance of null stands for the LMDB. Nothing is changed. Snapshots
+are downloaded to spool_directory.
 `,
   examples: [
-    { command: "lightningstream verify", description: "Compare all databases of lightningstream.yaml" },
+    { command: "lightningstream verify", description: "Compare all databases in lightningstream.yaml" },
     {
       command: "lightningstream verify --grace 10m --json | grep '\"differs\"'",
-      description: "Print who lacks what, where merges may take ten minutes"
+      description: "Print the differences, if merges may take up to ten minutes"
     }
   ],
   params: {
     grace: duration("grace").pipe(
-      about("How much later a snapshot must be to be held against another (default: 1m)"),
+      about("Time by which a snapshot must be newer than another to be compared with it (default: 1m)"),
       optional
     ),
-    json: toggle("json").pipe(about("Print JSON, one object a line"))
+    json: toggle("json").pipe(about("Print JSON, one object per line"))
   },
   run: Effect.fnUntraced(function* ({ grace = Duration.minutes(1), json }, global) {
     const { giveBackFreed } = yield* Effect.promise(() => import("../layers/process/ProcessMemory.ts"))

@@ -6,7 +6,7 @@ export const version = defineCommand({
   name: "version",
   summary: "Print the version",
   examples: [
-    { command: "lightningstream version", description: "Print the version alone" },
+    { command: "lightningstream version", description: "Print only the version" },
     { command: "lightningstream --version", description: "Print the name and the version" }
   ],
   params: {},

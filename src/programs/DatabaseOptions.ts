@@ -44,6 +44,6 @@ export const chosenNames = (settings: SettingsValues, file: string, flag: string
   const names = Object.keys(settings.lmdbs).toSorted()
   if (name === undefined) return Effect.succeed(names)
   if (names.includes(name)) return Effect.succeed([name])
-  const problem = `${flag} ${name}: no such database in lmdbs: there are ${names.join(", ")}`
+  const problem = `${flag} ${name}: there is no such database in lmdbs, only ${names.join(", ")}`
   return Effect.fail(new InvalidSettings({ file, problems: [problem] }))
 }

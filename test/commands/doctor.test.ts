@@ -170,7 +170,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("doctor", (it) => {
         const [found] = (yield* doctor).of("certificate")
         assert.strictEqual(
           found?.replace(/[\w ]+ is the first/, " X is the first"),
-          `${level} of server < Test CA, X is the first to expire, in ${days - 1} days`
+          `${level} of the chain server < Test CA, X is the first to expire, in ${days - 1} days`
         )
         if (days !== 60) continue
         const untrusted = yield* make({ storage: () => s3(server.endpoint_url) })
@@ -210,14 +210,14 @@ layer(NodeServices.layer, { excludeTestServices: true })("doctor", (it) => {
       assert.deepStrictEqual({ code, err }, { code: 1, err: "" })
       assert.match(of("LMDB", "good")[0]!, /^ok open in process \d+ \(\w+\)/)
       assert.match(of("map size", "good")[0]!, /^ok \d+ of 1048576 bytes are used \(\d %\), pages of 4096 bytes$/)
-      assert.deepStrictEqual(of("DBIs", "good"), ["ok 1 in native mode, 1 headers looked at"])
+      assert.deepStrictEqual(of("DBIs", "good"), ["ok 1 in native mode, 1 headers checked"])
       assert.match(of("map size", "full")[0]!, /^error \d+ of 1048576 bytes are used \(9[5-9] %\)/)
       assert.deepStrictEqual(of("DBIs", "plain"), ["error d: key 0x6b: the value is shorter than its header"])
       assert.match(of("DBIs", "dupsort")[0]!, /^error d: .*it has MDB_DUPSORT: set dupsort_hack: true/)
-      assert.deepStrictEqual(of("LMDB", "away"), [`error ${directory}/away.lmdb is not there`])
-      assert.match(of("LMDB", "pages")[1]!, /^warning pages of 16384 bytes, this system's have 4096/)
+      assert.deepStrictEqual(of("LMDB", "away"), [`error ${directory}/away.lmdb does not exist`])
+      assert.match(of("LMDB", "pages")[1]!, /^warning the page size is 16384 bytes, and that of this system is 4096/)
       assert.match(of("LMDB", "broken")[0]!, /^error .*not an LMDB data file of the v1 format/)
-      assert.match(of("map size", "small")[1]!, /^warning options.map_size is 524288 bytes, the file has 1048576/)
+      assert.match(of("map size", "small")[1]!, /^warning options.map_size is 524288 bytes, but the file has 1048576/)
       assert.isFalse(yield* fs.exists(`${directory}/away.lmdb`))
       const lines = (yield* text("doctor")).out.trimEnd().split("\n")
       assert.isTrue(
@@ -264,7 +264,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("doctor", (it) => {
       const whole = object({ records: [["k", 5, "v"]] })
       yield* fs.writeFile(`${directory}/bucket/${snapshotName}`, whole)
       const before = yield* doctor
-      assert.deepStrictEqual(before.of("snapshots", "main"), [`ok ${snapshotName} is whole, 1 entries`])
+      assert.deepStrictEqual(before.of("snapshots", "main"), [`ok ${snapshotName} is complete, 1 entries`])
       assert.match(before.of("spool")[0]!, /^ok .* has \d+ bytes free$/)
       yield* fs.writeFile(`${directory}/bucket/${snapshotName}`, whole.slice(0, -9))
       // Sparse: more than any disk of a test has.

@@ -69,7 +69,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("dump", (it) => {
       assert.deepStrictEqual(JSON.parse(plain.out.split("\n")[1]!), { key: "6b", value: Application.native("v", 5n) })
       const other = yield* dump("-n", "other")
       assert.strictEqual(other.code, 2)
-      assert.match(other.err, /--name other: no such database.*away, main/)
+      assert.match(other.err, /--name other: there is no such database in lmdbs, only away, main/)
     })
   )
 

@@ -249,7 +249,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("restore", (it) => {
           assert.match(exists.err, /live\.lmdb: it exists: .*--force/)
           const open = yield* restore("latest", "--force", "--to", path)
           assert.strictEqual(open.code, 1)
-          assert.match(open.err, /it is open in process \d+ \(.*\): stop whatever uses it/)
+          assert.match(open.err, /it is open in process \d+ \(.*\): stop the application, and sync or receive/)
           assert.deepStrictEqual(yield* fs.readFile(path), before)
           assert.deepStrictEqual(yield* files, ["live.lmdb", "live.lmdb-lock"])
           yield* application.kill
@@ -265,7 +265,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("restore", (it) => {
       yield* application.write({ do: "put", dbi: "records", key: "00", value: "00" })
       yield* fs.symlink(path, `${directory}/link`)
       assert.match((yield* restore("latest", "--force", "--to", "link")).err, /it is a symbolic link/)
-      assert.match((yield* restore("latest", "--force", "--to", "bucket")).err, /no regular file/)
+      assert.match((yield* restore("latest", "--force", "--to", "bucket")).err, /it exists, but is not a regular file/)
     })
   )
 
@@ -319,7 +319,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("restore", (it) => {
       const large = yield* withBucket({ [newer]: object({ records: many(20_000, 1, 100) }) })
       const small = yield* large.restore("latest", "--to", "new.lmdb", "--map-size", "1MB")
       assert.strictEqual(small.code, 1)
-      assert.match(small.err, /the map of 1048576 bytes is full: at least \d+ are needed. Give a larger --map-size/)
+      assert.match(small.err, /the map of 1048576 bytes is full: at least \d+ are needed. Specify a larger --map-size/)
       assert.deepStrictEqual(yield* large.files, [])
       const slow = yield* serve((request, response) => {
         if (request.url!.includes("list-type=2"))
@@ -347,11 +347,11 @@ layer(NodeServices.layer, { excludeTestServices: true })("restore", (it) => {
     Effect.gen(function* () {
       const { directory, file, files, restore } = yield* withBucket(allObjects)
       for (const [args, problem] of [
-        [["start"], /"start" is neither a snapshot's name nor latest/],
-        [[older, "--at", "2025-01-01T00:00:00Z"], /--at goes with latest/],
+        [["start"], /"start" is neither the name of a snapshot nor latest/],
+        [[older, "--at", "2025-01-01T00:00:00Z"], /--at can only be used with latest/],
         [[older, "--db", "other"], /--db other: the snapshot is of database main/],
         [[older, "-i", "b"], /--instance b: the snapshot is of instance a/],
-        [["latest", "--db", "other"], /--db other: no such database/],
+        [["latest", "--db", "other"], /--db other: there is no such database/],
         [["latest", "--at", "yesterday"], /a time such as/],
         [["latest", "--map-size", "1Gb"], /a size in bytes/]
       ] as const) {
@@ -366,7 +366,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("restore", (it) => {
       yield* fs.writeFileString(file, JSON.stringify(config))
       const which = yield* restore("latest", "--to", "new.lmdb")
       assert.strictEqual(which.code, 2)
-      assert.match(which.err, /--db: which database is to be restored\? There are main, other/)
+      assert.match(which.err, /--db: specify the database to restore, one of main, other/)
       assert.deepStrictEqual(yield* files, [])
     })
   )

@@ -143,7 +143,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("the configuration", (i
         for (const command of ["sync", "receive"]) {
           const { code, err } = yield* run([command, "-c", file, "--only-db", "main", "--only-db=Main"])
           assert.strictEqual(code, 2, err)
-          assert.include(err, "--only-db Main: no such database in lmdbs: there are main, other")
+          assert.include(err, "--only-db Main: there is no such database in lmdbs, only main, other")
         }
         assert.deepStrictEqual(yield* fs.readDirectory(directory), ["lightningstream.yaml"])
         const { code, err } = yield* run(["sync", "-c", file, "--only-once", "--only-db=other"])

@@ -86,7 +86,7 @@ export const duration = (name: string) =>
     Flag.filterMap(
       (given) =>
         Option.filter(Option.fromUndefinedOr(GoDuration.parse(given)), (parsed) => !Duration.isNegative(parsed)),
-      () => `Expected ${GoDuration.expected}, not below 0`
+      () => `Expected ${GoDuration.expected}, not negative`
     )
   )
 
@@ -95,7 +95,7 @@ export const byteSize = (name: string) =>
   text(name, "SIZE").pipe(
     Flag.filterMap(
       (given) => Option.filter(Option.fromUndefinedOr(GoByteSize.parse(given)), (size) => size > 0),
-      () => `Expected ${GoByteSize.expected}, more than 0`
+      () => `Expected ${GoByteSize.expected}, greater than 0`
     )
   )
 

@@ -18,31 +18,31 @@ export const globalFlags = {
   ),
   instance: text("instance", "NAME").pipe(
     Flag.withAlias("i"),
-    about("Name of this instance, instead of the file's"),
+    about("Name of this instance (overrides instance)"),
     optional
   ),
-  debug: toggle("debug").pipe(about("As --log-level debug, whatever that says: also shows where errors come from")),
+  debug: toggle("debug").pipe(about("Log at level debug, whatever --log-level says, including where errors come from")),
   logConfig: toggle("log-config").pipe(
-    about("Log the effective configuration as YAML, with every default, secrets hidden")
+    about("Log the effective configuration as YAML, with every default, and with secrets hidden")
   ),
   logLevel: oneOf("log-level", logLevels, readLogLevel).pipe(
-    about("Log what is at least as severe, instead of the file's log.level; any case")
+    about("Lowest level to log, case-insensitive (overrides log.level)")
   ),
-  logFormat: oneOf("log-format", logFormats).pipe(about("Format of the log, instead of the file's log.format")),
+  logFormat: oneOf("log-format", logFormats).pipe(about("Format of the log (overrides log.format)")),
   logTimestamp: oneOf("log-timestamp", logTimestamps, readLogTimestamp).pipe(
-    about("Times in the log, instead of the file's log.timestamp")
+    about("Format of times in the log (overrides log.timestamp)")
   ),
   minimumPid: Flag.Int("minimum-pid").pipe(
     Flag.withMetavar("N"),
     Flag.filter(
       (pid) => pid >= 0,
-      () => "Expected a number that is not below 0"
+      () => "Expected a number that is not negative"
     ),
-    about("Run as a process with at least this number, for containers that share an LMDB"),
+    about("Run as a process with at least this process number, for containers that share an LMDB"),
     Flag.withDefault(0)
   ),
   timeout: duration("timeout").pipe(
-    about("End the command after this long, with exit code 75; what is under way is given up (default: never)"),
+    about("Abort the command after this time, with exit code 75 (default: never)"),
     Flag.withDefault(Duration.zero)
   ),
   version: toggle("version").pipe(about("Print the name and the version"))

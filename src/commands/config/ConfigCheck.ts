@@ -5,17 +5,17 @@ import { load } from "../cli/Load.ts"
 
 export const configCheck = defineCommand({
   name: "check",
-  summary: "Check the configuration, and list all that is wrong with it at once",
+  summary: "Check the configuration and list all errors at once",
   details: `
-Nothing is opened: neither an LMDB nor the bucket. Warnings are logged, and
-the exit code is 0 then. With mistakes it is 2, and each is listed with its
-key path.
+Neither the LMDBs nor the bucket are opened. If there are only warnings, they
+are logged and the exit code is 0. If there are errors, each is listed with
+its key path and the exit code is 2.
 `,
   examples: [
     { command: "lightningstream config check", description: "Check lightningstream.yaml" },
     {
       command: "lightningstream config check && echo ready to restart",
-      description: "Check before the daemon is restarted"
+      description: "Check the configuration before restarting the daemon"
     }
   ],
   params: {},

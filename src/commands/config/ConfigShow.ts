@@ -5,14 +5,17 @@ import { load } from "../cli/Load.ts"
 
 export const configShow = defineCommand({
   name: "show",
-  summary: "Print the configuration in effect as YAML, secrets hidden",
+  summary: "Print the effective configuration as YAML, with secrets hidden",
   details: `
-With every default filled in, environment variables replaced, and what the
-command line says instead of the file.
+The output includes every default. Environment variables are replaced by their
+values, and command-line options override the file.
 `,
   examples: [
-    { command: "lightningstream config show", description: "Print what lightningstream.yaml comes to" },
-    { command: "lightningstream config show -i b | grep ^instance", description: "See what an option changes" }
+    {
+      command: "lightningstream config show",
+      description: "Print the effective configuration of lightningstream.yaml"
+    },
+    { command: "lightningstream config show -i b | grep ^instance", description: "Show the effect of an option" }
   ],
   params: {},
   run: Effect.fnUntraced(function* (_, global) {

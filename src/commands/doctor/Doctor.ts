@@ -57,35 +57,35 @@ const checkAll = Effect.fnUntraced(function* (parts: Parts, loaded: Loaded, file
 
 export const doctor = defineCommand({
   name: "doctor",
-  summary: "Look for what keeps this server from syncing, and say what to do",
+  summary: "Find problems that keep this server from syncing, and print what to do",
   details: `
-Looked at are: the configuration; the build of the package lmdb; the limit of
-memory (cgroup) against the settings; the endpoint, its certificates and its
-clock; what the credentials may do in the bucket; the spool directory; whether
-the newest snapshots are whole; and each LMDB: its format and path, which
-processes have it open and read, whether they live, the map's size, flags and
-headers.
+The command checks the configuration; the build of the package lmdb; the
+memory limit (cgroup) against the settings; the endpoint with its certificates
+and its clock; the permissions of the credentials in the bucket; the spool
+directory; the integrity of the newest snapshots; and for each LMDB its format
+and path, the processes that have it open or are reading, whether these are
+alive, its map size, flags and headers.
 
-One line each: ok, warning or error, the check, what was found, why it matters
-and what to do. The exit code is 1 if there are errors. JSON is one object a
-line. No secret is shown.
+Each finding is one line with its severity (ok, warning or error), the check,
+what was found, why it matters and what to do. The exit code is 1 if there are
+errors. Secrets are never printed.
 
-    error    permissions: put is refused: …; without it sync cannot send, …
+    error    permissions: put is refused: …; without it, sync cannot send, …
 
-An object doctor-INSTANCE-… is stored below the prefix, loaded and deleted
-again; no update marker is written. Of the LMDB nothing is changed, but that
-LMDB frees slots of dead readers whenever it is opened. Snapshots are loaded
-to their end. If the LMDB's write lock is not free within 10 s, that is an
-error. It can run beside the daemon.
+An object named doctor-INSTANCE-… is stored below the prefix, loaded and
+deleted again. No update marker is written. The LMDB is not changed, except
+that LMDB frees the slots of dead readers whenever it is opened. Snapshots are
+read to their end. If the LMDB's write lock is not free within 10 s, that is
+reported as an error. The command can run while the daemon is running.
 `,
   examples: [
-    { command: "lightningstream doctor", description: "Look at everything" },
+    { command: "lightningstream doctor", description: "Run all checks" },
     {
       command: "lightningstream doctor --json | grep -v '\"ok\"'",
-      description: "Print warnings and errors alone, for a script"
+      description: "Print only warnings and errors, for a script"
     }
   ],
-  params: { json: toggle("json").pipe(about("Print JSON, one object a line")) },
+  params: { json: toggle("json").pipe(about("Print JSON, one object per line")) },
   run: Effect.fnUntraced(function* ({ json }, global) {
     const loaded = yield* load(parts)
     const { Command, Finding, StandardOutput } = loaded

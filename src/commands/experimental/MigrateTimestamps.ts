@@ -8,19 +8,21 @@ import { runTask } from "../LmdbTaskCommand.ts"
 
 export const migrateTimestamps = defineCommand({
   name: "migrate-timestamps",
-  summary: "Give the entries of a DBI the times that their keys have in another DBI",
+  summary: "Copy the times of entries from one DBI to the same keys in another DBI",
   details: `
-For an application that has written all entries into a new schema, as
-PowerDNS 4.8 does at its first start. In one write transaction, each entry of
-the destination whose key the source has with a later time gets that time;
-value and flags stay. With --add-delete-entries, keys that are tombstones in
-the source, and that the destination does not have, become tombstones there.
+Use this command when an application has written all entries into a new
+schema, as PowerDNS 4.8 does at its first start. In a single write
+transaction, each entry of the destination DBI gets the time of the same key
+in the source DBI if that time is later. Values and flags are not changed.
+With --add-delete-entries, tombstones of the source are added to the
+destination if it does not have their keys.
 
-Values of the source have native headers, as in shadow DBIs, or begin with 8
-bytes of time, as in those of release 0.2 (_sync_ and the name), where 8 bytes
-alone are a tombstone. Those of the destination have native headers. A value
-that is too short is an error, and undoes everything. Stop sync and receive on
-that LMDB before, and take a copy of it.
+Values in the source DBI must have native headers, as in shadow DBIs, or begin
+with a time of 8 bytes, as in the shadow DBIs of release 0.2 (_sync_ followed
+by the name of the DBI), where a value of just 8 bytes is a tombstone. Values
+in the destination DBI must have native headers. If a value is too short, the
+command fails and nothing is changed. Stop sync and receive on that LMDB
+first, and make a copy of it.
 `,
   examples: [
     {
@@ -31,23 +33,23 @@ that LMDB before, and take a copy of it.
     {
       command:
         "lightningstream experimental migrate-timestamps -d main --src-dbi _sync_meta --dst-dbi pdns --ignore-src-dbi-not-present",
-      description: "Take the times that release 0.2 has left, if it ever ran"
+      description: "Use the times that release 0.2 has left behind, if it was ever used"
     }
   ],
   params: {
-    database: text("database", "NAME").pipe(Flag.withAlias("d"), about("The database, by its exact name under lmdbs")),
-    srcDbi: text("src-dbi", "DBI").pipe(about("DBI that has the times")),
-    dstDbi: text("dst-dbi", "DBI").pipe(about("DBI that gets them")),
+    database: text("database", "NAME").pipe(Flag.withAlias("d"), about("Database, by its exact name under lmdbs")),
+    srcDbi: text("src-dbi", "DBI").pipe(about("DBI to copy the times from")),
+    dstDbi: text("dst-dbi", "DBI").pipe(about("DBI to copy the times to")),
     addDeleteEntries: toggle("add-delete-entries").pipe(
       about("Add the tombstones of the source whose keys the destination does not have")
     ),
     ignoreSrcDbiNotPresent: toggle("ignore-src-dbi-not-present").pipe(
-      about("Warn and end with 0 when there is no source DBI")
+      about("If the source DBI does not exist, log a warning and exit with code 0")
     )
   },
   run: Effect.fnUntraced(function* (given, global) {
     if (given.srcDbi === given.dstDbi) {
-      const problems = [`--src-dbi and --dst-dbi are both ${JSON.stringify(given.srcDbi)}: give two DBIs`]
+      const problems = [`--src-dbi and --dst-dbi are both ${JSON.stringify(given.srcDbi)}: specify two different DBIs`]
       return yield* new UsageError({ command: "lightningstream experimental migrate-timestamps", problems })
     }
     return yield* runTask(global, given.database, (target) => ({

@@ -18,28 +18,32 @@ const parts = () => ({
 
 export const snapshotsDump = defineCommand({
   name: "dump",
-  summary: "Print what a snapshot holds",
+  summary: "Print the contents of a snapshot",
   details: `
-It is printed while it is read, and may be larger than the memory. The bucket
-is only read. A corrupt snapshot is printed as far as it can be read; then an
-error on standard error names the byte at which it ends, and the exit code is
-1. Names that end in .zst are read as zstd, all others as gzip.
+The snapshot is printed while it is being read, so it may be larger than the
+memory. The bucket is only read. A corrupt snapshot is printed as far as it
+can be read. Then an error on standard error gives the offset in bytes, and
+the exit code is 1. If the name ends in .zst, the snapshot is decompressed
+with zstd, otherwise with gzip.
 
-Text: versions and meta as indented JSON, then for each DBI
+The text format prints the versions and the metadata as indented JSON, and
+then for each DBI:
 
     ### records (transform="", flags="MDB_INTEGERKEY")
 
     example.org A  =  . [00]  (2023-11-14T22:13:20.000000001Z, 1h2m3s ago; flags=00)
 
-Bytes are shown as printable ASCII with "." for the others. All of them follow
-in hexadecimal, [00 ff], where there are others, or there are 8 or less, or
-the first 8 are nanoseconds from 2022 to 30 days from now; then that time
-follows as well. Flags of an entry are hexadecimal, as stored: 01 is a
-tombstone.
+Bytes are printed as ASCII, with "." for bytes that are not printable. They
+are followed by all bytes in hexadecimal, such as [00 ff], if some of them are
+not printable, if there are at most 8 bytes, or if the first 8 bytes are a
+time in nanoseconds between 2022 and 30 days from now. In the last case, that
+time follows as well. The flags of an entry are printed in hexadecimal as they
+are stored: 01 is a tombstone.
 
-JSON: one object a line: the snapshot, then each DBI followed by its entries,
-in the order of the object. 64-bit numbers are decimal strings, bytes
-lower-case hexadecimal. A DBI name that is not UTF-8 comes as dbiHex.
+The json format prints one object per line: the snapshot, and then each DBI
+followed by its entries, in the order in which they are stored. 64-bit numbers
+are decimal strings, and bytes are lower-case hexadecimal. If the name of a
+DBI is not valid UTF-8, it is printed in hexadecimal as dbiHex.
 
     {"snapshot":{"formatVersion":3,"compatVersion":1,"generationID":"GX", …}}
     {"dbi":"records_v5","flags":0,"transform":""}
@@ -48,27 +52,27 @@ lower-case hexadecimal. A DBI name that is not UTF-8 comes as dbiHex.
   examples: [
     {
       command: "lightningstream snapshots dump main__a__20250101-000000-000000000__G1.pb.gz",
-      description: "Print a snapshot of the bucket"
+      description: "Print a snapshot in the bucket"
     },
     {
       command: "lightningstream snapshots dump --local --format json main__a__20250101-000000-000000000__G1.pb.gz",
-      description: "Print a file as JSON, one object a line"
+      description: "Print a local file as JSON, one object per line"
     }
   ],
   params: {
     name: Argument.String("name").pipe(
-      Argument.withDescription("Object, or with --local the path of a file"),
+      Argument.withDescription("Name of an object, or with --local the path of a file"),
       Argument.withMetavar("NAME")
     ),
     dbi: text("dbi", "NAME").pipe(
       Flag.withAlias("d"),
-      about("Only this DBI, by its exact name; one that is not there is an error (1)"),
+      about("Print only this DBI, by its exact name; the exit code is 1 if it does not exist"),
       optional
     ),
-    local: toggle("local").pipe(Flag.withAlias("l"), about("NAME is the path of a file; needs no configuration")),
+    local: toggle("local").pipe(Flag.withAlias("l"), about("Read the local file NAME; no configuration is needed")),
     format: oneOf("format", ["debug", "text", "json"]).pipe(
       Flag.withAlias("f"),
-      about("text (also called debug), the default, or json")
+      about("Output format: text (the default, also called debug) or json")
     )
   },
   run: Effect.fnUntraced(function* ({ dbi, format, local, name }, global) {

@@ -17,10 +17,11 @@ const parts = () => ({
 
 export const snapshotsGet = defineCommand({
   name: "get",
-  summary: "Download an object of the bucket to a file",
+  summary: "Download an object from the bucket to a file",
   details: `
-The file is written beside its place, synced and renamed: when the download
-fails or is interrupted, what was there before is there still.
+The object is downloaded to a temporary file in the same directory, which is
+then synced and renamed. If the download fails or is interrupted, an existing
+file is left unchanged.
 `,
   examples: [
     {
@@ -33,17 +34,20 @@ fails or is interrupted, what was there before is there still.
     }
   ],
   params: {
-    name: Argument.String("name").pipe(Argument.withMetavar("NAME"), Argument.withDescription("Object to download")),
+    name: Argument.String("name").pipe(
+      Argument.withMetavar("NAME"),
+      Argument.withDescription("Name of the object to download")
+    ),
     output: text("output", "FILE").pipe(
       Flag.withAlias("o"),
-      about("File to write (default: one of that name in the working directory); one that is there is replaced"),
+      about("File to write (default: NAME in the working directory); an existing file is replaced"),
       optional
     )
   },
   run: Effect.fnUntraced(function* ({ name, output }, global) {
     const { Command, LocalFile, Progress, Storage, StorageConfigured } = yield* load(parts)
     if (output === undefined && name.includes("/")) {
-      const problem = `${JSON.stringify(name)} is no name of a file: give one with --output`
+      const problem = `${JSON.stringify(name)} cannot be used as the name of a file: specify one with --output`
       return yield* new UsageError({ command: "lightningstream snapshots get", problems: [problem] })
     }
     const get = Effect.gen(function* () {

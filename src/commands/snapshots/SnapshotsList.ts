@@ -7,15 +7,16 @@ import { load } from "../cli/Load.ts"
 
 export const snapshotsList = defineCommand({
   name: "list",
-  summary: "List the objects of the bucket",
+  summary: "List the objects in the bucket",
   details: `
-One name a line, in byte order: all below the global prefix, whoever they
-belong to, except the update marker. The bucket is only read.
+Prints one name per line, in byte order. All objects below the global prefix
+are listed, whatever database or program they belong to, except for the update
+marker. The bucket is only read.
 
-A delta (.pbd) holds what has changed since the time in its name behind F,
-which is shown as "delta from" by --long, too. JSON has name and size of each
-object, and database, instance, kind (snapshot or delta), timestampNano and,
-of a delta, fromNano of each snapshot.
+A delta (.pbd) contains the changes since the time that follows F in its name.
+With --long, that time is printed as "delta from". With --json, each object
+has its name and size. Snapshots also have database, instance, kind (snapshot
+or delta) and timestampNano, and deltas have fromNano.
 `,
   examples: [
     {
@@ -27,19 +28,21 @@ of a delta, fromNano of each snapshot.
   params: {
     prefix: text("prefix", "PREFIX").pipe(
       Flag.withAlias("p"),
-      about("Only names that begin with this"),
+      about("List only names that begin with this prefix"),
       Flag.withDefault("")
     ),
     long: toggle("long").pipe(
       Flag.withAlias("l"),
       about(
-        "With the size in bytes, right-aligned to 12, and a tab before each name; behind a delta what it starts from"
+        "Print the size in bytes, right-aligned to 12 columns, and a tab before each name, and after a delta the time that it starts from"
       )
     ),
-    json: toggle("json").pipe(about("Print JSON, one object a line")),
+    json: toggle("json").pipe(about("Print JSON, one object per line")),
     time: toggle("time").pipe(
       Flag.withAlias("t"),
-      about("By the time in the snapshots' names, oldest first; what is no snapshot comes before them, by name")
+      about(
+        "Sort by the time in the names of snapshots, oldest first; objects that are not snapshots come before them, sorted by name"
+      )
     )
   },
   run: Effect.fnUntraced(function* (options, global) {

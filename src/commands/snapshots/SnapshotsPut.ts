@@ -68,13 +68,14 @@ export const snapshotsPut = defineCommand({
   name: "put",
   summary: "Upload a file to the bucket",
   details: `
-The file is read to its end before: it must be a snapshot of the database in
-its name, whole, and one that can be merged as that database is configured
-here. --force skips that, and takes any name.
+Before the upload, the file is read to its end. It must be a complete snapshot
+of the database in its name, and it must be possible to merge it with that
+database as configured here. --force skips these checks and accepts any name.
 
-An object of that name is replaced. Every running instance merges a snapshot
-that is uploaded, if it is the newest of its instance. The update marker is
-kept, and the bucket is made where the configuration says so.
+An existing object of the same name is replaced. Every running instance merges
+the uploaded snapshot if it is the newest one of its instance. The update
+marker is rewritten if use_update_marker is set, and the bucket is created if
+the configuration says so.
 `,
   examples: [
     {
@@ -83,17 +84,17 @@ kept, and the bucket is made where the configuration says so.
     },
     {
       command: "touch start && lightningstream snapshots put --force start",
-      description: "Make the object that sync --wait-for-marker-file start waits for"
+      description: "Create the object that sync --wait-for-marker-file start waits for"
     }
   ],
   params: {
     file: Argument.String("file").pipe(Argument.withMetavar("FILE"), Argument.withDescription("File to upload")),
     name: text("name", "NAME").pipe(
       Flag.withAlias("n"),
-      about("Name of the object (default: that of the file)"),
+      about("Name of the object (default: the name of the file)"),
       optional
     ),
-    force: toggle("force").pipe(about("Upload it whatever it holds, also under a name that is not a snapshot's"))
+    force: toggle("force").pipe(about("Skip the checks and upload the file under any name"))
   },
   run: Effect.fnUntraced(function* ({ file, force, name = path.basename(file) }, global) {
     const loaded = yield* load(parts)
@@ -104,7 +105,7 @@ kept, and the bucket is made where the configuration says so.
       return yield* Command.once({ global }, Effect.provide(Effect.scoped(put), loaded.StorageConfigured.layer))
     }
     if (parsed === undefined) {
-      const problem = `${JSON.stringify(name)} is not a snapshot's name: give one with --name, or upload it all the same with --force`
+      const problem = `${JSON.stringify(name)} is not the name of a snapshot: specify one with --name, or use --force to upload the file anyway`
       return yield* new UsageError({ command: "lightningstream snapshots put", problems: [problem] })
     }
     const put = Effect.gen(function* () {

@@ -6,12 +6,13 @@ import { load } from "../cli/Load.ts"
 
 export const snapshotsRemove = defineCommand({
   name: "remove",
-  summary: "Delete an object of the bucket",
+  summary: "Delete an object from the bucket",
   details: `
-An object that is not there is no error. The update marker is kept.
+It is not an error if the object does not exist. The update marker is
+rewritten if use_update_marker is set.
 
-A running instance that has not merged the snapshot yet cannot any more. The
-newest snapshot of an instance may be the only copy of its data.
+Running instances that have not merged the snapshot yet can no longer do so.
+The newest snapshot of an instance may be the only copy of its data.
 `,
   examples: [
     {
@@ -24,7 +25,10 @@ newest snapshot of an instance may be the only copy of its data.
     }
   ],
   params: {
-    name: Argument.String("name").pipe(Argument.withMetavar("NAME"), Argument.withDescription("Object to delete"))
+    name: Argument.String("name").pipe(
+      Argument.withMetavar("NAME"),
+      Argument.withDescription("Name of the object to delete")
+    )
   },
   run: Effect.fnUntraced(function* ({ name }, global) {
     const { Command, Storage, StorageConfigured } = yield* load(() => ({

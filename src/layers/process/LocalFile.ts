@@ -44,7 +44,7 @@ export const source = Effect.fnUntraced(function* (path: string) {
   const fs = yield* FileSystem.FileSystem
   const info = yield* Effect.mapError(fs.stat(path), failed(path, "read"))
   if (info.type !== "File") {
-    return yield* new LocalFileFailed({ path, operation: "read", problem: "it is no regular file" })
+    return yield* new LocalFileFailed({ path, operation: "read", problem: "it is not a regular file" })
   }
   return {
     size: ByteSize.toNumberUnsafe(info.size),

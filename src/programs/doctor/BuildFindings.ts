@@ -12,10 +12,10 @@ export const findings = (version: string, problem: LmdbError | undefined): Reado
     error(
       check,
       reason._tag === "WrongBuild"
-        ? `the package lmdb is ${reason.version}, without its ${reason.lacks}`
+        ? `the package lmdb was built as ${reason.version}, without its ${reason.lacks}`
         : reason.message,
-      "the daemon refuses to start: it could damage files of other applications, or crash on them",
-      reason._tag === "WrongBuild" ? `run: ${reason.command}` : "install it again"
+      "the daemon refuses to start, because it could damage the files of other applications or crash on them",
+      reason._tag === "WrongBuild" ? `run: ${reason.command}` : "reinstall the package"
     )
   ]
 }

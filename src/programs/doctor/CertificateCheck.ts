@@ -29,9 +29,9 @@ export const findings = (
   if (first === undefined) return []
   const days = Math.floor((first.validToMillis - nowMillis) / dayMillis)
   const names = chain.map(({ subject }) => subject).join(" < ")
-  const what = `of ${names}, ${first.subject} is the first to expire, in ${days} days`
-  const why = "after that every request to the store fails"
-  const todo = "renew it on the server"
+  const what = `of the chain ${names}, ${first.subject} is the first to expire, in ${days} days`
+  const why = "after that, every request to the store fails"
+  const todo = "renew the certificate on the server"
   const expiry =
     days < urgentDays
       ? error(check, what, why, todo)
@@ -42,8 +42,8 @@ export const findings = (
   const unverified = warning(
     check,
     "the server's certificate is not verified (tls.insecure_skip_verify)",
-    "whoever is on the way can read and change everything",
-    "set tls.ca_file to the server's CA instead"
+    "anyone on the network path can read and change all data",
+    "set tls.ca_file to the server's CA certificate instead"
   )
   return [expiry, unverified]
 }

@@ -10,7 +10,7 @@ const noticedMillis = 2_000
 /** Difference in milliseconds that is an error. The daemon logs a warning about snapshots that are as far ahead. */
 const wrongMillis = 10_000
 
-const why = "the later write wins: with a wrong clock, old changes win over newer ones of other servers"
+const why = "the later write wins, so with a wrong clock old changes win over newer ones of other servers"
 const todo = "synchronize this machine's clock (chrony, ntpd, timesyncd)"
 
 export interface ClockFacts {
@@ -30,7 +30,7 @@ const aheadMillis = (server: number, { receivedMillis, sentMillis }: ClockFacts)
 
 export const findings = (facts: ClockFacts): ReadonlyArray<Finding> => {
   const server = Date.parse(facts.date ?? "")
-  if (Number.isNaN(server)) return [ok(check, "not compared: the server's responses have no time")]
+  if (Number.isNaN(server)) return [ok(check, "not compared: the server's responses have no Date header")]
   const ahead = aheadMillis(server, facts)
   const seconds = (Math.abs(ahead) / 1_000).toFixed(1)
   const what = `this machine's clock is at least ${seconds} s ${ahead > 0 ? "ahead of" : "behind"} the server's`

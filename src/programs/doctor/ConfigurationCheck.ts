@@ -7,5 +7,5 @@ export const findings = (file: string, warnings: ReadonlyArray<string>): Readonl
   warnings.length === 0
     ? [ok(check, `${file} can be used`)]
     : warnings.map((text) =>
-        warning(check, text, "the daemon starts, and may not do what is meant", `look at that key in ${file}`)
+        warning(check, text, "the daemon starts, but may not behave as intended", `check that key in ${file}`)
       )

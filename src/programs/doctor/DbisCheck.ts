@@ -11,8 +11,8 @@ export const findings = (dbis: LmdbFacts["dbis"], isNative: boolean): ReadonlyAr
         error(
           check,
           `${name}: ${problem}`,
-          "the daemon ends at its start",
-          "see docs/sync.md for what each mode can sync"
+          "the daemon fails to start",
+          "see docs/sync.md for the DBIs that each mode can sync"
         )
       ]
     if (headerProblem === undefined) return []
@@ -20,15 +20,15 @@ export const findings = (dbis: LmdbFacts["dbis"], isNative: boolean): ReadonlyAr
       error(
         check,
         `${name}: ${headerProblem}`,
-        "the daemon ends when it meets such a value",
+        "the daemon stops with an error when it reads such a value",
         isNative
           ? "if the application does not write headers, set schema_tracks_changes: false"
-          : "run drop-shadow while no daemon runs, and start again"
+          : "stop the daemon, run drop-shadow, and start the daemon again"
       )
     ]
   })
   if (problems.length > 0) return problems
   const looked = dbis.reduce((sum, dbi) => sum + dbi.looked, 0)
   const mode = isNative ? "native" : "shadow"
-  return [ok(check, `${dbis.length} in ${mode} mode, ${looked} headers looked at`)]
+  return [ok(check, `${dbis.length} in ${mode} mode, ${looked} headers checked`)]
 }

@@ -10,17 +10,17 @@ const check = "LMDB"
 /** Returns the finding for a missing file. `isMade` is the value of `options.create`. */
 export const missing = (path: string, isMade: boolean): ReadonlyArray<Finding> => [
   isMade
-    ? ok(check, `${path} is not there yet: the daemon makes it (options.create)`)
+    ? ok(check, `${path} does not exist yet: the daemon creates it (options.create)`)
     : error(
         check,
-        `${path} is not there`,
-        "the daemon waits for it",
-        "start the application that makes it, correct path and options.no_subdir, or set options.create: true"
+        `${path} does not exist`,
+        "the daemon waits until it exists",
+        "start the application that creates it, correct path and options.no_subdir, or set options.create: true"
       )
 ]
 
 export const unusable = (message: string): ReadonlyArray<Finding> => [
-  error(check, message, "the daemon cannot use it", "see docs/operations.md, The LMDB")
+  error(check, message, "the daemon cannot use it", "see the section The LMDB in docs/operations.md")
 ]
 
 /** Returns the finding for a write lock that is not free. `holders` are the processes that have the LMDB open. */
@@ -28,10 +28,10 @@ export const locked = (waitedSeconds: number, holders: ReadonlyArray<string>): R
   error(
     check,
     `the write lock was not free within ${waitedSeconds} s`,
-    "nothing can be merged while another process holds it, nor can the daemon start",
+    "while another process holds it, nothing can be merged and the daemon cannot start",
     holders.length === 0
-      ? "look for the process that holds it"
-      : `look which of these writes, or hangs in a transaction: process ${holders.join(", ")}`
+      ? "find the process that holds it"
+      : `check which of these processes is writing or hangs in a transaction: process ${holders.join(", ")}`
   )
 ]
 
@@ -54,9 +54,9 @@ export const content = (
       : [
           warning(
             check,
-            `pages of ${facts.pageSize} bytes, this system's have ${systemPageSize}`,
-            "the file was made on another machine: it works, with more memory or more writes",
-            "let the application make it again here, if that matters"
+            `the page size is ${facts.pageSize} bytes, and that of this system is ${systemPageSize}`,
+            "the file was created on another machine, and works, but needs more memory or more writes",
+            "if that matters, let the application create it again on this machine"
           )
         ]
   return [

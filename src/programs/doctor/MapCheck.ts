@@ -28,11 +28,11 @@ export const findings = ({ configured, mapSize, pageSize, used }: MapFacts): Rea
   if (configured === 0 || configured === mapSize) return [use]
   const differs = warning(
     check,
-    `options.map_size is ${configured} bytes, the file has ${mapSize}`,
+    `options.map_size is ${configured} bytes, but the file has ${mapSize}`,
     configured < mapSize
       ? "the daemon cannot write or see more than that"
       : "the daemon's first commit writes it into the file",
-    "set it to what the application uses, or to 0 for that of the file"
+    "set it to the map size of the application, or to 0 to use that of the file"
   )
   return [use, differs]
 }

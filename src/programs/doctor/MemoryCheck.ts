@@ -33,7 +33,7 @@ export const findings = (
   isCut: boolean
 ): ReadonlyArray<Finding> => {
   const { dirtyBytes, heldBytes } = needsOf(settings)
-  if (limitBytes === undefined) return [ok(check, `no limit of a cgroup; the settings allow ${megabytes(heldBytes)}`)]
+  if (limitBytes === undefined) return [ok(check, `no cgroup limit; the settings allow ${megabytes(heldBytes)}`)]
   const limit = `the limit is ${megabytes(limitBytes)}`
   const less = "raise the limit, or lower spool_memory, memory_downloaded_snapshots or database_workers"
   if (limitBytes < heldBytes)

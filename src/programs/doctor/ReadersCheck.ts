@@ -24,16 +24,26 @@ export const findings = ({ lastTransactionId, maxReaders, readers }: ReaderTable
   const what = `${readers.length} of ${maxReaders} slots are taken${names}`
   const table =
     readers.length >= maxReaders
-      ? error(check, what, "no other process can read", "end some, or raise the application's number of readers")
+      ? error(
+          check,
+          what,
+          "no other process can read",
+          "end some of them, or raise the maximum number of readers of the application"
+        )
       : readers.length >= nearlyFull * maxReaders
-        ? warning(check, what, "when all are taken, no other process can read", "look whether that many should read")
+        ? warning(
+            check,
+            what,
+            "when all slots are taken, no other process can read",
+            "check whether that many readers are intended"
+          )
         : ok(check, what)
   if (dead.length === 0) return [table]
   const gone = warning(
     check,
     `slots of dead processes: ${listOf(dead, last)}`,
-    "until they are freed the file grows, since the pages that they saw are not used again",
-    "nothing: opening the LMDB frees them, as this command has done, and the daemon does it once a minute"
+    "the file grows until they are freed, because the pages that they refer to cannot be reused",
+    "nothing needs to be done: this command has freed them by opening the LMDB, and the daemon does so once a minute"
   )
   return [table, gone]
 }

@@ -36,20 +36,20 @@ const readThrough = Effect.fnUntraced(function* ({ name, object }: Snapshot) {
   return { entries, refusal: versionRefusal(reader.formatVersion, reader.compatVersion) }
 })
 
-const why = "other instances do not get what it holds; they use an older one of that instance while there is one"
+const why = "other instances do not receive its contents, and use an older snapshot of that instance if there is one"
 
 const ofObject = (snapshot: Snapshot) =>
   readThrough(snapshot).pipe(
     Effect.map(({ entries, refusal }) =>
       refusal === undefined
-        ? ok(check, `${snapshot.name.text} is whole, ${entries} entries`)
-        : error(check, `${snapshot.name.text} is refused: ${refusal}`, why, "update this instance")
+        ? ok(check, `${snapshot.name.text} is complete, ${entries} entries`)
+        : error(check, `${snapshot.name.text} is refused: ${refusal}`, why, "upgrade this instance")
     ),
     Effect.catch((failure) => {
       const isOutage = failure._tag === "StorageError"
       const todo = isOutage
-        ? "try again: a cleaner may have removed it meanwhile"
-        : `restart the daemon of ${snapshot.name.instance}, which sends a new one at its start, and look at its disk and network`
+        ? "try again: a cleaner may have deleted it in the meantime"
+        : `restart the daemon of ${snapshot.name.instance}, which sends a new one at its start, and check its disk and network`
       const found = `${snapshot.name.text} ${isOutage ? "cannot be loaded" : "is corrupt"}: ${failure.message}`
       return Effect.succeed((isOutage ? warning : error)(check, found, why, todo))
     })
@@ -59,7 +59,7 @@ const ofGap = ({ name }: Snapshot): Finding =>
   warning(
     check,
     `an object before ${name.text} is missing`,
-    "other instances do not get what it held before the next full snapshot",
+    "other instances do not receive its contents until the next full snapshot",
     `wait for full_snapshot_interval, or restart the daemon of ${name.instance}, which sends a full snapshot at its start`
   )
 
@@ -70,7 +70,7 @@ export const findings = Effect.fn("Doctor.snapshots")(
     const listed = yield* storage.list(listingPrefix(database))
     const states = newestStates(database, listed)
     const gaps = Map.groupBy(unreachable(database, listed), ({ name }) => name.instance)
-    if (states.length + gaps.size === 0) return [ok(check, "the bucket has none of this database yet")]
+    if (states.length + gaps.size === 0) return [ok(check, "the bucket has no snapshots of this database yet")]
     const found = yield* Effect.forEach(
       states.flatMap(({ objects }) => objects),
       ofObject
@@ -79,7 +79,12 @@ export const findings = Effect.fn("Doctor.snapshots")(
   },
   Effect.catch((failure) =>
     Effect.succeed<ReadonlyArray<Finding>>([
-      error(check, `not looked at: ${failure.message}`, "it is not known whether they are whole", "see permissions")
+      error(
+        check,
+        `not checked: ${failure.message}`,
+        "it is not known whether they are complete",
+        "see the findings about permissions"
+      )
     ])
   )
 )

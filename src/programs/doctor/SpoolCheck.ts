@@ -23,8 +23,8 @@ export const findings = ({ directory, freeBytes, largestBytes }: SpoolFacts): Re
     warning(
       check,
       `${directory} has ${freeBytes} bytes free, the largest object in the bucket has ${largestBytes}`,
-      "snapshots larger than spool_memory are received and sent through it, and are retried until there is room",
-      "free space there, or set spool_directory to a directory on a larger disk"
+      "snapshots larger than spool_memory pass through it, and are retried until there is enough space",
+      "free up space there, or set spool_directory to a directory on a larger disk"
     )
   ]
 }

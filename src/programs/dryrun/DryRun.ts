@@ -55,9 +55,9 @@ const hasData = ({ local, mode }: ReadPlaces): boolean => {
 const silence = Effect.fnUntraced(function* (read: ReadPlaces, { instance, receiveOnly, staleNano }: DryRun) {
   if (receiveOnly) return "receive never does"
   if (read.reports.some((report) => report.instance === instance && report.isRefused === true))
-    return "our own newest snapshot is refused, and nothing is sent over it"
-  if (read.local === undefined) return "the LMDB is not there, or cannot be read"
-  if (!hasData(read)) return "the LMDB has no data; what is merged alone is no reason to send"
+    return "our own newest snapshot is refused, so nothing that would replace it is sent"
+  if (read.local === undefined) return "the LMDB does not exist or cannot be read"
+  if (!hasData(read)) return "the LMDB has no data, and merged data alone is not sent"
   const own = read.places.find(({ report }) => report.instance === instance)
   const stale = yield* isStale(read, own?.report.timestampNano ?? 0n, staleNano)
   return stale ? "the LMDB is stale: see docs/sync.md, Long absence" : undefined

@@ -44,7 +44,7 @@ const mergingText = ({ dbis, report }: Merging): string => {
 }
 
 const changesText = ({ put, removed }: ApplicationChanges): string =>
-  `    before that, changes of the application since the last copy: ${put} new or changed, ${removed} gone\n`
+  `    before that, changes of the application since the last copy: ${put} added or changed, ${removed} removed\n`
 
 const sendingText = ({ sending }: DryRunReport): string => {
   if ("why" in sending) return `    nothing: ${sending.why}\n`

@@ -33,7 +33,7 @@ export class SnapshotUnusable extends Schema.TaggedError<SnapshotUnusable>()("Sn
   problem: Schema.String
 }) {
   override get message(): string {
-    return `${this.name}: ${this.problem}. An older one can be restored with --at, or by its name`
+    return `${this.name}: ${this.problem}. To restore an older one, use --at or its name`
   }
 }
 
@@ -45,7 +45,7 @@ export class MapTooSmall extends Schema.TaggedError<MapTooSmall>()("MapTooSmall"
   override get message(): string {
     return (
       `the map of ${this.mapSize} bytes is full: at least ${this.needed} are needed. ` +
-      "Give a larger --map-size, or none, which finds out what is needed"
+      "Specify a larger --map-size, or omit it to have the size determined automatically"
     )
   }
 }
@@ -93,7 +93,7 @@ const foundText = (objects: ReadonlyArray<StoredObject>, { database }: RestoreQu
     atNano: undefined,
     retentionNano: undefined
   })
-  if (states.length === 0) return "there is none of this database at all"
+  if (states.length === 0) return "the bucket has no snapshot of this database"
   const instances = states.map(({ instance, timestampNano }) => `${instance} (${NanoTimestamp.format(timestampNano)})`)
   return `the newest ones are of ${instances.join(", ")}: see lightningstream snapshots list -t`
 }

@@ -14,7 +14,7 @@ export class NotThatSnapshot extends Schema.TaggedError<NotThatSnapshot>()("NotT
   problem: Schema.String
 }) {
   override get message(): string {
-    return `not uploaded as ${this.name}: ${this.problem}. --force uploads it all the same`
+    return `not uploaded as ${this.name}: ${this.problem}. Use --force to upload it anyway`
   }
 }
 
@@ -28,7 +28,7 @@ export const check = Effect.fn("UploadCheck.check")(function* (
   const { meta } = yield* CheckedSnapshot.check(Mode.of(options), undefined, name.format, spooled).pipe(
     Effect.mapError((error) => (error._tag === "SpoolError" ? error : refuse(error.message)))
   )
-  if (meta.databaseName !== name.database) return yield* refuse(`it is of database "${meta.databaseName}"`)
+  if (meta.databaseName !== name.database) return yield* refuse(`it is a snapshot of database "${meta.databaseName}"`)
   if (name.kind === "snapshot" && meta.fromLmdbTxnID !== 0n)
-    return yield* refuse("it is a delta, which holds only what has changed, under the name of a full snapshot")
+    return yield* refuse("it is a delta, which contains only changes, but has the name of a full snapshot")
 })

@@ -204,9 +204,9 @@ describe("the command line", () => {
         ["sync --log-timestamp iso", "one of short, disable, full"],
         ["snapshots dump a -f xml", "one of debug, text, json"],
         ["sync --timeout 5", `a duration such as "1h30m"`],
-        ["sync --timeout -5s", "not below 0"],
+        ["sync --timeout -5s", "not negative"],
         ["sync --minimum-pid x", "--minimum-pid"],
-        ["sync --minimum-pid -1", "not below 0"],
+        ["sync --minimum-pid -1", "not negative"],
         ["sync --debug=maybe", "--debug", "true"]
       ]
       for (const [line, ...parts] of cases) for (const part of parts) assert.include(yield* refused(line), part, line)

@@ -63,7 +63,7 @@ describeWith("snapshots get, put and remove on S3", await Swift.installed(), (in
       const refused = yield* snapshots("get", "inner/../outside")
       assert.isFalse(yield* fs.exists(`${directory}/outside`))
       assert.strictEqual(refused.code, 2)
-      assert.match(refused.err, /"inner\/..\/outside" is no name of a file: .*--output/)
+      assert.match(refused.err, /"inner\/..\/outside" cannot be used as the name of a file: .*--output/)
       assert.deepStrictEqual(yield* snapshots("get", "inner/../outside", "-o", "chosen"), done)
       assert.strictEqual(yield* fs.readFileString(`${directory}/chosen`), "from the bucket")
     }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(Swift.layer(installed), NodeServices.layer)))
@@ -78,7 +78,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("snapshots get and put"
       yield* fs.writeFileString(`${directory}/start`, "")
       const refused = yield* snapshots("put", "start")
       assert.strictEqual(refused.code, 2)
-      assert.match(refused.err, /"start" is not a snapshot's name: .*--name.*--force/)
+      assert.match(refused.err, /"start" is not the name of a snapshot: .*--name.*--force/)
       assert.isFalse(yield* fs.exists(`${directory}/bucket`))
       assert.strictEqual((yield* snapshots("put", "--force", "start")).code, 0)
       assert.strictEqual((yield* snapshots("put", "--force", "--name", name, "start")).code, 0)
@@ -103,7 +103,11 @@ layer(NodeServices.layer, { excludeTestServices: true })("snapshots get and put"
         [sent.subarray(0, sent.length - 9), name, /the gzip container is corrupt/],
         [objectOf({ ...good, compatVersion: 9 }), name, /only readers of compatVersion 9 understand it/],
         [objectOf(shadow), name, /it has the flags MDB_INTEGERKEY, which native mode does not support/],
-        [objectOf({ ...good, meta: { ...good.meta, databaseName: "other" } }), name, /it is of database .*other/],
+        [
+          objectOf({ ...good, meta: { ...good.meta, databaseName: "other" } }),
+          name,
+          /it is a snapshot of database .*other/
+        ],
         [objectOf({ ...good, meta: { ...good.meta, fromLmdbTxnID: 3n } }), name, /it is a delta/]
       ]
       for (const [content, file, problem] of refusals) {
@@ -115,7 +119,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("snapshots get and put"
       }
       const unknown = yield* snapshots("put", "-n", name.replace("main", "away"), name)
       assert.strictEqual(unknown.code, 2)
-      assert.match(unknown.err, /snapshot of database away: no such database in lmdbs: there are main/)
+      assert.match(unknown.err, /snapshot of database away: there is no such database in lmdbs, only main/)
       assert.isFalse(yield* fs.exists(`${directory}/bucket`))
       yield* fs.writeFile(`${directory}/${name}`, sent)
       assert.deepStrictEqual(yield* snapshots("put", name), { code: 0, out: "", err: "" })

@@ -183,7 +183,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a dry run", (it) => {
         return "why" in sending ? sending.why : ""
       })
       assert.match(yield* why([], { [nameOf("b", recent())]: some }), /the LMDB has no data/)
-      assert.match(yield* why(undefined, { [nameOf("b", recent())]: some }), /the LMDB is not there/)
+      assert.match(yield* why(undefined, { [nameOf("b", recent())]: some }), /the LMDB does not exist/)
       assert.match(yield* why(local, {}, { run: { receiveOnly: true } }), /receive never does/)
       const refused = objectOf({ ...ofDbis([]), compatVersion: 4 })
       assert.match(yield* why(local, { [nameOf("a", recent())]: refused }), /our own newest snapshot is refused/)
@@ -259,7 +259,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a dry run", (it) => {
       )
       assert.deepStrictEqual(report.changes, { put: 2, removed: 1 })
       assert.deepStrictEqual(merging(report), { b: { records: 2 } })
-      assert.match(text, /before that, changes of the application since the last copy: 2 new or changed, 1 gone\n/)
+      assert.match(text, /before that, changes of the application since the last copy: 2 added or changed, 1 removed\n/)
     })
   )
 })

@@ -49,7 +49,7 @@ const helpFlag = {
 export const markdown = (tree: CommandTree["Service"]): string =>
   `${[
     "# The command line",
-    "This text is made from the help of the commands: `npm run docs`.",
+    "This text is generated from the help of the commands by `npm run docs`.",
     introduction.slice(1, -1),
     "What the daemon does with the data is in [sync.md](sync.md), every key of the configuration file in\n" +
       "[configuration.md](configuration.md), how to run it and what its messages mean in [operations.md](operations.md).",

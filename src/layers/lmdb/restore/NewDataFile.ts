@@ -62,12 +62,12 @@ const requireFree = (options: LmdbOptions, force: boolean): void => {
     throw new CannotPlace({ path: place, problem })
   }
   const found = fs.lstatSync(place, { throwIfNoEntry: false })
-  if (found?.isSymbolicLink() === true) refuse("it is a symbolic link: give the path of the file itself")
-  if (found !== undefined && !found.isFile()) refuse("it is there, and is no regular file")
+  if (found?.isSymbolicLink() === true) refuse("it is a symbolic link: specify the path of the file itself")
+  if (found !== undefined && !found.isFile()) refuse("it exists, but is not a regular file")
   if (found !== undefined && !force) refuse("it exists: choose another path, or replace it with --force")
   const holders = holdersOf([place, lockFile(options), ...lockFilesOf(place)])
   if (holders.length > 0)
-    refuse(`it is open in process ${holders.join(", ")}: stop whatever uses it, the application and sync or receive`)
+    refuse(`it is open in process ${holders.join(", ")}: stop the application, and sync or receive`)
 }
 
 /** Gives the new file the owner and mode of the file that it replaces, so that the application can open it. */
