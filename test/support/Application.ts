@@ -1,6 +1,6 @@
 /**
- * An application with native values in its LMDB, as a process of its own (see LmdbApplication): what the daemon of a
- * test has beside it. It opens the file with the map size that is given, and makes it where there is none.
+ * An application with native values in its LMDB, which runs beside the daemon of a test as a separate process (see
+ * LmdbApplication). It opens the file with the given map size, and creates it if it does not exist.
  */
 import { Effect } from "effect"
 import * as LmdbApplication from "./fakes/LmdbApplication.ts"
@@ -14,14 +14,14 @@ export interface NativeEntry {
   readonly value: string
 }
 
-/** By DBI, in the order of the LMDB. */
+/** The entries of each DBI, in the order of the LMDB. */
 export type Content = Readonly<Record<string, ReadonlyArray<NativeEntry>>>
 
 const headerBytes = 24
 
 export const hex = (text: string) => Buffer.from(text).toString("hex")
 
-/** A value as it is in the LMDB, in hexadecimal. */
+/** Returns a value as it is in the LMDB, in hexadecimal. */
 export const native = (value: string | Uint8Array, timestampNano: bigint, isDeleted = false): string => {
   const header = Buffer.alloc(headerBytes)
   header.writeBigUInt64BE(timestampNano)
@@ -40,7 +40,7 @@ const readNative = (key: string, value: string): NativeEntry => {
   }
 }
 
-/** Without transaction ids and extension blocks, which are each LMDB's own. */
+/** Parses a dump. Omits transaction ids and extension blocks, which differ between LMDBs. */
 export const contentOf = (dump: Readonly<Record<string, ReadonlyArray<readonly [string, string]>>>): Content =>
   Object.fromEntries(
     Object.entries(dump).map(([dbi, entries]) => [dbi, entries.map(([key, value]) => readNative(key, value))])
@@ -48,7 +48,10 @@ export const contentOf = (dump: Readonly<Record<string, ReadonlyArray<readonly [
 
 export const megabyte = 2 ** 20
 
-/** Runs until the scope closes. Its entries are in DBI `records`; keys and values are text. */
+/**
+ * Starts an application, which runs until the scope closes. Its entries are in the DBI `records`. Keys and values are
+ * text.
+ */
 export const open = Effect.fnUntraced(function* (path: string, mapSize = megabyte) {
   const process = yield* LmdbApplication.make({ path, mapSize })
   yield* process.write({ do: "create", dbi: "records", flags: 0 })
@@ -57,7 +60,7 @@ export const open = Effect.fnUntraced(function* (path: string, mapSize = megabyt
   return {
     ...process,
     put,
-    /** The live ones. */
+    /** The live records. */
     records: Effect.map(process.send({ do: "list", dbi: "records" }), ({ entries }) =>
       Object.fromEntries(
         entries

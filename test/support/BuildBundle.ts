@@ -1,6 +1,6 @@
 /**
- * Before all tests: makes the bundle, unless it is newer than the sources. The tests run the command as it is
- * published: it starts three times as fast as from source.
+ * Builds the bundle before all tests, unless it is newer than the sources. The tests run the command as it is
+ * published, which starts three times as fast as from source.
  */
 import { NodeServices } from "@effect/platform-node"
 import { Effect } from "effect"

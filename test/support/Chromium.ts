@@ -1,6 +1,7 @@
 /**
- * Chromium without a window, driven by its devtools protocol: what a page does and how it looks in a real browser. It
- * is the one of the system, since it is too large to be fetched for a test. It ends with its scope.
+ * Headless Chromium, controlled through its devtools protocol, to test what a page does and how it looks in a real
+ * browser. The Chromium of the system is used, because it is too large to be downloaded for a test. It ends with its
+ * scope.
  */
 import { Effect, FileSystem, Schema, Stream } from "effect"
 import { ChildProcess } from "effect/process"
@@ -12,7 +13,7 @@ class BrowserFailed extends Schema.TaggedError<BrowserFailed>()("BrowserFailed",
   detail: Schema.String
 }) {}
 
-/** The program, found in the directories of PATH. */
+/** The program, which is searched for in the directories of PATH. */
 export const installed = () => SystemPrograms.installed(["chromium", "chromium-browser", "google-chrome"], "chromium")
 
 export interface Screen {
@@ -32,7 +33,7 @@ const Message = Schema.fromJsonString(
 
 type Parameters = Readonly<Record<string, unknown>>
 
-/** The devtools' connection: calls and their results, by number. */
+/** A connection to devtools, with its calls and their results by number. */
 const connect = (url: string) =>
   Effect.acquireRelease(
     Effect.callback<WebSocket, BrowserFailed>((resume) => {
@@ -70,7 +71,7 @@ const launch = Effect.fnUntraced(function* (program: string) {
   const fs = yield* FileSystem.FileSystem
   const profile = yield* fs.makeTempDirectoryScoped({ prefix: "chromium-" })
   const args = ["--headless=new", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-port=0"]
-  // Its sandbox refuses to be root's.
+  // The sandbox of Chromium does not run as root.
   const sandbox = process.getuid?.() === 0 ? ["--no-sandbox"] : []
   const handle = yield* ChildProcess.make(program, [...args, ...sandbox, `--user-data-dir=${profile}`, "about:blank"], {
     stdin: "ignore",
@@ -93,13 +94,13 @@ const launch = Effect.fnUntraced(function* (program: string) {
   )
 })
 
-/** A tab. */
+/** A tab of the browser. */
 export const open = Effect.fnUntraced(function* (program: string) {
   const call = yield* connect(yield* launch(program))
   const { targetId } = yield* call("Target.createTarget", { url: "about:blank" })
   const { sessionId } = yield* call("Target.attachToTarget", { targetId, flatten: true })
   const send = (method: string, params?: Parameters) => call(method, params, sessionId)
-  /** The value of an expression, or of the promise that it is; what it throws is a failure. */
+  /** Returns the value of an expression, or of the promise that it returns. Fails if it throws. */
   const evaluate = (expression: string) =>
     Effect.flatMap(send("Runtime.evaluate", { expression, returnByValue: true, awaitPromise: true }), (answer) =>
       answer.exceptionDetails === undefined
@@ -120,7 +121,7 @@ export const open = Effect.fnUntraced(function* (program: string) {
         )
       )
     }),
-    /** What is to be seen, as PNG. */
+    /** Returns a screenshot as PNG. */
     screenshot: Effect.map(send("Page.captureScreenshot", { format: "png" }), ({ data }) => Buffer.from(data, "base64"))
   }
 })

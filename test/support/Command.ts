@@ -1,5 +1,5 @@
 /**
- * The command as a process from start to end, with its two outputs apart. For daemons that go on, see
+ * Runs the command as a process from its start to its end, with separate outputs. For daemons, see
  * test/support/Daemon.ts.
  */
 import { type Duration, Effect, Fiber, FileSystem, Stream } from "effect"
@@ -10,18 +10,18 @@ import { pathOf } from "./servers/RealServers.ts"
 
 export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>
-  /** Arguments of the runtime. */
+  /** Arguments of Node. */
   readonly node?: ReadonlyArray<string>
   readonly cwd?: string
-  /** A program that starts the command, with its arguments: unshare. */
+  /** A program that starts the command, with its arguments, such as unshare. */
   readonly under?: ReadonlyArray<string>
-  /** After that it is killed. */
+  /** The time after which the process is killed. */
   readonly patience?: Duration.Input
 }
 
 const textOf = <E>(bytes: Stream.Stream<Uint8Array, E>) => Effect.forkScoped(Stream.mkString(Stream.decodeText(bytes)))
 
-/** Any program. */
+/** Runs any program. */
 export const execute = Effect.fnUntraced(
   function* (line: ReadonlyArray<string>, { cwd, env }: Pick<CommandOptions, "cwd" | "env" | "patience"> = {}) {
     const [program, ...args] = line
@@ -45,31 +45,31 @@ export const execute = Effect.fnUntraced(
     })
 )
 
-/** The command as it is published: BuildBundle.ts has made it. */
+/** The command as it is published. BuildBundle.ts has built it. */
 export const bundled = pathOf("../../../bin/lightningstream.js")
 
-/** Makes it again if the sources have changed since the tests began. */
+/** Builds the bundle again if the sources have changed since the tests began. */
 export const bundle = Effect.flatMap(
   execute([process.execPath, pathOf("../../../scripts/build.mjs")]),
   ({ code, err }) => (code === 0 ? Effect.void : new ProcessFailed({ what: `ended with ${code}`, output: err }))
 )
 
-/** `args`: of the command. */
+/** Runs the command with these arguments. */
 export const run = (args: ReadonlyArray<string>, options: CommandOptions = {}) =>
   execute(
     [...(options.under ?? []), process.execPath, "--no-warnings", ...(options.node ?? []), bundled, ...args],
     options
   )
 
-/** The same, with the warnings of Node. */
+/** Runs the command with the warnings of Node. */
 export const runBundled = (args: ReadonlyArray<string>, options: CommandOptions = {}) =>
   execute([process.execPath, bundled, ...args], options)
 
-/** `run` in a pipeline of a shell, or with its output redirected: `| head -1`. */
+/** Runs the command in a pipeline of a shell, or with its output redirected, for example `| head -1`. */
 export const piped = (redirection: string, ...args: ReadonlyArray<string>) =>
   execute(["bash", "-c", `set -o pipefail; "$0" --no-warnings "$@" ${redirection}`, process.execPath, bundled, ...args])
 
-/** A directory of its own with a configuration in it, written as JSON, which YAML includes. */
+/** Creates a directory with a configuration in it, which is written as JSON, because YAML includes JSON. */
 export const workspace = Effect.fnUntraced(function* (config: (directory: string) => object | string) {
   const fs = yield* FileSystem.FileSystem
   const directory = yield* fs.makeTempDirectoryScoped({ prefix: "command-" })
@@ -79,7 +79,7 @@ export const workspace = Effect.fnUntraced(function* (config: (directory: string
   return { directory, file }
 })
 
-/** One native LMDB, not there yet, and an empty directory as the bucket. */
+/** A configuration with one native LMDB, which does not exist yet, and an empty directory as the bucket. */
 export const nativeWorkspace = Effect.gen(function* () {
   const made = yield* workspace((directory) => ({
     ...Daemon.quick,

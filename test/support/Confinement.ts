@@ -1,7 +1,7 @@
 /**
- * Starts commands with less than the tests have: without the almightiness of root, or with a directory on a disk that
- * is full. Where the machine does not allow that, the tests are skipped with the reason, as for servers
- * (RealServers.ts).
+ * Starts commands with fewer privileges or resources than the tests have, for example without the capabilities of root,
+ * or with a directory on a full disk. If the machine does not allow that, the tests are skipped with the reason, as for
+ * servers (RealServers.ts).
  */
 import { NodeServices } from "@effect/platform-node"
 import { Config, Effect, FileSystem } from "effect"
@@ -10,7 +10,7 @@ import type { Installed } from "./servers/RealServers.ts"
 
 const isRoot = process.getuid?.() === 0
 
-/** Whether the command works here. */
+/** Tests whether a command works on this machine. */
 export const tried = (reason: string, [program, ...args]: ReadonlyArray<string>): Promise<Installed> =>
   Effect.gen(function* () {
     const isFailure = (yield* Config.String("CI").pipe(Config.withDefault(""))) === "true"
@@ -24,8 +24,8 @@ export const tried = (reason: string, [program, ...args]: ReadonlyArray<string>)
   }).pipe(Effect.provide(NodeServices.layer), Effect.runPromise)
 
 /**
- * To be put before a command. As root it is root without its capabilities: what permissions take away is really taken
- * away, while everything that root owns can still be read.
+ * Prefix of a command. If the tests run as root, the command runs as root without capabilities: permissions apply to
+ * it, but it can still read everything that root owns.
  */
 export const asOrdinaryUser: ReadonlyArray<string> = isRoot ? ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] : []
 
@@ -34,7 +34,7 @@ export const ordinaryUser = () =>
 
 const nobody = 65_534
 
-/** Gives the file to somebody else; where only root could, to nobody. */
+/** Makes a file inaccessible: as root by changing its owner, otherwise by removing its permissions. */
 export const takeAway = Effect.fnUntraced(function* (file: string) {
   const fs = yield* FileSystem.FileSystem
   if (isRoot) yield* fs.chown(file, nobody, nobody)
@@ -44,7 +44,7 @@ export const takeAway = Effect.fnUntraced(function* (file: string) {
 const unshare = ["unshare", ...(isRoot ? [] : ["--map-root-user"]), "--mount", "sh", "-c"]
 
 const diskKibibytes = 1024
-/** Less than this is left on the small disk. */
+/** Free space on the full disk in bytes. */
 export const leftBytes = 32 * 1024
 
 const mountAndFill =
@@ -52,15 +52,15 @@ const mountAndFill =
   `head -c ${diskKibibytes * 1024 - leftBytes} /dev/zero > "$0/filler" && exec "$@"`
 
 /**
- * To be put before a command: the directory is a full disk, for this command alone. It is mounted in a namespace that
- * ends with the command.
+ * Prefix of a command for which the directory is on a full disk. The disk is mounted in a namespace that ends with the
+ * command.
  */
 export const onFullDisk = (directory: string): ReadonlyArray<string> => [...unshare, mountAndFill, directory]
 
 export const fullDisk = () =>
   tried("this user may not mount anything, not even in a namespace", [...unshare, mountAndFill, "/mnt", "true"])
 
-/** Takes away what fills the directory, as the command of this process id sees it. */
+/** Removes the file that fills the directory, as seen by the process with this id. */
 export const makeRoom = Effect.fnUntraced(function* (pid: number, directory: string) {
   const fs = yield* FileSystem.FileSystem
   yield* fs.remove(`/proc/${pid}/root${directory}/filler`)
@@ -68,7 +68,7 @@ export const makeRoom = Effect.fnUntraced(function* (pid: number, directory: str
 
 const mountFile = `mount --bind "$0" "$1" && shift && exec "$@"`
 
-/** To be put before a command: the file is mounted by itself over another one, for this command alone. */
+/** Prefix of a command for which the file is mounted over another one. */
 export const onMountedFile = (file: string, over: string): ReadonlyArray<string> => [...unshare, mountFile, file, over]
 
 export const mountedFile = () =>
@@ -80,7 +80,7 @@ export const mountedFile = () =>
     "true"
   ])
 
-/** To be put before a command: it is process 1 of a PID namespace, as the command of a container is. */
+/** Prefix of a command that is process 1 of a PID namespace, as in a container. */
 export const asFirstProcess: ReadonlyArray<string> = [
   "unshare",
   ...(isRoot ? [] : ["--map-root-user"]),
@@ -93,15 +93,15 @@ export const asFirstProcess: ReadonlyArray<string> = [
 export const firstProcess = () =>
   tried("this user may not make a namespace of process ids", [...asFirstProcess, "true"])
 
-/** The only child of a process, such as of `asFirstProcess`: its id as this process sees it. */
+/** Returns the id of the only child of a process, such as of `asFirstProcess`, as seen by this process. */
 export const childOf = Effect.fnUntraced(function* (pid: number) {
   const fs = yield* FileSystem.FileSystem
   return Number.parseInt(yield* fs.readFileString(`/proc/${pid}/task/${pid}/children`), 10)
 })
 
 /**
- * To be put before a command: its user has no home directory, neither in the environment nor in passwd, but may read
- * what root may.
+ * Prefix of a command whose user has no home directory, neither in the environment nor in passwd, but may read what
+ * root may read.
  */
 export const withoutHome: ReadonlyArray<string> = [
   "setpriv",

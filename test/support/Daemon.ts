@@ -1,7 +1,6 @@
 /**
- * The real command as a process: its configuration in a temporary directory, its log read line by line, its signals and
- * its exit code. It is killed when the scope closes. The log format is json, since that is the one that can be read
- * back without loss.
+ * Runs the real command as a process, with its configuration in a temporary directory. Its log is read line by line. It
+ * is killed when the scope closes. The log format is json, which can be parsed without loss.
  */
 import { type Duration, Effect, Fiber, FileSystem, Option, Schema, Stream } from "effect"
 import { ChildProcess } from "effect/process"
@@ -10,7 +9,10 @@ import { eventually, type NotInTime } from "./Eventually.ts"
 import { ProcessFailed } from "./ProcessFailed.ts"
 import { pathOf } from "./servers/RealServers.ts"
 
-/** Fields of a line; `msg` is the whole line where it is no JSON (a stack trace, an error before the log is set up). */
+/**
+ * The fields of a line. `msg` is the whole line if it is not JSON, as for a stack trace or an error before the log is
+ * set up.
+ */
 export interface LogLine {
   readonly level: string
   readonly msg: string
@@ -19,16 +21,16 @@ export interface LogLine {
 }
 
 export interface DaemonOptions {
-  /** Written as JSON, which YAML includes; a text is written as it is. */
+  /** The configuration. An object is written as JSON, which YAML includes, and a text as it is. */
   readonly config: object | string
-  /** `sync` and its options. */
+  /** The subcommand and its options, `sync` by default. */
   readonly args: ReadonlyArray<string>
-  /** A program that starts the command, with its arguments: setpriv, unshare. */
+  /** A program that starts the command, with its arguments, such as setpriv or unshare. */
   readonly under?: ReadonlyArray<string>
   readonly env?: Readonly<Record<string, string>>
   /**
-   * How long `logged` and `ended` wait. Shorter where a test waits for many things: its verdict should not take
-   * minutes.
+   * The timeout of `logged` and `ended`. A test that waits for many things uses a shorter one, so that a failure does
+   * not take minutes.
    */
   readonly patience?: Duration.Input
 }
@@ -38,18 +40,21 @@ export interface Daemon {
   readonly log: ReadonlyArray<LogLine>
   /** The log as it was printed. */
   readonly text: () => string
-  /** Waits for a line with this message. `from`: lines before that one do not count. */
+  /** Waits for a line with this message, from line `from` on. */
   readonly logged: (
     msg: string,
     matches?: (line: LogLine) => boolean,
     from?: number
   ) => Effect.Effect<LogLine, NotInTime | ProcessFailed>
   readonly signal: (signal: "SIGTERM" | "SIGINT" | "SIGKILL" | "SIGUSR2") => Effect.Effect<void>
-  /** Waits for the end: the exit code, as a shell has it: 128 + the signal's number for a process that was killed. */
+  /**
+   * Waits for the end. Returns the exit code as a shell does: 128 + the number of the signal for a process that was
+   * killed.
+   */
   readonly ended: Effect.Effect<number, ProcessFailed>
 }
 
-/** Quick enough for tests; every other setting is the default. */
+/** Settings with short intervals for tests. All others are the defaults. */
 export const quick = {
   lmdb_poll_interval: "100ms",
   storage_poll_interval: "100ms",
@@ -57,20 +62,20 @@ export const quick = {
   log: { format: "json" }
 } as const
 
-/** A database of the configuration whose path is the data file. */
+/** A database of the configuration, whose path is the data file. */
 export const nativeFile = (path: string, options: object = {}) => ({
   path,
   schema_tracks_changes: true,
   options: { no_subdir: true, ...options }
 })
 
-/** The same in shadow mode. */
+/** A database in shadow mode. */
 export const shadowFile = (path: string, options: object = {}) => ({
   ...nativeFile(path, options),
   schema_tracks_changes: false
 })
 
-/** Settings of a directory as the bucket. */
+/** Settings with a directory as the bucket. */
 export const folderBucket = (root_path: string) => ({ type: "fs", options: { root_path } })
 
 const Fields = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown))
@@ -82,7 +87,7 @@ const parse = (line: string): LogLine =>
     onSome: (fields) => ({ ...fields, level: String(fields["level"]), msg: String(fields["msg"]) })
   })
 
-/** The signal is told by the message only. */
+/** Only the message of the error contains the signal. */
 const codeOfSignal = (error: Error & { readonly cause?: unknown }) => {
   const name = /'(SIG[A-Z]+)'/.exec(`${error.message} ${String(error.cause)}`)?.[1]
   return 128 + (os.constants.signals[name as NodeJS.Signals] ?? 0)
@@ -154,7 +159,7 @@ export const start = Effect.fnUntraced(function* ({ patience = "45 seconds", ...
   return daemon
 })
 
-/** From start to end: the exit code, with everything it printed. */
+/** Runs a daemon to its end. Returns the exit code and everything that it printed. */
 export const run = Effect.fnUntraced(function* (options: DaemonOptions) {
   const daemon = yield* start(options)
   const code = yield* daemon.ended

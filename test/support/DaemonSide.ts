@@ -1,4 +1,7 @@
-/** A daemon beside an application that uses the same LMDB, and the moment in which it waits for the application. */
+/**
+ * A daemon beside an application that uses the same LMDB, with a way to wait until the daemon waits for the
+ * application.
+ */
 import { Effect, FileSystem } from "effect"
 import * as Application from "./Application.ts"
 import * as Daemon from "./Daemon.ts"
@@ -8,7 +11,7 @@ export type StartOptions = Pick<Daemon.DaemonOptions, "under" | "env">
 
 const snapshot = "main__other__20250101-000000-000000000__GX.pb.gz"
 
-/** An application with one entry, and a daemon beside it. `settings` win. */
+/** Starts an application with one entry, and a daemon beside it. `settings` take precedence. */
 export const startSide = Effect.fnUntraced(function* (settings: object = {}, options: StartOptions = {}) {
   const fs = yield* FileSystem.FileSystem
   const directory = yield* fs.makeTempDirectoryScoped({ prefix: "ending-" })
@@ -30,14 +33,14 @@ export const startSide = Effect.fnUntraced(function* (settings: object = {}, opt
 
 export const debugging = { log: { ...Daemon.quick.log, level: "debug" } }
 
-/** Puts the snapshot there whole, as another instance's daemon does. */
+/** Stores a snapshot atomically, as the daemon of another instance does. */
 const deliver = Effect.fnUntraced(function* (bucket: string) {
   const fs = yield* FileSystem.FileSystem
   yield* fs.writeFile(`${bucket}/${snapshot}.tmp`, yield* read("ok/native-small.pb.gz"))
   yield* fs.rename(`${bucket}/${snapshot}.tmp`, `${bucket}/${snapshot}`)
 })
 
-/** The daemon is in a merge that waits for the write lock, which the application holds. */
+/** Waits until the daemon is in a merge that waits for the write lock, which the application holds. */
 export const startWaiting = Effect.fnUntraced(function* (options: StartOptions = {}) {
   const side = yield* startSide(debugging, options)
   const { application, bucket, daemon } = side

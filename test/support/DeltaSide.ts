@@ -1,6 +1,6 @@
 /**
- * An application with records in an LMDB, and how a daemon is started beside it, in either mode: one side of a pair
- * that exchanges deltas.
+ * One side of a pair that exchanges deltas: an application with records in an LMDB, and a way to start a daemon beside
+ * it, in either mode.
  */
 import { Effect, FileSystem } from "effect"
 import { isDeepStrictEqual } from "node:util"
@@ -12,13 +12,13 @@ import * as LmdbApplication from "./fakes/LmdbApplication.ts"
 
 export type Mode = "native" | "shadow"
 
-/** Bytes of the map, where nothing else is asked for. */
+/** Default size of the map in bytes. */
 export const mapSizeUsual = 16 * megabyte
 export const records = 400
 
 const text = (bytes: string) => Buffer.from(bytes, "hex").toString()
 
-/** Of the instance's own, so that all differ, and no compression makes them small. */
+/** Returns the records of an instance. They differ between instances, and hardly compress. */
 export const recordsOf = (instance: string) => {
   const choices = new Choices(instance.charCodeAt(0))
   return Array.from({ length: records }, (_, i) => [`${instance}-${i}`, String(choices.next())] as const)
@@ -33,7 +33,7 @@ export interface SideOptions {
   readonly mapSize?: number
 }
 
-/** The application of a side. Each time it is opened it is another process, which the scope ends. */
+/** The application of a side. Each time it is opened, it is a new process, which ends with the scope. */
 const openedBy = (path: string, mode: Mode) => {
   let time = 1n
   const step = (key: string, value: string): LmdbApplication.Step => ({
@@ -50,11 +50,11 @@ const openedBy = (path: string, mode: Mode) => {
     return {
       ...application,
       list,
-      /** Puts all in one transaction. */
+      /** Puts all entries in one transaction. */
       putAll: (entries: ReadonlyArray<readonly [key: string, value: string]>) =>
         application.write(...entries.map(([key, value]) => step(key, value))),
       put: (key: string, value: string) => application.write(step(key, value)),
-      /** Puts the bytes that are there already, its time included. */
+      /** Puts the existing bytes of an entry again, with the same time. */
       putAgain: Effect.fnUntraced(function* (key: string) {
         const { entries } = yield* application.send({ do: "list", dbi: "records" })
         const [, value] = entries.find(([each]) => each === hex(key))!
@@ -65,7 +65,7 @@ const openedBy = (path: string, mode: Mode) => {
   })
 }
 
-/** An application with its records, if it has any, and how a daemon is started beside it. */
+/** Creates a side: an application with its records, if any, and a way to start a daemon beside it. */
 export const makeSide = Effect.fnUntraced(function* (options: SideOptions) {
   const { entries = [], instance, mapSize = mapSizeUsual, mode, settings = {}, storage } = options
   const fs = yield* FileSystem.FileSystem
@@ -96,7 +96,7 @@ export const arrives = ({ instance, list }: Pick<Side, "instance" | "list">, key
     () => ""
   )
 
-/** Waits until the other one holds the same. */
+/** Waits until the other side has the same content. */
 export const converge = Effect.fnUntraced(function* (here: Pick<Side, "list">, there: Pick<Side, "list">) {
   yield* eventually(
     "both hold the same",

@@ -1,6 +1,6 @@
 /**
- * An empty LMDB data file of a page size that LMDB itself would choose on another machine only: it takes whatever an
- * existing file has.
+ * Writes an empty LMDB data file with a page size that LMDB itself would choose only on another machine. LMDB uses the
+ * page size of an existing file.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- the file is what is tested
 import * as fs from "node:fs"

@@ -1,6 +1,6 @@
 /**
- * Waiting for what other processes do: asks until there is an answer. The patience is far beyond what it takes, so that
- * a test that runs out of it has found something, and says what it was waiting for and what it saw last.
+ * Waits for an effect of other processes, by asking repeatedly. The timeout is much longer than necessary, so a test
+ * that reaches it has found a bug. The error contains what the test waited for and what it saw last.
  */
 import { Clock, Duration, Effect, Schema } from "effect"
 
@@ -13,7 +13,9 @@ export class NotInTime extends Schema.TaggedError<NotInTime>()("NotInTime", {
   }
 }
 
-/** `ask`: undefined means not yet. `seen`: for the message, what there was instead. */
+/**
+ * Repeats `ask` until its result is not undefined. `seen` describes the current state, for the message of the error.
+ */
 export const eventually = Effect.fnUntraced(function* <A, E, R>(
   what: string,
   ask: Effect.Effect<A | undefined, E, R>,

@@ -1,4 +1,4 @@
-/** What a daemon in a process serves: its pages, and its metrics taken apart. */
+/** Requests the pages of a daemon, and parses its metrics. */
 import { Effect, Schema } from "effect"
 import type { Daemon } from "./Daemon.ts"
 import { eventually } from "./Eventually.ts"
@@ -14,7 +14,7 @@ export interface PageRead {
   readonly body: string
 }
 
-/** Of a daemon whose `http.address` is `127.0.0.1:0`. */
+/** Returns the address of a daemon whose `http.address` is `127.0.0.1:0`. */
 export const addressOf = (daemon: Daemon) =>
   Effect.map(daemon.logged("Serving metrics, health and status over HTTP"), ({ address }) => String(address))
 
@@ -45,7 +45,7 @@ export interface Exposition {
 const unescape = (text: string): string =>
   text.replace(/\\(.)/g, (_, character: string) => (character === "n" ? "\n" : character))
 
-/** Fails on any line that the format does not have. */
+/** Parses metrics. Throws if a line does not conform to the format. */
 export const parseMetrics = (text: string): Exposition => {
   const types = new Map<string, string>()
   const samples: Array<Sample> = []
@@ -70,7 +70,7 @@ export const parseMetrics = (text: string): Exposition => {
 
 export const metricsOf = (address: string) => Effect.map(get(address, "/metrics"), ({ body }) => parseMetrics(body))
 
-/** The sum of the series that have these labels; undefined when there is none. */
+/** Returns the sum of the series that have these labels, or undefined if there are none. */
 export const valueIn = (
   { samples }: Exposition,
   name: string,
@@ -82,7 +82,7 @@ export const valueIn = (
   return found.length === 0 ? undefined : found.reduce((sum, { value }) => sum + value, 0)
 }
 
-/** Scrapes until the series is as it should be. */
+/** Scrapes until the series has the expected value. */
 export const untilMetric = (
   address: string,
   name: string,

@@ -1,4 +1,4 @@
-/** Starts lmdb-writer.process.ts, which writes at random and without a pause. */
+/** Starts lmdb-writer.process.ts, which makes random writes without pauses. */
 import { Effect, type Scope } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- a process with a channel for messages
 import { type ChildProcess, fork } from "node:child_process"
@@ -9,13 +9,13 @@ export interface WriterOptions {
   readonly mapSize: number
   readonly seed: number
   readonly useWritemap: boolean
-  /** It ends after this many transactions. Without it, it goes on until the scope closes. */
+  /** Number of transactions after which the process ends. If absent, it runs until the scope closes. */
   readonly transactions?: number
 }
 
 /**
- * DBIs that all writers share, with their flags: each kind that LMDB has. Each writer has one of its own, too, which it
- * drops and makes again.
+ * DBIs that all writers share, with their flags, one of each kind that LMDB has. Each writer also has its own DBI,
+ * which it drops and recreates.
  */
 export const kinds: Readonly<Record<string, number>> = {
   plain: 0,
@@ -39,7 +39,7 @@ const spawn = (options: WriterOptions): Effect.Effect<ChildProcess, never, Scope
     (child) => Effect.sync(() => child.kill("SIGKILL"))
   )
 
-/** Returns when it has made its DBIs. */
+/** Starts a writer, and waits until it has created its DBIs. */
 export const start = (options: WriterOptions) =>
   Effect.gen(function* () {
     const child = yield* spawn(options)
@@ -54,7 +54,7 @@ export const start = (options: WriterOptions) =>
     return state
   })
 
-/** Returns when it has ended, with its exit code. The same options write the same file. */
+/** Runs a writer to its end, and returns its exit code. The same options write the same file. */
 export const run = (options: WriterOptions & { readonly transactions: number }) =>
   Effect.flatMap(spawn(options), (child) =>
     Effect.callback<number | null>((resume) => void child.once("exit", (code) => resume(Effect.succeed(code))))

@@ -1,4 +1,4 @@
-/** A daemon with many real LMDBs and many instances in its bucket, for the status page at its largest. */
+/** A daemon with many real LMDBs and many instances in its bucket, for tests of the status page at its largest. */
 import { Effect, FileSystem } from "effect"
 import * as Daemon from "./Daemon.ts"
 import { eventually } from "./Eventually.ts"
@@ -12,7 +12,7 @@ const snapshot = pathOf("../../golden/ok/native-small.pb.gz")
 
 const twoDigits = (value: number) => String(value).padStart(2, "0")
 
-/** Returns its address when it has merged a snapshot of each instance into each database. */
+/** Starts the daemon. Returns its address when it has merged a snapshot of each instance into each database. */
 export const start = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const path = yield* fs.makeTempDirectoryScoped({ prefix: "many-databases-" })

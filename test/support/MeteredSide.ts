@@ -1,10 +1,10 @@
-/** An application, and a daemon beside it that serves its metrics, for tests of what these show. */
+/** An application, and a daemon beside it that serves its metrics, for tests of the metrics. */
 import { Effect, FileSystem } from "effect"
 import * as Application from "./Application.ts"
 import * as Daemon from "./Daemon.ts"
 import { addressOf, type Exposition, metricsOf, untilMetric, valueIn } from "./HttpPages.ts"
 
-/** The application has one entry, named like the instance. `settings` win. */
+/** Starts both. The application has one entry, whose key is the name of the instance. `settings` take precedence. */
 export const startSide = Effect.fnUntraced(function* (
   instance: string,
   storage: object,
@@ -43,7 +43,7 @@ export const is =
 
 export type Expected = readonly [name: string, labels: Readonly<Record<string, string>>, value: number]
 
-/** Every expectation that does not hold, with what was seen. */
+/** Returns every expectation that is not met, with the actual value. */
 export const wrong = (exposition: Exposition, expected: ReadonlyArray<Expected>) =>
   expected.flatMap(([name, labels, value]) => {
     const seen = valueIn(exposition, name, labels)

@@ -1,8 +1,8 @@
-/** A process of a test that ended otherwise than it should. */
+/** A process of a test has not ended as expected. */
 import { Schema } from "effect"
 
 export class ProcessFailed extends Schema.TaggedError<ProcessFailed>()("ProcessFailed", {
-  /** What it did: `ended with 1`. */
+  /** How it ended, such as `ended with 1`. */
   what: Schema.String,
   output: Schema.String
 }) {

@@ -1,13 +1,15 @@
 /**
- * Programs of the system, which are too large, or too much a part of it, to be fetched for a test. `.ci/run` installs
- * them where it can. A test without its program is skipped with the reason, and failed with CI=true, as for servers
+ * Programs of the system that are too large, or too closely tied to it, to be downloaded for a test. `.ci/run` installs
+ * them if it can. If a program is missing, its tests are skipped with the reason, or fail with CI=true, as for servers
  * (RealServers.ts).
  */
 import { NodeServices } from "@effect/platform-node"
 import { Config, Effect, FileSystem } from "effect"
 import type { Installed } from "./servers/RealServers.ts"
 
-/** `directory` is the path of the program: the first of these names that a directory of PATH has. */
+/**
+ * Finds a program: the first of these names that a directory of PATH contains. `directory` in the result is its path.
+ */
 const find = Effect.fnUntraced(function* (names: ReadonlyArray<string>, debianPackage: string) {
   const fs = yield* FileSystem.FileSystem
   const directories = (yield* Config.String("PATH")).split(":")
@@ -23,6 +25,6 @@ const find = Effect.fnUntraced(function* (names: ReadonlyArray<string>, debianPa
   return missing
 })
 
-/** To be awaited while test files are collected. */
+/** Finds a program. To be awaited while test files are collected. */
 export const installed = (names: ReadonlyArray<string>, debianPackage: string): Promise<Installed> =>
   Effect.runPromise(Effect.provide(find(names, debianPackage), NodeServices.layer))

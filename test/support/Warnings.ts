@@ -1,7 +1,7 @@
-/** What an effect logs at warning level. */
+/** Collects what an effect logs at warning level. */
 import { Effect, Logger } from "effect"
 
-/** The first part of each such message. */
+/** Returns the first part of each warning. */
 export const warningsOf = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
   const warnings: Array<string> = []
   const logger = Logger.make(({ logLevel, message }) => {

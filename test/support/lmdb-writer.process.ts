@@ -1,11 +1,11 @@
 /**
- * A process that changes an environment at random, without a pause, with the package `lmdb` directly. Started by
- * LmdbWriter.ts.
+ * A process that makes random changes to an environment without pauses, with the package `lmdb` itself. LmdbWriter.ts
+ * starts it.
  */
 import { open } from "lmdb"
 import { kinds, type WriterOptions } from "./LmdbWriter.ts"
 
-// The package's declarations leave out half of it.
+// The type declarations of the package are incomplete.
 type Anything = any
 
 const { path, mapSize, seed, transactions = Infinity, useWritemap }: WriterOptions = JSON.parse(process.argv[2]!)
@@ -24,7 +24,7 @@ const env: Anything = open({
 })
 
 let state = seed
-/** 0 to `below` - 1; mulberry32. */
+/** Returns a random integer from 0 to `below` - 1 (mulberry32). */
 const random = (below: number): number => {
   state = (state + 0x6d2b79f5) | 0
   let t = Math.imul(state ^ (state >>> 15), 1 | state)
@@ -42,7 +42,7 @@ const flagged = (flags: number) => ({
 })
 
 /**
- * Without `keyEncoding` the package would set a comparison function of its own. The second handle takes integer keys as
+ * Without `keyEncoding`, the package would set its own comparison function. The second handle takes integer keys as
  * bytes.
  */
 const make = (name: string, flags: number): Anything => {
@@ -55,7 +55,7 @@ const integer = (value: number) => Buffer.from(Uint32Array.of(value).buffer)
 const keyOf = (name: string): Buffer => {
   if (name === "integer") return integer(random(1_500) * 1_000)
   if (name === "large") return Buffer.from(`key ${random(30)}`)
-  // Few keys with many values.
+  // There are few keys, which have many values.
   if (name.includes("duplicates") || name === "fixed") return Buffer.from(`key ${random(random(4) === 0 ? 200 : 4)}`)
   return Buffer.from("k".repeat(1 + random(30)) + random(30))
 }
@@ -93,13 +93,13 @@ const work = (): void => {
       }
       if (random(60) === 0) dbis.get(names[random(names.length)]!).clearSync()
     })
-    // Nobody else has a handle of it: those of others would be of no DBI any more.
+    // No other process has a handle of this DBI, because their handles would become invalid.
     if (random(300) === 0) {
       dbis.get(own).dropSync()
       dbis.set(own, make(own, [0, 0x04][random(2)]!))
     }
   }
-  // LMDB's lock is not fair: whoever follows must get a turn to open the handles of new DBIs.
+  // LMDB's lock is not fair. The pause gives other processes a chance to open the handles of new DBIs.
   // @effect-diagnostics-next-line globalTimers:off -- no Effect in here: it stands for somebody else's program
   setTimeout(work, 2)
 }

@@ -1,4 +1,4 @@
-/** An Lmdb whose write transactions do some things in another way: for bugs that are planted. */
+/** An `Lmdb` with replaced operations of its write transactions, to plant bugs. */
 import { Effect, Layer } from "effect"
 import { Lmdb, type LmdbError, type WriteTransaction } from "../../../src/services/Lmdb.ts"
 
@@ -14,7 +14,7 @@ export const changedWrites =
           ...inner,
           write: (body) =>
             inner.write((transaction) =>
-              // Its operations are those of a class: a copy would leave them out.
+              // The operations are methods of a class, which a copy of the object would not contain.
               body(Object.assign(Object.create(transaction) as WriteTransaction, change(transaction)))
             )
         })

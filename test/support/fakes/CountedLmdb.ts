@@ -1,4 +1,4 @@
-/** A decorator of `Lmdb` that counts the steps and the lookups of all cursors of read transactions. */
+/** A decorator of `Lmdb` that counts the steps and lookups of all cursors of read transactions. */
 import { Effect, Layer } from "effect"
 import { Lmdb, type LmdbError, type ReadTransaction } from "../../../src/services/Lmdb.ts"
 

@@ -1,4 +1,4 @@
-/** The two layers of `Database` over real files, and what their tests have in common. */
+/** The two layers of `Database` over real files, and the common parts of their tests. */
 import { NodeFileSystem } from "@effect/platform-node"
 import { Effect, FileSystem, Layer, Stream } from "effect"
 import { gzipSync } from "node:zlib"
@@ -31,12 +31,12 @@ export const workers = (size: number, workerData: unknown = {}) =>
 
 export const worker = (options: DatabaseOptions) => DatabaseWorker.layerWith(options).pipe(Layer.provide(workers(1)))
 
-/** What either is. */
+/** One of the two layers. */
 export type LayerOf = (
   options: DatabaseOptions
 ) => Layer.Layer<Database, Layer.Error<ReturnType<typeof inline> | ReturnType<typeof worker>>>
 
-/** Of a new file in a directory of the scope. */
+/** Options of a database with a new file, in a directory that is removed with the scope. */
 export const newOptions = (overrides: Partial<DatabaseOptions> = {}) =>
   Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped()).pipe(
     Effect.map((directory) => {
@@ -47,7 +47,7 @@ export const newOptions = (overrides: Partial<DatabaseOptions> = {}) =>
     Effect.orDie
   )
 
-/** Spooled, until the scope closes. */
+/** Spools a snapshot. Its place is closed with the scope. */
 export const spooled = Effect.fnUntraced(function* (bytes: Uint8Array) {
   const service = yield* Spool
   const writer = service.writer(yield* service.open)
@@ -67,7 +67,7 @@ export const dumpObject = Effect.fnUntraced(function* () {
   return { result, object: Buffer.concat(yield* Stream.runCollect(read(result.spooled))) }
 }, Effect.scoped)
 
-/** A snapshot of that many entries in one DBI, made without an object per entry. */
+/** Returns a snapshot with that many entries in one DBI, which is created without an object per entry. */
 export const largeObject = (count: number): Uint8Array => {
   const key = Buffer.alloc(12)
   const value = Buffer.alloc(16, "value")

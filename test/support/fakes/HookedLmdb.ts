@@ -1,12 +1,11 @@
 /**
- * A decorator of `Lmdb` that does something between a merge's transactions: where another process would come in
- * between.
+ * A decorator of `Lmdb` that runs an effect between the transactions of a merge, where another process could commit.
  */
 import { Effect, Layer } from "effect"
 import { Lmdb, type LmdbError } from "../../../src/services/Lmdb.ts"
 
 export interface Hooks {
-  /** With how many there were before. */
+  /** Called with the number of transactions before. */
   readonly beforeWrite?: (before: number) => Effect.Effect<unknown, LmdbError>
   readonly beforeRead?: Effect.Effect<unknown, LmdbError>
 }

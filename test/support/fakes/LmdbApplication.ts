@@ -1,4 +1,4 @@
-/** Starts lmdb-application.ts, and speaks with it. It is killed when the scope closes. */
+/** Starts lmdb-application.process.ts, and communicates with it. It is killed when the scope closes. */
 import { Effect, Queue, Schema } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- a process with a channel for messages
 import { fork } from "node:child_process"
@@ -11,7 +11,7 @@ export interface Opening {
   readonly maxReaders?: number
 }
 
-/** Bytes in hexadecimal. */
+/** A step of a write transaction. Bytes are hexadecimal. */
 export type Step =
   | { readonly do: "create"; readonly dbi: string; readonly flags: number }
   | { readonly do: "put"; readonly dbi: string; readonly key: string; readonly value: string }
@@ -22,16 +22,16 @@ export type Step =
 
 export type Command =
   | { readonly do: "write"; readonly steps: ReadonlyArray<Step> }
-  /** Answers when it holds the lock; until `letGo`. */
+  /** Holds the write lock until `letGo`. Replies when it has the lock. */
   | { readonly do: "hold" }
   | { readonly do: "letGo" }
-  /** Answers twice: when it holds the lock, and when it has committed. */
+  /** Holds the write lock for a time. Replies twice: when it has the lock, and when it has committed. */
   | { readonly do: "holdFor"; readonly millis: number; readonly steps?: ReadonlyArray<Step> }
   | { readonly do: "count"; readonly dbi: string; readonly millis: number }
-  /** Begins a read transaction for good. */
+  /** Begins a read transaction that never ends. */
   | { readonly do: "view" }
   | { readonly do: "list"; readonly dbi: string }
-  /** As `mdb_copy -c`. */
+  /** Copies the environment as `mdb_copy -c` does. */
   | { readonly do: "compact"; readonly to: string }
 
 export interface Reply {
@@ -70,7 +70,7 @@ export const make = Effect.fnUntraced(function* (opening: Opening) {
     )
   return {
     send,
-    /** The next answer of a command that answers twice. */
+    /** Waits for the next reply of a command that replies twice. */
     next,
     write: (...steps: ReadonlyArray<Step>) => Effect.map(send({ do: "write", steps }), ({ id }) => BigInt(id)),
     kill: Effect.sync(() => child.kill("SIGKILL")).pipe(Effect.andThen(Effect.flip(next)))
@@ -79,7 +79,7 @@ export const make = Effect.fnUntraced(function* (opening: Opening) {
 
 const bytes = (hex: string) => Buffer.from(hex, "hex")
 
-/** The same in this process, for the layer that has no other. */
+/** Applies a step in this process, for the layer that no other process can use. */
 export const take =
   (transaction: WriteTransaction) =>
   (step: Step): void => {

@@ -1,4 +1,4 @@
-/** Real environments for tests, each at a path of its own, and their applications. */
+/** Creates real environments for tests, each at its own path, and their applications. */
 import { Effect, Scope } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- the files are what is tested
 import * as fs from "node:fs"
@@ -15,7 +15,7 @@ export const directory = Effect.acquireRelease(
   (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true }))
 )
 
-/** Of a single file that is made. */
+/** Options of an environment with a single file, which is created. */
 export const optionsOf = (file: string, options: Partial<LmdbOptions> = {}): LmdbOptions => ({
   path: file,
   noSubdir: true,
@@ -27,7 +27,7 @@ export const optionsOf = (file: string, options: Partial<LmdbOptions> = {}): Lmd
   ...options
 })
 
-/** The application starts with its first steps. */
+/** The process of the application is started when it is first used. */
 export const make = Effect.fnUntraced(function* ({ mapSize }: { readonly mapSize: number }) {
   const file = path.join(yield* directory, "lmdb")
   const scope = yield* Effect.scope

@@ -3,7 +3,7 @@ import { Effect, Queue } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- a process with a channel for messages
 import { fork } from "node:child_process"
 
-/** Keys and values are hexadecimal. */
+/** A DBI. Keys and values are hexadecimal. */
 export interface ReadDbi {
   readonly name: string
   readonly flags: number
@@ -14,7 +14,7 @@ export interface Reading {
   readonly dbis: ReadonlyArray<ReadDbi>
 }
 
-/** Returns what reads the DBIs of an LMDB that have a name in UTF-8. */
+/** Returns a function that reads the DBIs of an LMDB whose names are valid UTF-8. */
 export const make = Effect.gen(function* () {
   const readings = yield* Queue.unbounded<Reading | undefined>()
   const child = yield* Effect.acquireRelease(

@@ -1,4 +1,4 @@
-/** What the contract suite of `Lmdb` is run over, and the words that its tests are written in. */
+/** The subjects of the contract suite of `Lmdb`, and the helper functions of its tests. */
 import { Effect, type Layer, type Scope } from "effect"
 import * as DbiName from "../../../src/domain/lmdb/DbiName.ts"
 import {
@@ -10,13 +10,13 @@ import {
 } from "../../../src/services/Lmdb.ts"
 import type { ApplicationFailed, Step } from "./LmdbApplication.ts"
 
-/** An empty environment, and what another process does to it. */
+/** An empty environment, and what another process can do to it. */
 export interface Subject {
   readonly layer: Layer.Layer<Lmdb, LmdbError>
-  /** Commits the steps; returns the last transaction id. */
+  /** Commits the steps. Returns the id of the last transaction. */
   readonly application: (...steps: ReadonlyArray<Step>) => Effect.Effect<bigint, ApplicationFailed | LmdbError>
   readonly replace: Effect.Effect<void>
-  /** Makes the map larger, and the content larger than the map was. */
+  /** Enlarges the map, and makes the content larger than the map was. */
   readonly enlargeMap: Effect.Effect<void, ApplicationFailed>
 }
 
@@ -27,7 +27,7 @@ export const b = DbiName.fromText("b")
 
 export const bytes = (text: string) => Buffer.from(text, "latin1")
 
-/** Removes what a DBI had before the transaction, if it existed. */
+/** Removes the entries that a DBI had before the transaction, if it existed. */
 export const clear = (transaction: WriteTransaction, dbi: DbiName.DbiName): void => {
   const { before } = transaction
   if (!before.dbis.some(({ name }) => name === dbi)) return
@@ -45,7 +45,7 @@ export const put = (transaction: WriteTransaction, dbi: DbiName.DbiName, key: st
 export const current = ({ key, keyEnd, keyStart, value, valueEnd, valueStart }: Cursor) =>
   `${Buffer.from(key.subarray(keyStart, keyEnd)).toString("latin1")}=${Buffer.from(value.subarray(valueStart, valueEnd)).toString("latin1")}`
 
-/** All entries from the first, or from `from`. */
+/** Returns all entries, from the first one or from the key `from` on. */
 export const entries = (transaction: ReadTransaction, dbi: DbiName.DbiName, from?: string): ReadonlyArray<string> => {
   const cursor = transaction.cursor(dbi, from === undefined ? undefined : bytes(from))
   const found: Array<string> = []
@@ -61,11 +61,11 @@ export const change = (use: (transaction: WriteTransaction) => void) =>
 
 export const lastId = Effect.flatMap(Lmdb, ({ lastTransactionId }) => lastTransactionId)
 
-/** The reason's tag, of what the effect fails with. */
+/** Returns the tag of the reason with which the effect fails. */
 export const reasonOf = <A, R>(effect: Effect.Effect<A, LmdbError, R>) =>
   Effect.map(Effect.flip(effect), (error) => error.reason._tag)
 
-/** The reason's tag, of what the call throws. */
+/** Returns the tag of the reason of the error that the call throws. */
 export const thrown = (call: () => unknown): string => {
   try {
     call()
@@ -78,7 +78,7 @@ export const thrown = (call: () => unknown): string => {
 
 export const hex = (text: string) => bytes(text).toString("hex")
 
-/** Gives an environment of its own to a test. */
+/** Runs a test with its own environment. */
 export const withSubjectOf =
   (make: MakeSubject) =>
   <A, E>(use: (subject: Subject) => Effect.Effect<A, E, Lmdb>, mapSize = 2 ** 26) =>

@@ -18,47 +18,54 @@ export type Operation = "list" | "load" | "store" | "delete"
 type Reason = ObjectNotFound | WrongSize | Unavailable | Refused
 
 export type Fault =
-  /** Nothing happens but the failure. */
+  /** The call fails without any effect. */
   | { readonly kind: "fail"; readonly reason: Reason }
-  /** It is done, but the answer is lost. A load gives all its bytes and then fails. */
+  /** The call takes effect, but the response is lost. A load returns all its bytes and then fails. */
   | { readonly kind: "fail after"; readonly reason: Reason }
-  /** A load that breaks with `Unavailable` after that many bytes. */
+  /** A load fails with `Unavailable` after that many bytes. */
   | { readonly kind: "cut"; readonly bytes: number }
-  /** A load that ends after that many bytes as if that were all: what a truncated object in the bucket looks like. */
+  /**
+   * A load ends after that many bytes as if the object were complete, like that of a truncated object in the bucket.
+   */
   | { readonly kind: "truncate"; readonly bytes: number }
-  /** A load with this bit of this byte flipped. */
+  /** A load returns the object with this bit of this byte flipped. */
   | { readonly kind: "flip"; readonly byte: number; readonly bit: number }
-  /** A load that goes on after the end. */
+  /** A load returns more bytes than the object has. */
   | { readonly kind: "extend"; readonly tail: Uint8Array<ArrayBuffer> }
-  /** Never ends; interruption works. */
+  /** The call never ends, but can be interrupted. */
   | { readonly kind: "hang" }
-  /** What a call that hangs comes to in a layer with timeouts: nothing for so long, then `Unavailable`. */
+  /**
+   * The call does nothing for this time and then fails with `Unavailable`, like a call that hangs in a layer with
+   * timeouts.
+   */
   | { readonly kind: "time out"; readonly after: Duration.Input }
   | { readonly kind: "delay"; readonly duration: Duration.Input }
-  /** A load whose body comes in chunks of that many bytes, with a pause before each. */
+  /** A load returns chunks of that many bytes, with a pause before each. */
   | { readonly kind: "trickle"; readonly bytes: number; readonly pause: Duration.Input }
-  /** A list as it was so long ago, as far as its stores and deletes went through here. */
+  /** A list returns the state of that long ago, as far as its stores and deletes went through this decorator. */
   | { readonly kind: "list lags"; readonly behind: Duration.Input }
-  /** A list that still shows an object that is gone, or does not show one yet. */
+  /**
+   * A list contains an object that no longer exists (`list shows`), or does not contain an existing one (`list hides`).
+   */
   | { readonly kind: "list shows"; readonly name: string; readonly size: number }
   | { readonly kind: "list hides"; readonly name: string }
 
 export interface Target {
   readonly operation: Operation
-  /** The object, or the prefix of a list; any if missing. */
+  /** Name of the object, or prefix of a list. Any if absent. */
   readonly name?: string | RegExp
-  /** How many calls it hits; 1 if missing. Infinity: until `clear`. */
+  /** Number of calls that it affects. 1 if absent. Infinity: until `clear`. */
   readonly times?: number
 }
 
-/** What a test holds in hand. */
+/** The control of a test over the faults. */
 export class StorageFaults extends Context.Service<
   StorageFaults,
   {
     readonly add: (target: Target, fault: Fault) => Effect.Effect<void>
-    /** Ends all faults; calls that hang go on hanging. */
+    /** Ends all faults. Calls that already hang continue to hang. */
     readonly clear: Effect.Effect<void>
-    /** All calls so far, oldest first; those of `StorageFaults` below this one as well as above. */
+    /** All calls so far, oldest first, including those of decorators above and below this one. */
     readonly calls: Effect.Effect<ReadonlyArray<{ readonly operation: Operation; readonly name: string }>>
   }
 >()("lightningstream/test/StorageFaults") {}
@@ -70,7 +77,7 @@ const passing = (code: string) =>
 
 const timedOut = new Unavailable({ code: "Timeout", detail: "injected" })
 
-/** What servers and networks do to calls, by name: each fits every operation. */
+/** Faults of servers and networks, by name. Each of them can apply to every operation. */
 export const outages: Readonly<Record<string, Fault>> = {
   "a refused connection": passing("ECONNREFUSED"),
   "a reset": { kind: "fail", reason: unavailable },
@@ -125,7 +132,7 @@ const trickle =
       Stream.tap(() => Effect.sleep(pause))
     )
 
-/** Remembers each change that goes through here, and so what was there at any time. */
+/** Records each change that goes through this decorator, and therefore the state at any time. */
 const makePast = (inner: Storage["Service"]) => {
   const changes: Array<{ readonly at: number; readonly name: string; readonly object: StoredObject | undefined }> = []
   return {
@@ -145,7 +152,7 @@ const makePast = (inner: Storage["Service"]) => {
   }
 }
 
-/** What a listing shows to a call that this fault hits. */
+/** Returns the listing that a call gets under this fault. */
 const listed = (fault: Fault | undefined, objects: ReadonlyArray<StoredObject>): ReadonlyArray<StoredObject> => {
   if (fault?.kind === "list hides") return objects.filter(({ name }) => name !== fault.name)
   if (fault?.kind === "list shows")
@@ -258,5 +265,5 @@ const make = Effect.gen(function* () {
   return Context.make(Storage, storage).pipe(Context.add(StorageFaults, faults))
 })
 
-/** `Storage` as before, on top of another one, and `StorageFaults` to steer it. */
+/** Returns a `Storage` on top of another one, and the `StorageFaults` that control it. */
 export const layer: Layer.Layer<Storage | StorageFaults, never, Storage> = Layer.effectContext(make)

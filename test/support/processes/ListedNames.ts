@@ -1,4 +1,4 @@
-/** The names in a store, on standard output, or the error: for tests of what the environment of a process decides. */
+/** Prints the names in a store, or the error, for tests of what depends on the environment of a process. */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Console, Effect, type Layer } from "effect"
 import { Storage } from "../../../src/services/Storage.ts"

@@ -1,6 +1,6 @@
 /**
- * Prints the names in the container at the URL of the first argument, or the error: for tests of what the environment
- * of a process decides. It has no key but the credentials that the SDK finds.
+ * Prints the names in the container at the URL in the first argument, or the error, for tests of what depends on the
+ * environment of a process. It has no key, and uses the credentials that the SDK finds.
  */
 import { Duration } from "effect"
 import * as StorageAzure from "../../../src/layers/storage/azure/StorageAzure.ts"

@@ -1,7 +1,7 @@
 /**
- * Worker entry of the tests: as src/worker.ts, and three databases that misbehave by their names: "dying" ends its
- * thread when it is read for the second time, "defective" has a bug there, "endless" never gets anywhere, and says in
- * shared memory whether it was left.
+ * Worker entry of the tests. It corresponds to src/worker.ts, with three databases that fail in ways that depend on
+ * their names: "dying" ends its thread when it is read for the second time, "defective" has a bug there, and "endless"
+ * never finishes, and records in shared memory whether it was interrupted.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer } from "effect"
@@ -16,7 +16,7 @@ import * as SpoolFile from "../../../src/layers/spool/SpoolFile.ts"
 import type { DatabaseOptions } from "../../../src/services/Database.ts"
 import { hooked } from "../fakes/HookedLmdb.ts"
 
-/** [0]: readers that are inside; [1]: that have left. */
+/** [0]: number of readers that have entered. [1]: number of readers that have left. */
 const probe: Int32Array | undefined = workerData?.probe
 
 const misbehaviours: Readonly<Record<string, Effect.Effect<unknown>>> = {
@@ -25,7 +25,7 @@ const misbehaviours: Readonly<Record<string, Effect.Effect<unknown>>> = {
   endless: Effect.acquireUseRelease(
     Effect.sync(() => Atomics.add(probe!, 0, 1)),
     () => Effect.never,
-    // Takes its time, as an abort does.
+    // This takes some time, as an abort does.
     () =>
       Effect.andThen(
         Effect.sleep(100),

@@ -1,8 +1,8 @@
 /**
- * Process of the test of the event loop: `event-loop inline|worker FILE` merges the object in FILE, with the engine in
- * this thread or in another one, and prints for how many milliseconds the loop of this thread was blocked at the
- * longest. In a process of its own, since a test's main thread does more than that, and waits now and then for a lock
- * that one of V8's threads has while it has no core.
+ * Process of the test of the event loop. `event-loop inline|worker FILE` merges the object in FILE, with the engine in
+ * this thread or in another one, and prints the longest time in milliseconds for which the loop of this thread was
+ * blocked. It runs in a separate process, because the main thread of a test does other work as well, and sometimes
+ * waits for a lock that one of V8's threads holds while it has no core.
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
@@ -14,7 +14,7 @@ import { inline, largeObject, type LayerOf, newOptions, spool, spooled, worker }
 const [kind, file] = process.argv.slice(2) as ["inline" | "worker", string]
 const layerOf: LayerOf = kind === "inline" ? inline : worker
 
-/** While the object is merged into an empty LMDB. */
+/** Measures the loop while the object is merged into an empty LMDB. */
 const blocked = Effect.fnUntraced(function* (object: Uint8Array) {
   const merging = Effect.gen(function* () {
     const { merge } = yield* Database
@@ -26,7 +26,7 @@ const blocked = Effect.fnUntraced(function* (object: Uint8Array) {
 
 Effect.gen(function* () {
   const object = yield* (yield* FileSystem.FileSystem).readFile(file)
-  // What is compiled is then compiled before.
+  // The code is then compiled before the measurement.
   yield* blocked(largeObject(10_000))
   const { loopBlockedMillis } = yield* blocked(object)
   yield* Console.log(loopBlockedMillis)

@@ -1,11 +1,11 @@
 /**
- * The application, as a process of its own: takes commands over the IPC channel, one at a time, and does them with the
- * package `lmdb` directly. Started by LmdbApplication.ts.
+ * The application, as a separate process. It receives commands over the IPC channel, one at a time, and executes them
+ * with the package `lmdb` itself. LmdbApplication.ts starts it.
  */
 import { open } from "lmdb"
 import type { Command, Opening, Reply, Step } from "../fakes/LmdbApplication.ts"
 
-// The package's declarations leave out half of it.
+// The type declarations of the package are incomplete.
 type Anything = any
 
 const opening: Opening = JSON.parse(process.argv[2]!)
@@ -36,7 +36,7 @@ const dbi = (name: string): Anything => env.openDB({ name, create: false, ...bin
 
 const take = (step: Step): void => {
   if (step.do === "create") {
-    // Without "binary" the package would sort by a comparison function of its own.
+    // Without "binary", the package would sort by its own comparison function.
     env.openDB({ name: step.dbi, create: true, ...flagged(step.flags), ...binary })
   } else if (step.do === "put") dbi(step.dbi).putSync(bytes(step.key), bytes(step.value))
   else if (step.do === "remove") dbi(step.dbi).removeSync(bytes(step.key))
@@ -50,7 +50,7 @@ const take = (step: Step): void => {
 
 const lastId = (): string => String(env.getStats().lastTxnId)
 
-/** Commits as fast as it can; each commit writes its own id. */
+/** Commits as fast as possible. Each commit writes its own id. */
 const count = (name: string, millis: number): void => {
   const target = dbi(name)
   const end = performance.now() + millis

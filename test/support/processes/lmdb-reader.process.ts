@@ -1,11 +1,11 @@
 /**
- * Reads whole LMDBs with the package `lmdb` directly, in a process of its own: what is there as LMDB itself sees it.
- * Started by LmdbReader.ts.
+ * Reads whole LMDBs with the package `lmdb` itself, in a separate process, to show the content as LMDB sees it.
+ * LmdbReader.ts starts it.
  */
 import { open } from "lmdb"
 import type { ReadDbi, Reading } from "../fakes/LmdbReader.ts"
 
-// The package's declarations leave out half of it.
+// The type declarations of the package are incomplete.
 type Anything = any
 
 const binary = { keyEncoding: "binary", encoding: "binary" } as const
@@ -18,7 +18,7 @@ const entriesOf = (dbi: Anything) =>
     value: value.toString("hex")
   }))
 
-/** The package opens DBIs by text: others are left out, and so are plain keys of the root. */
+/** The package opens DBIs by text, so DBIs with other names are omitted, and so are plain keys of the root. */
 const read = (env: Anything): ReadonlyArray<ReadDbi> =>
   Array.from(env.getRange({ start: undefined }) as Iterable<{ readonly key: Buffer; readonly value: Buffer }>).flatMap(
     ({ key, value }) => {

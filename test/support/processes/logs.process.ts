@@ -1,4 +1,4 @@
-/** Process of the log test: logs as its argument says, then is killed in the same turn, by itself. */
+/** Process of the log test. It logs as its argument says, and then kills itself in the same turn of the event loop. */
 import { Duration, Effect } from "effect"
 import { layerWith } from "../../../src/layers/logs/Logs.ts"
 

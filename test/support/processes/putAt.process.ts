@@ -1,4 +1,4 @@
-/** `node putAt.ts FILE KEY VALUE NANOSECONDS`: an entry of that time, as a merge writes one. */
+/** `node putAt.process.ts FILE KEY VALUE NANOSECONDS`: puts an entry with that time, as a merge does. */
 import * as Bare from "../../../bench/BareLmdb.ts"
 import * as NativeEntry from "../../../bench/NativeEntry.ts"
 import { dbiName, mapSize } from "../../../demo/Arrivals.ts"

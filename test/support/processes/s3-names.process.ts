@@ -1,6 +1,6 @@
 /**
- * Prints the names in the bucket at the URL of the first argument, or the error: for tests of what the environment of a
- * process decides. With `chain` as second argument it has no keys but those that the SDK finds.
+ * Prints the names in the bucket at the URL in the first argument, or the error, for tests of what depends on the
+ * environment of a process. With `chain` as the second argument, it uses the keys that the SDK finds.
  */
 import { Redacted } from "effect"
 import * as StorageS3 from "../../../src/layers/storage/s3/StorageS3.ts"

@@ -1,6 +1,6 @@
 /**
- * Worker of the spool test: reads what the other thread spooled, and writes the same bytes, inverted, to a place that
- * the other thread opened.
+ * Worker of the spool test. It reads what the other thread has spooled, and writes the inverted bytes to a place that
+ * the other thread has opened.
  */
 import { Effect, Stream } from "effect"
 import { parentPort, workerData } from "node:worker_threads"

@@ -1,6 +1,6 @@
 /**
- * Uses a DBI that another process has dropped, through the handle of before and with nothing but the package: prints
- * what LMDB answers as JSON, and closes the environment. Arguments: the path, and `drop` in the other process.
+ * Uses a DBI that another process has dropped, through the existing handle and with the package only. Prints what LMDB
+ * returns as JSON, and closes the environment. Arguments: the path, and `drop` in the other process.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- no Effect in here
 import { spawnSync } from "node:child_process"
@@ -21,7 +21,7 @@ const codeOf = (run: () => unknown): unknown => {
 
 if (role === "drop") env.openDB({ name: "dropped", ...binary }).dropSync()
 else {
-  // Without another DBI the root would be empty.
+  // Without another DBI, the root would be empty.
   env.openDB({ name: "other", ...binary })
   const dbi = env.openDB({ name: "dropped", ...binary })
   dbi.putSync(key, Buffer.from("value"))

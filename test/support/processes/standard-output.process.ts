@@ -1,6 +1,6 @@
 /**
- * Started by StandardOutput.test.ts as a process: prints a line that it is given, and numbered lines forever, or as
- * many as it is told, then fails.
+ * Process of StandardOutput.test.ts. It prints a given line, and numbered lines, either forever or a given number of
+ * them, after which it fails.
  */
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Stream } from "effect"

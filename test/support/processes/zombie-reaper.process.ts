@@ -1,6 +1,6 @@
 /**
- * Started by ZombieReaper.test.ts as a process: starts a child, looks for children that have ended before Node can, and
- * exits with the code that Node tells of the child; with 99 when it is lost.
+ * Process of ZombieReaper.test.ts. It starts a child, looks for ended children before Node can, and exits with the exit
+ * code of the child that Node reports, or with 99 if that was lost.
  */
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- Node's own children are what is tested
 import { spawn } from "node:child_process"
@@ -12,11 +12,11 @@ const own = process.argv[2] === "none" ? new Set<never>() : ZombieReaper.ownChil
 const child = spawn("sh", ["-c", "exit 42"])
 child.once("exit", (code) => process.exit(code ?? 99))
 
-// The event loop stands still, so that this comes before Node's own look.
+// The event loop is blocked, so that this comes before Node looks for the child.
 const until = performance.now() + 10_000
 while (children!.endedChild() === 0 && performance.now() < until);
 ZombieReaper.reap(children!, own)
 
-// A child whose exit code is lost never ends for Node.
+// For Node, a child whose exit code was lost never ends.
 // @effect-diagnostics-next-line globalTimers:off -- the end of this process
 setTimeout(() => process.exit(99), 3_000)

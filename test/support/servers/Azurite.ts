@@ -1,18 +1,18 @@
 /**
- * Microsoft's emulator of Azure Blob Storage, in memory, on a free port of 127.0.0.1: real signatures, block lists and
- * paged listings.
+ * Microsoft's emulator of Azure Blob Storage, in memory, on a free port of 127.0.0.1. It implements signatures, block
+ * lists and paged listings.
  */
 import { Context, Duration, Effect, FileSystem, Layer, Redacted, Schema, Stream } from "effect"
 import { ChildProcess } from "effect/process"
 import { install } from "./RealServers.ts"
 
-/** 3.37 does not install. */
+/** Version 3.37 cannot be installed. */
 export const installed = () => install({ name: "azurite", npm: "azurite@3.35.0" })
 
 export class Azurite extends Context.Service<
   Azurite,
   {
-    /** With the account as its path. */
+    /** URL with the account as its path. */
     readonly endpoint_url: string
     readonly account_name: string
     readonly account_key: Redacted.Redacted<string>
@@ -30,7 +30,10 @@ class AzuriteDidNotStart extends Schema.TaggedError<AzuriteDidNotStart>()("Azuri
 const account = "tester"
 export const accountKey = Buffer.from("the account's key of the tests").toString("base64")
 
-/** Runs until the scope closes. `directory`: where it was installed. Of API versions it knows fewer than the SDK. */
+/**
+ * Starts the server, which runs until the scope closes. `directory` is where it was installed. It supports fewer
+ * versions of the API than the SDK.
+ */
 const start = Effect.fnUntraced(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
   const state = yield* fs.makeTempDirectoryScoped({ prefix: "azurite-" })

@@ -1,6 +1,6 @@
 /**
- * Certificates for tests, made by the openssl command in a temporary directory: a CA each, and pairs for 127.0.0.1,
- * localhost and store.example.
+ * Certificates for tests, which the openssl command creates in a temporary directory: CAs, and pairs of certificate and
+ * key for 127.0.0.1, localhost and store.example.
  */
 import { Effect, FileSystem, Schema, Stream } from "effect"
 import { ChildProcess } from "effect/process"
@@ -34,7 +34,7 @@ const read = Effect.fnUntraced(function* (directory: string, name: string) {
   return pair
 })
 
-/** A CA and a function that makes pairs that it has signed, all valid for so many days. */
+/** Creates a CA and a function that creates pairs signed by it, all of which are valid for a number of days. */
 export const authorityFor = Effect.fnUntraced(function* (days: number) {
   const fs = yield* FileSystem.FileSystem
   const directory = yield* fs.makeTempDirectoryScoped({ prefix: "certificates-" })
@@ -62,5 +62,5 @@ export const authorityFor = Effect.fnUntraced(function* (days: number) {
   return { ...(yield* read(directory, "ca")), issue }
 })
 
-/** The same, for two days. */
+/** Creates a CA and pairs that are valid for two days. */
 export const authority = authorityFor(2)

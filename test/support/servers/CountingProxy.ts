@@ -1,4 +1,4 @@
-/** Stands before a server on 127.0.0.1 and writes down each request that it passes on. */
+/** A proxy for a server on 127.0.0.1, which records each request that it forwards. */
 import { Effect } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- requests are passed on byte by byte
 import * as http from "node:http"
@@ -7,8 +7,8 @@ import { serve } from "./HandMadeServer.ts"
 export interface CountingProxy {
   readonly endpoint_url: string
   /**
-   * `GET /bucket/object`, without the query; those of listings are `LIST /bucket/prefix`. Since the last time it was
-   * asked.
+   * Returns the requests since the last call, such as `GET /bucket/object`, without the query. Requests of listings are
+   * `LIST /bucket/prefix`.
    */
   readonly requests: Effect.Effect<ReadonlyArray<string>>
 }

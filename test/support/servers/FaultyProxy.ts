@@ -1,6 +1,6 @@
 /**
- * Stands before a server on 127.0.0.1 and passes requests on as they are, or does to them what a bad network or a sick
- * server does.
+ * A proxy for a server on 127.0.0.1, which forwards requests unchanged, or with the faults of a bad network or a broken
+ * server.
  */
 import { Effect } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- raw requests and sockets: what is broken here is HTTP itself
@@ -9,19 +9,19 @@ import { errorXml, serve } from "./HandMadeServer.ts"
 
 export type Fault =
   | "none"
-  /** Takes the request and never answers. */
+  /** Accepts the request and never responds. */
   | "hang"
-  /** The connection is reset. */
+  /** Resets the connection. */
   | "reset"
-  /** Bodies of objects end in the middle. */
+  /** Ends bodies of objects in the middle. */
   | "cut"
-  /** Bodies of objects stop in the middle: the rest never comes. */
+  /** Stops bodies of objects in the middle, without ending them. */
   | "stall"
-  /** A web page with a status of success. */
+  /** Responds with a web page and a successful status. */
   | "page"
-  /** The same, for objects alone. */
+  /** Responds with a web page and a successful status, but only to requests of objects. */
   | "page for objects"
-  /** This status, and no more. */
+  /** Responds with this status and no body. */
   | 500
   | 503
 
@@ -62,7 +62,7 @@ export const make = Effect.fnUntraced(function* (port: number) {
   return {
     endpoint_url: server.endpoint_url,
     set: (next: Fault) => Effect.sync(() => void (fault = next)),
-    /** Requests that met a fault. */
+    /** Number of requests that were affected by a fault. */
     faults: () => faults
   }
 })

@@ -1,6 +1,6 @@
 /**
- * HTTP servers on 127.0.0.1 for tests of a client's bad days: what they answer, or don't, is the test's; they end with
- * their scope.
+ * HTTP servers on 127.0.0.1 for tests of clients with misbehaving servers. The test determines the responses, if any.
+ * The servers end with their scope.
  */
 import { Effect } from "effect"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- answers that break HTTP's rules need node's servers
@@ -12,9 +12,9 @@ import * as net from "node:net"
 export interface HandMade {
   readonly port: number
   readonly endpoint_url: string
-  /** Open at this moment. */
+  /** Number of open connections. */
   readonly connections: () => number
-  /** Accepted so far. */
+  /** Number of connections accepted so far. */
   readonly accepted: () => number
 }
 
@@ -51,11 +51,13 @@ export const serve = (handler: http.RequestListener) => listen(http.createServer
 export const serveTls = (options: https.ServerOptions, handler: http.RequestListener) =>
   listen(https.createServer(options, handler), "https")
 
-/** Accepts and does with the connection as told; by default reads and never answers. */
+/** Accepts connections and passes them to a function. By default, it reads and never responds. */
 export const serveRaw = (onConnection: (socket: net.Socket) => void = (socket) => socket.resume()) =>
   listen(net.createServer(onConnection), "http")
 
-/** A proxy whose tunnels all end at that port of 127.0.0.1, whatever was asked for; `onConnect` sees what was. */
+/**
+ * A proxy whose tunnels all lead to that port of 127.0.0.1, whatever was requested. `onConnect` receives the request.
+ */
 export const serveTunnel = (port: number, onConnect: (request: http.IncomingMessage) => void) => {
   const server = http.createServer()
   server.on("connect", (request, socket) => {
@@ -71,7 +73,7 @@ export const serveTunnel = (port: number, onConnect: (request: http.IncomingMess
   return listen(server, "http")
 }
 
-/** The answer to a listing with these objects of one byte. */
+/** Returns the response to a listing with these objects, each of which has one byte. */
 export const listing = (...names: ReadonlyArray<string>) =>
   `<?xml version="1.0"?><ListBucketResult><Name>bucket</Name><IsTruncated>false</IsTruncated>${names
     .map((name) => `<Contents><Key>${name}</Key><Size>1</Size><ETag>"e"</ETag></Contents>`)

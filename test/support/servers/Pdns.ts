@@ -1,7 +1,7 @@
 /**
- * A PowerDNS with its LMDB backend, as it is set up beside Lightning Stream: one LMDB for the domains, one shard for
- * the records. On a free port of 127.0.0.1, without caches, so that it answers what its LMDBs hold. PowerDNS makes a
- * shard and its DBIs at their first use.
+ * A PowerDNS with the LMDB backend, configured as for Lightning Stream: one LMDB for the domains, and one shard for the
+ * records. It listens on a free port of 127.0.0.1, without caches, so that its responses reflect the LMDBs. PowerDNS
+ * creates a shard and its DBIs when they are first used.
  */
 import { Effect, FileSystem, type PlatformError, Schedule, Stream } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
@@ -16,13 +16,13 @@ const packages = ["pdns-server", "pdns-backend-lmdb", "lmdb-utils", "bind9-dnsut
 /** PowerDNS 4.9. */
 export const installed = () => install({ name: "pdns", suite: "trixie", packages })
 
-/** PowerDNS 5: of Debian's next release. */
+/** PowerDNS 5, from Debian's next release. */
 export const installed5 = () => install({ name: "pdns-5", suite: "forky", packages })
 
-/** `lmdb-map-size` in MiB: that of the daemon's configuration must be the same. */
+/** `lmdb-map-size` in MiB. The map size in the daemon's configuration must be the same. */
 export const mapSizeMiB = 100
 
-/** Data files of the two LMDBs. */
+/** The data files of the two LMDBs. */
 export interface Files {
   readonly domains: string
   readonly records: string
@@ -30,15 +30,15 @@ export interface Files {
 
 export interface Pdns extends Files {
   readonly port: number
-  /** Fails when the command does. */
+  /** Runs pdnsutil. Fails if the command does. */
   readonly pdnsutil: (
     ...args: ReadonlyArray<string>
   ) => Effect.Effect<string, ProcessFailed | PlatformError.PlatformError>
-  /** Addresses of the name, in order; none when there is no such name, or no such zone. */
+  /** Returns the sorted addresses of a name, or none if there is no such name or zone. */
   readonly addresses: (name: string) => Effect.Effect<ReadonlyArray<string>>
 }
 
-/** The settings of the LMDBs, in this directory. */
+/** Returns the settings of the LMDBs, which are in this directory. */
 const lmdbSettings = (directory: string) =>
   `launch=lmdb
 lmdb-filename=${directory}/pdns.lmdb
@@ -47,7 +47,7 @@ lmdb-lightning-stream=yes
 lmdb-map-size=${mapSizeMiB}
 `
 
-/** Of the server: where it is, and no caches. */
+/** Returns the settings of the server: its address, and no caches. */
 const serverSettings = (installedIn: string, directory: string, port: number) =>
   `module-dir=${installedIn}/usr/lib/x86_64-linux-gnu/pdns
 socket-dir=${directory}
@@ -62,7 +62,7 @@ query-cache-ttl=0
 negquery-cache-ttl=0
 `
 
-/** A program of the packages: what it prints. */
+/** Runs a program of the packages, and returns what it prints. */
 export const runTool = (installedIn: string, program: string, args: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const handle = yield* ChildProcess.make("sh", [pathOf("deb-run.sh"), installedIn, program, ...args], {
@@ -81,7 +81,7 @@ export const runTool = (installedIn: string, program: string, args: ReadonlyArra
     return output
   }).pipe(Effect.scoped)
 
-/** By DBI: keys and values, hexadecimal, as stock LMDB reads them. */
+/** Returns the keys and values of each DBI in hexadecimal, as stock LMDB reads them. */
 export const mdbDump = (installedIn: string, file: string) =>
   Effect.map(runTool(installedIn, "mdb_dump", ["-n", "-a", file]), (text) => {
     const dbis: Record<string, Array<readonly [string, string]>> = {}
@@ -100,9 +100,9 @@ export const mdbDump = (installedIn: string, file: string) =>
   })
 
 export interface Options {
-  /** Of its LMDBs; one of its own if there is none. */
+  /** Directory of its LMDBs. If absent, a temporary one is used. */
   readonly directory?: string
-  /** In place of the usual settings of its LMDBs. */
+  /** Replaces the usual settings of its LMDBs. */
   readonly settings?: string
 }
 
@@ -122,7 +122,7 @@ const startOnce = Effect.fnUntraced(function* (installedIn: string, { directory:
     }
   )
   const lines: Array<string> = []
-  // To its end: a pipe that nobody reads would stop the server.
+  // The output is read to its end, because a full pipe would block the server.
   const reading = yield* Effect.forkScoped(
     Stream.runForEach(Stream.splitLines(Stream.decodeText(handle.all)), (line) =>
       Effect.sync(() => void lines.push(line))
@@ -154,6 +154,6 @@ const startOnce = Effect.fnUntraced(function* (installedIn: string, { directory:
   return pdns
 })
 
-/** Runs until the scope closes. `installedIn`: the directory of the packages. */
+/** Starts a server, which runs until the scope closes. `installedIn` is the directory of the packages. */
 export const start = (installedIn: string, options: Options = {}) =>
   Effect.retry(startOnce(installedIn, options), Schedule.recurs(2))

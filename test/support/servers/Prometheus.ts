@@ -1,4 +1,4 @@
-/** Prometheus and its tool, which checks configurations and rules. */
+/** Prometheus, and promtool, which checks configurations and rules. */
 import { Effect } from "effect"
 import { ChildProcess } from "effect/process"
 import { execute } from "../Command.ts"
@@ -11,11 +11,11 @@ export const installed = () => install({ name: "prometheus", suite: "bookworm", 
 const command = (installedIn: string, program: string, args: ReadonlyArray<string>) =>
   ["sh", pathOf("deb-run.sh"), installedIn, program, ...args] as const
 
-/** `installedIn`: the directory of the packages. */
+/** Runs promtool. `installedIn` is the directory of the packages. */
 export const promtool = (installedIn: string, ...args: ReadonlyArray<string>) =>
   execute(command(installedIn, "promtool", args))
 
-/** Runs until the scope closes, with its data in the directory. Returns its address. */
+/** Starts Prometheus, which runs until the scope closes and has its data in the directory. Returns its address. */
 export const start = Effect.fnUntraced(function* (installedIn: string, directory: string, args: ReadonlyArray<string>) {
   const address = `127.0.0.1:${yield* freePort}`
   const own = [`--web.listen-address=${address}`, `--storage.tsdb.path=${directory}/data`]

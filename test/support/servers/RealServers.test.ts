@@ -1,4 +1,6 @@
-/** What becomes of tests whose server is not to be had: never an accident, and never silence. */
+/**
+ * Tests what happens to tests whose server is not available: they are neither silently omitted nor fail by accident.
+ */
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { ConfigProvider, Effect, FileSystem } from "effect"
@@ -10,7 +12,7 @@ const none = { name: "none", npm: "no-such-package@0.0.0" }
 const findWith = (env: Record<string, string>, wanted: Parameters<typeof find>[0] = none) =>
   Effect.provide(find(wanted), ConfigProvider.layer(ConfigProvider.fromEnv({ env })))
 
-/** A test file of one test, run as `npm test` runs them. */
+/** Runs a test file with one test as `npm test` does. */
 const suite = `import { describeWith } from ${JSON.stringify(pathOf("./RealServers.ts"))}
 import { it } from "vitest"
 const missing = { _tag: "Missing", reason: "no mirror here", isFailure: process.env["CI"] === "true" }

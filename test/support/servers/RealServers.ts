@@ -1,8 +1,8 @@
 /**
- * The policy for tests that need real servers. Their packages come from the machine's Debian mirror, from npm's
- * registry, or as Go modules, into a cache outside of the work tree, once, whichever test file asks first. Where that
- * can't be (no apt, no mirror, another platform), the tests are reported as skipped with the reason; with CI=true that
- * is a failure, so that a pipeline never goes green without them. Where Go is not installed at all it is none.
+ * The policy for tests that need real servers. The packages of the servers come from the machine's Debian mirror, from
+ * npm's registry, or as Go modules. The first test file that needs one installs it in a cache outside of the work tree.
+ * If that is impossible (no apt, no mirror, another platform), the tests are reported as skipped with the reason. With
+ * CI=true they fail instead, so that a pipeline never passes without them, except if Go is not installed.
  */
 import { NodeServices } from "@effect/platform-node"
 import { describe, it } from "@effect/vitest"
@@ -15,29 +15,29 @@ export type Installed =
   | { readonly _tag: "Missing"; readonly reason: string; readonly isFailure: boolean }
 
 export interface Packages {
-  /** Of the directory in the cache. */
+  /** Name of the directory in the cache. */
   readonly name: string
   readonly suite: string
   readonly packages: ReadonlyArray<string>
 }
 
 export interface NpmPackage {
-  /** Of the directory in the cache. */
+  /** Name of the directory in the cache. */
   readonly name: string
-  /** With its version. */
+  /** Package with its version. */
   readonly npm: string
 }
 
 export interface GoCommand {
-  /** Of the directory in the cache. */
+  /** Name of the directory in the cache. */
   readonly name: string
-  /** The command's package, with its version. */
+  /** Package of the command, with its version. */
   readonly go: string
 }
 
 type Wanted = Packages | NpmPackage | GoCommand
 
-/** Of a script or program beside this module. */
+/** Returns the path of a script or program next to this module. */
 export const pathOf = (file: string) => fileURLToPath(new URL(file, import.meta.url))
 
 const setting = (name: string) => Config.String(name).pipe(Config.withDefault(""))
@@ -63,8 +63,8 @@ const hasGo = Effect.gen(function* () {
 )
 
 /**
- * Undefined, or why it failed. `flock` holds the lock for as long as the script runs, so that a killed test run leaves
- * none behind.
+ * Runs a script. Returns undefined, or why it failed. `flock` holds the lock while the script runs, so that a killed
+ * test run leaves none behind.
  */
 const fetch = Effect.fnUntraced(function* (directory: string, wanted: Wanted) {
   const [script, ...args] = fetchArguments(directory, wanted)
@@ -74,7 +74,7 @@ const fetch = Effect.fnUntraced(function* (directory: string, wanted: Wanted) {
   return exitCode === 0 ? undefined : `${script} ended with ${exitCode}: ${output.trim().split("\n").at(-1) ?? ""}`
 })
 
-/** Undefined, or why it is not there. */
+/** Installs a server. Returns undefined, or why it is not available. */
 const ensure = Effect.fnUntraced(
   function* (directory: string, wanted: Wanted) {
     const fs = yield* FileSystem.FileSystem
@@ -102,15 +102,15 @@ export const find = Effect.fnUntraced(function* (wanted: Wanted) {
   return installed
 })
 
-/** To be awaited while test files are collected. */
+/** Installs a server, if necessary. To be awaited while test files are collected. */
 export const install = (wanted: Wanted): Promise<Installed> =>
   Effect.runPromise(Effect.provide(find(wanted), NodeServices.layer))
 
-/** `describe` over tests that need what was installed in the directory. */
+/** `describe` for tests that need what was installed in the directory. */
 export const describeWith = (title: string, installed: Installed, tests: (directory: string) => void): void => {
   if (installed._tag === "Installed") return void describe(title, () => tests(installed.directory))
   if (!installed.isFailure) {
-    // The usual reporters count what was skipped, but don't name it.
+    // The usual reporters count skipped tests, but do not name them.
     process.stderr.write(`skipped: ${title}: ${installed.reason}\n`)
     return void describe.skip(title, () => tests(""))
   }

@@ -1,7 +1,6 @@
 /**
- * A server in a thread of its own that refuses uploads with 413 as soon as it has seen so many bytes of one, and closes
- * the connection at once, while the body is still being sent. In this thread it could not do so while the client is
- * busy.
+ * A server in a separate thread that refuses each upload with 413 after a number of bytes, and closes the connection at
+ * once, while the body is still being sent. In this thread, it could not do so while the client is busy.
  */
 import { Effect } from "effect"
 import { Worker } from "node:worker_threads"
@@ -23,14 +22,14 @@ server.listen(0, "127.0.0.1", () => parentPort.postMessage(server.address().port
 `
 
 interface Options {
-  /** Bytes of the request, its head included. */
+  /** Number of bytes of the request, including its head, after which it is refused. */
   readonly after: number
-  /** With them it speaks TLS. */
+  /** If given, the server uses TLS with them. */
   readonly cert?: string
   readonly key?: string
 }
 
-/** Runs until its scope closes. Gives its port. */
+/** Starts the server, which runs until the scope closes. Returns its port. */
 export const make = (options: Options) =>
   Effect.acquireRelease(
     Effect.sync(() => new Worker(code, { eval: true, workerData: options })),

@@ -1,6 +1,6 @@
 /**
- * OpenStack Swift with its S3 API, in one process on a free port of 127.0.0.1: real signatures, multipart uploads and
- * paged listings.
+ * OpenStack Swift with its S3 API, in one process on a free port of 127.0.0.1. It implements signatures, multipart
+ * uploads and paged listings.
  */
 import { Context, Duration, Effect, Exit, FileSystem, Layer, Redacted, Schedule, Scope, Stream } from "effect"
 import { ChildProcess } from "effect/process"
@@ -25,7 +25,7 @@ export class Swift extends Context.Service<
   }
 >()("lightningstream/test/Swift") {}
 
-/** Free at this moment: another program may take it before it is used. */
+/** Returns a free port. Another program may take it before it is used. */
 export const freePort = Effect.callback<number>((resume) => {
   const server = net.createServer().listen(0, "127.0.0.1", () => {
     const { port } = server.address() as net.AddressInfo
@@ -33,7 +33,7 @@ export const freePort = Effect.callback<number>((resume) => {
   })
 })
 
-/** Runs until the scope closes. */
+/** Starts the server, which runs until the scope closes. */
 const launch = Effect.fnUntraced(function* (
   directory: string,
   state: string,
@@ -70,12 +70,12 @@ const startOnce = Effect.fnUntraced(function* (directory: string) {
   return swiftAt(port)
 })
 
-/** Runs until its scope closes. `directory`: where it was installed. */
+/** Starts the server, which runs until the scope closes. `directory` is where it was installed. */
 export const start = (directory: string) => Effect.retry(startOnce(directory), Schedule.recurs(2))
 
 export const layer = (directory: string) => Layer.effect(Swift, start(directory))
 
-/** One that can be killed and started again: on the same port, with what was stored. Not running yet. */
+/** Creates a server, not yet running, that can be killed and restarted on the same port, with the stored objects. */
 export const makeDurable = Effect.fnUntraced(function* (directory: string) {
   const [port, state, outer] = [yield* freePort, yield* stateFolder, yield* Scope.Scope]
   let running: Scope.Closeable | undefined

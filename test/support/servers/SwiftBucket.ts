@@ -1,8 +1,8 @@
-/** Buckets of the test's Swift, as settings of the daemon. */
+/** Buckets of the test's Swift server, as settings of the daemon. */
 import { Effect, Redacted } from "effect"
 import { Swift } from "./Swift.ts"
 
-/** `storage` of a configuration. `options` win. */
+/** Returns the `storage` section of a configuration. `options` take precedence. */
 export const bucketOf = (bucket: string, options: object = {}) =>
   Effect.map(Swift, ({ access_key, endpoint_url, secret_key }) => ({
     type: "s3",

@@ -1,6 +1,6 @@
 /**
- * versitygw, an S3 server in Go over a directory: other habits than Swift's. On a free port of 127.0.0.1, with real
- * signatures, uploads in parts and paged listings.
+ * versitygw, an S3 server in Go that stores objects in a directory and behaves differently from Swift. It listens on a
+ * free port of 127.0.0.1, and implements signatures, multipart uploads and paged listings.
  */
 import { Effect, Exit, FileSystem, Layer, Redacted, Schedule, Scope, Stream } from "effect"
 import { ChildProcess } from "effect/process"
@@ -20,7 +20,7 @@ const connects = (port: number) =>
     return Effect.sync(() => socket.destroy())
   })
 
-/** Runs until the scope closes. `state`: a directory with what was stored. */
+/** Starts the server, which runs until the scope closes. `state` is the directory of the stored objects. */
 const launch = Effect.fnUntraced(function* (directory: string, state: string, port: number) {
   const fs = yield* FileSystem.FileSystem
   for (const name of ["data", "meta"]) yield* fs.makeDirectory(`${state}/${name}`, { recursive: true })
@@ -57,10 +57,10 @@ const startOnce = Effect.fnUntraced(function* (directory: string) {
   return serverAt(port)
 })
 
-/** As Swift's: what runs over one runs over the other. */
+/** Has the same shape as Swift's, so that the same tests run over both. */
 export const layer = (directory: string) => Layer.effect(Swift, Effect.retry(startOnce(directory), Schedule.recurs(2)))
 
-/** One that can be killed and started again: on the same port, with what was stored. Not running yet. */
+/** Creates a server, not yet running, that can be killed and restarted on the same port, with the stored objects. */
 export const makeDurable = Effect.fnUntraced(function* (directory: string) {
   const [port, state, outer] = [yield* freePort, yield* stateFolder, yield* Scope.Scope]
   let running: Scope.Closeable | undefined

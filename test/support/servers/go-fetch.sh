@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds a command of a Go module, with what it needs, into a folder of its own.
+# Builds a command of a Go module, with what it needs, into its own directory.
 #   go-fetch.sh DEST COMMAND@VERSION
 # Unoptimized, which takes a fourth less of the processor. A second call with the same DEST does nothing.
 set -eu

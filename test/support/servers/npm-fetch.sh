@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs a package of npm's registry, with what it needs, into a folder of its own; its install scripts are not run.
+# Installs a package of npm's registry, with what it needs, into its own directory; its install scripts are not run.
 #   npm-fetch.sh DEST PACKAGE@VERSION
 # A second call with the same DEST does nothing.
 set -eu
