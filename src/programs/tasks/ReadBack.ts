@@ -9,6 +9,7 @@ import * as ShadowName from "../../domain/lmdb/ShadowName.ts"
 import { Compression } from "../../services/Compression.ts"
 import { type Cursor, type Dbi, type ForwardCursor, Lmdb, type ReadTransaction } from "../../services/Lmdb.ts"
 import type { ReadBack } from "../../services/LmdbTask.ts"
+import { type Meter, Progress } from "../../services/Progress.ts"
 import { attempt, inSlices, stepsPerLook } from "../engine/Engine.ts"
 import * as MainEntries from "../engine/shadow/MainEntries.ts"
 import { EntryDigest } from "../verify/EntryDigest.ts"
@@ -56,8 +57,14 @@ class LiveEntries extends LmdbEntries {
   }
 }
 
+/** The read transaction, and the progress of reading it back. */
+interface Reading {
+  readonly transaction: ReadTransaction
+  readonly meter: Meter
+}
+
 const count = Effect.fnUntraced(function* (
-  transaction: ReadTransaction,
+  { meter, transaction }: Reading,
   dbi: Dbi,
   sourceOf: (cursor: Cursor) => EntrySource
 ) {
@@ -73,28 +80,31 @@ const count = Effect.fnUntraced(function* (
   yield* inSlices((deadline) => {
     for (;;) {
       for (let step = 0; step < stepsPerLook; step++) {
-        if (source.advance() === Step.End) return true
+        if (source.advance() === Step.End) {
+          meter.add(step)
+          return true
+        }
         entries++
         if (source.isDeleted) tombstones++
         digest.add(source)
       }
+      meter.add(stepsPerLook)
       if (performance.now() >= deadline) return false
     }
   })
   return { entries, tombstones, digest: digest.hex } satisfies Counted
 }, Effect.scoped)
 
-const withHeaders = (transaction: ReadTransaction, dbi: Dbi) =>
-  count(transaction, dbi, (cursor) => new LmdbEntries(dbi.name, cursor))
+const withHeaders = (reading: Reading, dbi: Dbi) => count(reading, dbi, (cursor) => new LmdbEntries(dbi.name, cursor))
 
-const withoutHeaders = (transaction: ReadTransaction, dbi: Dbi) =>
-  count(transaction, dbi, (cursor) => new PlainEntries(MainEntries.open(dbi, cursor)))
+const withoutHeaders = (reading: Reading, dbi: Dbi) =>
+  count(reading, dbi, (cursor) => new PlainEntries(MainEntries.open(dbi, cursor)))
 
 /** Fails unless the application's DBI contains exactly the live entries of its shadow. */
-const requireSame = Effect.fnUntraced(function* (transaction: ReadTransaction, main: Dbi, shadow: Dbi) {
+const requireSame = Effect.fnUntraced(function* (reading: Reading, main: Dbi, shadow: Dbi) {
   const [here, there] = yield* Effect.all([
-    withoutHeaders(transaction, main),
-    count(transaction, shadow, (cursor) => new LiveEntries(shadow.name, cursor))
+    withoutHeaders(reading, main),
+    count(reading, shadow, (cursor) => new LiveEntries(shadow.name, cursor))
   ])
   if (here.entries === there.entries && here.digest === there.digest) return
   return yield* new TaskFailed({
@@ -102,15 +112,23 @@ const requireSame = Effect.fnUntraced(function* (transaction: ReadTransaction, m
   })
 })
 
-const countDbi = Effect.fnUntraced(function* (task: ReadBack, transaction: ReadTransaction, dbi: Dbi) {
-  if (task.headers === "none") return yield* withoutHeaders(transaction, dbi)
-  if (task.headers === "native") return yield* withHeaders(transaction, dbi)
-  const shadow = transaction.dbis.find(({ name }) => name === ShadowName.of(dbi.name))
+const countDbi = Effect.fnUntraced(function* (task: ReadBack, reading: Reading, dbi: Dbi) {
+  if (task.headers === "none") return yield* withoutHeaders(reading, dbi)
+  if (task.headers === "native") return yield* withHeaders(reading, dbi)
+  const shadow = reading.transaction.dbis.find(({ name }) => name === ShadowName.of(dbi.name))
   if (shadow === undefined)
     return yield* new TaskFailed({ problem: `DBI "${DbiName.display(dbi.name)}" has no shadow` })
-  yield* requireSame(transaction, dbi, shadow)
-  return yield* withHeaders(transaction, shadow)
+  yield* requireSame(reading, dbi, shadow)
+  return yield* withHeaders(reading, shadow)
 })
+
+/** Returns how many entries are read: in shadow mode, the live ones are read in both DBIs, and all shadows once more. */
+const readsOf = ({ dbis }: ReadTransaction, headers: ReadBack["headers"]): number => {
+  const sum = (isCounted: (name: DbiName.DbiName) => boolean) =>
+    dbis.reduce((total, { entries, name }) => (isCounted(name) ? total + entries : total), 0)
+  const ofApplication = sum((name) => !DbiName.isPrivate(name))
+  return headers === "shadow" ? 2 * ofApplication + sum(ShadowName.isShadow) : ofApplication
+}
 
 /** Fails if there are fewer or more entries than the merges have put. */
 const requireEntries = (found: number, { entriesMax, entriesMin }: ReadBack) =>
@@ -125,10 +143,13 @@ export const run = Effect.fn("ReadBack.run")(function* (task: ReadBack) {
   const lmdb = yield* Lmdb
   const transaction = yield* lmdb.read
   const dbis = transaction.dbis.filter(({ name }) => !DbiName.isPrivate(name))
+  const { measure } = yield* Progress
+  const total = readsOf(transaction, task.headers)
+  const meter = yield* measure({ label: `Reading ${task.target.database} back`, unit: "entries", total })
   const rows: Array<ReadonlyArray<string>> = []
   let entries = 0
   for (const dbi of dbis) {
-    const counted = yield* countDbi(task, transaction, dbi)
+    const counted = yield* countDbi(task, { transaction, meter }, dbi)
     entries += counted.entries
     const tombstones = task.headers === "none" ? "-" : String(counted.tombstones)
     rows.push([

@@ -5,12 +5,15 @@
 import { Clock, Context, Effect, Layer, type Scope } from "effect"
 import * as SnapshotName from "../../domain/snapshot/SnapshotName.ts"
 import { Lmdb, type ReadTransaction } from "../../services/Lmdb.ts"
+import { Progress } from "../../services/Progress.ts"
+import { Spool } from "../../services/Spool.ts"
 import type { SpooledState, Unusable, UnusableObject, Verify } from "../../services/LmdbTask.ts"
 import { attempt, type EngineError } from "../engine/Engine.ts"
 import * as Mode from "../engine/merge/Mode.ts"
 import { syncedDbis } from "../engine/SyncedDbis.ts"
 import type { OpenLmdb } from "../tasks/OpenLmdb.ts"
 import * as CheckedSnapshot from "./CheckedSnapshot.ts"
+import { metered } from "./MeteredSpool.ts"
 import type { ComparedPlace } from "./PlaceComparison.ts"
 import type { PlaceReport } from "./VerifyReport.ts"
 
@@ -60,6 +63,21 @@ const checkState = Effect.fnUntraced(function* (
   return place
 })
 
+/** Checks all states, and shows the progress until then. */
+const checkStates = Effect.fnUntraced(function* (
+  mode: Mode.Mode,
+  view: ReadTransaction | undefined,
+  { options, states }: Pick<Verify, "options" | "states">
+) {
+  const { measure } = yield* Progress
+  const total = states.flatMap(({ objects }) => objects).reduce((sum, { spooled }) => sum + spooled.size, 0)
+  const meter = yield* measure({ label: `Checking snapshots of ${options.name}`, unit: "bytes", total })
+  const spool = metered(yield* Spool, meter)
+  return yield* Effect.forEach(states, (state) => checkState(mode, view, state)).pipe(
+    Effect.provideService(Spool, spool)
+  )
+}, Effect.scoped)
+
 const isPlace = (one: ComparedPlace | UnusableObject): one is ComparedPlace => "report" in one
 const isObject = (one: ComparedPlace | UnusableObject): one is UnusableObject => !isPlace(one)
 
@@ -92,7 +110,7 @@ export const readPlaces = Effect.fn("ReadPlaces.readPlaces")(function* (
   )
   const now = yield* Clock.currentTimeNanos
   const local = "view" in opened ? opened : undefined
-  const found = yield* Effect.forEach(task.states, (state) => checkState(mode, local?.view, state))
+  const found = yield* checkStates(mode, local?.view, task)
   const unusable: Unusable = { _tag: "Unusable", objects: found.filter(isObject) }
   if (unusable.objects.length > 0) return unusable
   const own: PlaceReport =

@@ -49,6 +49,9 @@ layer(NodeServices.layer, { excludeTestServices: true })("verify", (it) => {
         "LMDB: b complete"
       ])
       assert.isTrue(good(report))
+      const checked = works.get("Checking snapshots of main")!
+      assert.isAbove(checked.total!, 0)
+      assert.strictEqual(checked.done, checked.total)
       // One of b's is in a private DBI.
       assert.deepStrictEqual(works.get("Comparing main"), { total: 3 * 3 + 1, done: 3 * 3 })
       const { LMDB, a, b } = countsOf(report, "records")
