@@ -58,7 +58,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("sync --dry-run", (it) 
       )
       assert.match(accepted.out, /remove from the LMDB\n {4}1 tombstones that are older .*, of 2 entries\n$/)
       const receiving = yield* dry("receive", "--dry-run", "--accept-stale")
-      assert.match(receiving.out, /send\n {4}nothing: receive never does\n/)
+      assert.match(receiving.out, /send\n {4}nothing: receive never sends\n/)
       assert.match(receiving.out, /### other .*\n\nNOT READABLE: .*there is no such file/)
       assert.strictEqual(receiving.code, 1)
       for (const args of [

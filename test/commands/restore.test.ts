@@ -281,7 +281,10 @@ layer(NodeServices.layer, { excludeTestServices: true })("restore", (it) => {
       assert.deepStrictEqual(yield* files, [])
       const { code, err, out } = yield* restore("latest", "--to", "new.lmdb")
       assert.strictEqual(code, 1)
-      assert.match(err, new RegExp(`Left out of the restore: the next-newest of its instance is used.*${newer}`))
+      assert.match(
+        err,
+        new RegExp(`Left out of the restore: the next-newest snapshot of its instance is used.*${newer}`)
+      )
       assert.include(out, `\n${older}  2 entries\n`)
       assert.deepStrictEqual(yield* contentOf(`${directory}/new.lmdb`), {
         records: { gone: [8n, "alive"], old: [1n, "was here"], other: [7n, "b"], x: [2n, "first"] }

@@ -53,7 +53,7 @@ const hasData = ({ local, mode }: ReadPlaces): boolean => {
 
 /** Returns why nothing would be sent, or undefined if something would be sent. */
 const silence = Effect.fnUntraced(function* (read: ReadPlaces, { instance, receiveOnly, staleNano }: DryRun) {
-  if (receiveOnly) return "receive never does"
+  if (receiveOnly) return "receive never sends"
   if (read.reports.some((report) => report.instance === instance && report.isRefused === true))
     return "our own newest snapshot is refused, so nothing that would replace it is sent"
   if (read.local === undefined) return "the LMDB does not exist or cannot be read"

@@ -150,7 +150,7 @@ const warnOfStale = ({ stale }: RestorePlan) =>
 
 /** Reports that an object that leads to this delta is missing in the bucket. */
 const reportMissing = (delta: Snapshot) =>
-  Effect.logError("An object before a delta is missing: what only that one held is not restored", {
+  Effect.logError("An object before a delta is missing: entries that only that object contained are not restored", {
     snapshot_name: delta.name.text,
     snapshot_instance: delta.name.instance
   })
@@ -198,7 +198,7 @@ export const run = Effect.fn("Restore.run")(function* (query: RestoreQuery, targ
     else if ("problem" in result) {
       if (query.snapshot !== undefined) return yield* new SnapshotUnusable({ name: text, problem: result.problem })
       unusable.add(text)
-      yield* Effect.logError("Left out of the restore: the next-newest of its instance is used", {
+      yield* Effect.logError("Left out of the restore: the next-newest snapshot of its instance is used", {
         snapshot_name: text,
         error: result.problem
       })

@@ -160,7 +160,7 @@ const textOf = (duplicates: ReadonlyArray<Duplicates>, leftToDelete: ReadonlyArr
   const left =
     leftToDelete.length === 0
       ? []
-      : ["", "Left to delete, each with pdnsutil delete-zone ZONE:", "", ...leftToDelete.map((name) => `    ${name}`)]
+      : ["", "Zones to delete, each with pdnsutil delete-zone ZONE:", "", ...leftToDelete.map((name) => `    ${name}`)]
   const hint =
     duplicates.length > 0 && !didRename ? ["", "Nothing was changed: --dangerous-do-rename renames the duplicates"] : []
   const found = lines.length === 0 ? ["There are no duplicate zones"] : lines

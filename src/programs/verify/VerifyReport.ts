@@ -88,7 +88,8 @@ const examplesText = (examples: ReadonlyArray<DifferentKey>, now: bigint): strin
 
 const pairText = ({ comparable, dbis, from, to }: PairReport, now: bigint): string => {
   const head = `${nameOf(to)} `
-  if (!comparable) return `${head}against ${nameOf(from)}: not comparable yet, its state is not later by --grace\n`
+  if (!comparable)
+    return `${head}against ${nameOf(from)}: not comparable yet, because its state is not newer by --grace\n`
   if (dbis.length === 0) return `${head}has all of ${nameOf(from)}\n`
   const parts = dbis.map(
     ({ dbi, examples, missing, outdated }) =>

@@ -84,7 +84,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("experimental pdns-v5-f
         "",
         "Nothing was changed: --dangerous-do-rename renames the duplicates",
         "",
-        "Left to delete, each with pdnsutil delete-zone ZONE:",
+        "Zones to delete, each with pdnsutil delete-zone ZONE:",
         "",
         "    old.example.dup-4.invalid",
         ""

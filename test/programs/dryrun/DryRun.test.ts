@@ -184,7 +184,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a dry run", (it) => {
       })
       assert.match(yield* why([], { [nameOf("b", recent())]: some }), /the LMDB has no data/)
       assert.match(yield* why(undefined, { [nameOf("b", recent())]: some }), /the LMDB does not exist/)
-      assert.match(yield* why(local, {}, { run: { receiveOnly: true } }), /receive never does/)
+      assert.match(yield* why(local, {}, { run: { receiveOnly: true } }), /receive never sends/)
       const refused = objectOf({ ...ofDbis([]), compatVersion: 4 })
       assert.match(yield* why(local, { [nameOf("a", recent())]: refused }), /our own newest snapshot is refused/)
       assert.match(yield* why(local, {}, { settings: sweeping }), /the LMDB is stale/)
