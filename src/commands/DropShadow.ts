@@ -1,4 +1,4 @@
-/** `drop-shadow` removes the shadow DBIs. LMDB runs in a thread of its own: see LmdbTaskThread. */
+/** `drop-shadow` removes the shadow DBIs, in a separate thread (LmdbTaskThread). */
 import { Effect } from "effect"
 import { defineCommand } from "./cli/CommandDefinition.ts"
 import { load } from "./cli/Load.ts"

@@ -1,6 +1,6 @@
 /**
- * `sync --dry-run` and `receive --dry-run`: reads, and says what the daemon would do. LMDB runs in a thread of its own:
- * see LmdbTaskThread. Loaded when it is asked for.
+ * `sync --dry-run` and `receive --dry-run` report what the daemon would do, and change nothing. A separate thread reads
+ * the LMDBs (LmdbTaskThread). The module is loaded when it is needed.
  */
 import { Effect } from "effect"
 import * as SpoolFile from "../layers/spool/SpoolFile.ts"
@@ -43,7 +43,7 @@ const runAll = Effect.fnUntraced(function* (
   return code
 })
 
-/** The exit code. */
+/** Runs the dry run of all databases. Returns the exit code. */
 export const run = (options: SyncOptions, global: GlobalOptions, receiveOnly: boolean) =>
   options.waitForMarkerFile === undefined
     ? once({ global }, Effect.provide(runAll(options, global, receiveOnly), StorageConfigured.readOnly))

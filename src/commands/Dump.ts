@@ -1,4 +1,4 @@
-/** `dump`: prints LMDBs, which a separate thread reads (LmdbTaskThread). */
+/** `dump` prints LMDBs, which a separate thread reads (LmdbTaskThread). */
 import { Effect } from "effect"
 import * as Flag from "effect/cli/Flag"
 import { defineCommand } from "./cli/CommandDefinition.ts"

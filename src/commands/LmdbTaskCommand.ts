@@ -1,4 +1,4 @@
-/** The common parts of commands that open LMDBs in a thread of its own: see LmdbTaskThread. */
+/** The common parts of commands that open LMDBs in a separate thread (LmdbTaskThread). */
 import { Effect, Stream } from "effect"
 import type { LmdbTask, TaskTarget } from "../services/LmdbTask.ts"
 import type { GlobalOptions } from "./cli/GlobalFlags.ts"

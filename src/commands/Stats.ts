@@ -1,4 +1,4 @@
-/** `stats`: prints statistics of LMDBs, which a separate thread reads (LmdbTaskThread). */
+/** `stats` prints statistics of LMDBs, which a separate thread reads (LmdbTaskThread). */
 import { Effect, Stream } from "effect"
 import * as Flag from "effect/cli/Flag"
 import { defineCommand } from "./cli/CommandDefinition.ts"

@@ -1,4 +1,4 @@
-/** `verify`: checks whether the instances agree. A separate thread reads the LMDB (LmdbTaskThread). */
+/** `verify` checks whether the instances agree. A separate thread reads the LMDB (LmdbTaskThread). */
 import { Duration, Effect } from "effect"
 import { defineCommand } from "./cli/CommandDefinition.ts"
 import { about, duration, optional, toggle } from "./cli/Flags.ts"

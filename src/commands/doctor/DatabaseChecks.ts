@@ -1,6 +1,6 @@
 /**
- * The checks of `doctor` for one LMDB. LMDB is called in threads of their own, because opening waits for the write
- * lock, and a held lock may be the very problem. The module is loaded when the command runs.
+ * The checks of `doctor` for one LMDB. LMDB is called in separate threads, because opening waits for the write lock,
+ * and a held lock may be the very problem. The module is loaded when the command runs.
  */
 import { Effect, FileSystem, Option, Schema } from "effect"
 import * as LmdbTaskThread from "../../layers/database/LmdbTaskThread.ts"

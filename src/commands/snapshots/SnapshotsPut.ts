@@ -1,4 +1,4 @@
-/** `snapshots put`: copies a file of this machine to the bucket. */
+/** `snapshots put` copies a local file to the bucket. */
 import { Effect, Stream } from "effect"
 import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
@@ -30,7 +30,7 @@ const parts = () => ({
 
 type Parts = Modules<ReturnType<typeof parts>>
 
-/** The file in the spool, once it is known to be that snapshot: what was checked is what is stored. */
+/** Spools a file and checks that it is the named snapshot. What is stored later is exactly what was checked. */
 const checked = Effect.fnUntraced(function* (parts: Parts, file: string, name: SnapshotName, config: string) {
   const settings = yield* parts.Settings.Settings
   yield* parts.DatabaseOptions.chosenNames(settings, config, "snapshot of database", name.database)
@@ -112,7 +112,7 @@ the configuration says so.
       const { spool_directory, spool_memory } = yield* loaded.Settings.Settings
       const spool = loaded.SpoolFile.layerWith({ directory: spool_directory, memoryLimit: spool_memory })
       return yield* Effect.flatMap(checked(loaded, file, parsed, global.config), (source) =>
-        // The bucket is not made before.
+        // The bucket is not created before the check has succeeded.
         Effect.provide(store(loaded, name, source), loaded.StorageConfigured.layer)
       ).pipe(Effect.provide([spool, loaded.Compressions.layer, loaded.GarbageCollectorV8.layer]))
     })
