@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url"
 import { defineConfig, type Plugin } from "rolldown"
 import { thirdParty } from "./scripts/ThirdParty.ts"
 
-// effect/cli makes a segmenter of text when it is loaded, which takes 10 ms of every command's time. None is needed but
+// effect/cli creates a text segmenter when it is loaded, which takes 10 ms of every command's time. It is only needed
 // for prompts and tables.
 const segmenter = /const graphemeSegmenter = .*new Intl\.Segmenter\(undefined, \{\s*granularity: "grapheme"\s*\}\);/
 const lazySegmenter: Plugin = {
@@ -20,15 +20,15 @@ const lazySegmenter: Plugin = {
   }
 }
 
-// The worker is an entry of its own: nothing imports it, WorkerPool starts it by URL. Both entries share their common
-// chunks. Packages with native parts stay outside; what is imported dynamically (the AWS SDK, the daemon) becomes
-// chunks that load when used.
+// The worker is a separate entry, because nothing imports it: WorkerPool starts it by its URL. Both entries share their
+// common chunks. Packages with native parts are not bundled. Dynamic imports (the AWS SDK, the daemon) become chunks
+// that are loaded when they are used.
 export default defineConfig({
   input: { main: "src/main.ts", worker: "src/worker.ts" },
   platform: "node",
   external: ["lmdb", /^zstd-napi/],
   plugins: [lazySegmenter, thirdParty],
-  // Of a package's two forms the one with `import`: what is not used is left out of that one only.
+  // If a package has two forms, the one with `import` is used, because unused code can only be removed from that one.
   resolve: {
     mainFields: ["module", "main"],
     conditionNames: ["module", "import", "node", "default"],

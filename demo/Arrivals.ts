@@ -1,13 +1,13 @@
 /**
- * Sees what is written at one of two LMDBs arrive in the other. It only reads, in the LMDBs themselves: what it sees,
- * an application sees. An entry's time is that in its header, which whoever wrote it has put there.
+ * Observes entries that are written to one of two LMDBs and arrive in the other. It only reads the LMDBs themselves, so
+ * it sees what an application sees. The time of an entry is that in its header, which its writer has set.
  */
 import { Clock, Effect } from "effect"
 import * as Bare from "../bench/BareLmdb.ts"
 
 export const dbiName = "demo"
 
-/** As large as the application that made the file wants it to get. */
+/** Size of the map in bytes, up to which the application wants the file to grow. */
 export const mapSize = 2 ** 30
 
 export interface Side {
@@ -18,16 +18,16 @@ export interface Side {
 export interface Arrival {
   readonly key: string
   readonly text: string
-  /** Undefined when both sides had it already at the first look that found it: on a busy machine that may be late. */
+  /** Undefined if both sides already had the entry when it was first seen, which may be late on a busy machine. */
   readonly route: { readonly from: string; readonly to: string } | undefined
-  /** From the time in the entry's header until it was seen. */
+  /** Time from that in the entry's header until the arrival was seen, in milliseconds. */
   readonly millis: number
 }
 
 interface Entry {
   readonly text: string
   readonly timestampNano: bigint
-  /** Index of the side that had it first, and which look that was. */
+  /** Index of the side that had it first, and the number of the look that found it. */
   readonly from: number
   readonly look: number
 }
@@ -39,7 +39,7 @@ interface Watched extends Side {
 
 const headerBytes = 24
 
-/** Makes the files that are not there yet, and the DBI in them. */
+/** Opens the LMDB of a side. Creates the file and the DBI if they do not exist. */
 const open = (side: Side): Watched => {
   const environment = Bare.open(side.path, mapSize)
   return { ...side, environment, dbi: Bare.openDbi(environment, dbiName, true) }
@@ -62,12 +62,12 @@ const entriesOf = ({
   return entries
 }
 
-/** Looks every 5 ms. */
+/** Time between two looks. */
 const between = "5 millis"
 
 export class Arrivals {
   private readonly sides: readonly [Watched, Watched]
-  /** The newest of each key, and whether it is on both sides. */
+  /** The newest entry of each key, and whether it has arrived. */
   private readonly newest = new Map<string, Entry & { arrived: boolean }>()
   private readonly queue: Array<Arrival> = []
   private looks = 0

@@ -1,10 +1,10 @@
 /**
- * `npm run demo`: two servers in sync, on this machine. Two LMDBs in a temporary directory, the real daemon beside each
- * as a process of its own, and a directory as the bucket. Entries are written to one side and then the other by a
- * process that stands for the application, and seen to arrive.
+ * `npm run demo` shows two servers in sync on this machine, with two LMDBs in a temporary directory, a real daemon for
+ * each as a separate process, and a directory as the bucket. A process that stands for the application writes entries
+ * to one side and then to the other, and their arrival is shown.
  *
- * Then it shows what you change, until Ctrl-C; with `--once` it ends after the round, with 0, or 1 if something did not
- * arrive.
+ * Then the demonstration shows your own changes until Ctrl-C. With `--once`, it ends after the first part with exit
+ * code 0, or 1 if something did not arrive.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -24,10 +24,10 @@ class NotArrived extends Data.TaggedError("NotArrived")<{ readonly what: string 
 
 const patience = "20 seconds"
 const poll = "100ms"
-/** Entries that are there from the start. */
+/** Number of entries at the start. */
 const others = 10_000
 
-/** Times are short, and the next second is as good as this one. */
+/** Formats a time in milliseconds as seconds. */
 const after = (millis: number): string => `${(millis / 1000).toFixed(2)} s`
 
 const objects = Effect.fnUntraced(function* (bucket: string) {
@@ -47,7 +47,7 @@ interface Demo {
   readonly arrivals: Arrivals
 }
 
-/** Writes an entry at one side, waits for it at the other, and shows what was uploaded for that. */
+/** Writes an entry on one side, waits for it on the other, and shows what was uploaded for it. */
 const step = Effect.fnUntraced(function* (
   { arrivals, bucket }: Demo,
   number: number,
@@ -82,7 +82,8 @@ const memory = Effect.fnUntraced(function* (daemons: ReadonlyArray<Daemon.Daemon
 })
 
 /**
- * The Node that runs this may be the one that came with the installation, and not what `node` is in another terminal.
+ * The command that runs Node in another terminal, where `node` may be another version than the one that was installed
+ * with the dependencies.
  */
 const nodeCommand = process.execPath.includes("node_modules") ? "npx node" : "node"
 
@@ -146,7 +147,7 @@ Effect.suspend(() => run(process.argv.includes("--once"))).pipe(
   (program) =>
     NodeRuntime.runMain(program, {
       disableErrorReporting: true,
-      // Ctrl-C is how it is meant to end.
+      // Ctrl-C is the regular end of the demonstration.
       teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
     })
 )

@@ -1,6 +1,6 @@
 /**
- * `node demo/fill.ts FILE COUNT` writes that many entries into an LMDB of the demonstration, in a DBI of their own, so
- * that what is sent for one change can be compared with the whole.
+ * `node demo/fill.ts FILE COUNT` writes that many entries into a separate DBI of an LMDB of the demonstration, so that
+ * the size of what is sent for one change can be compared with that of everything.
  */
 import { Clock, Effect } from "effect"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"

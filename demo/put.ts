@@ -1,6 +1,6 @@
 /**
  * `node demo/put.ts FILE KEY VALUE` writes an entry into an LMDB of the demonstration, as an application with native
- * headers would: the time of the change before the value. The daemon beside that LMDB sees it and sends it.
+ * headers does: the value follows the time of the change. The daemon of that LMDB detects the entry and sends it.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Clock, Console, Effect, FileSystem } from "effect"
