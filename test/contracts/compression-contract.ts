@@ -111,7 +111,7 @@ export const suite = (name: string, { compress, decompress }: Codec) => {
             assert.isAtMost(chunks[0]!.length, 256 * 1024)
             given += chunks[0]!.length
             yield* Effect.sleep(1)
-            // Two chunks of output and three pieces of input at most are on their way.
+            // At most two chunks of output and three pieces of input are in flight.
             const expected = ((given + 2 * 256 * 1024) / (40 * 512 * 1024)) * container.length * 1.1
             assert.isAtMost(pulled, expected + 3 * 16_384)
           })

@@ -1,6 +1,6 @@
 /**
- * The contract every `Database` layer must pass. Real time and real files: a worker does not share this thread's
- * TestClock.
+ * The contract that every `Database` layer must pass. It uses real time and real files, because a worker does not share
+ * the TestClock of this thread.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
@@ -35,7 +35,7 @@ const dumped = Effect.map(dumpObject(), ({ object, result }) => ({ result, dbis:
 const failed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.map(Effect.flip(effect), (error) => (error instanceof DatabaseError ? error : assert.fail(String(error))))
 
-/** Another process at the same file. */
+/** Starts another process with the same file. */
 const application = (options: DatabaseOptions) => LmdbApplication.make({ path: options.lmdb.path, mapSize: 2 ** 30 })
 
 export const suite = (name: string, layerOf: LayerOf) => {

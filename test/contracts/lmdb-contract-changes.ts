@@ -1,4 +1,4 @@
-/** The part of the contract of `Lmdb` that tells what differs between two views. */
+/** The part of the contract of `Lmdb` about the differences between two views. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as DbiFlags from "../../src/domain/lmdb/DbiFlags.ts"
@@ -17,7 +17,7 @@ import {
   withSubjectOf
 } from "../support/fakes/LmdbSubject.ts"
 
-/** By DBI, the keys in the order of the reports. A DBI without any is left out. */
+/** The keys of each DBI in the order of the reports. DBIs without changes are omitted. */
 export type Changes = Readonly<Record<string, ReadonlyArray<string>>>
 
 export const changesBetween = (before: ReadTransaction, after: ReadTransaction, limit = Infinity) =>
@@ -37,13 +37,13 @@ export const changesBetween = (before: ReadTransaction, after: ReadTransaction, 
           return --left > 0
         }
       })
-      // In steps as short as they can be.
+      // The walk is made in the shortest possible steps.
       while (!walk.run(0));
       return Object.fromEntries(Object.entries(found).filter(([, list]) => list.length > 0)) as Changes
     })
   )
 
-/** What the second transaction changes, after the first. */
+/** Returns what the transactions after the first one have changed. */
 const changesOf = (
   first: (transaction: WriteTransaction) => void,
   ...then: ReadonlyArray<(transaction: WriteTransaction) => void>
@@ -344,13 +344,13 @@ const orderCases = (withSubject: ReturnType<typeof withSubjectOf>) => {
           assert.deepStrictEqual(yield* find(toEach((transaction, key) => put(transaction, a, key, "more.."))), {
             a: ["few", "many", "one"]
           })
-          // The same number of values.
+          // The number of values stays the same.
           const replace = toEach((transaction, key) => {
             put(transaction, a, key, "other.".slice(0, 6))
             removePair(transaction, a, key, number(0))
           })
           assert.deepStrictEqual(yield* find(replace), { a: ["few", "many", "one"] })
-          // The same values, but not stored the same: what was a page has become a tree.
+          // The values stay the same, but they are stored differently: a page has become a tree.
           const more = Array.from({ length: 500 }, (_, i) => number(900_000 + i))
           const grow = toEach((transaction, key) => more.forEach((value) => put(transaction, a, key, value)))
           const shrink = toEach((transaction, key) => more.forEach((value) => removePair(transaction, a, key, value)))

@@ -1,4 +1,4 @@
-/** The part of the contract of `Lmdb` that a single process sees of what it writes and reads. */
+/** The part of the contract of `Lmdb` about the content that a single process writes and reads. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as DbiFlags from "../../src/domain/lmdb/DbiFlags.ts"
@@ -295,7 +295,7 @@ export const suite = (name: string, make: MakeSubject) => {
       () =>
         withSubject(
           Effect.fnUntraced(function* () {
-            // What `get` has found makes room for twice as much.
+            // After `get` has found a value, the buffer has room for twice its size.
             const large = Buffer.alloc(45_000_000, "larger")
             yield* change((transaction) => {
               transaction.create(a, 0)
@@ -321,7 +321,7 @@ export const suite = (name: string, make: MakeSubject) => {
     it.live("a value may be in memory that is shared with other threads", () =>
       withSubject(
         Effect.fnUntraced(function* () {
-          // A Buffer, whose `slice` is no copy.
+          // This is a Buffer, whose `slice` does not copy.
           const shared = Buffer.from(new SharedArrayBuffer(8))
           shared.set(bytes("--value-"))
           yield* change((transaction) => {
@@ -493,7 +493,7 @@ export const suite = (name: string, make: MakeSubject) => {
           first.forget()
           const pairs: Array<string> = []
           while (first.next() && second.next()) {
-            // What the other one shows is the package's own buffer.
+            // The other cursor shows the package's own buffer.
             first.forget()
             const other = transaction.cursor(a)
             assert.isTrue(other.next())

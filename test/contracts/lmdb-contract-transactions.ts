@@ -1,6 +1,6 @@
 /**
- * The part of the contract of `Lmdb` about transactions beside each other: views, writers, aborts, and the
- * application's commits.
+ * The part of the contract of `Lmdb` about concurrent transactions: views, writers, aborts, and the application's
+ * commits.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
@@ -29,7 +29,7 @@ const filled = change((transaction) => {
   put(transaction, a, "k", "old")
 })
 
-/** Something of each kind. */
+/** Makes a change of each kind. */
 const changes = (transaction: WriteTransaction) => {
   put(transaction, a, "k", "new")
   transaction.create(b, 0)
@@ -146,7 +146,7 @@ export const suite = (name: string, make: MakeSubject) => {
           const kept: Array<WriteTransaction> = []
           const keep = (transaction: WriteTransaction) => {
             kept.push(transaction)
-            // Its DBI is the one that was used last.
+            // The DBI of the put is the one that was used last.
             put(transaction, a, "k", "new")
           }
           yield* filled
@@ -209,7 +209,7 @@ export const suite = (name: string, make: MakeSubject) => {
             })
           )
           yield* Deferred.await(paused)
-          // It may have to wait for the handle.
+          // The reader may have to wait for the handle.
           const reading = yield* Effect.forkChild(
             Effect.scoped(Effect.map(read, (transaction) => [transaction.id, ...entries(transaction, a)].join(" ")))
           )
@@ -253,7 +253,7 @@ export const suite = (name: string, make: MakeSubject) => {
   })
 
   describe(`Lmdb (${name}): aborting`, () => {
-    /** Nothing is left, and the next transaction is as if there had been none. */
+    /** Verifies that the transaction has left nothing, and that the next one works as if it had not existed. */
     const untouched = Effect.gen(function* () {
       assert.strictEqual(yield* lastId, 1n)
       yield* view((transaction) => {
@@ -461,7 +461,7 @@ export const suite = (name: string, make: MakeSubject) => {
                 put(transaction, a, "k", "1")
               })
               yield* view((transaction) => assert.deepStrictEqual(entries(transaction, a), ["k=1", "k=2"]))
-              // A walk that was under way goes on over what it saw.
+              // A walk that was in progress continues with the content that it has seen.
               assert.isTrue(cursor.next())
               assert.strictEqual(current(cursor), "k=v")
               assert.isFalse(cursor.next())

@@ -1,4 +1,7 @@
-/** The contract every `Lmdb` layer must pass. In real time: the real one has another process for its application. */
+/**
+ * The contract that every `Lmdb` layer must pass. It uses real time, because the application of the native layer is
+ * another process.
+ */
 import * as Changes from "./lmdb-contract-changes.ts"
 import * as Content from "./lmdb-contract-content.ts"
 import * as Transactions from "./lmdb-contract-transactions.ts"

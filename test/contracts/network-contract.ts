@@ -1,7 +1,7 @@
 /**
- * What every `Storage` over a network does when the network or the server is not well: each call ends, says why, and
- * releases its socket. Servers are made by hand. What the responses of one store look like is in the tests of its
- * layer.
+ * The contract of every `Storage` over a network about failures of the network or the server: each call ends, reports
+ * the reason, and releases its socket. The servers are hand-made. The tests of each layer cover the responses of its
+ * store.
  */
 import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
@@ -13,7 +13,7 @@ import { serve, serveRaw } from "../support/servers/HandMadeServer.ts"
 import { freePort } from "../support/servers/Swift.ts"
 import { sourceOf } from "./storage-contract.ts"
 
-/** Real time: what is tested is on the other side of a socket. */
+/** Waits for a condition in real time, because the other side of a socket is tested. */
 export const eventually = (condition: () => boolean) =>
   Effect.sync(condition).pipe(
     Effect.repeat({ until: (met) => met, schedule: Schedule.spaced("5 millis") }),
@@ -23,7 +23,7 @@ export const eventually = (condition: () => boolean) =>
     })
   )
 
-/** One call of each operation. */
+/** Returns one call of each operation. */
 export const calls = (storage: typeof Storage.Service): ReadonlyArray<Effect.Effect<void, StorageError>> => [
   Effect.asVoid(storage.list("p")),
   Stream.runDrain(storage.load("object")),
@@ -31,11 +31,11 @@ export const calls = (storage: typeof Storage.Service): ReadonlyArray<Effect.Eff
   storage.delete("object")
 ]
 
-/** Why each of them fails. */
+/** Returns the reason with which each call fails. */
 export const reasonsOf = (storage: typeof Storage.Service) =>
   Effect.forEach(calls(storage), (call) => Effect.map(Effect.flip(call), ({ reason }) => reason))
 
-/** Gives the same response to each request, when it is complete. */
+/** Sends the same response to each request when it is complete. */
 export const answer =
   (status: number, body: string, headers: http.OutgoingHttpHeaders = {}): http.RequestListener =>
   (request, response) => {

@@ -1,4 +1,7 @@
-/** The contract of every Spool layer. Real time: files are read and written on the thread pool. */
+/**
+ * The contract that every Spool layer must pass. It uses real time, because files are read and written on the thread
+ * pool.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Layer, Schema, Stream } from "effect"
 import { Spool, type Spooled } from "../../src/services/Spool.ts"
@@ -17,7 +20,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Spool, E>) => {
     return yield* finish
   })
 
-  /** It holds these bytes as a whole, and between two thousandths of its length. */
+  /** Asserts that a spool contains these bytes, both as a whole and between two thousandths of its length. */
   const assertHolds = Effect.fnUntraced(function* (spool: Spooled, whole: Buffer, from: number, to: number) {
     const { read } = yield* Spool
     assert.strictEqual(spool.size, whole.length)
@@ -48,7 +51,8 @@ export const suite = <E>(name: string, layer: Layer.Layer<Spool, E>) => {
         Effect.gen(function* () {
           const { open, writer } = yield* Spool
           const { append, finish, insert, mark } = writer(yield* open)
-          // A mark before each chunk; what belongs there is known only at the end, some of it in two pieces.
+          // There is a mark before each chunk. The bytes at a mark are known only at the end, some of them in two
+          // pieces.
           const chunks = lengths.map((length, index) => recordBytes(length, index))
           const inserted = lengths.map((_, index) => recordBytes((late[index] ?? 0) % 5_000, 100 + index))
           const marks: Array<number> = []
@@ -78,7 +82,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Spool, E>) => {
           for (const [index, length] of late.entries()) {
             const { append, finish, insert, mark, take } = revise(spool)
             const [head, news] = [recordBytes(7, 200 + index), recordBytes(length, 100 + index)]
-            // All but a stretch in the middle, in two pieces that meet.
+            // Everything except a range in the middle is copied, in two adjacent pieces.
             const cut = Math.floor((whole.length * from) / 2_000)
             const again = Math.min(whole.length, cut + length)
             const place = mark()

@@ -1,6 +1,6 @@
 /**
- * The contract every Storage layer must pass. Names are flat, as a directory takes no others; each test has names of
- * its own.
+ * The contract that every Storage layer must pass. Names are flat, because directories support no others, and each test
+ * has its own names.
  */
 import { assert, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, type Layer, Schema, Stream } from "effect"
@@ -11,7 +11,7 @@ export const read = Effect.fnUntraced(function* (name: string) {
   return Buffer.concat(yield* Stream.runCollect(load(name)))
 })
 
-/** A source over chunks as they are, which ignores nothing: a range cuts the chunks at its ends. */
+/** Returns a source over the given chunks, including empty ones. A range cuts the chunks at its ends. */
 export const sourceOf = (parts: ReadonlyArray<Uint8Array<ArrayBuffer>>, size?: number): Source<never, never> => ({
   size: size ?? parts.reduce((sum, part) => sum + part.length, 0),
   read: (start, end) => {
@@ -19,7 +19,7 @@ export const sourceOf = (parts: ReadonlyArray<Uint8Array<ArrayBuffer>>, size?: n
     const cut: Array<Uint8Array<ArrayBuffer>> = []
     for (const part of parts) {
       const last = from + part.length
-      // A source that was announced shorter than it is goes on after the range, as one with a bug would.
+      // A source whose announced size is too small continues after the range, as a source with a bug would.
       const stop = size !== undefined && end === size ? last : Math.min(end, last)
       if (last > start && from < stop) cut.push(part.slice(Math.max(0, start - from), stop - from))
       from = last
@@ -30,7 +30,7 @@ export const sourceOf = (parts: ReadonlyArray<Uint8Array<ArrayBuffer>>, size?: n
 
 export const textOf = (text: string, size?: number) => sourceOf([new Uint8Array(Buffer.from(text))], size)
 
-/** Of chunks: some empty, some larger than any layer's own. */
+/** Lengths of chunks, some of which are empty or larger than those of any layer. */
 const Lengths = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 600_000 }))).check(
   Schema.isMaxLength(6)
 )
@@ -63,7 +63,7 @@ export const suite = <E>(title: string, layer: Layer.Layer<Storage, E>, options?
         yield* Stream.runForEach(load("copy"), (chunk) =>
           Effect.sync(() => {
             assert.isAbove(chunk.length, 0)
-            // Moving it to another thread takes the whole buffer under it.
+            // A transfer to another thread transfers the whole buffer of the chunk.
             structuredClone(chunk, { transfer: [chunk.buffer] })
           })
         )
@@ -149,7 +149,7 @@ export const suite = <E>(title: string, layer: Layer.Layer<Storage, E>, options?
     it.effect("list is by prefix, in byte order, with sizes; delete may be repeated", () =>
       Effect.gen(function* () {
         const storage = yield* Storage
-        // In UTF-16, U+1F600 comes before U+FF5E; in bytes after it.
+        // U+1F600 comes before U+FF5E in UTF-16 order, but after it in byte order.
         for (const name of ["p-b", "p-😀", "p-～", "p-a", "p-A b+c&<d>%41", "q"])
           yield* storage.store(name, textOf(name))
         assert.deepStrictEqual(yield* namesOf("p-"), ["p-A b+c&<d>%41", "p-a", "p-b", "p-～", "p-😀"])
@@ -169,7 +169,7 @@ export const suite = <E>(title: string, layer: Layer.Layer<Storage, E>, options?
         const first = yield* etag
         assert.isAbove(first?.length ?? 0, 0)
         assert.strictEqual(yield* etag, first)
-        // Time stamps of file systems are as coarse as 4 ms, and inode numbers come back.
+        // The resolution of time stamps in file systems can be 4 ms, and inode numbers are reused.
         yield* Effect.sleep(20)
         yield* store("tagged", textOf("two"))
         assert.notStrictEqual(yield* etag, first)

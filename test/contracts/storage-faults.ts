@@ -1,6 +1,6 @@
 /**
- * Scripted faults over a layer: each fails each call as it says, on virtual time where it takes time, and the next call
- * works again.
+ * Tests scripted faults over a layer: each fault makes calls fail as specified, in virtual time if it takes time, and
+ * the next call works again.
  */
 import { assert, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Stream } from "effect"
@@ -32,12 +32,12 @@ export const suite = <E>(title: string, layer: Layer.Layer<Storage, E>) =>
               yield* storage.store("faulty", textOf("old"))
               yield* add({ operation }, fault)
               const fiber = yield* Effect.forkChild(Effect.flip(all[operation]))
-              // Time passes for the fault alone: what is below it answers in its own time.
+              // Only the time of the fault is virtual. The layer below responds in real time.
               if (fault.kind === "time out") yield* TestClock.adjust("15 seconds")
               const error = yield* Fiber.join(fiber)
               assert.instanceOf(error, StorageError)
               assert.deepInclude(error, { operation, place: storage.place })
-              // A lost answer is one of a call that was done.
+              // A response can only be lost after the call has taken effect.
               if (operation === "store")
                 assert.strictEqual(String(yield* read("faulty")), fault.kind === "fail after" ? "new" : "old")
               yield* all[operation]

@@ -1,4 +1,4 @@
-/** Random choices that depend on a seed alone, so that a run can be repeated: mulberry32. */
+/** Random choices (mulberry32) that depend only on a seed, so that a run can be repeated. */
 export class Choices {
   #state: number
 
@@ -6,7 +6,7 @@ export class Choices {
     this.#state = seed
   }
 
-  /** At least 0, below 1. */
+  /** Returns a number of at least 0 and below 1. */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state)

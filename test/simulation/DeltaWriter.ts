@@ -1,7 +1,7 @@
 /**
- * An instance that writes deltas and full snapshots as a sender does, and knows what whoever has followed them must
- * hold. Its own bugs are planted here: a delta that misses an entry, one whose content begins later than its name says,
- * and a cleaner that removes what is needed.
+ * An instance that writes deltas and full snapshots as a sender does, and that knows what an instance that has followed
+ * them must contain. Bugs can be planted in it: a delta that misses an entry, a delta whose content begins later than
+ * its name says, and a cleaner that removes objects that are needed.
  */
 import { Effect } from "effect"
 import type { Bucket } from "../programs/daemon/World.ts"
@@ -15,10 +15,10 @@ export interface WriterBug {
   readonly cleansUncovered?: boolean
 }
 
-/** So many that one which is missed is not soon changed again. */
+/** There are so many keys that a missed one is not soon changed again. */
 const keys = Array.from({ length: 16 }, (_, i) => `k${i}`)
 
-/** As the sixteen of a sender, but for short histories. */
+/** Corresponds to the sixteen of a sender, but for short histories. */
 const radix = 3
 
 const spanOf = (n: number): number => {
@@ -33,14 +33,14 @@ export class DeltaWriter {
   private readonly choices: Choices
   private readonly bug: WriterBug
   private readonly content = new Map<string, Line>()
-  /** Times of what was stored since the last full snapshot, that one first. */
+  /** Times of the objects that were stored since the last full snapshot, which comes first. */
   private stored: Array<number> = []
-  /** By time: keys that have changed up to it, since the one before. */
+  /** Keys that have changed between the previous object and the object of each time. */
   private readonly changed = new Map<number, ReadonlySet<string>>()
   private pending = new Set<string>()
   private time = epoch
   private ticks = 0
-  /** A delta was lost after it had counted as stored: only the next full snapshot has what it had. */
+  /** True if a delta was lost after it counted as stored. Its content is only in the next full snapshot. */
   isHurt = false
 
   constructor(instance: string, bucket: Bucket, choices: Choices, bug: WriterBug) {
@@ -50,7 +50,7 @@ export class DeltaWriter {
     this.bug = bug
   }
 
-  /** What was stored. */
+  /** The entries that were stored. */
   get lines(): ReadonlyArray<Line> {
     return Array.from(this.content.values())
   }
@@ -64,7 +64,7 @@ export class DeltaWriter {
     }
   }
 
-  /** Changes something and stores it. `now`: milliseconds since the UNIX epoch. */
+  /** Changes entries and stores them. `now` is in milliseconds since the UNIX epoch. */
   send(now: number) {
     return Effect.suspend(() => {
       this.change()
@@ -96,7 +96,7 @@ export class DeltaWriter {
     return this.bucket.putDelta(this.instance, from, this.time, { d: lines })
   }
 
-  /** Of the state that the last delta leads to, and of its time. */
+  /** Stores a full snapshot of the state of the last delta, with the time of that delta. */
   sendFull() {
     return Effect.suspend(() => {
       this.pending = new Set()
@@ -106,7 +106,7 @@ export class DeltaWriter {
     })
   }
 
-  /** Removes what the last full snapshot covers. */
+  /** Removes the objects that the last full snapshot covers. */
   clean() {
     return Effect.gen({ self: this }, function* () {
       const full = this.stored[0]

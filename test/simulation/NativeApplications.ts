@@ -1,6 +1,6 @@
 /**
- * Applications with native headers. One never writes a time that is at or before the one it finds at the key. In the
- * end everybody must hold what the model of last-write-wins holds.
+ * Applications with native headers. An application never writes a time that is not later than the existing one of the
+ * key. At the end, all instances must have the content of the last-write-wins model.
  */
 import { Effect } from "effect"
 import * as DbiName from "../../src/domain/lmdb/DbiName.ts"
@@ -18,7 +18,7 @@ const write = Effect.fnUntraced(function* ({ choices, now }: Fleet, { environmen
   const local = contentOf(yield* Effect.provide(raw, environment.layer, { local: true }))
   const name = DbiName.fromText(choices.of(["d", "e"]))
   const dbi = local.get(name)
-  // By the half second: so that instances tie.
+  // The clock is rounded to half seconds, so that instances write equal times.
   const clock = BigInt(Math.floor((now + skew) / 500)) * 500_000_000n
   const changes = keys
     .filter(() => choices.chance(0.4))
@@ -47,7 +47,10 @@ const write = Effect.fnUntraced(function* ({ choices, now }: Fleet, { environmen
   }
 })
 
-/** Entries that everybody has from the start, and nobody changes: a delta is small beside a full snapshot then. */
+/**
+ * Entries that all instances have from the start and never change, so that deltas are small compared with full
+ * snapshots.
+ */
 const ballast = () => {
   const choices = new Choices(1)
   return Array.from({ length: 80 }, (_, i) => [`ballast${i}`, String(choices.next())] as const)
@@ -62,7 +65,7 @@ const putBallast = (transaction: WriteTransaction): void => {
   }
 }
 
-/** Applications that begin with more than they change. */
+/** Creates applications that start with more entries than they change. */
 export const makeLarge = (): Applications => {
   const model: Content = new Map([[DbiName.fromText("ballast"), new Map()]])
   for (const [key, value] of ballast())

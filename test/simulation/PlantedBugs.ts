@@ -1,4 +1,6 @@
-/** Negative controls: bugs as one might make them, planted through decorators. Each gives a new one for each run. */
+/**
+ * Negative controls: plausible bugs that are planted through decorators. Each function creates a new one for each run.
+ */
 import { Effect, Layer } from "effect"
 import * as NativeHeader from "../../src/domain/lmdb/NativeHeader.ts"
 import { Changes, DumpResult } from "../../src/services/Database.ts"
@@ -9,17 +11,17 @@ import type { Bug } from "./Simulation.ts"
 type Put = WriteTransaction["put"]
 type Arguments = Parameters<Put>
 
-/** Puts something else instead. */
+/** Replaces the put of write transactions. */
 const putting = (other: (transaction: WriteTransaction) => Put) =>
   changedWrites((transaction) => ({ put: other(transaction) }))
 
-/** Leaves out the puts that `isLost` says. */
+/** Omits the puts for which `isLost` returns true. */
 const losing = (isLost: (transaction: WriteTransaction, ...put: Arguments) => boolean) =>
   putting((transaction) => (...entry) => {
     if (!isLost(transaction, ...entry)) transaction.put(...entry)
   })
 
-/** Whether the entry that is there has the same time. */
+/** Returns true if the existing entry has the same time. */
 const isTie = (
   transaction: WriteTransaction,
   ...[dbi, key, keyStart, keyEnd, value, valueStart]: Arguments
@@ -32,7 +34,7 @@ const isTie = (
   )
 }
 
-/** As if one key in five were in a page that is not compared. */
+/** Omits one changed key in five, as if its page were not compared. */
 const missingChanges = (lmdb: Layer.Layer<Lmdb, LmdbError>) => {
   let keys = 0
   return Layer.effect(
@@ -117,7 +119,7 @@ export const bugs: Readonly<Record<string, () => Bug>> = {
 
 const isShadow = (dbi: string) => dbi.startsWith("_sync_shadow_")
 
-/** As if the copy main → shadow did not look at the time that it takes the place of. */
+/** Puts an older time, as if the copy main → shadow did not consider the time of the version that it replaces. */
 const putOlder =
   (transaction: WriteTransaction): Put =>
   (dbi, key, keyStart, keyEnd, value, valueStart, valueEnd, append) => {
@@ -131,10 +133,10 @@ const putOlder =
     transaction.put(dbi, key, keyStart, keyEnd, copy, 0, copy.length, append)
   }
 
-/** Of fleets whose changes are small. */
+/** Bugs for fleets whose changes are small. */
 export const deltaBugs: typeof bugs = { "a delta lacks keys that have changed": () => ({ lmdb: missingChanges }) }
 
-/** In shadow mode. */
+/** Bugs for shadow mode. */
 export const shadowBugs: typeof bugs = {
   ...bugs,
   "a changed key is not noticed": () => ({ lmdb: missingChanges }),

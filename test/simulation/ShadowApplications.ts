@@ -1,8 +1,9 @@
 /**
- * Applications without headers, beside daemons in shadow mode. What a change's time is, only the copy knows; so there
- * is no model of who wins a key that several write: everybody must hold the same, main and shadow. A key that one
- * application alone writes is in the end what that wrote last, unless it wrote while its daemon was not running, or was
- * ended before it can have looked: then others may win.
+ * Applications without headers, with daemons in shadow mode. Only the copy knows the time of a change, so there is no
+ * model of which version wins for a key that several applications write: all instances must have the same content in
+ * main and shadow. For a key that only one application writes, the last write of that application must win, unless it
+ * was made while its daemon was not running or was ended before it can have seen the write. In those cases, another
+ * version may win.
  */
 import { Effect } from "effect"
 import * as DbiName from "../../src/domain/lmdb/DbiName.ts"
@@ -23,12 +24,12 @@ import type { Choices } from "./Choices.ts"
 import type { Applications, Fleet, Instance } from "./Simulation.ts"
 
 interface Held {
-  /** By DBI, `key=value` in hexadecimal. */
+  /** Entries as `key=value` in hexadecimal, by DBI. */
   readonly main: Readonly<Record<string, ReadonlyArray<string>>>
   readonly shadow: ReturnType<typeof shown>
 }
 
-/** One entry, which is there or not. In a DBI without MDB_DUPSORT each key has one value in all. */
+/** An entry, which exists or not. In a DBI without MDB_DUPSORT, a key has at most one value. */
 interface Entry {
   readonly number: number
   readonly dbi: string
@@ -52,18 +53,18 @@ const hex = (text: string) => bytes(text).toString("hex")
 
 const shownEntry = ({ key, value }: Entry) => `${hex(key)}=${hex(value)}`
 
-/** What of the entry only one change at a time can be about. */
+/** Returns the identity of an entry. A transaction contains at most one change per identity. */
 const identity = ({ dbi, flags, key, value }: Entry) =>
   JSON.stringify(flags === DUPSORT ? [dbi, key, value] : [dbi, key])
 
-/** The only one that writes it; undefined: all do. */
+/** Returns the only instance that writes the entry, or undefined if all instances do. */
 const ownerOf = ({ instances }: Fleet, { number }: Entry): Instance | undefined =>
   number % 2 === 0 ? undefined : instances[number % instances.length]
 
 const lmdbs = { main: { ...SettingsTest.make().lmdbs["main"]!, schema_tracks_changes: false, dupsort_hack: true } }
 
 export const make = (): Applications => {
-  /** By identity: the last write of the owner, undefined when others may win over it. */
+  /** The last write of the owner by identity, or undefined if another version may win over it. */
   const certain = new Map<string, { readonly entry: Entry; readonly deleted: boolean } | undefined>()
   const unseen = new Map<Instance, Set<string>>()
 

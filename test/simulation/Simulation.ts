@@ -1,10 +1,11 @@
 /**
- * A fleet on virtual time: two to four instances with their applications over one bucket, which write, delete, restart,
+ * A fleet in virtual time: two to four instances and their applications share one bucket. They write, delete, restart,
  * are killed, lose their LMDB and have wrong clocks, while the bucket fails in all its ways and some of them clean it
- * eagerly. In the end the weather clears up, and everybody must hold the same, which is what the applications' model
- * holds. A seed gives the same run again.
+ * at short intervals. At the end the faults stop, and all instances must have the same content, which is that of the
+ * applications' model. The same seed gives the same run.
  *
- * What an application wrote is lost only with an LMDB that is lost after an orderly end: everything was sent by then.
+ * An instance loses its LMDB only after an orderly end, at which everything was sent, so no write of an application is
+ * lost.
  */
 import { Duration, Effect, type Exit } from "effect"
 import { TestClock } from "effect/testing"
@@ -25,35 +26,35 @@ import { ObjectNotFound } from "../../src/services/Storage.ts"
 import { unavailable } from "../support/fakes/StorageFaults.ts"
 import { Choices } from "./Choices.ts"
 
-/** What is planted into every daemon of a run. */
+/** A bug that is planted into every daemon of a run. */
 export type Bug = Pick<DaemonSetup, "database" | "lmdb"> & {
   readonly storage?: (storage: Bucket["storage"], instance: string) => Bucket["storage"]
 }
 
-/** What the instances' applications do; new for each run. */
+/** The behaviour of the applications of a run. */
 export interface Applications {
-  /** Of the daemons beside them. */
+  /** Settings of the daemons. */
   readonly settings: Partial<SettingsValues>
-  /** One transaction: a few keys, some of them deleted. */
+  /** Commits one transaction with changes of a few keys, some of which are deleted. */
   readonly write: (fleet: Fleet, instance: Instance) => Effect.Effect<unknown, LmdbError>
-  /** What the instance's LMDB holds at first, if that is not empty. */
+  /** Writes the initial content of the instance's LMDB, if it is not empty. */
   readonly prepare?: (environment: Environment) => Effect.Effect<unknown, LmdbError>
-  /** The daemon has ended, in whatever way. */
+  /** Called when the daemon of an instance has ended, for any reason. */
   readonly ended: (instance: Instance) => void
   readonly content: (instance: Instance) => Effect.Effect<unknown, LmdbError>
-  /** What everybody must hold in the end. `held`: what the first one does. */
+  /** Returns the content that all instances must have at the end. `held` is the content of the first instance. */
   readonly expected: (held: unknown) => unknown
 }
 
 export interface Instance {
   readonly name: string
-  /** It neither writes nor reads deltas, as Lightning Stream. */
+  /** True if it neither writes nor reads deltas, like Lightning Stream. */
   readonly isOriginal: boolean
-  /** How far its clock is ahead, in milliseconds. */
+  /** Number of milliseconds by which its clock is ahead. */
   skew: number
   environment: Environment
   daemon: RunningDaemon | undefined
-  /** Starts, and commits of the application. */
+  /** Number of starts, and of commits of the application. */
   reasonsToSend: number
 }
 
@@ -63,10 +64,13 @@ export interface Fleet {
   readonly instances: ReadonlyArray<Instance>
   readonly applications: Applications
   readonly bug: Bug
-  /** One of the instances is an original, and clocks jump. */
+  /** True if one of the instances is an original, and clocks jump. */
   readonly isMixed: boolean
   now: number
-  /** Once a run: the same object broken in two downloads is corrupt for everybody's purposes. */
+  /**
+   * True if an object was damaged in a download, which happens once per run: an object that is damaged in two downloads
+   * would be quarantined.
+   */
   flipped: boolean
 }
 
@@ -76,7 +80,7 @@ const settings = {
   storage_retry_interval: Duration.seconds(1)
 }
 
-/** Sooner than anybody would. */
+/** Returns settings of a cleaner with much shorter intervals than in production. */
 const cleaning = (choices: Choices) => ({
   storage: {
     type: "memory" as const,
@@ -90,7 +94,10 @@ const cleaning = (choices: Choices) => ({
   }
 })
 
-/** An original does not take deltas for snapshots. */
+/**
+ * Returns the storage of an instance. An original does not recognize deltas as snapshots, so they are not listed for
+ * it.
+ */
 const storageOf = (storage: Bucket["storage"], { isOriginal }: Instance): Bucket["storage"] => ({
   ...storage,
   list: (prefix) =>
@@ -164,7 +171,7 @@ const misbehave = (fleet: Fleet, instance: Instance) => {
   }
 }
 
-/** Stops or kills, or starts again, sometimes with an empty LMDB. */
+/** Stops or kills the daemon of an instance, or starts it again, sometimes with an empty LMDB. */
 const restart = Effect.fnUntraced(function* (fleet: Fleet, instance: Instance) {
   const { choices } = fleet
   const { daemon } = instance
@@ -178,7 +185,8 @@ const restart = Effect.fnUntraced(function* (fleet: Fleet, instance: Instance) {
   if (exitCode === undefined) yield* daemon.kill
   if (exitCode !== 0 || choices.chance(0.5)) return
   instance.environment = makeEnvironment()
-  // Sent as soon as it may be: what the old one held must come back before.
+  // The application writes before the daemon starts, so that there is something to send at once. The content of the old
+  // LMDB must be merged before that.
   yield* write(fleet, instance)
   yield* start(fleet, instance)
 })
@@ -194,7 +202,10 @@ const act = Effect.fnUntraced(function* (fleet: Fleet) {
   else yield* pass(fleet, choices.of([250, 500, 1_000, 2_500]))
 })
 
-/** What a run came to: each instance's content, what it must be, and what must not happen whatever the weather. */
+/**
+ * Runs a simulation. Returns the content of each instance, the expected content, and facts about events that must never
+ * occur.
+ */
 export const run = Effect.fn("Simulation.run")(function* (
   seed: number,
   applications: Applications,
@@ -228,7 +239,10 @@ export const run = Effect.fn("Simulation.run")(function* (
     contents,
     stored,
     expected: applications.expected(contents[0]),
-    /** Instances that sent more than they had reasons to: once each, or a delta and a full snapshot for an original. */
+    /**
+     * Number of instances that have sent more than necessary: one object per reason or, beside an original, a delta and
+     * a full snapshot.
+     */
     chatty: instances.filter(
       ({ name, reasonsToSend }) =>
         new Set(stored.filter((each) => each.includes(`__${name}__`))).size > (isMixed ? 2 : 1) * reasonsToSend

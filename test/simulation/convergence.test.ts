@@ -1,4 +1,7 @@
-/** Fleets converge, and the simulation would see it if they did not: the same seeds find every planted bug. */
+/**
+ * Tests that fleets converge, and that the simulation would detect it if they did not: the same seeds find every
+ * planted bug.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect } from "effect"
 import * as NativeApplications from "./NativeApplications.ts"
@@ -24,7 +27,8 @@ const finds = (name: string, make: () => Applications, bug: () => Bug) =>
       for (const seed of seeds) {
         const found = yield* Effect.exit(Effect.suspend(() => check(make, seed, bug())))
         if (found._tag === "Success") continue
-        // Seen in what the fleet holds, or how its members ended: a crash of something else finds nothing.
+        // The bug must be found in the content of the fleet or in how its members ended. Any other failure does not
+        // count.
         if (String(Cause.squash(found.cause)).startsWith("AssertionError")) return
         return yield* Effect.failCause(found.cause)
       }

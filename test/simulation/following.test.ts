@@ -1,7 +1,7 @@
 /**
- * Whoever follows the deltas of others holds what they have stored, whatever he misses: listings that lag or hide
- * something, loads that fail, broken downloads, restarts with and without the LMDB, and cleaners. The same seeds find
- * every planted bug.
+ * Tests that an instance that follows the deltas of others has the content that they have stored, whatever it misses:
+ * listings that lag or hide objects, loads that fail, damaged downloads, restarts with and without the LMDB, and
+ * cleaners. The same seeds find every planted bug.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Effect } from "effect"
@@ -83,7 +83,7 @@ const run = Effect.fnUntraced(function* (seed: number, bug: PlantedBug) {
       yield* start
     } else yield* pass(choices.of([250, 500, 1_000, 12_000]))
   }
-  // What was lost comes with a full snapshot, and with nothing else.
+  // Only a full snapshot contains what was lost.
   for (const writer of writers) if (writer.isHurt) yield* writer.sendFull()
   yield* bucket.faults.clear
   yield* pass(15_000)
@@ -133,7 +133,7 @@ describe("Following deltas", () => {
   for (const seed of seeds) {
     it.effect(`gives what the others have stored (seed ${seed})`, () =>
       Effect.gen(function* () {
-        // Each delta once or twice, not none.
+        // Several deltas must be loaded, or the run has not tested anything.
         assert.isAtLeast(yield* check(seed), 3)
       })
     )
