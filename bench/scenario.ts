@@ -2,10 +2,10 @@
  * Runs one measured operation of a `Database`, which is composed as in the daemon: the engine in a worker thread, and
  * the snapshots in spools of this thread.
  *
- *     scenario send MODE LMDB FOLDER SNAPSHOT                      dumps LMDB; the snapshot is then written to the file SNAPSHOT
- *     scenario merge MODE LMDB FOLDER LOCK_MILLIS SNAPSHOT …       merges them, one after the other
+ *     scenario send MODE LMDB DIRECTORY SNAPSHOT                  dumps LMDB, then writes the snapshot to a file
+ *     scenario merge MODE LMDB DIRECTORY LOCK_MILLIS SNAPSHOT …   merges them, one after the other
  *
- * MODE is `native` or `shadow`. In shadow mode, the first open creates the shadow DBIs with the time 1 ns. FOLDER is
+ * MODE is `native` or `shadow`. In shadow mode, the first open creates the shadow DBIs with the time 1 ns. DIRECTORY is
  * the directory of the spool. The clock runs only during `dump` or `merge`. The program runs from dist-bench/ (see
  * Bundle.ts).
  */

@@ -28,10 +28,10 @@ const newestSource = () => {
 
 const isCurrent = () => ["main.js", "worker.js"].every((name) => changedAt(join(dist, name)) > newestSource())
 
-const replaceBy = (folder, old) => {
+const replaceBy = (directory, old) => {
   try {
     if (existsSync(dist)) renameSync(dist, old)
-    renameSync(folder, dist)
+    renameSync(directory, dist)
   } catch (error) {
     // Another process may have built the same bundle in the meantime.
     if (!isCurrent()) throw error

@@ -1,5 +1,5 @@
 /**
- * Decides between full snapshots and deltas. Source: docs/sync.md, Sending.
+ * The limits by which the Sender chooses between full snapshots and deltas. Source: docs/sync.md, Sending.
  *
  * If a full snapshot is due while changes are waiting, a delta with these changes is sent first, and the full snapshot
  * takes over its time, so that instances that follow the deltas do not download it.
