@@ -1,7 +1,8 @@
 /**
- * Handles the signals that end the daemon. The first one is an event, at which programs/Daemon sends pending changes and
- * ends. Ten seconds later, or at a second signal, the process kills itself (137). Anything gentler would hang while a
- * worker thread is inside LMDB, and would keep the write lock taken; the lock recovers from a kill. See EndProcess.
+ * Handles the signals that end the daemon. The first one is an event, at which programs/Daemon sends pending changes
+ * and ends. Ten seconds later, or at a second signal, the process kills itself (137). Anything gentler would hang
+ * while a worker thread is inside LMDB, and would keep the write lock taken; the lock recovers from a kill. See
+ * EndProcess.
  *
  * Tools often send a signal twice at once: coreutils' `timeout` signals the process and then its group, and a terminal
  * signals all processes in its foreground, including a wrapper that passes the signal on. Such signals count as one, so
