@@ -69,7 +69,7 @@ const exposed = Effect.fnUntraced(function* (installed: string) {
   const bucketBy = (options: object) => bucketOf("dashboard", options).pipe(Effect.provideService(Swift.Swift, server))
   const storage = yield* bucketBy({ endpoint_url: proxy.endpoint_url, client_timeout: "2s" })
   const settings = { sweeper, storage_retry_forever: true, storage_retry_interval: "200ms" }
-  const a = yield* startSide("a", { ...storage, cleanup }, settings, ["sync", "--accept-stale"])
+  const a = yield* startSide("a", { ...storage, cleanup }, settings, { args: ["sync", "--accept-stale"] })
   yield* a.until("lightningstream_ready", main, is(1))
   const b = yield* startSide("b", yield* bucketBy({}))
   yield* a.until("lightningstream_merges_total", { result: "merged" }, above(0))

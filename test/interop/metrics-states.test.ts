@@ -27,7 +27,7 @@ describe("metrics of", () => {
     it.effect("the sweeper", () =>
       Effect.gen(function* () {
         const storage = Daemon.folderBucket(yield* makeBucket)
-        const a = yield* startSide("a", storage, { sweeper }, ["sync", "--accept-stale"])
+        const a = yield* startSide("a", storage, { sweeper }, { args: ["sync", "--accept-stale"] })
         yield* a.application.put("gone", "", 5n, true)
         const { exposition } = yield* a.until("lightningstream_sweeper_cleaned_total", main, is(1))
         assert.deepStrictEqual(
@@ -53,7 +53,7 @@ describe("metrics of", () => {
     it.effect("a sweep that fails: a value is none that the mode knows", () =>
       Effect.gen(function* () {
         const storage = Daemon.folderBucket(yield* makeBucket)
-        const a = yield* startSide("a", storage, { sweeper }, ["receive", "--accept-stale"])
+        const a = yield* startSide("a", storage, { sweeper }, { args: ["receive", "--accept-stale"] })
         yield* a.until("lightningstream_sweeper_stats_available", main, is(1))
         yield* a.application.write({ do: "put", dbi: "records", key: "00", value: "00" })
         yield* a.until("lightningstream_sweeper_failed_total", main, above(0))

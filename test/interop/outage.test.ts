@@ -9,7 +9,8 @@ import * as Application from "../support/Application.ts"
 import * as CountingProxy from "../support/servers/CountingProxy.ts"
 import * as Daemon from "../support/Daemon.ts"
 import { eventually } from "../support/Eventually.ts"
-import { addressOf, untilMetric } from "../support/HttpPages.ts"
+import { untilMetric } from "../support/HttpPages.ts"
+import * as MeteredSide from "../support/MeteredSide.ts"
 import { describeWith } from "../support/servers/RealServers.ts"
 import * as Swift from "../support/servers/Swift.ts"
 import * as Versitygw from "../support/servers/Versitygw.ts"
@@ -21,23 +22,8 @@ const patience = "30 seconds"
 const count = (daemon: Daemon.Daemon, msg: string) => daemon.log.filter((line) => line.msg.startsWith(msg)).length
 
 /** An application, and the daemon beside it, named alike. `settings` win. */
-const startSide = Effect.fnUntraced(function* (instance: string, storage: object, settings: object = {}) {
-  const fs = yield* FileSystem.FileSystem
-  const directory = yield* fs.makeTempDirectoryScoped({ prefix: "outage-" })
-  const path = `${directory}/main.lmdb`
-  const application = yield* Application.open(path)
-  yield* application.put(instance, "first", 1n)
-  const config = {
-    ...Daemon.quick,
-    instance,
-    lmdbs: { main: Daemon.nativeFile(path) },
-    storage,
-    http: { address: "127.0.0.1:0" },
-    ...settings
-  }
-  const daemon = yield* Daemon.start({ args: ["sync"], config, patience })
-  return { instance, application, daemon, address: yield* addressOf(daemon) }
-})
+const startSide = (instance: string, storage: object, settings: object = {}) =>
+  Effect.map(MeteredSide.startSide(instance, storage, settings, { patience }), (side) => ({ ...side, instance }))
 
 type Side = Effect.Success<ReturnType<typeof startSide>>
 

@@ -9,7 +9,7 @@ export const startSide = Effect.fnUntraced(function* (
   instance: string,
   storage: object,
   settings: object = {},
-  args: ReadonlyArray<string> = ["sync"]
+  options: Partial<Pick<Daemon.DaemonOptions, "args" | "patience">> = {}
 ) {
   const fs = yield* FileSystem.FileSystem
   const directory = yield* fs.makeTempDirectoryScoped({ prefix: "metrics-" })
@@ -24,7 +24,7 @@ export const startSide = Effect.fnUntraced(function* (
     http: { address: "127.0.0.1:0" },
     ...settings
   }
-  const daemon = yield* Daemon.start({ args, config })
+  const daemon = yield* Daemon.start({ args: ["sync"], ...options, config })
   const address = yield* addressOf(daemon)
   const until = (name: string, labels: Readonly<Record<string, string>>, is: (value: number | undefined) => boolean) =>
     untilMetric(address, name, labels, is)

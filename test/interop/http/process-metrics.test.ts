@@ -129,7 +129,7 @@ describe("metrics of the process", () => {
         const fs = yield* FileSystem.FileSystem
         yield* fs.writeFileString(`${bucket}/main__old__20200101-000000-000000000__GX.pb.gz`, "of another time")
         const sweeper = { enabled: true, retention_days: 30 }
-        const a = yield* startSide("a", Daemon.folderBucket(bucket), { sweeper }, ["sync"])
+        const a = yield* startSide("a", Daemon.folderBucket(bucket), { sweeper })
         yield* a.until("lightningstream_quarantines_total", { ...main, reason: "stale" }, is(1))
         yield* a.until("lightningstream_quarantined_snapshots", main, is(1))
       })
