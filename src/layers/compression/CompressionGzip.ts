@@ -68,7 +68,7 @@ class Container<E, R> {
     this.gunzip.on("readable", () => this.signal())
     this.gunzip.on("end", () => {
       this.ended = true
-      this.takeBack()
+      this.recycle()
       this.signal()
     })
     this.gunzip.on("error", (error) => {
@@ -123,7 +123,7 @@ class Container<E, R> {
   })
 
   /** Takes back the input that zlib was given and did not read. */
-  private takeBack(): void {
+  private recycle(): void {
     const left = this.fed - this.gunzip.bytesWritten
     if (left > 0) this.queued.unshift(this.current.subarray(this.current.length - left))
     this.fed -= left

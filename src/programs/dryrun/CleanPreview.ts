@@ -23,8 +23,8 @@ export const deletions = Effect.fnUntraced(function* (rules: CleanerRules, { lis
   const sent = SnapshotName.format({ database, instance, timestampNano: wall, format: "gzip" })
   const objects = sentDbis === undefined ? listed : [...listed, { name: sent, size: 0, etag: "" }]
   plan.deletions(objects, { monotonic: 0n, wall })
-  for (const { dbis, snapshot } of merged) plan.markMerged(snapshot, { dbis, made: [] }, 1n)
-  if (sentDbis !== undefined) plan.markStored(SnapshotName.parse(sent)!, sentDbis, 2n)
+  for (const { dbis, snapshot } of merged) plan.evidence.markMerged(snapshot, { dbis, made: [] }, 1n)
+  if (sentDbis !== undefined) plan.evidence.markStored(SnapshotName.parse(sent)!, sentDbis, 2n)
   const later = mustKeep + 1n
   return plan
     .deletions(objects, { monotonic: later, wall: wall + later })

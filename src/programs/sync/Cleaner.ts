@@ -14,7 +14,7 @@ import { learnInTurns } from "./ListedSnapshots.ts"
 import type { DatabaseSyncOptions } from "./SyncState.ts"
 
 /** Number of failed deletes after which a round ends, because each of them may take until its timeout. */
-const mostUnavailable = 3
+const maxUnavailable = 3
 
 interface Cleaner {
   readonly plan: CleanerPlan
@@ -81,7 +81,7 @@ const round = Effect.fn("Clean.round")(function* (database: string, cleaner: Cle
     const error = yield* deleteOne(database, deletion)
     if (error === undefined) deleted++
     else failure ??= error
-    if (error?.reason._tag === "Unavailable" && ++unavailable === mostUnavailable) break
+    if (error?.reason._tag === "Unavailable" && ++unavailable === maxUnavailable) break
   }
   if (deleted > 0) yield* Effect.logInfo("Deleted old snapshots", { deleted })
   if (failure !== undefined) return yield* failure

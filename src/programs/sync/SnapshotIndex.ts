@@ -205,8 +205,8 @@ export class SnapshotIndex {
   }
 
   /** Releases snapshots that were quarantined as too old only because our clock was wrong. Returns their names. */
-  takeBack(isTooOld: (timestampNano: bigint) => boolean): ReadonlyArray<string> {
-    const names = this.quarantined.takeBack(isTooOld)
+  release(isTooOld: (timestampNano: bigint) => boolean): ReadonlyArray<string> {
+    const names = this.quarantined.release(isTooOld)
     if (names.length > 0) this.settle()
     return names
   }

@@ -101,9 +101,9 @@ const makePlan = () => {
   })
   return {
     merged: (one: StoredObject, ended: number, dbis = ["x"], made: ReadonlyArray<string> = [], isOnPath = true) =>
-      plan.markMerged(snapshotOf(one), { dbis, made }, BigInt(ended) * second, isOnPath),
+      plan.evidence.markMerged(snapshotOf(one), { dbis, made }, BigInt(ended) * second, isOnPath),
     stored: (one: StoredObject, began: number, dbis = ["x"]) =>
-      plan.markStored(nameOf(one), dbis, BigInt(began) * second),
+      plan.evidence.markStored(nameOf(one), dbis, BigInt(began) * second),
     /** What goes. */
     list: (at: number, objects: ReadonlyArray<StoredObject>, clock = 0n) =>
       plan

@@ -180,7 +180,7 @@ export const deniedFile = (options: LmdbOptions): string => {
 }
 
 /** Creates the directory of the data file, with its parents. */
-export const makeFolder = (options: LmdbOptions): void => {
+export const makeDirectory = (options: LmdbOptions): void => {
   const directory = path.dirname(dataFile(options))
   try {
     Directories.makeSync(directory, options.dirMask)

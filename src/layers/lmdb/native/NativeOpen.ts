@@ -19,7 +19,7 @@ import * as PathCheck from "./lock/PathCheck.ts"
 import * as Build from "./BuildCheck.ts"
 import { Environment } from "./NativeEnvironment.ts"
 import { failed, fromNative, type Facts } from "./NativeErrors.ts"
-import { dataFile, deniedFile, type Identity, identityOf, makeFolder, type Meta, readMeta } from "./DataFile.ts"
+import { dataFile, deniedFile, type Identity, identityOf, makeDirectory, type Meta, readMeta } from "./DataFile.ts"
 import { writer } from "./DbiHandles.ts"
 import { defaultMapSize } from "../../../domain/lmdb/Limits.ts"
 import { codec } from "./buffers/SharedBuffers.ts"
@@ -58,7 +58,7 @@ const existing = (options: LmdbOptions, path: string): Meta | undefined => {
   PathCheck.requireOneLock(options)
   const meta = metaOf(options, path)
   if (meta === undefined && !options.create) throw new LmdbError({ path, reason: new Missing() })
-  if (identity === undefined) makeFolder(options)
+  if (identity === undefined) makeDirectory(options)
   return meta
 }
 

@@ -12,7 +12,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { Effect, Random, Schema } from "effect"
 import type { LmdbOptions } from "../../../services/Lmdb.ts"
-import { dataFile, lockFile, makeFolder, readMeta, writeMapSize } from "../native/DataFile.ts"
+import { dataFile, lockFile, makeDirectory, readMeta, writeMapSize } from "../native/DataFile.ts"
 import { holdersOf } from "../native/lock/FileHolders.ts"
 import { lockFilesOf } from "../native/lock/PathCheck.ts"
 
@@ -101,7 +101,7 @@ export const make = Effect.fnUntraced(function* (options: LmdbOptions, force: bo
   const place = dataFile(options)
   yield* attempt(place, () => {
     requireFree(options, force)
-    makeFolder(options)
+    makeDirectory(options)
   })
   const random = (yield* Random.nextIntBetween(0, 2 ** 48)).toString(36)
   const temporary = path.join(path.dirname(place), `.${path.basename(place)}.${random}.tmp`)

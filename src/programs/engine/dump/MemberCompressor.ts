@@ -179,7 +179,7 @@ export class MemberCompressor {
       yield* this.#write(pieces)
       if (isReused) this.reusedBytes += length
       onWritten({ contentDigest, digest, start, length: this.#writtenBytes - start })
-      this.#takeBack(buffer)
+      this.#recycle(buffer)
       this.waitedMillis += yield* millisSince(began)
     })
   }
@@ -200,7 +200,7 @@ export class MemberCompressor {
     })
   }
 
-  #takeBack(buffer: Bytes): void {
+  #recycle(buffer: Bytes): void {
     const isKept = buffer.length >= firstBufferBytes && buffer.length <= keptBufferBytesMax
     if (isKept) this.#spareBuffers.push(buffer)
     else releaseBuffer(buffer)

@@ -19,11 +19,11 @@ export class MemberBuffers {
     buffer.set(bytes)
     return Effect.ensuring(
       use(buffer.subarray(0, length)),
-      Effect.sync(() => this.#takeBack(buffer))
+      Effect.sync(() => this.#recycle(buffer))
     )
   }
 
-  #takeBack(buffer: Bytes): void {
+  #recycle(buffer: Bytes): void {
     if (buffer.length > bufferBytes) releaseBuffer(buffer)
     else this.#spare.push(buffer)
   }

@@ -52,7 +52,7 @@ export const quarantine = Effect.fnUntraced(function* (
  * is left. Returns the names of the released objects.
  */
 export const review = Effect.fnUntraced(function* (state: SyncState) {
-  const names = state.index.takeBack(yield* Staleness.isTooOld(state))
+  const names = state.index.release(yield* Staleness.isTooOld(state))
   for (const name of names) {
     yield* Effect.logInfo("Released a snapshot that was quarantined as too old: the clock has been corrected", {
       snapshot_name: name

@@ -49,7 +49,7 @@ export class QuarantinedObjects {
   }
 
   /** Releases objects that were too old only because our clock was wrong. Returns their names. */
-  takeBack(isTooOld: (timestampNano: bigint) => boolean): ReadonlyArray<string> {
+  release(isTooOld: (timestampNano: bigint) => boolean): ReadonlyArray<string> {
     const names = Array.from(this.objects)
       .filter(([, { tooOldNano }]) => tooOldNano !== undefined && !isTooOld(tooOldNano))
       .map(([name]) => name)

@@ -171,7 +171,7 @@ const merge = Effect.fnUntraced(function* (receiver: Receiver, snapshot: Snapsho
   const inPart = receiver.foreignInPart.delete(snapshot.name.text)
   // Our own newer snapshot hides it from the others, so only this process can send them its entries.
   if (isForeign && (inPart || result.entriesWritten > 0)) state.foreignMerged++
-  state.cleaner?.markMerged(snapshot, result, yield* Clock.monotonicTimeNanos, isOnPath)
+  state.cleaner?.evidence.markMerged(snapshot, result, yield* Clock.monotonicTimeNanos, isOnPath)
   receiver.suspects.delete(snapshot.name.text)
   receiver.waitingForRoom.delete(instance)
   receiver.merge.instances.delete(instance)

@@ -90,7 +90,7 @@ const stored = Effect.fnUntraced(function* (storing: Storing, dumped: DumpToStor
     state.foreignSent = foreignSnapshots
   }
   state.firstStoreDone = true
-  state.cleaner?.markStored(name, result.dbis, began)
+  state.cleaner?.evidence.markStored(name, result.dbis, began)
   yield* storing.store.over
   yield* SendMeter.stored(state, name, result)
   yield* logStored(name, result, storeMillis)
