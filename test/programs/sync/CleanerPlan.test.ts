@@ -193,6 +193,18 @@ describe("Older snapshots", () => {
     assert.deepStrictEqual(plan.list(601, [old, replaced]), [])
   })
 
+  it("that have vanished are forgotten, except for the last one of an instance, so that memory stays bounded", () => {
+    const plan = makePlan()
+    plan.merged(old, 5)
+    plan.merged(newest, 6)
+    plan.list(0, [older, newest])
+    // As if it had never been merged, because everything about it was forgotten.
+    plan.list(1, [older, old])
+    assert.deepStrictEqual(plan.list(602, [older, old]), [])
+    plan.list(603, [older, newest])
+    assert.deepStrictEqual(plan.list(1_204, [older, newest]), [[older.name, "newer snapshot"]])
+  })
+
   it("of our own go when this process has stored a newer one, and not before", () => {
     const plan = makePlan()
     const [before, own] = [object("a", -100n), object("a", -50n)]
