@@ -316,6 +316,43 @@ layer(NodeServices.layer, { excludeTestServices: true })("restore", (it) => {
     })
   )
 
+  it.effect("a gap that only one listing has is no gap: a delta was stored while the listing was read", () =>
+    Effect.gen(function* () {
+      const [first, second] = [
+        "main__a__20250101-000025-000000000__GX__F20250101-000020-000000000.pbd.gz",
+        "main__a__20250101-000030-000000000__GX__F20250101-000025-000000000.pbd.gz"
+      ]
+      const objects: Readonly<Record<string, Uint8Array>> = {
+        [newer]: allObjects[newer]!,
+        [first]: object({ records: [["y", 8, "between"]] }),
+        [second]: object({ records: [["x", 9, "third"]] })
+      }
+      let listings = 0
+      const server = yield* serve((request, response) => {
+        if (!request.url!.includes("list-type=2")) {
+          const [, bytes] = Object.entries(objects).find(([name]) => request.url!.includes(name))!
+          return void response.writeHead(200, { "content-length": String(bytes.length), etag: '"e"' }).end(bytes)
+        }
+        listings++
+        const names = Object.keys(objects).filter((name) => listings > 1 || name !== first)
+        const sizes = names.map((name) => objects[name]!.length)
+        response.end(listing(...names).replaceAll("<Size>1<", () => `<Size>${sizes.shift()}<`))
+      })
+      const { directory } = yield* workspace((directory) => ({
+        lmdbs: { main: Daemon.nativeFile(`${directory}/live.lmdb`) },
+        storage: {
+          type: "s3",
+          options: { endpoint_url: server.endpoint_url, access_key: "a", secret_key: "s", bucket: "bucket" }
+        }
+      }))
+      const { code, err, out } = yield* runBundled(["restore", "latest", "--to", "new.lmdb"], { cwd: directory })
+      assert.strictEqual(code, 0, err)
+      assert.notInclude(err, "missing")
+      assert.include(out, `${newer}  4 entries\n${first}  1 entries\n${second}  1 entries\n`)
+      assert.strictEqual(listings, 2)
+    })
+  )
+
   it.effect("leaves nothing when the map is too small, or when it is ended by Ctrl-C", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem

@@ -1,12 +1,12 @@
 /** Checks that the objects of the newest state of each instance in the bucket can be read to their end. */
 import { Effect, Stream } from "effect"
 import { Event, SnapshotReader } from "../../domain/snapshot/SnapshotReader.ts"
-import { listingPrefix } from "../../domain/snapshot/SnapshotName.ts"
 import { versionRefusal } from "../../domain/snapshot/SnapshotRules.ts"
 import { Compression } from "../../services/Compression.ts"
 import { Storage } from "../../services/Storage.ts"
 import { attempt } from "../engine/Engine.ts"
 import type { Snapshot } from "../sync/ListedSnapshots.ts"
+import * as SettledListing from "../snapshots/SettledListing.ts"
 import { newestStates, unreachable } from "../snapshots/StateObjects.ts"
 import { error, type Finding, ok, warning } from "./Finding.ts"
 
@@ -38,20 +38,31 @@ const readThrough = Effect.fnUntraced(function* ({ name, object }: Snapshot) {
 
 const why = "other instances do not receive its contents, and use an older snapshot of that instance if there is one"
 
+interface Checked {
+  readonly finding: Finding
+  /** True if the object was listed, but did not exist any more when it was loaded. */
+  readonly hasVanished: boolean
+}
+
 const ofObject = (snapshot: Snapshot) =>
   readThrough(snapshot).pipe(
-    Effect.map(({ entries, refusal }) =>
-      refusal === undefined
-        ? ok(check, `${snapshot.name.text} is complete, ${entries} entries`)
-        : error(check, `${snapshot.name.text} is refused: ${refusal}`, why, "upgrade this instance")
-    ),
+    Effect.map(({ entries, refusal }): Checked => ({
+      finding:
+        refusal === undefined
+          ? ok(check, `${snapshot.name.text} is complete, ${entries} entries`)
+          : error(check, `${snapshot.name.text} is refused: ${refusal}`, why, "upgrade this instance"),
+      hasVanished: false
+    })),
     Effect.catch((failure) => {
       const isOutage = failure._tag === "StorageError"
       const todo = isOutage
-        ? "try again: a cleaner may have deleted it in the meantime"
+        ? "try again, and see the findings about permissions"
         : `restart the daemon of ${snapshot.name.instance}, which sends a new one at its start, and check its disk and network`
       const found = `${snapshot.name.text} ${isOutage ? "cannot be loaded" : "is corrupt"}: ${failure.message}`
-      return Effect.succeed((isOutage ? warning : error)(check, found, why, todo))
+      return Effect.succeed<Checked>({
+        finding: (isOutage ? warning : error)(check, found, why, todo),
+        hasVanished: isOutage && failure.reason._tag === "ObjectNotFound"
+      })
     })
   )
 
@@ -63,19 +74,31 @@ const ofGap = ({ name }: Snapshot): Finding =>
     `wait for full_snapshot_interval, or restart the daemon of ${name.instance}, which sends a full snapshot at its start`
   )
 
+/** Maximum number of listings. If a cleaner deletes an object before it is loaded, a new listing has a newer one. */
+const listingsMax = 3
+
 /** Returns the findings and never fails. */
 export const findings = Effect.fn("Doctor.snapshots")(
   function* (database: string) {
-    const storage = yield* Storage
-    const listed = yield* storage.list(listingPrefix(database))
-    const states = newestStates(database, listed)
-    const gaps = Map.groupBy(unreachable(database, listed), ({ name }) => name.instance)
-    if (states.length + gaps.size === 0) return [ok(check, "the bucket has no snapshots of this database yet")]
-    const found = yield* Effect.forEach(
-      states.flatMap(({ objects }) => objects),
-      ofObject
-    )
-    return [...found, ...Array.from(gaps.values(), ([first]) => ofGap(first!))]
+    const known = new Map<string, Finding>()
+    for (let listing = 1; ; listing++) {
+      const listed = yield* SettledListing.list(database)
+      const objects = newestStates(database, listed).flatMap((state) => state.objects)
+      const gaps = Map.groupBy(unreachable(database, listed), ({ name }) => name.instance)
+      if (objects.length + gaps.size === 0) return [ok(check, "the bucket has no snapshots of this database yet")]
+      const found: Array<Finding> = []
+      let vanished = 0
+      for (const snapshot of objects) {
+        const before = known.get(snapshot.name.text)
+        const { finding, hasVanished } =
+          before === undefined ? yield* ofObject(snapshot) : { finding: before, hasVanished: false }
+        if (hasVanished) vanished++
+        else known.set(snapshot.name.text, finding)
+        found.push(finding)
+      }
+      if (vanished === 0 || listing === listingsMax)
+        return [...found, ...Array.from(gaps.values(), ([first]) => ofGap(first!))]
+    }
   },
   Effect.catch((failure) =>
     Effect.succeed<ReadonlyArray<Finding>>([

@@ -7,15 +7,15 @@
  */
 import { Clock, Duration, Effect, Schedule, Schema } from "effect"
 import * as NanoTimestamp from "../../domain/snapshot/NanoTimestamp.ts"
-import { listingPrefix } from "../../domain/snapshot/SnapshotName.ts"
 import type { Database, DatabaseError, DatabaseOptions, MergeResult } from "../../services/Database.ts"
 import { Databases } from "../../services/Databases.ts"
 import { type Meter, Progress } from "../../services/Progress.ts"
-import { Storage, type StorageError, type StoredObject } from "../../services/Storage.ts"
+import type { StorageError, StoredObject } from "../../services/Storage.ts"
 import { millisSince } from "../Elapsed.ts"
 import type { Snapshot } from "../sync/ListedSnapshots.ts"
 import * as CheckedSnapshot from "../verify/CheckedSnapshot.ts"
 import { planOf, type RestorePlan, type RestoreQuery } from "./RestorePlan.ts"
+import * as SettledListing from "./SettledListing.ts"
 
 /** No object in the bucket matches the query. */
 export class NothingToRestore extends Schema.TaggedError<NothingToRestore>()("NothingToRestore", {
@@ -157,8 +157,7 @@ const reportMissing = (delta: Snapshot) =>
 
 /** Restores into the database `target`, which must be empty. */
 export const run = Effect.fn("Restore.run")(function* (query: RestoreQuery, target: DatabaseOptions) {
-  const storage = yield* Storage
-  const list = patiently(storage.list(listingPrefix(query.database)))
+  const list = patiently(SettledListing.list(query.database))
   let objects = yield* list
   const first = planOf(objects, query)
   if (first.states.length === 0)

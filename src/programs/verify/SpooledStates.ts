@@ -3,11 +3,11 @@
  * downloads, or refused, is left out, and the next-newest one of its instance is used; the report contains both.
  */
 import { Effect, Scope } from "effect"
-import { listingPrefix } from "../../domain/snapshot/SnapshotName.ts"
 import type { SpooledState, Unusable, UnusableObject } from "../../services/LmdbTask.ts"
 import { Progress } from "../../services/Progress.ts"
 import type { Spooled } from "../../services/Spool.ts"
-import { Storage, type StoredObject } from "../../services/Storage.ts"
+import type { StoredObject } from "../../services/Storage.ts"
+import * as SettledListing from "../snapshots/SettledListing.ts"
 import { newestStates, unreachable } from "../snapshots/StateObjects.ts"
 import * as CheckedSnapshot from "./CheckedSnapshot.ts"
 
@@ -50,9 +50,8 @@ const gapsOf = (database: string, objects: ReadonlyArray<StoredObject>): Readonl
 
 /** Downloads the objects that are not in the spool yet. Their places belong to the scope. */
 const download = Effect.fnUntraced(function* (database: string, { spooled, unusable }: Known) {
-  const storage = yield* Storage
   const { measure } = yield* Progress
-  const listed = yield* storage.list(listingPrefix(database))
+  const listed = yield* SettledListing.list(database)
   const usable = listed.filter(({ name }) => !unusable.has(name))
   const states = newestStates(database, usable)
   const missing = states.flatMap(({ objects }) => objects).filter(({ object }) => !spooled.has(object.name))
