@@ -34,6 +34,11 @@ export class DbiPreview extends DbiComparison {
     this.own = own
   }
 
+  /** Without an LMDB, every key is new, even if all instances have the same version of it. */
+  protected override areSame(): boolean {
+    return this.local >= 0 && super.areSame()
+  }
+
   protected override compare(): void {
     const { local, own, sources, winner } = this
     const here = local < 0 ? -1 : winner[local]!

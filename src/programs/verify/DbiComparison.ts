@@ -173,7 +173,8 @@ export class DbiComparison {
     return timestampHigh === this.cutOffHigh ? timestampLow < this.cutOffLow : timestampHigh < this.cutOffHigh
   }
 
-  private areSame(): boolean {
+  /** True if all places have the same version of the key, or none. */
+  protected areSame(): boolean {
     const { sources, winner } = this
     const first = winner[0]!
     for (let place = 1; place < winner.length; place++) {

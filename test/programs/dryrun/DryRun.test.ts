@@ -174,6 +174,21 @@ layer(NodeServices.layer, { excludeTestServices: true })("a dry run", (it) => {
     })
   )
 
+  it.effect("merges everything into an LMDB that does not exist, also what all instances have", () =>
+    Effect.gen(function* () {
+      const more: Lines = {
+        records: [
+          ["k", 5, "v"],
+          ["l", 6, "w"]
+        ]
+      }
+      const one = yield* dryRun(undefined, { [nameOf("b", recent())]: object(more) })
+      assert.deepStrictEqual(merging(one.report), { b: { records: 2 } })
+      const same = { [nameOf("b", recent())]: object(more), [nameOf("c", recent(9n))]: object(more) }
+      assert.deepStrictEqual(merging((yield* dryRun(undefined, same)).report), { b: { records: 2 }, c: {} })
+    })
+  )
+
   it.effect("sends nothing that the daemon would not send", () =>
     Effect.gen(function* () {
       const some = object({ records: [["k", 5, "v"]] })
