@@ -1,6 +1,7 @@
 /** Turns the configuration of one database into the options of the `Database` service. */
 import { Duration, Effect } from "effect"
 import type { DatabaseOptions } from "../services/Database.ts"
+import { withoutCreating } from "../services/Lmdb.ts"
 import type { TaskTarget } from "../services/LmdbTask.ts"
 import { InvalidSettings, type SettingsValues } from "../services/Settings.ts"
 
@@ -33,7 +34,7 @@ export const databaseOptions = (settings: SettingsValues, name: string): Databas
 /** Returns the target of a task. A missing file is not created. */
 export const taskTarget = (settings: SettingsValues, database: string): TaskTarget => {
   const { lmdb, shadow } = databaseOptions(settings, database)
-  return { database, lmdb: { ...lmdb, create: false }, isNative: shadow === undefined }
+  return { database, lmdb: withoutCreating(lmdb), isNative: shadow === undefined }
 }
 
 /**

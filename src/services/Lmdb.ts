@@ -17,9 +17,14 @@ import { Context, type Effect, Schema, type Scope } from "effect"
 import { type DbiName, fromText } from "../domain/lmdb/DbiName.ts"
 import * as ShadowName from "../domain/lmdb/ShadowName.ts"
 
-export class Missing extends Schema.TaggedError<Missing>()("Missing", {}) {
+export class Missing extends Schema.TaggedError<Missing>()("Missing", {
+  /** True if the daemon would create the file, so that the configuration needs no change. */
+  isCreatedByDaemon: Schema.optionalKey(Schema.Boolean)
+}) {
   override get message(): string {
-    return "there is no such file: start the application that creates it, or set options.create: true"
+    return this.isCreatedByDaemon === true
+      ? "there is no such file yet: sync and receive create it (options.create: true), but this command does not"
+      : "there is no such file: start the application that creates it, or set options.create: true"
   }
 }
 export class NotLmdb extends Schema.TaggedError<NotLmdb>()("NotLmdb", { detail: Schema.String }) {
@@ -205,6 +210,8 @@ export const LmdbOptions = Schema.Struct({
   noSubdir: Schema.Boolean,
   /** Whether to create a missing file, with its directory and the parents of that. */
   create: Schema.Boolean,
+  /** True if `create` is not set only because this command leaves the creation to the daemon (`withoutCreating`). */
+  isCreatedByDaemon: Schema.optionalKey(Schema.Boolean),
   /** Map size in bytes. 0 stands for the size of the existing file, or 1 GiB for a new one. */
   mapSize: Schema.Number,
   maxDbs: Schema.Int,
@@ -213,6 +220,13 @@ export const LmdbOptions = Schema.Struct({
   fileMask: Schema.Int
 })
 export type LmdbOptions = typeof LmdbOptions.Type
+
+/** Returns the options of a command that never creates a file, though the daemon may. */
+export const withoutCreating = (options: LmdbOptions): LmdbOptions => ({
+  ...options,
+  create: false,
+  isCreatedByDaemon: options.create
+})
 
 export interface Dbi {
   readonly name: DbiName

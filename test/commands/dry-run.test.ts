@@ -18,7 +18,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("sync --dry-run", (it) 
         instance: "a",
         lmdbs: {
           main: nativeFile(`${directory}/main.lmdb`),
-          other: nativeFile(`${directory}/other.lmdb`, { create: true })
+          other: nativeFile(`${directory}/other.lmdb`)
         },
         storage: { ...folderBucket(`${directory}/bucket`), cleanup: { enabled: true } },
         sweeper: { enabled: true }

@@ -33,8 +33,14 @@ export interface DryRunReport {
   readonly sweep: { readonly entries: number; readonly old: number } | undefined
 }
 
+/** A missing file that the daemon would create is no problem. */
+const problemOf = ({ isCreatedByDaemon, problem }: PlaceReport): string | undefined =>
+  isCreatedByDaemon === true ? undefined : problem
+
 export const isGood = ({ conflicts, local, merging }: DryRunReport): boolean =>
-  local.problem === undefined && conflicts.length === 0 && merging.every(({ report }) => report.problem === undefined)
+  problemOf(local) === undefined &&
+  conflicts.length === 0 &&
+  merging.every(({ report }) => report.problem === undefined)
 
 const mergingText = ({ dbis, report }: Merging): string => {
   const names = `${report.instance ?? ""} (${report.objects.join(" ")})`
@@ -67,10 +73,11 @@ const sweepText = (sweep: DryRunReport["sweep"]): string =>
 
 export const text = (report: DryRunReport): string => {
   const { changes, conflicts, database, deletions, local, merging, sweep } = report
-  const problem = local.problem === undefined ? "" : `NOT READABLE: ${local.problem}\n`
+  const created = local.isCreatedByDaemon === true ? "the file does not exist yet, and would be created\n" : ""
+  const unreadable = problemOf(local) === undefined ? "" : `NOT READABLE: ${local.problem}\n`
   const conflict = conflicts.map((dbi) => `    NOT ${DbiName.display(dbi)}: its flags differ between instances\n`)
   return (
-    `\n### ${database} (${local.objects.join()})\n\n${problem}merge\n` +
+    `\n### ${database} (${local.objects.join()})\n\n${created}${unreadable}merge\n` +
     (merging.length === 0 ? "    nothing: the bucket has no snapshot of this database\n" : "") +
     (changes === undefined ? "" : changesText(changes)) +
     merging.map(mergingText).join("") +

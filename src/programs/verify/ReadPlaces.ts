@@ -4,7 +4,7 @@
  */
 import { Clock, Context, Effect, Layer, type Scope } from "effect"
 import * as SnapshotName from "../../domain/snapshot/SnapshotName.ts"
-import { Lmdb, type ReadTransaction } from "../../services/Lmdb.ts"
+import { Lmdb, type ReadTransaction, withoutCreating } from "../../services/Lmdb.ts"
 import { Progress } from "../../services/Progress.ts"
 import { Spool } from "../../services/Spool.ts"
 import type { SpooledState, Unusable, UnusableObject, Verify } from "../../services/LmdbTask.ts"
@@ -28,12 +28,15 @@ const openLocal = Effect.fnUntraced(function* (
   mode: Mode.Mode,
   open: OpenLmdb
 ): Effect.fn.Return<LocalLmdb, EngineError, Scope.Scope> {
-  const context = yield* Layer.build(Layer.fresh(open({ ...options.lmdb, create: false })))
+  const context = yield* Layer.build(Layer.fresh(open(withoutCreating(options.lmdb))))
   const lmdb = Context.get(context, Lmdb)
   const view = yield* lmdb.read
   yield* attempt(() => syncedDbis(view.dbis, mode.check))
   return { view, lmdb }
 })
+
+const isCreatedByDaemon = (error: EngineError): boolean =>
+  error._tag === "LmdbError" && error.reason._tag === "Missing" && error.reason.isCreatedByDaemon === true
 
 /** Checks a state. Returns the place, or the first unusable object of the state. Other errors are failures. */
 const checkState = Effect.fnUntraced(function* (
@@ -106,7 +109,12 @@ export const readPlaces = Effect.fn("ReadPlaces.readPlaces")(function* (
 ) {
   const mode = Mode.of(task.options)
   const opened = yield* openLocal(task, mode, open).pipe(
-    Effect.catch((error) => Effect.succeed({ problem: error.message }))
+    Effect.catch((error) =>
+      Effect.succeed({
+        problem: error.message,
+        ...(isCreatedByDaemon(error) ? { isCreatedByDaemon: true as const } : {})
+      })
+    )
   )
   const now = yield* Clock.currentTimeNanos
   const local = "view" in opened ? opened : undefined
@@ -116,7 +124,7 @@ export const readPlaces = Effect.fn("ReadPlaces.readPlaces")(function* (
   const own: PlaceReport =
     "view" in opened
       ? { instance: undefined, objects: [opened.lmdb.path], timestampNano: now }
-      : { instance: undefined, objects: [task.options.lmdb.path], timestampNano: now, problem: opened.problem }
+      : { instance: undefined, objects: [task.options.lmdb.path], timestampNano: now, ...opened }
   const headers = local === undefined ? undefined : { view: local.view, nameOf: mode.headersOf }
   const ofInstances = found.filter(isPlace)
   const places: ReadonlyArray<ComparedPlace> = [

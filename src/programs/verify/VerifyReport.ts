@@ -17,6 +17,8 @@ export interface PlaceReport {
   readonly problem?: string
   /** Present if the snapshot is valid, but must not be merged here. */
   readonly isRefused?: true
+  /** Present if the problem is that the LMDB does not exist yet, and the daemon would create it. */
+  readonly isCreatedByDaemon?: true
 }
 
 export interface DbiReport {

@@ -40,12 +40,16 @@ const factsOf = (options: LmdbOptions, path: string): Facts => ({
   enlarged: () => false
 })
 
+const missing = ({ isCreatedByDaemon = false }: LmdbOptions, path: string): LmdbError =>
+  new LmdbError({ path, reason: new Missing({ isCreatedByDaemon }) })
+
 const metaOf = (options: LmdbOptions, path: string): Meta | undefined => {
   try {
     return readMeta(path)
   } catch (error) {
-    if (options.create && error instanceof LmdbError && error.reason._tag === "Missing") return undefined
-    throw error
+    if (!(error instanceof LmdbError) || error.reason._tag !== "Missing") throw error
+    if (options.create) return undefined
+    throw missing(options, path)
   }
 }
 
@@ -57,7 +61,7 @@ const existing = (options: LmdbOptions, path: string): Meta | undefined => {
   }
   PathCheck.requireOneLock(options)
   const meta = metaOf(options, path)
-  if (meta === undefined && !options.create) throw new LmdbError({ path, reason: new Missing() })
+  if (meta === undefined && !options.create) throw missing(options, path)
   if (identity === undefined) makeDirectory(options)
   return meta
 }
