@@ -33,6 +33,9 @@ const metaFlag = 0x08
 /** Number of bytes from the start of the page to the end of the meta data. */
 const metaBytes = 152
 
+/** Number of bytes of the largest pages that LMDB 0.9 has (MAX_PAGESIZE): offsets in a page have 16 bits. */
+const pageSizeMax = 32_768
+
 const mapSizeAt = 32
 const freeRecord = 40
 const rootRecord = 88
@@ -120,7 +123,7 @@ const readMetaOf = (file: string, descriptor: number): Meta | undefined => {
   if (stat.size === 0) return undefined
   const first = readPage(file, descriptor, 0)
   const pageSize = first.getUint32(freeRecord, true)
-  if (pageSize < 512 || pageSize > 65_536 || (pageSize & (pageSize - 1)) !== 0)
+  if (pageSize < 512 || pageSize > pageSizeMax || (pageSize & (pageSize - 1)) !== 0)
     throw notLmdb(file, `a page size of ${pageSize} bytes`)
   const second = readPage(file, descriptor, pageSize)
   const current = first.getBigUint64(144, true) >= second.getBigUint64(144, true) ? first : second

@@ -14,6 +14,7 @@ import * as LmdbNative from "../../../../src/layers/lmdb/native/LmdbNative.ts"
 import * as BuildCheck from "../../../../src/layers/lmdb/native/BuildCheck.ts"
 import { readMeta } from "../../../../src/layers/lmdb/native/DataFile.ts"
 import { Lmdb, type LmdbOptions } from "../../../../src/services/Lmdb.ts"
+import * as EmptyDataFile from "../../../support/EmptyDataFile.ts"
 import { directory, optionsOf } from "../../../support/fakes/LmdbNativeSubject.ts"
 
 const a = DbiName.fromText("a")
@@ -182,8 +183,25 @@ describe("LmdbNative: what is no LMDB of ours", () => {
       assert.include(yield* damaged((bytes) => bytes.subarray(0, 6_000)), "it is truncated: 6000 bytes")
       assert.include(yield* damaged((bytes) => bytes.subarray(0, 8_192)), "it is truncated: 8192 bytes")
       assert.include(yield* damaged((bytes) => bytes.subarray(0, 4_100)), "ends after 4100 bytes")
-      assert.include(yield* damaged((bytes) => (bytes.writeUInt32LE(1, 40), bytes)), "a page size of 1 bytes")
     })
+  )
+
+  it.live("a page size that LMDB 0.9 does not have", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        for (const pageSize of [1, 256, 5_000, 65_536, 2 ** 31]) {
+          const error = yield* damaged((bytes) => (bytes.writeUInt32LE(pageSize, 40), bytes))
+          assert.include(error, `a page size of ${pageSize} bytes`)
+        }
+        // A whole file with such pages.
+        const file = path.join(yield* directory, "lmdb")
+        EmptyDataFile.write(file, 65_536, 2 ** 20)
+        const error = yield* refusal(file)
+        assert.strictEqual(error.reason._tag, "NotLmdb")
+        assert.include(error.message, "a page size of 65536 bytes")
+        assert.isFalse(fs.existsSync(`${file}-lock`), "LMDB was called")
+      })
+    )
   )
 
   it.live("a directory, a pipe, and a file in the place of the directory", () =>
