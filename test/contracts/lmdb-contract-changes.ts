@@ -166,6 +166,31 @@ const plainCases = (withSubject: ReturnType<typeof withSubjectOf>) => {
       })
     )
   )
+
+  it.live("small values, one of which LMDB has left in the page of a large one", () =>
+    withSubject(
+      Effect.fnUntraced(function* () {
+        const keys = ["changed", "same"]
+        const putIn = (transaction: WriteTransaction, isLeft: boolean, changed: string) => {
+          for (const key of keys) {
+            removeKey(transaction, a, key)
+            if (isLeft) put(transaction, a, key, "l".repeat(5_000))
+            put(transaction, a, key, key === "changed" ? changed : "small")
+          }
+        }
+        for (const isLeft of [false, true]) {
+          const found = yield* changesOf(
+            (transaction) => {
+              if (transaction.dbis().length === 0) transaction.create(a, 0)
+              putIn(transaction, isLeft, "small")
+            },
+            (transaction) => putIn(transaction, !isLeft, "smell")
+          )
+          assert.deepStrictEqual(found, { a: ["changed"] }, isLeft ? "in the older view" : "in the newer view")
+        }
+      })
+    )
+  )
 }
 
 const presenceCase = (withSubject: ReturnType<typeof withSubjectOf>) => {

@@ -13,10 +13,7 @@ export interface WriterOptions {
   readonly transactions?: number
 }
 
-/**
- * DBIs that all writers share, with their flags, one of each kind that LMDB has. Each writer also has its own DBI,
- * which it drops and recreates.
- */
+/** DBIs that all writers share, with their flags, one of each kind that LMDB has. */
 export const kinds: Readonly<Record<string, number>> = {
   plain: 0,
   large: 0,
@@ -24,9 +21,16 @@ export const kinds: Readonly<Record<string, number>> = {
   reverse: DbiFlags.REVERSEKEY,
   duplicates: DbiFlags.DUPSORT,
   fixed: DbiFlags.DUPSORT | DbiFlags.DUPFIXED,
+  "duplicates of integers": DbiFlags.DUPSORT | DbiFlags.INTEGERKEY,
   "integer duplicates": DbiFlags.DUPSORT | DbiFlags.DUPFIXED | DbiFlags.INTEGERDUP,
   "reversed duplicates": DbiFlags.DUPSORT | DbiFlags.REVERSEDUP
 }
+
+/** The DBI of one writer, which it fills, empties, drops and recreates, sometimes with MDB_DUPSORT. */
+export const ownName = (seed: number): string => `own ${seed}`
+
+/** Key in that DBI, whose value is another one each time that the DBI is created or filled again. */
+export const generationKey = Buffer.from("generation")
 
 const spawn = (options: WriterOptions): Effect.Effect<ChildProcess, never, Scope.Scope> =>
   Effect.acquireRelease(
@@ -43,7 +47,7 @@ const spawn = (options: WriterOptions): Effect.Effect<ChildProcess, never, Scope
 export const start = (options: WriterOptions) =>
   Effect.gen(function* () {
     const child = yield* spawn(options)
-    const state = { ended: false }
+    const state = { ended: false, pid: child.pid! }
     yield* Effect.callback<void>((resume) => {
       child.once("message", () => resume(Effect.void))
       child.once("exit", () => {

@@ -3,7 +3,8 @@
  * starts it.
  */
 import { open } from "lmdb"
-import { kinds, type WriterOptions } from "./LmdbWriter.ts"
+import * as DbiFlags from "../../src/domain/lmdb/DbiFlags.ts"
+import { generationKey, kinds, ownName, type WriterOptions } from "./LmdbWriter.ts"
 
 // The type declarations of the package are incomplete.
 type Anything = any
@@ -52,52 +53,100 @@ const make = (name: string, flags: number): Anything => {
 
 const integer = (value: number) => Buffer.from(Uint32Array.of(value).buffer)
 
+const isDupsort = (name: string) => DbiFlags.isDupsort(kinds[name] ?? 0)
+
+/** In DBIs with several values per key, few keys have most of the values, and others have a few. */
+const numberOfKey = (name: string): number => (isDupsort(name) ? random(random(4) === 0 ? 200 : 4) : random(1_500))
+
 const keyOf = (name: string): Buffer => {
-  if (name === "integer") return integer(random(1_500) * 1_000)
+  if (((kinds[name] ?? 0) & DbiFlags.INTEGERKEY) !== 0) return integer(numberOfKey(name) * 1_000)
   if (name === "large") return Buffer.from(`key ${random(30)}`)
-  // There are few keys, which have many values.
-  if (name.includes("duplicates") || name === "fixed") return Buffer.from(`key ${random(random(4) === 0 ? 200 : 4)}`)
+  if (isDupsort(name)) return Buffer.from(`key ${numberOfKey(name)}`)
   return Buffer.from("k".repeat(1 + random(30)) + random(30))
 }
 
 const valueOf = (name: string): Buffer => {
-  if (name === "fixed" || name === "integer duplicates") return integer(random(3_000))
-  if (name.includes("duplicates")) return Buffer.from(`value ${random(3_000)}`.padEnd(random(100), "-"))
+  const flags = kinds[name] ?? 0
+  if ((flags & DbiFlags.INTEGERDUP) !== 0) return integer(random(3_000))
+  // A few hundred of them do not fit into a sub-page, even if a page has 32 KiB.
+  if ((flags & DbiFlags.DUPFIXED) !== 0) return Buffer.from(`value ${random(3_000)}`.padEnd(40, "-"))
+  if (isDupsort(name)) return Buffer.from(`value ${random(3_000)}`.padEnd(random(100), "-"))
   const size = name === "large" ? [100, 3_000, 9_000, 70_000][random(4)]! : 1 + random(200)
   return Buffer.alloc(size, random(3))
 }
 
 const change = (name: string, dbi: Anything): void => {
-  const removes = random(100)
+  const choice = random(1_000)
   const key = keyOf(name)
-  if (removes >= 40) dbi.putSync(key, valueOf(name))
-  else if (removes >= 10 && (kinds[name] ?? 0) & 0x04) dbi.removeSync(key, valueOf(name))
+  if (choice >= 400) dbi.putSync(key, valueOf(name))
+  else if (!isDupsort(name)) dbi.removeSync(key)
+  // All values of a key are seldom removed at once, so that there can be many of them.
+  else if (choice > 0) dbi.removeSync(key, valueOf(name))
   else dbi.removeSync(key)
 }
 
-const own = `own ${seed}`
 const dbis = new Map<string, Anything>(Object.entries(kinds).map(([name, flags]) => [name, make(name, flags)]))
-dbis.set(own, make(own, 0))
+
+/** The DBI of this writer. No other process has a handle of it, because their handles would become invalid. */
+const own = ownName(seed)
+let generation = 0
+
+const createOwn = (flags: number): void => {
+  const dbi = make(own, flags)
+  dbi.putSync(generationKey, Buffer.from(String(++generation)))
+  dbis.set(own, dbi)
+}
+
+const dropOwn = (): void => {
+  dbis.get(own).dropSync()
+  dbis.delete(own)
+}
+
+/** What happens to the DBI of this writer, one after the other. It is changed as well while it exists. */
+const lifeOfOwn: ReadonlyArray<() => void> = [
+  () => createOwn(0),
+  () => {
+    dbis.get(own).clearSync()
+    dbis.delete(own)
+  },
+  () => createOwn(0),
+  () => {
+    dropOwn()
+    createOwn(0)
+  },
+  () => {
+    dropOwn()
+    createOwn(DbiFlags.DUPSORT)
+  },
+  dropOwn
+]
+
+/** Number of transactions between two events in the life of the DBI. */
+const transactionsPerEvent = 100
+
+let done = 0
+const transact = (): void => {
+  if (done % transactionsPerEvent === 0) lifeOfOwn[(done / transactionsPerEvent) % lifeOfOwn.length]!()
+  done++
+  const names = [...dbis.keys()]
+  env.transactionSync(() => {
+    const operations = [1, 1, 2, 10, 100, 400][random(6)]!
+    for (let i = 0; i < operations; i++) {
+      const name = names[random(names.length)]!
+      change(name, dbis.get(name))
+    }
+    const name = names[random(names.length)]!
+    if (name !== own && random(60) === 0) dbis.get(name).clearSync()
+  })
+}
+
+transact()
 process.send!("ready")
 
-const names = [...dbis.keys()]
-let left = transactions
 const work = (): void => {
-  for (const end = performance.now() + 20; performance.now() < end; left--) {
-    if (left === 0) process.exit(0)
-    env.transactionSync(() => {
-      const operations = [1, 1, 2, 10, 100, 400][random(6)]!
-      for (let i = 0; i < operations; i++) {
-        const name = names[random(names.length)]!
-        change(name, dbis.get(name))
-      }
-      if (random(60) === 0) dbis.get(names[random(names.length)]!).clearSync()
-    })
-    // No other process has a handle of this DBI, because their handles would become invalid.
-    if (random(300) === 0) {
-      dbis.get(own).dropSync()
-      dbis.set(own, make(own, [0, 0x04][random(2)]!))
-    }
+  for (const end = performance.now() + 20; performance.now() < end;) {
+    if (done >= transactions) process.exit(0)
+    transact()
   }
   // LMDB's lock is not fair. The pause gives other processes a chance to open the handles of new DBIs.
   // @effect-diagnostics-next-line globalTimers:off -- no Effect in here: it stands for somebody else's program

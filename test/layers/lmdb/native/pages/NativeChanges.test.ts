@@ -17,8 +17,10 @@ import { type Changes, changesBetween } from "../../../../contracts/lmdb-contrac
 import { Choices } from "../../../../simulation/Choices.ts"
 import * as EmptyDataFile from "../../../../support/EmptyDataFile.ts"
 import * as LmdbWriter from "../../../../support/LmdbWriter.ts"
+import { generationKey, kinds } from "../../../../support/LmdbWriter.ts"
 import { clear } from "../../../../support/fakes/LmdbSubject.ts"
 import { directory, optionsOf } from "../../../../support/fakes/LmdbNativeSubject.ts"
+import { type Form, forms, formsOf } from "./StoredForms.ts"
 
 /** By DBI: its flags, and the values of each key. */
 type Content = ReadonlyMap<string, { readonly flags: number; readonly entries: ReadonlyMap<string, string> }>
@@ -54,30 +56,96 @@ const expectedOf = (before: Content, after: Content): Changes => {
 const sorted = (changes: Changes): Changes =>
   Object.fromEntries(Object.entries(changes).map(([name, keys]) => [name, [...keys].sort()]))
 
+/** By DBI and key: how LMDB stores the values. */
+type Stored = ReadonlyMap<string, ReadonlyMap<string, Form>>
+
+const storedOf = (path: string, view: ReadTransaction): Stored => {
+  const descriptor = fs.openSync(path, "r")
+  try {
+    const { pageSize } = readMeta(path)!
+    return new Map(
+      (view as NativeRead).records.map((record) => [
+        DbiName.display(record.name),
+        formsOf(descriptor, pageSize, record)
+      ])
+    )
+  } finally {
+    fs.closeSync(descriptor)
+  }
+}
+
+const generation = generationKey.toString()
+
+/** What has happened to a DBI between two states. */
+const eventsOf = (before: Content, after: Content, name: string): ReadonlyArray<string> => {
+  const [old, now] = [before.get(name), after.get(name)]
+  if (old === undefined) return now === undefined ? [] : ["a new DBI"]
+  if (now === undefined) return ["a dropped DBI"]
+  if (old.flags !== now.flags) return ["a DBI recreated with other flags"]
+  if (now.entries.size === 0) return old.entries.size === 0 ? [] : ["an emptied DBI"]
+  return old.entries.size > 0 && old.entries.get(generation) !== now.entries.get(generation) ? ["a recreated DBI"] : []
+}
+
+/** Features that occur among the changes of every run. Each shared DBI is a feature, too, because each has other flags. */
+const features: ReadonlyArray<string> = [
+  ...Object.keys(kinds),
+  ...forms,
+  "a new DBI",
+  "a dropped DBI",
+  "an emptied DBI",
+  "a recreated DBI",
+  "a DBI recreated with other flags"
+]
+
+const roundsMin = 24
+/** Features that are rare at one writer's speed have occurred long before that. */
+const roundsMax = 400
+
 /** Follows the writers, each time from the last view to a new one, with a view open at all times. */
-const follow = Effect.fnUntraced(function* (rounds: number) {
+const follow = Effect.fnUntraced(function* (path: string) {
   const { read } = yield* Lmdb
-  let scope = yield* Scope.make()
+  const all = yield* Effect.scope
+  let scope = yield* Scope.fork(all)
   let before = yield* Scope.provide(read, scope)
-  let content = contentOf(before)
-  const counts = { moved: 0, dbis: new Set<string>() }
-  for (let round = 0; round < rounds; round++) {
+  let [content, stored] = [contentOf(before), storedOf(path, before)]
+  const counts = new Map<string, number>()
+  const count = (feature: string | undefined) =>
+    feature !== undefined && counts.set(feature, (counts.get(feature) ?? 0) + 1)
+  const isComplete = () => features.every((feature) => counts.has(feature))
+  for (let round = 0; round < roundsMin || (round < roundsMax && !isComplete()); round++) {
     yield* Effect.sleep([0, 1, 5, 40][round % 4]!)
-    const next = yield* Scope.make()
+    const next = yield* Scope.fork(all)
     const after = yield* Scope.provide(read, next)
     const found = sorted(yield* changesBetween(before, after))
-    const now = contentOf(after)
+    const [now, storedNow] = [contentOf(after), storedOf(path, after)]
     assert.deepStrictEqual(found, expectedOf(content, now), `from transaction ${before.id} to ${after.id}`)
-    if (after.id > before.id) counts.moved++
-    for (const name of Object.keys(found)) counts.dbis.add(name)
+    if (after.id > before.id) count("moved")
+    for (const [name, keys] of Object.entries(found)) {
+      count(name)
+      for (const key of keys) for (const each of [stored, storedNow]) count(each.get(name)?.get(key))
+    }
+    for (const name of new Set([...content.keys(), ...now.keys()])) eventsOf(content, now, name).forEach(count)
     yield* Scope.close(scope, Exit.void)
-    ;[scope, before, content] = [next, after, now]
+    ;[scope, before, content, stored] = [next, after, now, storedNow]
   }
-  yield* Scope.close(scope, Exit.void)
   return counts
-})
+}, Effect.scoped)
 
 const mapSize = 2 ** 30
+
+/** True if a process can write to the file through its map. */
+const writesThroughMap = (pid: number, path: string): boolean =>
+  fs
+    .readFileSync(`/proc/${pid}/maps`, "utf8")
+    .split("\n")
+    .some((line) => line.endsWith(` ${path}`) && line.includes(" rw-s "))
+
+/** Follows the writers of a file until an error, or until all features have occurred. */
+const followIn = (path: string) =>
+  Effect.provide(follow(path), LmdbNative.layerWith(optionsOf(path, { create: false })), { local: true })
+
+const requireAll = (counts: ReadonlyMap<string, number>) =>
+  assert.includeMembers([...counts.keys()], [...features], JSON.stringify([...counts]))
 
 const beside = (writers: number, pageSize: number, useWritemap = false) =>
   Effect.scoped(
@@ -87,24 +155,44 @@ const beside = (writers: number, pageSize: number, useWritemap = false) =>
       const states = yield* Effect.forEach(Array.from({ length: writers }), (_, i) =>
         LmdbWriter.start({ path, mapSize, useWritemap, seed: 100 * pageSize + i })
       )
-      const counts = yield* Effect.provide(follow(24), LmdbNative.layerWith(optionsOf(path, { create: false })))
+      const counts = yield* followIn(path)
       assert.deepStrictEqual(
-        states,
-        states.map(() => ({ ended: false })),
+        states.map(({ ended, pid }) => ({ ended, isWritemap: writesThroughMap(pid, path) })),
+        states.map(() => ({ ended: false, isWritemap: useWritemap })),
         "the writers are still there"
       )
       assert.strictEqual(readMeta(path)!.pageSize, pageSize)
-      assert.isAbove(counts.moved, 15)
-      assert.includeMembers([...counts.dbis], Object.keys(LmdbWriter.kinds))
+      assert.isAbove(counts.get("moved")!, 15)
+      requireAll(counts)
     })
   )
 
 describe("NativeChanges, beside other processes that write without a pause", () => {
-  it.live("two writers", () => beside(2, 4_096))
-  it.live("four writers", () => beside(4, 4_096))
-  it.live("writers with MDB_WRITEMAP", () => beside(2, 4_096, true))
-  it.live("pages of 8 KiB", () => beside(2, 8_192))
-  it.live("pages of 32 KiB, the largest that LMDB 0.9 has", () => beside(2, 32_768))
+  const patience = 120_000
+  it.live("two writers", () => beside(2, 4_096), patience)
+  it.live("four writers", () => beside(4, 4_096), patience)
+  it.live("writers with MDB_WRITEMAP", () => beside(2, 4_096, true), patience)
+  it.live("pages of 8 KiB", () => beside(2, 8_192), patience)
+  it.live("three writers, pages of 16 KiB", () => beside(3, 16_384), patience)
+  it.live("pages of 32 KiB, the largest that LMDB 0.9 has", () => beside(2, 32_768), patience)
+
+  it.live(
+    "a map that grows: a comparison ends with an error that says so, and the next environment follows in the new map",
+    () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const path = `${yield* directory}/lmdb`
+          const mapSizeSmall = 2 ** 18
+          EmptyDataFile.write(path, 4_096, mapSizeSmall)
+          const start = (seed: number) => LmdbWriter.start({ path, mapSize, useWritemap: false, seed })
+          const [error] = yield* Effect.all([Effect.flip(followIn(path)), start(1), start(2)], { concurrency: 3 })
+          assert.strictEqual(error.reason._tag, "MapResized")
+          assert.strictEqual(readMeta(path)!.mapSize, mapSize)
+          requireAll(yield* followIn(path))
+        })
+      ),
+    patience
+  )
 })
 
 /** Damages a page somewhere: in its header, the offsets of its nodes, or anywhere. */
