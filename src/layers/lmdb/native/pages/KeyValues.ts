@@ -88,18 +88,16 @@ class SubPageValues implements Values {
 
 const isTree = ({ flags }: LeafEntries): boolean => (flags & subTreeFlag) !== 0
 
-const treeOfEntry = (file: PageFile, entry: LeafEntries): PageTree => {
-  if (!isTree(entry)) return emptyTree
-  if (entry.size !== recordBytes) throw file.unknown("the record of a tree of values is damaged")
-  return treeOf(entry.view, entry.keyEnd)
-}
-
+/** Returns the number of values of an entry. Throws if they are in a tree whose record is damaged. */
 const countOfValues = (file: PageFile, entry: LeafEntries): number => {
   if ((entry.flags & duplicatesFlag) === 0) return 1
   if (!isTree(entry)) return new SubPageValues(file, entry).count
   if (entry.size !== recordBytes) throw file.unknown("the record of a tree of values is damaged")
   return Number(entry.view.getBigUint64(entry.keyEnd + 32, true))
 }
+
+/** Returns the tree of the values of an entry whose values were counted. */
+const treeOfEntry = (entry: LeafEntries): PageTree => (isTree(entry) ? treeOf(entry.view, entry.keyEnd) : emptyTree)
 
 /** Returns a walk over the values of an entry. `leaves` are those of its tree, if it has one. */
 const valuesOf = (file: PageFile, entry: LeafEntries, leaves: ReadonlyArray<number>): Values => {
@@ -116,12 +114,7 @@ export const haveSameValues = (file: PageFile, before: LeafEntries, after: LeafE
   if (isStoredAlike) return true
   if (countOfValues(file, before) !== countOfValues(file, after)) return false
   // If both are trees, the values in their common leaves are equal, and the others are in the same order in both.
-  const difference = new TreeDifference(
-    file,
-    new Page(file.pageSize),
-    treeOfEntry(file, before),
-    treeOfEntry(file, after)
-  )
+  const difference = new TreeDifference(file, new Page(file.pageSize), treeOfEntry(before), treeOfEntry(after))
   difference.run(Infinity)
   const left = valuesOf(file, before, difference.before)
   const right = valuesOf(file, after, difference.after)
