@@ -8,6 +8,7 @@ import { execute } from "../Command.ts"
 import { find, pathOf } from "./RealServers.ts"
 
 const none = { name: "none", npm: "no-such-package@0.0.0" }
+const ofGo = { name: "none", go: "no.such/module@v0.0.0" }
 
 const findWith = (env: Record<string, string>, wanted: Parameters<typeof find>[0] = none) =>
   Effect.provide(find(wanted), ConfigProvider.layer(ConfigProvider.fromEnv({ env })))
@@ -34,14 +35,48 @@ layer(NodeServices.layer, { excludeTestServices: true })("servers that are not t
   )
 
   it.effect(
-    "are missing where they are made with Go and there is none: that is no failure, not even with CI=true",
+    "are missing, and the package is named, where they are made with Go and there is none: also a failure",
     () =>
       Effect.gen(function* () {
-        const wanted = { name: "none", go: "no.such/module@v0.0.0" }
-        const found = yield* findWith({ PATH: "/nonexistent", HOME: "/nonexistent", CI: "true" }, wanted)
-        assert.deepStrictEqual(found, { _tag: "Missing", reason: "Go is not installed", isFailure: false })
+        const fs = yield* FileSystem.FileSystem
+        const file = yield* fs.makeTempFileScoped({ prefix: "cache-" })
+        for (const CI of ["", "true"]) {
+          const found = yield* findWith({ PATH: "/nonexistent", XDG_CACHE_HOME: `${file}/below`, CI }, ofGo)
+          if (found._tag !== "Missing") return assert.fail(found._tag)
+          assert.match(
+            found.reason,
+            /^there is no Go 1\.25 or later: install the package golang-go of that version \(.*\)$/
+          )
+          assert.include(found.reason, file)
+          assert.strictEqual(found.isFailure, CI === "true")
+        }
       })
   )
+
+  for (const [machine, version] of [
+    ["has none", undefined],
+    ["has an older one", "go1.19.8"]
+  ]) {
+    it.effect(`are made with the Go of Debian's next release where the machine ${machine}`, () =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const directory = yield* fs.makeTempDirectoryScoped({ prefix: "cache-" })
+        const write = (name: string, line: string) =>
+          fs.writeFileString(`${directory}/${name}`, `#!/bin/sh\n${line}\n`, { mode: 0o755 })
+        for (const name of ["machine", "lightningstream-test/go/usr/bin"])
+          yield* fs.makeDirectory(`${directory}/${name}`, { recursive: true })
+        if (version !== undefined) yield* write("machine/go", `echo go version ${version} linux/amd64`)
+        yield* fs.writeFileString(`${directory}/lightningstream-test/go/.complete`, "")
+        yield* write("lightningstream-test/go/usr/bin/go", 'echo "$@" > "$GOBIN/called"')
+        const found = yield* findWith({ PATH: `${directory}/machine`, XDG_CACHE_HOME: directory, CI: "true" }, ofGo)
+        if (found._tag !== "Installed") return assert.fail(found.reason)
+        assert.match(
+          yield* fs.readFileString(`${found.directory}/bin/called`),
+          /^install .* no\.such\/module@v0\.0\.0\n$/
+        )
+      })
+    )
+  }
 
   it.effect("are found in the cache, whatever its directory", () =>
     Effect.gen(function* () {

