@@ -23,7 +23,7 @@ export const checkShadow = (dbi: Dbi, dupsortHack: boolean): void => {
 export const otherShadow = (dbi: Dbi, difference: string): UnsupportedDbi =>
   unsupported(
     dbi,
-    `its shadow has ${difference}: the application has recreated it, in another way. Run drop-shadow, and start again`
+    `its shadow has ${difference}: the application has recreated this DBI with other flags or keys: run drop-shadow and start again`
   )
 
 /** Returns the same error for a shadow of a DBI without MDB_DUPSORT. */

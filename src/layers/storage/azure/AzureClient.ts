@@ -17,7 +17,7 @@ export type Azure = SdkClient.StorageClient<ContainerClient, AzureOptions>
 /** The request was not about an object, so no object can be missing. */
 const notThere = new Refused({
   code: "404",
-  detail: "the answer was 404",
+  detail: "the response has status 404",
   advice: "check endpoint_url, account_name and container: is this Azure Blob Storage, and the right account?"
 })
 

@@ -6,7 +6,7 @@ import { Refused } from "../../../services/Storage.ts"
 import { byCode, type Failure, fieldOf, type StorageReason } from "../network/ResponseErrors.ts"
 import { ofConnection, oneLine } from "../network/ConnectionErrors.ts"
 
-const passing = new Set([
+const transient = new Set([
   "ServerBusy",
   "OperationTimedOut",
   "AccountBeingCreated",
@@ -38,7 +38,7 @@ const advices: Readonly<Record<string, string>> = {
   ContainerDisabled: "the container is disabled: ask the owner of the account",
   InvalidResourceName: name,
   OutOfRangeInput: name,
-  RequestBodyTooLarge: "the store takes no objects of this size",
+  RequestBodyTooLarge: "the store does not accept objects of this size",
   CredentialUnavailableError: chain,
   AuthenticationRequiredError: chain,
   AuthenticationError: chain,
@@ -47,7 +47,7 @@ const advices: Readonly<Record<string, string>> = {
 
 const misfit = "check endpoint_url and the other options of storage: is this Azure Blob Storage, and the right account?"
 
-const codes = { missing: "BlobNotFound", passing, advices, denied: permission }
+const codes = { missing: "BlobNotFound", transient, advices, denied: permission }
 
 /**
  * Responses that are not Azure's (a proxy's page) have no code or cause a parsing error. The status is more informative
@@ -68,7 +68,7 @@ const failureOf = (error: unknown): Failure => {
   if (isLost || (status >= 200 && status < 300))
     return { code: "BadResponse", message: "the response is not that of Azure Blob Storage", status: 0 }
   return status > 0
-    ? { code: String(status), message: `the answer was ${status}`, status }
+    ? { code: String(status), message: `the response has status ${status}`, status }
     : { code: typeof code === "string" ? code : name, message, status }
 }
 

@@ -27,7 +27,7 @@ export interface Codes {
   /** The code of a missing object. */
   readonly missing: string
   /** Codes that ask to retry later, whatever the status is, or that report a body damaged in transit. */
-  readonly passing: ReadonlySet<string>
+  readonly transient: ReadonlySet<string>
   /** Advice for operators, by code. */
   readonly advices: Readonly<Record<string, string>>
   /** Advice for responses 401 and 403 with other codes. */
@@ -35,16 +35,16 @@ export interface Codes {
 }
 
 /** Proxies have limits, too, which are often lower than those of stores. */
-const tooLarge = "the store, or a proxy in front of it, takes no requests of this size: raise its limit"
+const tooLarge = "the store, or a proxy in front of it, does not accept requests of this size: raise its limit"
 
 /** Returns undefined when the store's other rules decide. The failure's message is shown unchanged. */
 export const byCode = (
-  { advices, denied, missing, passing }: Codes,
+  { advices, denied, missing, transient }: Codes,
   { code, message: detail, status }: Failure
 ): StorageReason | undefined => {
   if (code === missing) return new ObjectNotFound()
   if (status === 507) return new Unavailable({ code, detail: `the store is full: ${detail}` })
-  if (passing.has(code) || status >= 500 || status === 408 || status === 429) return new Unavailable({ code, detail })
+  if (transient.has(code) || status >= 500 || status === 408 || status === 429) return new Unavailable({ code, detail })
   const byStatus = status === 413 ? tooLarge : status === 401 || status === 403 ? denied : undefined
   const advice = advices[code] ?? byStatus
   return advice === undefined ? undefined : new Refused({ code, detail, advice })
@@ -52,9 +52,9 @@ export const byCode = (
 
 /** A response that is not the requested one, whatever its status is. */
 export const badResponse = (problem: string) =>
-  new Unavailable({ code: "BadResponse", detail: `the response is not what was asked for: ${problem}` })
+  new Unavailable({ code: "BadResponse", detail: `the response is not the requested one: ${problem}` })
 
-export const listingProblem = (problem: string) => `the response is not the listing that was asked for: ${problem}`
+export const listingProblem = (problem: string) => `the response is not the requested listing: ${problem}`
 
 /** A listing that is not the requested one. */
 export const badListing = (problem: string) => new Unavailable({ code: "BadListing", detail: listingProblem(problem) })

@@ -24,7 +24,7 @@ export interface S3 extends SdkClient.StorageClient<S3Client, S3Options> {
 /** A 404 for anything but an object, other than S3's NoSuchBucket. */
 const notThere = new Refused({
   code: "404",
-  detail: "the answer was 404",
+  detail: "the response has status 404",
   advice: "check endpoint_url and bucket: is this an S3 server, and the right one?"
 })
 

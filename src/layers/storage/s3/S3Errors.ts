@@ -3,7 +3,7 @@ import { Refused } from "../../../services/Storage.ts"
 import { byCode, type Failure, fieldOf, type StorageReason } from "../network/ResponseErrors.ts"
 import { ofConnection, oneLine } from "../network/ConnectionErrors.ts"
 
-const passing = new Set([
+const transient = new Set([
   "RequestTimeout",
   "RequestTimeoutException",
   "SlowDown",
@@ -24,7 +24,7 @@ const passing = new Set([
 ])
 
 const region = "check region and endpoint_url: the bucket may be in another region"
-const token = "the session's credentials have run out or are no good: renew them"
+const token = "the session's credentials have expired or are invalid: renew them"
 
 const advices: Readonly<Record<string, string>> = {
   InvalidAccessKeyId: "check access_key or access_key_file, and that the key is active",
@@ -34,7 +34,7 @@ const advices: Readonly<Record<string, string>> = {
   RequestTimeTooSkewed: "check this machine's clock: it differs from the server's by more than the server allows",
   NoSuchBucket: "create the bucket or set create_bucket: true; check bucket and endpoint_url",
   InvalidBucketName: "check bucket",
-  BucketAlreadyExists: "the bucket belongs to somebody else: choose another name",
+  BucketAlreadyExists: "the bucket belongs to another account: choose another name",
   AuthorizationHeaderMalformed: region,
   PermanentRedirect: region,
   IllegalLocationConstraintException: region,
@@ -43,13 +43,13 @@ const advices: Readonly<Record<string, string>> = {
   TokenRefreshRequired: token,
   CredentialsProviderError:
     "set access_key and secret_key, or give this process credentials by environment, profile or instance role",
-  EntityTooLarge: "the store takes no objects of this size"
+  EntityTooLarge: "the store does not accept objects of this size"
 }
 
 const denied = "check that the credentials may list, read, write and delete in this bucket"
 const misfit = "check endpoint_url and the other options of storage: is this an S3 server, and the right one?"
 
-const codes = { missing: "NoSuchKey", passing, advices, denied }
+const codes = { missing: "NoSuchKey", transient, advices, denied }
 
 /** Responses that are not XML (a proxy's page) cause a parsing error. The status is more informative then. */
 const failureOf = (error: unknown): Failure => {
@@ -67,7 +67,7 @@ const failureOf = (error: unknown): Failure => {
   }
   return {
     code: typeof code === "string" && status === 0 ? code : (plain || parsing) && status > 0 ? String(status) : name,
-    message: parsing || text === "" || text === "UnknownError" ? `the answer was ${status}` : text,
+    message: parsing || text === "" || text === "UnknownError" ? `the response has status ${status}` : text,
     status
   }
 }
