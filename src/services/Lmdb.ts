@@ -290,15 +290,20 @@ export interface ChangeSink {
   /**
    * Reports that the entry with the key `key[start..end)` was put, changed or removed, or, in a DUPSORT DBI, one of its
    * values. `isPresent` tells whether the newer view has the entry. The bytes are valid until this function returns.
-   * Returns false to end the walk.
+   * Returns false to skip the rest of the DBI.
    */
   readonly key: (key: Uint8Array, start: number, end: number, isPresent: boolean) => boolean
+  /**
+   * Reports from time to time which share of the DBI has been compared: 1 stands for all of the pages that differ. All
+   * differences in that share have been reported. Returns false to skip the rest of the DBI.
+   */
+  readonly compared?: (share: number) => boolean
 }
 
 export interface ChangeWalk {
   /**
-   * Continues until `deadline`, a time of performance.now(). Returns true when everything has been reported or the sink
-   * has ended the walk.
+   * Continues until `deadline`, a time of performance.now(). Returns true when everything has been reported that the
+   * sink has not skipped.
    */
   readonly run: (deadline: number) => boolean
 }

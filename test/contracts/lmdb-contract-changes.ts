@@ -318,6 +318,73 @@ const dbiCases = (withSubject: ReturnType<typeof withSubjectOf>) => {
   )
 }
 
+/** Walks over the changes of two DBIs with 5,000 new entries each. Skips the rest of the first one as it is told. */
+const walked = (skip: { readonly afterKeys?: number; readonly afterShare?: number }) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const { changes, read } = yield* Lmdb
+      yield* change((transaction) => [a, b].forEach((dbi) => transaction.create(dbi, 0)))
+      const before = yield* read
+      yield* change((transaction) => [a, b].forEach((dbi) => fill(transaction, dbi, 0, 5_000)))
+      const reports = new Map([a, b].map((dbi) => [dbi, { keys: 0, shares: new Array<number>() }]))
+      let current = reports.get(a)!
+      const isWanted = () => {
+        const { keys, shares } = reports.get(a)!
+        return current !== reports.get(a)! || (keys !== skip.afterKeys && !((shares.at(-1) ?? 0) >= skip.afterShare!))
+      }
+      const walk = yield* changes(before, yield* read, {
+        dbi: ({ name }) => {
+          current = reports.get(name)!
+          return true
+        },
+        key: () => {
+          current.keys++
+          return isWanted()
+        },
+        compared: (share) => {
+          current.shares.push(share)
+          return isWanted()
+        }
+      })
+      while (!walk.run(0));
+      return { a: reports.get(a)!, b: reports.get(b)! }
+    })
+  )
+
+const skipCases = (withSubject: ReturnType<typeof withSubjectOf>) => {
+  it.live("the rest of a DBI can be skipped after a key, and the next DBI is reported", () =>
+    withSubject(
+      Effect.fnUntraced(function* () {
+        const found = yield* walked({ afterKeys: 7 })
+        assert.strictEqual(found.a.keys, 7)
+        assert.strictEqual(found.b.keys, 5_000)
+      })
+    )
+  )
+
+  it.live(
+    "the share that has been compared rises with the keys, and the rest of a DBI can be skipped at any share",
+    () =>
+      withSubject(
+        Effect.fnUntraced(function* () {
+          const found = yield* walked({ afterShare: 0.25 })
+          assert.isAbove(found.a.keys, 500)
+          assert.isBelow(found.a.keys, 2_500)
+          const { keys, shares } = found.b
+          assert.strictEqual(keys, 5_000)
+          assert.isAbove(shares.length, 10)
+          assert.deepStrictEqual(
+            shares,
+            shares.toSorted((x, y) => x - y)
+          )
+          assert.isAtLeast(shares[0]!, 0)
+          assert.isAtMost(shares.at(-1)!, 1)
+          assert.isAbove(shares.at(-1)!, 0.8)
+        })
+      )
+  )
+}
+
 const little = (value: number) => Buffer.from(Uint32Array.of(value).buffer).toString("latin1")
 
 const orderCases = (withSubject: ReturnType<typeof withSubjectOf>) => {
@@ -431,6 +498,7 @@ export const suite = (name: string, make: MakeSubject) => {
     plainCases(withSubject)
     presenceCase(withSubject)
     dbiCases(withSubject)
+    skipCases(withSubject)
     orderCases(withSubject)
     misuseCases(withSubject)
 

@@ -24,13 +24,17 @@ const haveSameValues = (before: Table, i: number, after: Table, j: number): bool
   return true
 }
 
-/** Returns false when the sink wants no more changes. */
-const reportTable = (before: Table | undefined, after: Table, { key }: ChangeSink): boolean => {
+/** Number of entries between two reports of the share. */
+const stepsPerReport = 256
+
+/** Reports the changes of one DBI, until the sink skips the rest. */
+const reportTable = (before: Table | undefined, after: Table, { compared, key }: ChangeSink): void => {
   const order = orderOf(after.flags)
   const count = before?.keys.length ?? 0
   let i = 0
   let j = 0
-  while (i < count || j < after.keys.length) {
+  for (let steps = 1; i < count || j < after.keys.length; steps++) {
+    if (steps % stepsPerReport === 0 && compared?.((i + j) / (count + after.keys.length)) === false) return
     const left = before?.keys[i]
     const right = after.keys[j]
     const comparison =
@@ -41,18 +45,17 @@ const reportTable = (before: Table | undefined, after: Table, { key }: ChangeSin
           : compareKeys(order, left, 0, left.length, right, 0, right.length)
     const isSame = comparison === 0 && before!.flags === after.flags && haveSameValues(before!, i, after, j)
     const changed = comparison < 0 ? left! : right!
-    if (!isSame && !key(changed, 0, changed.length, comparison >= 0)) return false
+    if (!isSame && !key(changed, 0, changed.length, comparison >= 0)) return
     if (comparison <= 0) i = endOfKey(before!, i)
     if (comparison >= 0) j = endOfKey(after, j)
   }
-  return true
 }
 
 const report = (before: MemoryRead, after: MemoryRead, sink: ChangeSink): void => {
   for (const dbi of after.dbis) {
     const earlier = before.tables.get(dbi.name)
     const table = after.tables.get(dbi.name)!
-    if (table !== earlier && sink.dbi(dbi) && !reportTable(earlier, table, sink)) return
+    if (table !== earlier && sink.dbi(dbi)) reportTable(earlier, table, sink)
   }
 }
 

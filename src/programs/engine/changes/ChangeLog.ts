@@ -10,12 +10,14 @@
  * one.
  *
  * The memory of all segments is limited: if it is exceeded, the oldest ones are discarded, and if the newest one alone
- * is too large, the changes are no longer known (`isKnown`).
+ * is too large, the changes are no longer known (`isKnown`). The same happens as soon as it is clear that the newest
+ * segment will be too large for a delta, so that its other keys are not determined in vain.
  */
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import type { KeySet } from "../../../domain/lmdb/KeySet.ts"
 import * as ShadowName from "../../../domain/lmdb/ShadowName.ts"
 import type { ChangeSink, ReadTransaction } from "../../../services/Lmdb.ts"
+import { heldErrorMax, predict } from "./Forecast.ts"
 import { isGone, isThere, PendingKeys, pendingBytesMax } from "./PendingKeys.ts"
 
 export interface Bookmark {
@@ -31,11 +33,16 @@ export interface ChangesSince {
   readonly keys: PendingKeys
 }
 
+/** Number of keys in a segment up to which tracking goes on in any case, because it costs little. */
+const trackedMin = 4_096
+
 export class ChangeLog {
   /** Segments, oldest first. New changes are added to the last one. */
   private segments: ReadonlyArray<ChangesSince> = []
   /** Memory of all segments except for the last one, in bytes. */
   private heldBefore = 0
+  /** Maximum number of keys in a segment. */
+  private keysMax = Infinity
   private readonly isShadowMode: boolean
   private readonly limit: number
 
@@ -57,8 +64,9 @@ export class ChangeLog {
     return this.heldBefore + (this.segments.at(-1)?.keys.held ?? 0)
   }
 
-  /** Sets a bookmark at the newest state. */
-  mark(bookmark: Bookmark): void {
+  /** Sets a bookmark at the newest state. More than `keysMax` keys are not tracked from there. */
+  mark(bookmark: Bookmark, keysMax = Infinity): void {
+    this.keysMax = Math.max(keysMax, trackedMin)
     this.keep([...this.segments, { bookmark, keys: new PendingKeys(Infinity) }])
   }
 
@@ -97,11 +105,14 @@ export class ChangeLog {
     const earlier = new Map(before.dbis.map((dbi) => [dbi.name, dbi.flags]))
     const there = new Set(after.dbis.map(({ name }) => name))
     let set: KeySet | undefined
+    const atStart = { held: 0, count: 0 }
     return {
       dbi: ({ flags, name }) => {
         set = undefined
         const keys = this.segments.at(-1)?.keys
         if (keys === undefined) return false
+        atStart.held = keys.held
+        atStart.count = keys.count
         const isNew = earlier.get(name) !== flags
         const dumped = this.dumpedOf(name)
         if (dumped !== name) {
@@ -116,6 +127,14 @@ export class ChangeLog {
         this.segments.at(-1)!.keys.add(set!, key, start, end, isPresent ? isThere : isGone)
         this.shrink()
         return this.isKnown
+      },
+      compared: (share) => {
+        const { count, held } = this.segments.at(-1)!.keys
+        const isTooLarge =
+          predict(atStart.held, held, share) > heldErrorMax * this.limit ||
+          predict(atStart.count, count, share) > this.keysMax
+        if (isTooLarge) this.clear()
+        return !isTooLarge
       }
     }
   }

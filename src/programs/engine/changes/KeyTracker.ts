@@ -18,6 +18,8 @@
  * While the changes are unknown, there is no pin, and the result is undefined: all entries must then be compared once.
  */
 import { Clock, Effect, Exit, Semaphore } from "effect"
+import * as DbiName from "../../../domain/lmdb/DbiName.ts"
+import { trackedShareMax } from "../../../domain/snapshot/DeltaLimits.ts"
 import type { Tracking } from "../../../services/Database.ts"
 import { type ChangeSink, Lmdb, LmdbError, type ReadTransaction } from "../../../services/Lmdb.ts"
 import { type EngineError, inSlices } from "../Engine.ts"
@@ -62,7 +64,11 @@ const roomShare = 1 / 8
 const isGivenUp = (error: unknown): error is LmdbError =>
   error instanceof LmdbError && (error.reason._tag === "ReadersFull" || error.reason._tag === "ChangesUnknown")
 
-/** Passes the changes to two sinks, one of which may end its walk before the other. */
+/** Number of entries of the synced DBIs, without their shadows. */
+const entriesOf = ({ dbis }: ReadTransaction): number =>
+  dbis.reduce((sum, { entries, name }) => (DbiName.isPrivate(name) ? sum : sum + entries), 0)
+
+/** Passes the changes to two sinks, one of which may skip what the other does not. */
 const toBoth = (one: ChangeSink, other: ChangeSink): ChangeSink => {
   let isOneIn = false
   let isOtherIn = false
@@ -75,8 +81,12 @@ const toBoth = (one: ChangeSink, other: ChangeSink): ChangeSink => {
     key: (key, start, end, isPresent) => {
       if (isOneIn) isOneIn = one.key(key, start, end, isPresent)
       if (isOtherIn) isOtherIn = other.key(key, start, end, isPresent)
-      // The other sink may still need the next DBI.
-      return true
+      return isOneIn || isOtherIn
+    },
+    compared: (share) => {
+      if (isOneIn) isOneIn = one.compared?.(share) !== false
+      if (isOtherIn) isOtherIn = other.compared?.(share) !== false
+      return isOneIn || isOtherIn
     }
   }
 }
@@ -154,7 +164,7 @@ export class KeyTracker {
         log.keepOnly(keptNano)
         const changes = fromNano === undefined ? undefined : log.since(fromNano)
         if (isRoomLow || (fromNano !== undefined && changes === undefined)) return undefined
-        log.mark({ timestampNano, transactionId: shared.view.id })
+        log.mark({ timestampNano, transactionId: shared.view.id }, trackedShareMax * entriesOf(shared.view))
         return { view: yield* shared.use, changes } satisfies Marked
       }).pipe(
         Effect.catchIf(isGivenUp, (error) => Effect.as(Effect.andThen(this.release, this.giveUp(error)), undefined))

@@ -7,6 +7,7 @@ import * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import { KeySet } from "../../../domain/lmdb/KeySet.ts"
 import * as ShadowName from "../../../domain/lmdb/ShadowName.ts"
 import type { ChangeSink, ReadTransaction } from "../../../services/Lmdb.ts"
+import { heldErrorMax, predict } from "./Forecast.ts"
 
 /**
  * Limit in bytes, about 100,000 keys of the length that PowerDNS uses. With more keys, comparing all entries is as
@@ -59,6 +60,7 @@ export class PendingKeys {
     const earlier = new Map(before.dbis.map((dbi) => [dbi.name, dbi.flags]))
     let set = none
     let isMain = true
+    let heldAtStart = 0
     return {
       dbi: ({ flags, name }) => {
         const main = ShadowName.mainOf(name) ?? name
@@ -69,11 +71,16 @@ export class PendingKeys {
         if (this.whole.has(main)) return false
         set = this.setOf(main)
         isMain = main === name
+        heldAtStart = this.held
         return true
       },
       key: (key, start, end, isPresent) => {
         const mark = isPresent ? isThere : isGone
         this.add(set, key, start, end, isMain ? mark : 0)
+        return !this.overflown
+      },
+      compared: (share) => {
+        if (predict(heldAtStart, this.held, share) > heldErrorMax * this.limit) this.giveUp()
         return !this.overflown
       }
     }

@@ -4,18 +4,13 @@
  * If a full snapshot is due while changes are waiting, a delta with these changes is sent first, and the full snapshot
  * takes over its time, so that instances that follow the deltas do not download it.
  */
+import { fullShareMax } from "../../../domain/snapshot/DeltaLimits.ts"
 import type { DeltaChain } from "./DeltaChain.ts"
-
-/**
- * Share of the bytes and entries of a full snapshot above which deltas cost more than they save. With one half, the
- * deltas between two full snapshots add less than half to what is stored and loaded.
- */
-const fullShare = 1 / 2
 
 /** Maximum number of entries and bytes of the next delta. */
 export const limitsOfDelta = ({ full }: DeltaChain) => ({
-  entriesMax: Math.floor(fullShare * full.entries),
-  sizeMax: Math.floor(fullShare * full.size)
+  entriesMax: Math.floor(fullShareMax * full.entries),
+  sizeMax: Math.floor(fullShareMax * full.size)
 })
 
 export interface Circumstances {
@@ -32,4 +27,4 @@ export const isFullDue = (chain: DeltaChain, { areFullsAwaited, intervalMillis, 
   chain.count > 0 &&
   (areFullsAwaited ||
     nowMillis - chain.full.storedMillis >= intervalMillis ||
-    chain.bytes > fullShare * chain.full.size)
+    chain.bytes > fullShareMax * chain.full.size)

@@ -36,6 +36,15 @@ export class LeafEntries {
     this.#leaves = leaves
   }
 
+  /** Number of leaves, and how many of them have been read. */
+  get leaves(): number {
+    return this.#leaves.length
+  }
+
+  get leavesRead(): number {
+    return this.#leaf
+  }
+
   next(): boolean {
     const page = this.#page
     while (this.#index >= page.count) {

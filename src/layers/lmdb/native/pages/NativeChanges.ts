@@ -22,7 +22,7 @@ import { bigDataFlag, duplicatesFlag, LeafEntries } from "./LeafEntries.ts"
 import { Page, PageFile } from "./PageFile.ts"
 import { emptyTree, TreeDifference } from "./PageTree.ts"
 
-/** Number of entries between two looks at the clock. */
+/** Number of entries between two looks at the clock, and between two reports of the share. */
 const stepsPerLook = 256
 
 /** Compares the entries of one DBI. */
@@ -48,20 +48,29 @@ class EntryChanges {
     this.#hasAfter = this.#after.next()
   }
 
-  /** Returns true when it is done, and undefined when the sink wants no more changes. */
-  run(sink: ChangeSink, deadline: number): boolean | undefined {
+  /** Returns true when it is done, or when the sink skips the rest. */
+  run(sink: ChangeSink, deadline: number): boolean {
     const before = this.#before
     const after = this.#after
     for (let steps = 1; ; steps++) {
       if (!this.#hasBefore && !this.#hasAfter) return true
-      if (steps % stepsPerLook === 0 && performance.now() >= deadline) return false
+      if (steps % stepsPerLook === 0) {
+        if (sink.compared?.(this.#share) === false) return true
+        if (performance.now() >= deadline) return false
+      }
       const order = this.#compare(before, after)
       const differs = order !== 0 || !this.#isSame(before, after)
       const changed = order < 0 ? before : after
-      if (differs && !sink.key(changed.bytes, changed.keyStart, changed.keyEnd, order >= 0)) return undefined
+      if (differs && !sink.key(changed.bytes, changed.keyStart, changed.keyEnd, order >= 0)) return true
       if (order <= 0) this.#hasBefore = before.next()
       if (order >= 0) this.#hasAfter = after.next()
     }
+  }
+
+  /** Share of the leaves that have been compared. A leaf that is being compared does not count. */
+  get #share(): number {
+    const read = this.#before.leavesRead + this.#after.leavesRead
+    return Math.max(0, read - 2) / (this.#before.leaves + this.#after.leaves)
   }
 
   #compare(before: LeafEntries, after: LeafEntries): number {
@@ -132,9 +141,7 @@ export class NativeChanges implements ChangeWalk {
     while (!this.#isDone) {
       const pair = this.#pairs[this.#next]
       if (pair === undefined) break
-      const done = this.#runPair(pair, deadline)
-      if (done === undefined) break
-      if (!done) return false
+      if (!this.#runPair(pair, deadline)) return false
       this.#next++
       this.#difference = this.#entries = undefined
     }
@@ -142,8 +149,8 @@ export class NativeChanges implements ChangeWalk {
     return true
   }
 
-  /** Returns true when it is done, and undefined when the sink wants no more changes. */
-  #runPair({ after, before }: Pair, deadline: number): boolean | undefined {
+  /** Returns true when it is done. */
+  #runPair({ after, before }: Pair, deadline: number): boolean {
     const isSameKind = before === undefined || before.flags === after.flags
     if (this.#difference === undefined) {
       const isSame = isSameKind && before?.tree.root === after.tree.root
