@@ -3,7 +3,7 @@
  */
 import { Clock, Effect, Layer } from "effect"
 import { type Meter, Progress, type Work } from "../../services/Progress.ts"
-import { progressText } from "./ProgressText.ts"
+import { progressLine } from "./ProgressText.ts"
 import * as TerminalLine from "./TerminalLine.ts"
 
 /** Work that takes less time than this shows no progress. */
@@ -30,9 +30,8 @@ const show = Effect.fnUntraced(function* (screen: Screen, work: Work, count: () 
     const elapsed = (yield* Clock.currentTimeMillis) - began
     if (elapsed < silentMillis) continue
     // A line that wraps could not be overwritten.
-    screen.write(
-      `${TerminalLine.eraseLine}${progressText(work, count(), elapsed).slice(0, (screen.columns || usualColumns) - 1)}`
-    )
+    const width = (screen.columns || usualColumns) - 1
+    screen.write(`${TerminalLine.eraseLine}${progressLine(work, count(), elapsed, width)}`)
     shown = true
   }
 }, Effect.scoped)

@@ -39,3 +39,17 @@ export const progressText = ({ label, total, unit }: Work, done: number, elapsed
   const left = perSecond === 0 ? "" : `, ${secondsText(Math.max(0, total - done) / perSecond)} left`
   return `${label}: ${numberText(unit, done)} of ${amountText(unit, total)} (${percent}%), ${rate}${left}`
 }
+
+/** Number of characters of a label that always remain, which is enough for its verb. */
+const labelMin = 16
+
+/**
+ * Returns the progress in one line of at most `width` characters. A long label, as with the name of a snapshot, is cut
+ * before the amounts are.
+ */
+export const progressLine = (work: Work, done: number, elapsedMillis: number, width: number): string => {
+  const text = progressText(work, done, elapsedMillis)
+  const kept = work.label.length - (text.length - width) - 1
+  if (text.length <= width || kept < labelMin) return text.slice(0, width)
+  return `${work.label.slice(0, kept)}…${text.slice(work.label.length)}`
+}

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import * as ProgressTerminal from "../../../src/layers/process/ProgressTerminal.ts"
-import { bytesText, progressText, secondsText } from "../../../src/layers/process/ProgressText.ts"
+import { bytesText, progressLine, progressText, secondsText } from "../../../src/layers/process/ProgressText.ts"
 import { Progress } from "../../../src/services/Progress.ts"
 
 const clear = "\r\x1b[K"
@@ -42,6 +42,15 @@ describe("ProgressTerminal", () => {
       ])
     })
   )
+
+  it("cuts a long label before the amounts, and never more than its end", () => {
+    const name = "main__b__20250101-000000-000000000__GX.pb.gz"
+    const work = { label: `Downloading ${name}`, unit: "bytes", total: 4 * 1024 ** 2 } as const
+    const line = progressLine(work, 1024 ** 2, 1_000, 79)
+    assert.strictEqual(line, "Downloading main__b__20250101-00…: 1.0 MiB of 4.0 MiB (25%), 1.0 MiB/s, 3s left")
+    assert.strictEqual(progressLine(work, 1024 ** 2, 1_000, 200), progressText(work, 1024 ** 2, 1_000))
+    assert.strictEqual(progressLine(work, 1024 ** 2, 1_000, 40), `Downloading ${name}`.slice(0, 40))
+  })
 
   it.effect("cuts the line to the terminal, since one that wraps could not be written over", () =>
     Effect.gen(function* () {
