@@ -1,5 +1,5 @@
 /** `snapshots put` copies a local file to the bucket. */
-import { Effect, Stream } from "effect"
+import { Effect, Scope, Stream } from "effect"
 import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- pure
@@ -37,16 +37,24 @@ const checked = Effect.fnUntraced(function* (parts: Parts, file: string, name: S
   const spool = yield* parts.Spool.Spool
   const { measure } = yield* parts.Progress.Progress
   const { size } = yield* parts.LocalFile.source(file)
-  const meter = yield* measure({ label: `Checking ${file}`, unit: "bytes", total: size })
   const writer = spool.writer(yield* spool.open)
-  yield* Stream.runForEach(parts.LocalFile.read(file), (chunk) =>
-    Effect.andThen(
-      writer.append(chunk),
-      Effect.sync(() => meter.add(chunk.length))
-    )
+  const options = parts.DatabaseOptions.databaseOptions(settings, name.database)
+  // The progress line ends before that of the upload begins. The place of the spool stays open.
+  const spooled = yield* Effect.scopedWith(
+    Effect.fnUntraced(function* (shown) {
+      const work = { label: `Checking ${file}`, unit: "bytes", total: size } as const
+      const meter = yield* Scope.provide(measure(work), shown)
+      yield* Stream.runForEach(parts.LocalFile.read(file), (chunk) =>
+        Effect.andThen(
+          writer.append(chunk),
+          Effect.sync(() => meter.add(chunk.length))
+        )
+      )
+      const spooled = yield* writer.finish
+      yield* parts.UploadCheck.check(name, options, spooled)
+      return spooled
+    })
   )
-  const spooled = yield* writer.finish
-  yield* parts.UploadCheck.check(name, parts.DatabaseOptions.databaseOptions(settings, name.database), spooled)
   return {
     size: spooled.size,
     read: (start: number, end: number) => spool.read(spooled, { start, end })
@@ -58,8 +66,21 @@ const store = Effect.fnUntraced(function* <E, R>({ Progress, Storage }: Parts, n
   const storage = yield* Storage.Storage
   const { measure } = yield* Progress.Progress
   const meter = yield* measure({ label: `Uploading ${name}`, unit: "bytes", total: source.size })
+  // How far each range was read. Stores read a range once for its checksum and again to send it.
+  const reached = new Map<number, number>()
   const read = (start: number, end: number) =>
-    Stream.tap(source.read(start, end), (chunk) => Effect.sync(() => meter.add(chunk.length)))
+    Stream.suspend(() => {
+      let at = start
+      return Stream.tap(source.read(start, end), (chunk) =>
+        Effect.sync(() => {
+          const before = reached.get(start) ?? start
+          at += chunk.length
+          if (at <= before) return
+          meter.add(at - before)
+          reached.set(start, at)
+        })
+      )
+    })
   yield* storage.store(name, { ...source, read })
   return 0
 })
