@@ -1,7 +1,8 @@
 /** `snapshots dump` prints an object of the bucket, or a local file, which needs no configuration. */
-import { Effect } from "effect"
+import { Effect, Stream } from "effect"
 import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
+import type { Bytes } from "../../domain/bytes/Bytes.ts"
 import { defineCommand } from "../cli/CommandDefinition.ts"
 import { about, oneOf, optional, text, toggle } from "../cli/Flags.ts"
 import { load } from "../cli/Load.ts"
@@ -10,6 +11,8 @@ const parts = () => ({
   Command: import("../cli/ConfiguredCommand.ts"),
   Compressions: import("../../layers/compression/Compressions.ts"),
   LocalFile: import("../../layers/process/LocalFile.ts"),
+  Progress: import("../../services/Progress.ts"),
+  ProgressTerminal: import("../../layers/process/ProgressTerminal.ts"),
   SnapshotsDump: import("../../programs/snapshots/SnapshotsDump.ts"),
   StandardOutput: import("../../layers/process/StandardOutput.ts"),
   Storage: import("../../services/Storage.ts"),
@@ -80,23 +83,39 @@ DBI is not valid UTF-8, it is printed in hexadecimal as dbiHex.
       Command,
       Compressions,
       LocalFile,
-
+      Progress,
+      ProgressTerminal,
       SnapshotsDump,
       StandardOutput,
       Storage,
       StorageConfigured
     } = yield* load(parts)
     const options = { name, dbi, format: format === "json" ? "json" : "text" } as const
+    const write = Effect.fnUntraced(function* <E, R>(bytes: Stream.Stream<Bytes, E, R>, size: number | undefined) {
+      const { measure } = yield* Progress.Progress
+      // The bytes are read twice.
+      const total = size === undefined ? undefined : 2 * size
+      const meter = yield* measure({ label: `Dumping ${name}`, unit: "bytes", total })
+      const metered = Stream.tap(bytes, (chunk) => Effect.sync(() => meter.add(chunk.length)))
+      yield* StandardOutput.write(SnapshotsDump.lines(options, metered))
+      return 0
+    }, Effect.scoped)
+    // On a terminal, the text itself shows the progress.
+    const shown = <E, R>(printed: Effect.Effect<number, E, R>) =>
+      process.stdout.isTTY ? Effect.provide(printed, ProgressTerminal.silent) : printed
     if (local) {
-      const printed = StandardOutput.write(SnapshotsDump.lines(options, LocalFile.read(name)))
-      return yield* Command.withoutSettings(global, Effect.provide(Effect.as(printed, 0), Compressions.layer))
+      const printed = Effect.flatMap(LocalFile.sizeOf(name), (size) => write(LocalFile.read(name), size))
+      return yield* Command.withoutSettings(global, Effect.provide(shown(printed), Compressions.layer))
     }
+    const printed = Effect.gen(function* () {
+      const { list, load } = yield* Storage.Storage
+      // The permission to list the bucket is not required.
+      const objects = yield* Effect.orElseSucceed(list(name), () => [])
+      return yield* write(load(name), objects.find((object) => object.name === name)?.size)
+    })
     return yield* Command.once(
       { global },
-      Storage.Storage.use(({ load }) => StandardOutput.write(SnapshotsDump.lines(options, load(name)))).pipe(
-        Effect.as(0),
-        Effect.provide([StorageConfigured.readOnly, Compressions.layer])
-      )
+      Effect.provide(shown(printed), [StorageConfigured.readOnly, Compressions.layer])
     )
   })
 })

@@ -39,6 +39,13 @@ export const read = (path: string, range?: { readonly start: number; readonly en
     Stream.mapError(failed(path, "read"))
   )
 
+/** Returns the size of a regular file in bytes, or undefined for anything else. */
+export const sizeOf = (path: string) =>
+  FileSystem.FileSystem.use((fs) => fs.stat(path)).pipe(
+    Effect.map(({ size, type }) => (type === "File" ? ByteSize.toNumberUnsafe(size) : undefined)),
+    Effect.orElseSucceed(() => undefined)
+  )
+
 /** Returns the file as a source for `Storage.store`. */
 export const source = Effect.fnUntraced(function* (path: string) {
   const fs = yield* FileSystem.FileSystem

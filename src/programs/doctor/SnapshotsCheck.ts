@@ -3,6 +3,7 @@ import { Effect, Stream } from "effect"
 import { Event, SnapshotReader } from "../../domain/snapshot/SnapshotReader.ts"
 import { versionRefusal } from "../../domain/snapshot/SnapshotRules.ts"
 import { Compression } from "../../services/Compression.ts"
+import { type Meter, Progress } from "../../services/Progress.ts"
 import { Storage } from "../../services/Storage.ts"
 import { attempt } from "../engine/Engine.ts"
 import type { Snapshot } from "../sync/ListedSnapshots.ts"
@@ -13,7 +14,7 @@ import { error, type Finding, ok, warning } from "./Finding.ts"
 const check = "snapshots"
 
 /** Reads an object to its end and returns the number of its entries. */
-const readThrough = Effect.fnUntraced(function* ({ name, object }: Snapshot) {
+const readThrough = Effect.fnUntraced(function* ({ name, object }: Snapshot, meter: Meter) {
   const storage = yield* Storage
   const compression = yield* Compression
   const reader = new SnapshotReader()
@@ -25,7 +26,10 @@ const readThrough = Effect.fnUntraced(function* ({ name, object }: Snapshot) {
       else if (event === Event.NeedChunk || event === Event.End) return
     }
   })
-  yield* Stream.runForEach(compression[name.format].decompress(storage.load(object.name, object)), (chunk) =>
+  const compressed = Stream.tap(storage.load(object.name, object), (chunk) =>
+    Effect.sync(() => meter.add(chunk.length))
+  )
+  yield* Stream.runForEach(compression[name.format].decompress(compressed), (chunk) =>
     Effect.andThen(
       Effect.sync(() => reader.push(chunk)),
       advance
@@ -44,8 +48,8 @@ interface Checked {
   readonly hasVanished: boolean
 }
 
-const ofObject = (snapshot: Snapshot) =>
-  readThrough(snapshot).pipe(
+const ofObject = (snapshot: Snapshot, meter: Meter) =>
+  readThrough(snapshot, meter).pipe(
     Effect.map(({ entries, refusal }): Checked => ({
       finding:
         refusal === undefined
@@ -74,6 +78,29 @@ const ofGap = ({ name }: Snapshot): Finding =>
     `wait for full_snapshot_interval, or restart the daemon of ${name.instance}, which sends a full snapshot at its start`
   )
 
+/** Checks the objects that are not known yet. `known` contains findings by the names of objects, and gets the new ones. */
+const checkObjects = Effect.fnUntraced(function* (
+  database: string,
+  objects: ReadonlyArray<Snapshot>,
+  known: Map<string, Finding>
+) {
+  const unknown = objects.filter(({ name }) => !known.has(name.text))
+  const total = unknown.reduce((sum, { object }) => sum + object.size, 0)
+  const label = `Reading snapshots of ${database}`
+  const meter = yield* (yield* Progress).measure({ label, unit: "bytes", total })
+  const found: Array<Finding> = []
+  let hasVanished = false
+  for (const snapshot of objects) {
+    const { text } = snapshot.name
+    const before = known.get(text)
+    const checked = before === undefined ? yield* ofObject(snapshot, meter) : { finding: before, hasVanished: false }
+    if (checked.hasVanished) hasVanished = true
+    else known.set(text, checked.finding)
+    found.push(checked.finding)
+  }
+  return { found, hasVanished }
+}, Effect.scoped)
+
 /** Maximum number of listings. If a cleaner deletes an object before it is loaded, a new listing has a newer one. */
 const listingsMax = 3
 
@@ -86,17 +113,8 @@ export const findings = Effect.fn("Doctor.snapshots")(
       const objects = newestStates(database, listed).flatMap((state) => state.objects)
       const gaps = Map.groupBy(unreachable(database, listed), ({ name }) => name.instance)
       if (objects.length + gaps.size === 0) return [ok(check, "the bucket has no snapshots of this database yet")]
-      const found: Array<Finding> = []
-      let vanished = 0
-      for (const snapshot of objects) {
-        const before = known.get(snapshot.name.text)
-        const { finding, hasVanished } =
-          before === undefined ? yield* ofObject(snapshot) : { finding: before, hasVanished: false }
-        if (hasVanished) vanished++
-        else known.set(snapshot.name.text, finding)
-        found.push(finding)
-      }
-      if (vanished === 0 || listing === listingsMax)
+      const { found, hasVanished } = yield* checkObjects(database, objects, known)
+      if (!hasVanished || listing === listingsMax)
         return [...found, ...Array.from(gaps.values(), ([first]) => ofGap(first!))]
     }
   },

@@ -19,6 +19,7 @@ import { hexOf } from "../../domain/bytes/Hex.ts"
 import { rfc3339 } from "../../domain/snapshot/ReadableBytes.ts"
 import { type Dbi, Lmdb, type ReadTransaction, type WriteTransaction } from "../../services/Lmdb.ts"
 import type { FixDuplicateDomains } from "../../services/LmdbTask.ts"
+import { Progress } from "../../services/Progress.ts"
 import { attempt, inSlices, stepsPerLook } from "../engine/Engine.ts"
 import { notNative } from "../engine/NotNative.ts"
 import { TaskFailed } from "./TaskFailed.ts"
@@ -98,7 +99,9 @@ class Found {
   }
 }
 
-const findIn = Effect.fnUntraced(function* (transaction: ReadTransaction) {
+const findIn = Effect.fnUntraced(function* (transaction: ReadTransaction, database: string) {
+  const total = transaction.dbis.find(({ name }) => name === domains)?.entries
+  const meter = yield* (yield* Progress).measure({ label: `Reading the zones of ${database}`, unit: "entries", total })
   const found = new Found()
   let wrongKey: string | undefined
   const cursor = yield* Effect.acquireRelease(
@@ -108,7 +111,10 @@ const findIn = Effect.fnUntraced(function* (transaction: ReadTransaction) {
   yield* inSlices((deadline) => {
     for (;;) {
       for (let step = 0; step < stepsPerLook; step++) {
-        if (!cursor.next()) return true
+        if (!cursor.next()) {
+          meter.add(step)
+          return true
+        }
         const { keyEnd, keyStart, value, valueEnd, valueStart } = cursor
         const code = NativeHeader.readHeader(value, valueStart, valueEnd)
         if (code < 0) throw notNative(domains, cursor, code)
@@ -118,6 +124,7 @@ const findIn = Effect.fnUntraced(function* (transaction: ReadTransaction) {
         if (key === undefined) return true
         found.add({ key, timestampNano: timestampOf(value, valueStart) })
       }
+      meter.add(stepsPerLook)
       if (performance.now() >= deadline) return false
     }
   })
@@ -167,9 +174,9 @@ const textOf = (duplicates: ReadonlyArray<Duplicates>, leftToDelete: ReadonlyArr
   return [...found, ...hint, ...left].map((line) => `${line}\n`).join("")
 }
 
-const fix = Effect.fnUntraced(function* (transaction: WriteTransaction, now: bigint) {
+const fix = Effect.fnUntraced(function* (transaction: WriteTransaction, database: string, now: bigint) {
   yield* requireSchema(transaction.before)
-  const { duplicates, renamed: earlier } = yield* findIn(transaction.before)
+  const { duplicates, renamed: earlier } = yield* findIn(transaction.before, database)
   const others = duplicates.flatMap(({ others }) => others)
   yield* attempt(() => {
     for (const other of others) rename(transaction, other, now)
@@ -177,17 +184,21 @@ const fix = Effect.fnUntraced(function* (transaction: WriteTransaction, now: big
   return { duplicates, left: [...earlier, ...others.map(({ key }) => renamed(key))] }
 })
 
-const look = Effect.gen(function* () {
+const look = Effect.fnUntraced(function* (database: string) {
   const transaction = yield* (yield* Lmdb).read
   yield* requireSchema(transaction)
-  const { duplicates, renamed: left } = yield* findIn(transaction)
+  const { duplicates, renamed: left } = yield* findIn(transaction, database)
   return { duplicates, left }
-}).pipe(Effect.scoped)
+}, Effect.scoped)
 
 /** Runs the task and returns the text to print. */
 export const run = Effect.fn("FixDuplicateDomains.run")(function* (task: FixDuplicateDomains) {
   const { write } = yield* Lmdb
+  const progress = yield* Progress
   const now = yield* Clock.currentTimeNanos
-  const { duplicates, left } = task.rename ? (yield* write((transaction) => fix(transaction, now))).value : yield* look
+  const { database } = task.target
+  const { duplicates, left } = task.rename
+    ? (yield* write((transaction) => Effect.provideService(fix(transaction, database, now), Progress, progress))).value
+    : yield* look(database)
   return textOf(duplicates, left.map(displayName).toSorted(), task.rename)
 })

@@ -16,6 +16,7 @@ import { hexOf } from "../../domain/bytes/Hex.ts"
 import { type Cursor, Lmdb, type WriteTransaction } from "../../services/Lmdb.ts"
 import type { NotNative } from "../../services/Database.ts"
 import type { MigrateTimestamps } from "../../services/LmdbTask.ts"
+import { type Meter, Progress } from "../../services/Progress.ts"
 import { attempt, inSlices, stepsPerLook } from "../engine/Engine.ts"
 import { notNative } from "../engine/NotNative.ts"
 import { TaskFailed } from "./TaskFailed.ts"
@@ -65,9 +66,15 @@ const writeUint64 = (target: Uint8Array, at: number, value: bigint): void => {
   new DataView(target.buffer, target.byteOffset).setBigUint64(at, value)
 }
 
+/** A transaction, and the meter that counts the entries that are walked in it. */
+interface Migrating {
+  readonly transaction: WriteTransaction
+  readonly meter: Meter
+}
+
 /** Calls `step` for each entry of a DBI, as it was before the transaction, until `step` returns a problem. */
 const walk = (
-  transaction: WriteTransaction,
+  { meter, transaction }: Migrating,
   dbi: DbiName.DbiName,
   step: (cursor: Cursor) => NotNative | TaskFailed | undefined
 ) =>
@@ -79,10 +86,14 @@ const walk = (
         inSlices((deadline) => {
           for (;;) {
             for (let count = 0; count < stepsPerLook; count++) {
-              if (!cursor.next()) return true
+              if (!cursor.next()) {
+                meter.add(count)
+                return true
+              }
               failure = step(cursor)
               if (failure !== undefined) return true
             }
+            meter.add(stepsPerLook)
             if (performance.now() >= deadline) return false
           }
         }),
@@ -92,10 +103,11 @@ const walk = (
   })
 
 /** Updates entries of `dst` that are older than in `src` to the time that they have there. Returns their number. */
-const updateTimes = Effect.fnUntraced(function* (transaction: WriteTransaction, names: Names) {
+const updateTimes = Effect.fnUntraced(function* (migrating: Migrating, names: Names) {
+  const { transaction } = migrating
   const copied = new Copied()
   let updated = 0
-  yield* walk(transaction, names.dst, (cursor) => {
+  yield* walk(migrating, names.dst, (cursor) => {
     const code = NativeHeader.readHeader(cursor.value, cursor.valueStart, cursor.valueEnd)
     if (code < 0) return notNative(names.dst, cursor, code)
     copied.take(cursor)
@@ -130,12 +142,13 @@ const problemOfSource = ({ src }: Names, cursor: Cursor): NotNative | TaskFailed
 }
 
 /** Adds the tombstones of `src` whose keys are not in `dst`. Returns their number. */
-const addTombstones = Effect.fnUntraced(function* (transaction: WriteTransaction, names: Names) {
+const addTombstones = Effect.fnUntraced(function* (migrating: Migrating, names: Names) {
+  const { transaction } = migrating
   const copied = new Copied()
   const tombstone = new Uint8Array(NativeHeader.size)
   tombstone[17] = NativeHeader.deletedFlag
   let added = 0
-  yield* walk(transaction, names.src, (cursor) => {
+  yield* walk(migrating, names.src, (cursor) => {
     const problem = problemOfSource(names, cursor)
     if (problem !== undefined) return problem
     if (!isTombstone(names.src, cursor)) return undefined
@@ -158,10 +171,18 @@ const problemOf = (transaction: WriteTransaction, name: DbiName.DbiName): string
   return DbiFlags.isDupsort(dbi.flags) ? "it has MDB_DUPSORT, so its keys have more than one value" : undefined
 }
 
+/** Returns the number of entries that are walked. */
+const walkedOf = (transaction: WriteTransaction, { dst, src }: Names, { addTombstones }: MigrateTimestamps): number =>
+  transaction.before.dbis.reduce(
+    (sum, { entries, name }) => (name === dst || (addTombstones && name === src) ? sum + entries : sum),
+    0
+  )
+
 /** Runs the task. It prints nothing, because the log contains the counts. */
 export const run = Effect.fn("MigrateTimestamps.run")(function* (task: MigrateTimestamps) {
   const names: Names = { src: DbiName.fromText(task.src), dst: DbiName.fromText(task.dst) }
   const { write } = yield* Lmdb
+  const { measure } = yield* Progress
   const { value } = yield* write((transaction) =>
     Effect.gen(function* () {
       const exists = transaction.dbis().some(({ name }) => name === names.src)
@@ -171,9 +192,11 @@ export const run = Effect.fn("MigrateTimestamps.run")(function* (task: MigrateTi
         if (problem !== undefined)
           return yield* new TaskFailed({ problem: `DBI "${DbiName.display(name)}" cannot be used: ${problem}` })
       }
-      const updated = yield* updateTimes(transaction, names)
-      return { updated, added: task.addTombstones ? yield* addTombstones(transaction, names) : 0 }
-    })
+      const total = walkedOf(transaction, names, task)
+      const meter = yield* measure({ label: `Migrating ${task.target.database}`, unit: "entries", total })
+      const updated = yield* updateTimes({ transaction, meter }, names)
+      return { updated, added: task.addTombstones ? yield* addTombstones({ transaction, meter }, names) : 0 }
+    }).pipe(Effect.scoped)
   )
   if (value === undefined) yield* Effect.logWarning("There is no source DBI: nothing was migrated", { dbi: task.src })
   else yield* Effect.logInfo("Migrated timestamps", value)

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
+import * as ProgressTerminal from "../../../src/layers/process/ProgressTerminal.ts"
 import * as StorageMemory from "../../../src/layers/storage/StorageMemory.ts"
 import * as SnapshotsCheck from "../../../src/programs/doctor/SnapshotsCheck.ts"
 import * as CompressionSync from "../../support/fixtures/CompressionSync.ts"
@@ -20,7 +21,7 @@ describe("SnapshotsCheck", () => {
         ["ok", "ok", "warning"]
       )
       assert.match(found[2]!.what, /an object before main__b__20260101-000001-000000000__GX__F.* is missing/)
-    }).pipe(Effect.provide(Layer.merge(CompressionSync.layer, StorageMemory.layer)))
+    }).pipe(Effect.provide(Layer.mergeAll(CompressionSync.layer, StorageMemory.layer, ProgressTerminal.silent)))
   )
 
   it.effect("does not warn of a gap that only one listing has", () =>
@@ -35,7 +36,7 @@ describe("SnapshotsCheck", () => {
         found.map(({ level }) => level),
         ["ok", "ok", "ok"]
       )
-    }).pipe(Effect.provide(Layer.merge(CompressionSync.layer, StorageMemory.layer)))
+    }).pipe(Effect.provide(Layer.mergeAll(CompressionSync.layer, StorageMemory.layer, ProgressTerminal.silent)))
   )
 
   it.effect("lists again when an object was deleted before it was loaded, and warns if it is still listed then", () =>
@@ -56,6 +57,6 @@ describe("SnapshotsCheck", () => {
       assert.strictEqual(first!.level, "warning")
       assert.match(first!.what, /main__a__20260101-000002-.* cannot be loaded: .*no such object/)
       assert.strictEqual(second!.level, "ok")
-    }).pipe(Effect.provide(Layer.merge(CompressionSync.layer, StorageMemory.layer)))
+    }).pipe(Effect.provide(Layer.mergeAll(CompressionSync.layer, StorageMemory.layer, ProgressTerminal.silent)))
   )
 })
