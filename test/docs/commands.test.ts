@@ -35,7 +35,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   "npm run format": "would change the sources; npm test checks the same",
   "npm ci && npm run demo": "test/demo/demo.test.ts",
   "npm version minor": "test/scripts/release.test.ts",
-  "npm pack": "test/packaging/packaging.test.ts",
+  "npm run release": "test/scripts/prebuild.test.ts",
   "npm install /path/to/lightningstream-0.1.0.tgz": "test/packaging/packaging.test.ts",
   "npx lightningstream version": "test/packaging/packaging.test.ts",
   "npm ci && npm pack && mkdir /tmp/tree && npm install --prefix /tmp/tree ./lightningstream-0.1.0.tgz":
@@ -46,9 +46,6 @@ const elsewhere: Readonly<Record<string, string>> = {
   "npm ci && npm pack && docker build -f packaging/container/Dockerfile -t lightningstream .":
     "test/packaging/packaging.test.ts",
   "node …/node_modules/lightningstream/scripts/build-lmdb.mjs": "test/scripts/build-lmdb.test.ts",
-  "node scripts/build.mjs && node scripts/prebuild.mjs && node scripts/prebuild.mjs --arch arm64 --keep":
-    "compiles for another machine for a minute: for a release only",
-  "node scripts/sbom.mjs && npm pack --ignore-scripts": "test/packaging/packaging.test.ts",
   "apt-get install g++ make python3": "changes the machine",
   "systemctl enable --now lightningstream":
     "needs a machine with systemd; test/packaging/packaging.test.ts has the unit",

@@ -24,8 +24,20 @@ const pathOfProgram = Effect.fnUntraced(function* (name: string) {
   return yield* fs.realPath((yield* succeed(["which", name])).out.trim())
 })
 
+/**
+ * Packs the package, and returns the tarball. One test file at a time, because npm writes the compiled addons and the
+ * bill of materials into the project first.
+ */
+export const pack = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const packed = yield* temporary
+  const lock = `${project}/node_modules/.pack.lock`
+  yield* succeed(["flock", lock, "npm", "pack", "--pack-destination", packed], { cwd: project })
+  return `${packed}/${(yield* fs.readDirectory(packed))[0]!}`
+})
+
 /** A directory with the programs that an installation needs: as PATH, it is a machine with no compiler, make or Python. */
-const withoutCompiler = Effect.gen(function* () {
+export const withoutCompiler = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const directory = yield* temporary
   for (const name of ["npm", "npx", "sh"]) yield* fs.symlink(yield* pathOfProgram(name), `${directory}/${name}`)
@@ -49,9 +61,8 @@ export const layerInstalled = Layer.effect(
   Installed,
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const [packed, directory] = yield* Effect.all([temporary, temporary])
-    yield* succeed(["npm", "pack", "--pack-destination", packed], { cwd: project })
-    const tarball = `${packed}/${(yield* fs.readDirectory(packed))[0]!}`
+    const tarball = yield* pack
+    const directory = yield* temporary
     yield* fs.writeFileString(`${directory}/package.json`, JSON.stringify({ name: "empty", private: true }))
     const PATH = yield* withoutCompiler
     const install = ["npm", "install", "--foreground-scripts=false", "--no-fund", "--no-audit", tarball]

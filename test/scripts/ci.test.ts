@@ -23,7 +23,20 @@ const run = Effect.fnUntraced(function* (programs: ReadonlyArray<string>, { aptG
   return { code, err, called: (yield* fs.readFileString(log)).trim().split("\n") }
 })
 
-const all = ["g++", "make", "python3", "git", "go", "flock", "chromium", "lintian", "systemd-analyze", "dpkg-deb"]
+const all = [
+  "g++",
+  "make",
+  "python3",
+  "git",
+  "go",
+  "flock",
+  "chromium",
+  "lintian",
+  "systemd-analyze",
+  "dpkg-deb",
+  "qemu-aarch64",
+  "aarch64-linux-gnu-g++"
+]
 const tests = ["npm ci", "npm test"]
 
 layer(NodeServices.layer, { excludeTestServices: true })(".ci/run", (it) => {
@@ -47,7 +60,10 @@ layer(NodeServices.layer, { excludeTestServices: true })(".ci/run", (it) => {
     Effect.gen(function* () {
       const { called, code, err } = yield* run([], { aptGet: "echo no mirror >&2; false" })
       assert.strictEqual(code, 1)
-      assert.match(err, /no mirror\n\.ci\/run: apt-get cannot install g\+\+ .* lintian systemd dpkg;/)
+      assert.match(
+        err,
+        /no mirror\n\.ci\/run: apt-get cannot install g\+\+ .* lintian systemd dpkg qemu-user g\+\+-aarch64-linux-gnu;/
+      )
       assert.lengthOf(called, 1)
     })
   )
