@@ -103,7 +103,8 @@ const spooled = Effect.fnUntraced(function* (path: string) {
 const mergeOne = Effect.fnUntraced(function* (file: string) {
   const { merge } = yield* Database
   const source = yield* spooled(file)
-  const { gaps, millis, result } = yield* measured(merge({ spooled: source, format: "gzip" }))
+  const merging = Effect.map(merge({ snapshots: [{ spooled: source, format: "gzip" }] }), ([result]) => result)
+  const { gaps, millis, result } = yield* measured(merging)
   return { ...result, ...gaps, millis, compressedSize: source.size }
 }, Effect.scoped)
 

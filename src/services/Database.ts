@@ -263,9 +263,13 @@ export class DumpResult extends Schema.Class<DumpResult>("DumpResult")({
   compressMillis: Schema.Number
 }) {}
 
+/** A snapshot or delta in the spool. */
+export const SpooledSnapshot = Schema.Struct({ spooled: Spooled, format: SnapshotFormat })
+export type SpooledSnapshot = typeof SpooledSnapshot.Type
+
 export const MergeRequest = Schema.Struct({
-  spooled: Spooled,
-  format: SnapshotFormat,
+  /** The snapshots to merge, in order. Several are merged in one write transaction. */
+  snapshots: Schema.NonEmptyArray(SpooledSnapshot),
   /** Tombstones older than this, in nanoseconds since the UNIX epoch, are not added. If absent, all are added. */
   cutOffNano: Schema.optionalKey(Schema.BigInt)
 })
@@ -287,7 +291,10 @@ export class MergeResult extends Schema.Class<MergeResult>("MergeResult")({
    */
   made: Schema.Array(Schema.String),
   uncompressedSize: Schema.Number,
-  /** Total time for which the write lock was held. 0 if nothing was written, because the lock was not taken then. */
+  /**
+   * Total time for which the write lock was held. 0 if nothing was written, because the lock was not taken then. Of
+   * several snapshots in one transaction, only the last one has the times and the number of transactions.
+   */
   lockHeldMillis: Schema.Number,
   /** Longest time for which the lock was held without a break. */
   longestLockMillis: Schema.Number,
@@ -351,8 +358,15 @@ export class Database extends Context.Service<
      * limits; `dump` is needed then.
      */
     readonly dumpDelta: (request: DeltaRequest) => Effect.Effect<DumpResult | undefined, DatabaseError>
-    /** Merges a snapshot or a delta from a place of the spool into the environment. */
-    readonly merge: (request: MergeRequest) => Effect.Effect<MergeResult, DatabaseError>
+    /**
+     * Merges snapshots or deltas from places of the spool into the environment, in order and in one write transaction
+     * (unless `mergeLockMillis` divides it). Returns the results of those that were merged, which are the first one and
+     * as many of the following ones as can be merged together with it. The others are for the next call, which reports
+     * the error if the first of them has one.
+     */
+    readonly merge: (
+      request: MergeRequest
+    ) => Effect.Effect<readonly [MergeResult, ...ReadonlyArray<MergeResult>], DatabaseError>
     /**
      * Newest timestamp of all entries, tombstones included, in nanoseconds since the UNIX epoch, or 0 without entries.
      */

@@ -183,8 +183,12 @@ export const suite = (name: string, layerOf: LayerOf) => {
           assert.include(full.message, "spool in /spool: write failed with ENOSPC")
           const broken = yield* failed(
             merge({
-              spooled: { place: { ...place, fd: 999_999 }, size: 9, memory: [], extents: [{ start: 0, end: 9 }] },
-              format: "gzip"
+              snapshots: [
+                {
+                  spooled: { place: { ...place, fd: 999_999 }, size: 9, memory: [], extents: [{ start: 0, end: 9 }] },
+                  format: "gzip"
+                }
+              ]
             })
           )
           assert.include(broken.message, "read failed with EBADF")
@@ -202,7 +206,7 @@ export const suite = (name: string, layerOf: LayerOf) => {
             const large = yield* spooled(largeObject(400_000))
             const other = yield* application(options)
             yield* other.write({ do: "create", dbi: "d", flags: 0 })
-            const fiber = yield* Effect.forkChild(merge({ spooled: large, format: "gzip" }))
+            const fiber = yield* Effect.forkChild(merge({ snapshots: [{ spooled: large, format: "gzip" }] }))
             yield* Effect.sleep(60)
             yield* Fiber.interrupt(fiber)
             assert.strictEqual((yield* changes).last, 1n)
@@ -210,7 +214,8 @@ export const suite = (name: string, layerOf: LayerOf) => {
               yield* other.write({ do: "put", dbi: "d", key: "6b", value: nativeValue(1, "v").toString("hex") }),
               2n
             )
-            assert.strictEqual((yield* merge({ spooled: large, format: "gzip" })).entriesWritten, 400_000)
+            const [result] = yield* merge({ snapshots: [{ spooled: large, format: "gzip" }] })
+            assert.strictEqual(result.entriesWritten, 400_000)
           }, Effect.scoped)
         )
     )
@@ -222,7 +227,7 @@ export const suite = (name: string, layerOf: LayerOf) => {
           yield* mergeObject(largeObject(200_000))
           const large = yield* spooled(largeObject(200_000))
           const work = yield* Effect.forkChild(
-            Effect.all([dumpObject(), merge({ spooled: large, format: "gzip" })], { concurrency: 2 })
+            Effect.all([dumpObject(), merge({ snapshots: [{ spooled: large, format: "gzip" }] })], { concurrency: 2 })
           )
           let answered = 0
           while (work.pollUnsafe() === undefined) {

@@ -64,7 +64,7 @@ export const bugs: Readonly<Record<string, () => Bug>> = {
       return {
         ...database,
         merge: (request) =>
-          Effect.tap(database.merge(request), ({ transactionId }) => Effect.sync(() => void (ours = transactionId))),
+          Effect.tap(database.merge(request), ([{ transactionId }]) => Effect.sync(() => void (ours = transactionId))),
         changes: Effect.map(
           database.changes,
           (changes) => new Changes({ ...changes, lastForeign: changes.last > ours ? changes.lastForeign : 0n })

@@ -145,9 +145,9 @@ const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
         (result) => result === undefined || isSmall(result)
       ).pipe(named(name, "dump")),
     merge: (request) =>
-      inSlot(oneMerge, exclusively(Effect.provideContext(merge(database, request), context)), isSmall).pipe(
-        named(name, "merge")
-      ),
+      inSlot(oneMerge, exclusively(Effect.provideContext(merge(database, request), context)), (results) =>
+        isSmall({ uncompressedSize: results.reduce((sum, result) => sum + result.uncompressedSize, 0) })
+      ).pipe(named(name, "merge")),
     sweep: (request) =>
       Effect.provideContext(sweep(database, request, exclusively), context).pipe(named(name, "sweep")),
     newest: Effect.provideContext(newest(database), context).pipe(named(name, "newest")),

@@ -53,7 +53,11 @@ export class DatabaseRpcs extends RpcGroup.make(
     success: Schema.UndefinedOr(DumpResult),
     error: DatabaseError
   }),
-  Rpc.make("Merge", { payload: { ...Call, request: MergeRequest }, success: MergeResult, error: DatabaseError }),
+  Rpc.make("Merge", {
+    payload: { ...Call, request: MergeRequest },
+    success: Schema.NonEmptyArray(MergeResult),
+    error: DatabaseError
+  }),
   Rpc.make("Sweep", { payload: { ...Call, request: SweepRequest }, success: SweepResult, error: DatabaseError }),
   Rpc.make("End", { payload: Call })
 ) {}

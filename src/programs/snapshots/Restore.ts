@@ -121,7 +121,8 @@ const mergeOne = Effect.fnUntraced(function* ({ database, meter }: Restoring, sn
   const merge = Effect.scoped(
     Effect.gen(function* () {
       const spooled = yield* patiently(CheckedSnapshot.download(snapshot, meter))
-      return yield* database.merge({ spooled, format: snapshot.name.format })
+      const [result] = yield* database.merge({ snapshots: [{ spooled, format: snapshot.name.format }] })
+      return result
     })
   )
   const result = yield* Effect.retry(merge, {

@@ -139,7 +139,26 @@ export class SnapshotIndex {
   isNext(snapshot: Snapshot): boolean {
     const { name, object } = snapshot
     if (this.next(name.instance)?.object.name === object.name) return true
-    const through = this.mergedThrough(name.instance)
+    return this.continuesFrom(this.mergedThrough(name.instance), snapshot)
+  }
+
+  /**
+   * Returns the first of these objects that should still be merged, each continuing from the one before it: none if the
+   * first one should not. The objects are loaded, and in the order of a path.
+   */
+  leading(row: ReadonlyArray<Snapshot>): ReadonlyArray<Snapshot> {
+    const [first, ...following] = row
+    if (first === undefined || !this.isNext(first)) return []
+    let through = first.name.timestampNano
+    const end = following.findIndex((snapshot) => {
+      const continues = this.continuesFrom(through, snapshot)
+      through = snapshot.name.timestampNano
+      return !continues
+    })
+    return end < 0 ? row : row.slice(0, 1 + end)
+  }
+
+  private continuesFrom(through: bigint | undefined, { name, object }: Snapshot): boolean {
     const { fromNano, timestampNano } = name
     if (fromNano === undefined || through === undefined || this.quarantined.has(object.name)) return false
     return fromNano <= through && through < timestampNano

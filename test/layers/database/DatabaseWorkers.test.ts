@@ -89,7 +89,9 @@ describe("Database (worker): a thread that dies", () => {
         const { open } = yield* Databases
         const dying = yield* open(yield* newOptions({ name: "dying" }))
         const bystander = yield* open(yield* newOptions({ name: "bystander" }))
-        const pending = yield* Effect.flip(dying.merge({ spooled: yield* spooled(object({})), format: "gzip" }))
+        const pending = yield* Effect.flip(
+          dying.merge({ snapshots: [{ spooled: yield* spooled(object({})), format: "gzip" }] })
+        )
         assert.deepStrictEqual([pending.reason._tag, pending.reaction], ["WorkerLost", "end"])
         // Its thread's other environments are still open in the process: they must not be opened again.
         const other = yield* Effect.flip(bystander.changes)
@@ -104,7 +106,7 @@ describe("Database (worker): a thread that dies", () => {
         const { open } = yield* Databases
         const dying = yield* open(yield* newOptions({ name: "dying" }))
         const elsewhere = yield* open(yield* newOptions({ name: "elsewhere" }))
-        yield* Effect.flip(dying.merge({ spooled: yield* spooled(object({})), format: "gzip" }))
+        yield* Effect.flip(dying.merge({ snapshots: [{ spooled: yield* spooled(object({})), format: "gzip" }] }))
         assert.strictEqual((yield* elsewhere.changes).last, 0n)
       })
     ).pipe(Effect.provide(databases(workers(2))))
@@ -127,7 +129,9 @@ describe("Database (worker): calls", () => {
           hostname: "h",
           newestKnown: 0n
         } as const
-        const underWay = yield* Effect.forkChild(endless.merge({ spooled: yield* spooled(object({})), format: "gzip" }))
+        const underWay = yield* Effect.forkChild(
+          endless.merge({ snapshots: [{ spooled: yield* spooled(object({})), format: "gzip" }] })
+        )
         while (Atomics.load(probe, 0) === 0) yield* Effect.sleep(1)
         const exit = yield* Effect.exit(defective.dump(request))
         assert.strictEqual(exit._tag, "Failure")
@@ -145,7 +149,9 @@ describe("Database (worker): calls", () => {
       Effect.gen(function* () {
         const { open } = yield* Databases
         const endless = yield* open(yield* newOptions({ name: "endless" }))
-        const fiber = yield* Effect.forkChild(endless.merge({ spooled: yield* spooled(object({})), format: "gzip" }))
+        const fiber = yield* Effect.forkChild(
+          endless.merge({ snapshots: [{ spooled: yield* spooled(object({})), format: "gzip" }] })
+        )
         while (Atomics.load(probe, 0) === 0) yield* Effect.sleep(1)
         assert.strictEqual(Atomics.load(probe, 1), 0)
         yield* Fiber.interrupt(fiber)

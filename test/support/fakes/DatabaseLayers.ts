@@ -57,7 +57,8 @@ export const spooled = Effect.fnUntraced(function* (bytes: Uint8Array) {
 
 export const mergeObject = Effect.fnUntraced(function* (bytes: Uint8Array) {
   const { merge } = yield* Database
-  return yield* merge({ spooled: yield* spooled(bytes), format: "gzip" })
+  const [result] = yield* merge({ snapshots: [{ spooled: yield* spooled(bytes), format: "gzip" }] })
+  return result
 }, Effect.scoped)
 
 export const dumpObject = Effect.fnUntraced(function* () {

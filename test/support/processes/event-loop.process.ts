@@ -19,7 +19,7 @@ const blocked = Effect.fnUntraced(function* (object: Uint8Array) {
   const merging = Effect.gen(function* () {
     const { merge } = yield* Database
     const source = yield* spooled(object)
-    return yield* gapsDuring(merge({ spooled: source, format: "gzip" }))
+    return yield* gapsDuring(merge({ snapshots: [{ spooled: source, format: "gzip" }] }))
   })
   return yield* Effect.provide(merging, Layer.merge(layerOf(yield* newOptions()), spool))
 }, Effect.scoped)

@@ -3,7 +3,7 @@ import { Effect, type Scope, Stream } from "effect"
 import * as Pull from "effect/Pull"
 import { releaseBuffer } from "../../../domain/bytes/ReleaseBuffer.ts"
 import type { Compression } from "../../../services/Compression.ts"
-import type { MergeRequest } from "../../../services/Database.ts"
+import type { SpooledSnapshot } from "../../../services/Database.ts"
 import type { Spool } from "../../../services/Spool.ts"
 import { attempt, type EngineError } from "../Engine.ts"
 import type { KnownMembersNow } from "./KnownMembers.ts"
@@ -34,11 +34,11 @@ const give = Effect.fnUntraced(function* (pass: Fed, item: MemberReader.Item) {
  * `ahead` is as for MemberReader.
  */
 export const open = Effect.fnUntraced(function* (
-  request: MergeRequest,
+  snapshot: SpooledSnapshot,
   known: KnownMembersNow,
   ahead: number = MemberReader.membersAhead
 ): Effect.fn.Return<Feed, never, Compression | Spool | Scope.Scope> {
-  const pull = yield* Stream.toPull(yield* MemberReader.make(request, known, ahead))
+  const pull = yield* Stream.toPull(yield* MemberReader.make(snapshot, known, ahead))
   // Arrays usually have one item, but that is not guaranteed.
   let items: ReadonlyArray<MemberReader.Item> = []
   let next = 0

@@ -9,7 +9,7 @@
 import { Effect, Fiber, type Scope, Stream } from "effect"
 import type { Bytes } from "../../../domain/bytes/Bytes.ts"
 import { type Codec, Compression, CompressionError, type Members } from "../../../services/Compression.ts"
-import type { MergeRequest } from "../../../services/Database.ts"
+import type { SpooledSnapshot } from "../../../services/Database.ts"
 import { Spool, type SpoolError } from "../../../services/Spool.ts"
 import type { KnownMember, KnownMembersNow } from "./KnownMembers.ts"
 import { MemberBuffers } from "./MemberBuffers.ts"
@@ -36,7 +36,7 @@ export const membersAhead = 3
 const wholeBytesMax = 4 * 2 ** 20
 
 /** The state of reading one snapshot, which all functions below share. */
-interface Reading extends MergeRequest {
+interface Reading extends SpooledSnapshot {
   readonly spool: Spool["Service"]
   readonly codec: Codec
   readonly digestNow: Compression["Service"]["digestNow"]
@@ -127,22 +127,22 @@ const readNext = Effect.fnUntraced(function* (
  * Reads the snapshot from its first byte. Buffers and decompressions end with the scope. `ahead` is the number
  * of members that are read and decompressed before they are requested, each of which takes memory.
  */
-export const make = Effect.fnUntraced(function* (request: MergeRequest, known: KnownMembersNow, ahead: number) {
+export const make = Effect.fnUntraced(function* (snapshot: SpooledSnapshot, known: KnownMembersNow, ahead: number) {
   const spool = yield* Spool
   const compression = yield* Compression
-  const codec = compression[request.format]
+  const codec = compression[snapshot.format]
   const reading: Reading = {
-    ...request,
+    ...snapshot,
     spool,
     codec,
     digestNow: compression.digestNow,
     known,
-    window: new SpoolWindow(spool, request.spooled),
+    window: new SpoolWindow(spool, snapshot.spooled),
     buffers: new MemberBuffers(),
     scope: yield* Effect.scope
   }
   const { members } = codec
-  if (members === undefined) return decompressChunks(reading, 0, request.spooled.size)
+  if (members === undefined) return decompressChunks(reading, 0, snapshot.spooled.size)
   const all = Stream.unfold(0, (start) => readNext(reading, members, start))
   return (ahead === 0 ? all : Stream.buffer(all, { capacity: ahead })).pipe(
     Stream.flatMap((next) => (Stream.isStream(next) ? next : Stream.succeed(next)))

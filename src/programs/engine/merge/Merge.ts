@@ -6,12 +6,15 @@
  * read once more inside the write transaction. Nothing is committed from a snapshot that was not read to its end: if
  * the LMDB has no entries, the write transaction itself reads to the end before it commits.
  *
+ * Several snapshots are merged together in one write transaction. If one of them cannot be merged together with those
+ * before it, only these are merged.
+ *
  * A merge has one write transaction, or several of `mergeLockMillis` each. Within a transaction, the only wait is for
  * the next chunk of the local spool. In shadow mode, the application's changes are first copied to the shadow. If the
  * application commits again before the write transaction begins, the merge begins again. After three such rounds, the
  * copy and the merge are done inside one write transaction.
  */
-import { Effect } from "effect"
+import { Array as Arr, Effect } from "effect"
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import { type MergeRequest, MergeResult } from "../../../services/Database.ts"
 import { DbiMissing, Lmdb, LmdbError } from "../../../services/Lmdb.ts"
@@ -76,15 +79,13 @@ const rounds = Effect.fnUntraced(function* (merging: MergeRound.MergeState) {
 
 export const merge = Effect.fn("Merge.merge")(function* (database: EngineDatabase, request: MergeRequest) {
   const merging = MergeRound.begin(database, request)
-  const { members: _, ...result } = yield* rounds(merging)
-  const { lockHeldMillis, longestLockMillis, transactions, written } = merging.writing
-  return new MergeResult({
-    ...result,
-    made: Array.from(merging.made),
-    entriesWritten: written,
-    lockHeldMillis,
-    longestLockMillis,
-    transactions,
-    passes: merging.passes
+  const { merged, transactionId } = yield* rounds(merging)
+  const { lockHeldMillis, longestLockMillis, transactions } = merging.writing
+  const notLast = { made: [], lockHeldMillis: 0, longestLockMillis: 0, transactions: 0 }
+  const last = { made: Array.from(merging.made), lockHeldMillis, longestLockMillis, transactions }
+  return Arr.map(merged, (each, index) => {
+    const { members: _, snapshot, ...contents } = each
+    const writing = index === merged.length - 1 ? last : notLast
+    return new MergeResult({ ...contents, ...writing, transactionId, passes: merging.passes.get(snapshot)! })
   })
 })

@@ -6,18 +6,27 @@ import { type MergeEntries, MergeWalk, OrderOnly, ruleOf, type Sink } from "./Me
 import { type Mode, orderOfHead } from "./Mode.ts"
 import { firstKeyLength, type Phase } from "./SnapshotPass.ts"
 import { PairOrderCheck } from "../shadow/PairOrderCheck.ts"
-import { Winners, winnersLimit } from "./Winners.ts"
+import { Winners } from "./Winners.ts"
 
 export class MergeRead implements Phase, Sink {
   readonly mode: Mode
-  readonly winners = new Winners(winnersLimit)
+  readonly winners: Winners
   readonly before: ReadTransaction
   private readonly cutOffNano: bigint
   private readonly dbis: ReadonlyMap<DbiName.DbiName, Dbi>
   /** Names of the DBIs with headers whose keys are all known to ascend. Those of the snapshot are added at the end. */
   readonly walked: Set<DbiName.DbiName>
+  /** Names of the snapshot's DBIs whose entries are pairs. */
+  readonly pairs = new Set<DbiName.DbiName>()
 
-  constructor(mode: Mode, transaction: ReadTransaction, cutOffNano: bigint, walked: ReadonlySet<DbiName.DbiName>) {
+  constructor(
+    mode: Mode,
+    transaction: ReadTransaction,
+    cutOffNano: bigint,
+    walked: ReadonlySet<DbiName.DbiName>,
+    winnersMax: number
+  ) {
+    this.winners = new Winners(winnersMax)
     this.walked = new Set(walked)
     this.cutOffNano = cutOffNano
     this.mode = mode
@@ -39,6 +48,7 @@ export class MergeRead implements Phase, Sink {
     const whole = !this.walked.has(headers)
     const local = this.local(head.name)
     const isPairs = this.mode.isPairs(head, local)
+    if (isPairs) this.pairs.add(head.name)
     if (this.winners.overflown && !whole && !isPairs) return new OrderOnly(order)
     this.walked.add(headers)
     this.winners.section(head, this.dbis.has(head.name))
@@ -52,6 +62,16 @@ export class MergeRead implements Phase, Sink {
 
   take(...[batch, i, deleted]: Parameters<Sink["take"]>): void {
     this.winners.take(batch, i, deleted)
+  }
+
+  /**
+   * True if another snapshot can be checked against the same view: each DBI of this one has entries there, which
+   * determine the flags and the length of the keys.
+   */
+  get keepsDbis(): boolean {
+    return this.winners.sections.every(
+      ({ existed, head }) => existed && (this.dbis.get(this.mode.headersOf(head.name))?.entries ?? 0) > 0
+    )
   }
 
   /** True if there is anything to write: an entry, or a missing DBI. */

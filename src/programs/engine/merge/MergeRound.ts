@@ -1,21 +1,25 @@
 /**
  * The two phases of a merge: `readPhase` finds the winners in a read transaction, and `writePhase` puts them. Each
  * phase fails with `BeginAgain` if something that it relied on has changed in the meantime.
+ *
+ * Several snapshots are compared with the same view one after the other, and their winners are put in that order in one
+ * transaction. Where two of them have entries of one DBI, the winners of the later one are compared again when they are
+ * put. A snapshot that cannot be checked against that view is left for the next merge, and so are those behind it.
  */
-import { Effect } from "effect"
+import { Array as Arr, Effect } from "effect"
 import type * as DbiName from "../../../domain/lmdb/DbiName.ts"
-import type { MergeRequest } from "../../../services/Database.ts"
+import type { MergeRequest, SpooledSnapshot } from "../../../services/Database.ts"
 import { Lmdb, type ReadTransaction, type WriteTransaction } from "../../../services/Lmdb.ts"
 import { attempt, sliceMillis, type SteppedWork } from "../Engine.ts"
 import type { EngineDatabase } from "../EngineDatabase.ts"
 import { syncedDbis } from "../SyncedDbis.ts"
 import { BeginAgain, State } from "../WriteJob.ts"
 import * as WriteTransactions from "../WriteTransactions.ts"
-import type { KnownMember } from "./KnownMembers.ts"
 import * as MemberFeed from "./MemberFeed.ts"
 import { MergeRead } from "./MergeRead.ts"
 import type { SnapshotKnowledge } from "./SnapshotKnowledge.ts"
 import { SnapshotPass } from "./SnapshotPass.ts"
+import { winnersLimit } from "./Winners.ts"
 import { refuseSnapshot } from "./write/RefusedByLmdb.ts"
 import { SnapshotJob } from "./write/SnapshotJob.ts"
 import { WinnersJob } from "./write/WinnersJob.ts"
@@ -25,11 +29,12 @@ export interface MergeState {
   readonly database: EngineDatabase
   readonly request: MergeRequest
   readonly writing: WriteTransactions.Writing
-  /** DBIs of the snapshot that did not exist before. */
+  /** DBIs of the snapshots that did not exist before. */
   readonly made: Set<DbiName.DbiName>
+  /** Facts about the first snapshot. */
   known: SnapshotKnowledge | undefined
-  /** Number of times that reading the snapshot was begun. */
-  passes: number
+  /** Number of times that reading each snapshot was begun. */
+  readonly passes: Map<SpooledSnapshot, number>
 }
 
 export const begin = (database: EngineDatabase, request: MergeRequest): MergeState => ({
@@ -38,7 +43,7 @@ export const begin = (database: EngineDatabase, request: MergeRequest): MergeSta
   writing: WriteTransactions.begin(database.tracker, database.options.mergeLockMillis),
   made: new Set(),
   known: undefined,
-  passes: 0
+  passes: new Map()
 })
 
 /**
@@ -49,8 +54,16 @@ const smallSnapshotBytes = 2 ** 20
 
 const cutOffOf = ({ request }: MergeState): bigint => request.cutOffNano ?? 0n
 
+const countPass = ({ passes }: MergeState, snapshot: SpooledSnapshot): void => {
+  passes.set(snapshot, (passes.get(snapshot) ?? 0) + 1)
+}
+
 /** Returns the content of a snapshot from a pass that has read it to the end. */
-const contentsOf = ({ dbis, entriesRead, entriesSkipped, members, reader }: SnapshotPass) => ({
+const contentsOf = (
+  snapshot: SpooledSnapshot,
+  { dbis, entriesRead, entriesSkipped, members, reader }: SnapshotPass
+) => ({
+  snapshot,
   dbis,
   entriesRead,
   entriesSkipped,
@@ -60,10 +73,19 @@ const contentsOf = ({ dbis, entriesRead, entriesSkipped, members, reader }: Snap
 
 type RoundContents = ReturnType<typeof contentsOf>
 
-/** The result of a round: the content of the snapshot and the last transaction. */
-export interface RoundResult extends RoundContents {
+type Merged = RoundContents & { readonly entriesWritten: number }
+
+/** The result of a round: the content of each snapshot that was merged, and the last transaction. */
+export interface RoundResult {
+  readonly merged: Arr.NonEmptyReadonlyArray<Merged>
   /** Id of the last transaction that the LMDB records after the merge. */
   readonly transactionId: bigint
+}
+
+/** A snapshot that was read to its end. */
+interface ReadSnapshot {
+  readonly phase: MergeRead
+  readonly contents: RoundContents
 }
 
 /** Result of the read phase. */
@@ -71,25 +93,34 @@ interface Found {
   /** Id of the read transaction. */
   readonly seen: bigint
   /**
-   * The result of reading the snapshot, or undefined if it was not read because the LMDB is empty, so that all entries
-   * win.
+   * The snapshots that are merged together, or undefined if the first one was not read because the LMDB is empty, so
+   * that all entries win.
    */
-  readonly read: { readonly phase: MergeRead; readonly contents: RoundContents } | undefined
+  readonly read: Arr.NonEmptyReadonlyArray<ReadSnapshot> | undefined
 }
 
 /** True if the LMDB is empty and the snapshot is large. The snapshot is then read only once, in the write phase. */
 const isFirstLoad = ({ database, request }: MergeState, { dbis }: ReadTransaction): boolean =>
   database.options.mergeLockMillis === 0 &&
-  request.spooled.size > smallSnapshotBytes &&
+  request.snapshots[0].spooled.size > smallSnapshotBytes &&
   dbis.every((dbi) => dbi.entries === 0)
 
-/** Reads the snapshot to its end, and compares it with a view of the LMDB. */
-const readBeside = Effect.fnUntraced(function* (merging: MergeState, view: ReadTransaction) {
+interface Reading {
+  readonly view: ReadTransaction
+  readonly snapshot: SpooledSnapshot
+  readonly known: SnapshotKnowledge | undefined
+  /** Limit in bytes of the winners that are kept. */
+  readonly winnersMax: number
+}
+
+/** Reads a snapshot to its end, and compares it with a view of the LMDB. */
+const readBeside = Effect.fnUntraced(function* (merging: MergeState, reading: Reading) {
+  const { snapshot, view } = reading
   const { known, mode, walked } = merging.database
-  merging.passes++
-  const feed = yield* MemberFeed.open(merging.request, known.at(view.id))
-  const phase = new MergeRead(mode, view, cutOffOf(merging), walked.at(view.id))
-  const pass = new SnapshotPass(phase, merging.known)
+  countPass(merging, snapshot)
+  const feed = yield* MemberFeed.open(snapshot, known.at(view.id))
+  const phase = new MergeRead(mode, view, cutOffOf(merging), walked.at(view.id), reading.winnersMax)
+  const pass = new SnapshotPass(phase, reading.known)
   yield* Effect.addFinalizer(() => Effect.sync(() => pass.close()))
   for (;;) {
     const state = yield* attempt(() => pass.advance(performance.now() + sliceMillis))
@@ -97,11 +128,51 @@ const readBeside = Effect.fnUntraced(function* (merging: MergeState, view: ReadT
     yield* state === State.NeedChunk ? feed(pass) : Effect.yieldNow
   }
   if (pass.isDisproved) return yield* new BeginAgain({ known: pass.learned })
-  merging.known = pass.learned
   walked.walked(view.id, phase.walked)
+  return { phase, contents: contentsOf(snapshot, pass), learned: pass.learned }
+}, Effect.scoped)
+
+/** Returns whether a snapshot that follows others can be merged together with them. */
+const joins = (earlier: ReadonlyArray<ReadSnapshot>, { phase }: ReadSnapshot): boolean =>
+  !phase.winners.overflown &&
+  // The pairs were only checked together with those in the view.
+  earlier.every((other) => Array.from(phase.pairs).every((dbi) => !other.phase.pairs.has(dbi)))
+
+const endOfRow = () => Effect.succeed(undefined)
+
+/** Reads those of the following snapshots that can be merged together with the first one. */
+const readFollowing = Effect.fnUntraced(function* (merging: MergeState, view: ReadTransaction, first: ReadSnapshot) {
+  const read: Arr.NonEmptyArray<ReadSnapshot> = [first]
+  for (const snapshot of merging.request.snapshots.slice(1)) {
+    const { phase } = Arr.lastNonEmpty(read)
+    if (phase.winners.overflown || !phase.keepsDbis) break
+    const winnersMax = winnersLimit - read.reduce((held, { phase }) => held + phase.winners.held, 0)
+    const next = yield* readBeside(merging, { view, snapshot, known: undefined, winnersMax }).pipe(
+      Effect.catchTags({
+        CorruptSnapshot: endOfRow,
+        RefusedSnapshot: endOfRow,
+        CompressionError: endOfRow,
+        SpoolError: endOfRow,
+        BeginAgain: endOfRow
+      })
+    )
+    if (next === undefined || !joins(read, next)) break
+    read.push(next)
+  }
+  return read
+})
+
+/** Reads the first snapshot, and those that can be merged together with it. */
+const readTogether = Effect.fnUntraced(function* (merging: MergeState, view: ReadTransaction) {
+  const { mode } = merging.database
+  const snapshot = merging.request.snapshots[0]
+  const first = yield* readBeside(merging, { view, snapshot, known: merging.known, winnersMax: winnersLimit })
+  merging.known = first.learned
+  const read = yield* readFollowing(merging, view, first)
   const existing = new Set(view.dbis.map(({ name }) => name))
-  for (const dbi of pass.dbis) if (!existing.has(mode.headersOf(dbi))) merging.made.add(dbi)
-  return { phase, contents: contentsOf(pass) }
+  for (const { contents } of read)
+    for (const dbi of contents.dbis) if (!existing.has(mode.headersOf(dbi))) merging.made.add(dbi)
+  return read
 })
 
 export const readPhase = Effect.fnUntraced(function* (merging: MergeState) {
@@ -111,16 +182,25 @@ export const readPhase = Effect.fnUntraced(function* (merging: MergeState) {
   const view = yield* (yield* Lmdb).read
   yield* attempt(() => syncedDbis(view.dbis, mode.check))
   if (mode.shadow !== undefined && view.id !== shadow.copiedThrough) return yield* new BeginAgain({ moved: true })
-  const read = isFirstLoad(merging, view) ? undefined : yield* readBeside(merging, view)
+  const read = isFirstLoad(merging, view) ? undefined : yield* readTogether(merging, view)
   return { seen: view.id, read } satisfies Found
 }, Effect.scoped)
 
-const writeWinners = (merging: MergeState, { winners }: MergeRead, seen: bigint) => {
-  const job = new WinnersJob(winners, merging.database.mode, cutOffOf(merging))
-  return refuseSnapshot(WriteTransactions.write(merging.writing, job, seen, Effect.void))
-}
+const writeWinners = Effect.fnUntraced(function* (
+  merging: MergeState,
+  read: Arr.NonEmptyReadonlyArray<ReadSnapshot>,
+  seen: bigint
+) {
+  const sections = read.flatMap(({ phase }) => phase.winners.sections)
+  const job = new WinnersJob(sections, merging.database.mode, cutOffOf(merging))
+  const hasWork = read.some(({ phase }) => phase.hasWork)
+  const write = WriteTransactions.write(merging.writing, job, seen, Effect.void)
+  const transactionId = hasWork ? yield* refuseSnapshot(write) : seen
+  const merged = Arr.map(read, ({ contents, phase }) => ({ ...contents, entriesWritten: phase.winners.written }))
+  return { transactionId, merged } satisfies RoundResult
+})
 
-/** Reads the snapshot inside the write transactions. */
+/** Reads the first snapshot inside the write transactions. */
 const writeSnapshot = Effect.fnUntraced(function* (
   merging: MergeState,
   seen: bigint,
@@ -128,14 +208,16 @@ const writeSnapshot = Effect.fnUntraced(function* (
   copy: ((transaction: WriteTransaction) => SteppedWork) | undefined
 ) {
   const { database, known, made, request, writing } = merging
-  merging.passes++
+  const snapshot = request.snapshots[0]
+  countPass(merging, snapshot)
   // No member is skipped here: the snapshot is read in this phase because nearly all of it wins.
-  const feed = yield* MemberFeed.open(request, new Map())
+  const feed = yield* MemberFeed.open(snapshot, new Map())
   const job = new SnapshotJob({ mode: database.mode, known, cutOffNano: cutOffOf(merging), isChecked, copy })
   const next = Effect.suspend(() => feed(job.pass))
   const transactionId = yield* refuseSnapshot(WriteTransactions.write(writing, job, seen, next))
   for (const dbi of job.made) made.add(dbi)
-  return { transactionId, ...contentsOf(job.pass) } satisfies RoundResult
+  const merged: Merged = { ...contentsOf(snapshot, job.pass), entriesWritten: job.written }
+  return { transactionId, merged: [merged] } satisfies RoundResult
 }, Effect.scoped)
 
 /**
@@ -146,26 +228,24 @@ const remember = (
   { database: { known, walked }, writing }: MergeState,
   seen: bigint,
   before: number,
-  { members, transactionId }: { readonly transactionId: bigint; readonly members: ReadonlyArray<KnownMember> }
+  { merged, transactionId }: RoundResult
 ): void => {
   // LMDB numbers transactions without gaps. If the ids have advanced by the number of our transactions, there were no
   // others.
   const alone = transactionId - seen === BigInt(writing.transactions - before)
+  const members = merged.flatMap(({ members }) => members)
   known.merged(seen, transactionId, alone, members)
   walked.merged(seen, transactionId, alone)
 }
 
 export const writePhase = Effect.fnUntraced(function* (merging: MergeState, { read, seen }: Found) {
   const before = merging.writing.transactions
-  const merged: RoundResult =
-    read === undefined || read.phase.winners.overflown
+  const result: RoundResult =
+    read === undefined || read[0].phase.winners.overflown
       ? yield* writeSnapshot(merging, seen, read !== undefined, undefined)
-      : {
-          ...read.contents,
-          transactionId: read.phase.hasWork ? yield* writeWinners(merging, read.phase, seen) : seen
-        }
-  remember(merging, seen, before, merged)
-  return merged
+      : yield* writeWinners(merging, read, seen)
+  remember(merging, seen, before, result)
+  return result
 })
 
 /** Performs `copy`, the copy main → shadow, and the whole merge in one write transaction, without a read phase. */

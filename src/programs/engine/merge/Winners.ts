@@ -13,6 +13,8 @@ export interface Section {
   /** True if the application's DBI existed when the read phase began. */
   readonly existed: boolean
   readonly batches: Array<EntryBatch.EntryBatch>
+  /** Number of entries that a merge has put. */
+  written: number
 }
 
 /**
@@ -33,7 +35,8 @@ export class Winners {
   readonly sections: Array<Section> = []
   count = 0
   overflown = false
-  private held = 0
+  /** Number of bytes that the winners take. */
+  held = 0
   private end = 0
   private readonly limit: number
 
@@ -41,8 +44,13 @@ export class Winners {
     this.limit = limit
   }
 
+  /** Number of entries that a merge has put. */
+  get written(): number {
+    return this.sections.reduce((sum, { written }) => sum + written, 0)
+  }
+
   section(head: DbiHead, existed: boolean): void {
-    if (!this.overflown) this.sections.push({ head, existed, batches: [] })
+    if (!this.overflown) this.sections.push({ head, existed, batches: [], written: 0 })
   }
 
   /** Adds entry `i` of `from` to the last section. */

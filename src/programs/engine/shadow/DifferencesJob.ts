@@ -22,7 +22,7 @@ export class DifferencesJob implements WriteJob {
   private put: PutEntries | undefined
 
   constructor(winners: Winners) {
-    this.queue = new WinnersQueue(winners)
+    this.queue = new WinnersQueue(winners.sections)
   }
 
   attach(transaction: WriteTransaction, contiguous: boolean): void {

@@ -1,5 +1,5 @@
 /** Records the work of the lister and the receiver as facts for the status page, and as metrics. */
-import { Clock, Effect } from "effect"
+import { type Array as Arr, Clock, Effect } from "effect"
 import { families } from "../../../domain/metrics/MetricFamilies.ts"
 import type { MergeResult } from "../../../services/Database.ts"
 import * as Metrics from "../../../services/Metrics.ts"
@@ -78,20 +78,24 @@ export const loadFailed = (state: SyncState, instance: string) =>
 const mergeEnded = (state: SyncState, { name }: Snapshot, result: "merged" | "failed" | "aborted") =>
   Metrics.add(families.merges, { ...lmdbOf(state), kind: name.kind, result }, 1)
 
-/** Records a merge while it runs. */
+/**
+ * Records the merge of a row of snapshots while it runs. A failure of several is not counted, because each of them is
+ * then merged by itself.
+ */
 export const merging =
-  (state: SyncState, snapshot: Snapshot) =>
-  <A, E, R>(merge: Effect.Effect<A, E, R>) =>
-    entering(state, snapshot.name.instance, "merging").pipe(
-      Effect.andThen(merge),
-      Effect.tapError(() =>
-        Effect.andThen(
-          mergeEnded(state, snapshot, "failed"),
-          entering(state, snapshot.name.instance, "waiting to try again")
-        )
-      ),
-      Effect.onInterrupt(() => mergeEnded(state, snapshot, "aborted"))
+  (state: SyncState, row: Arr.NonEmptyReadonlyArray<Snapshot>) =>
+  <A, E, R>(merge: Effect.Effect<A, E, R>) => {
+    const { instance } = row[0].name
+    const failed = Effect.andThen(
+      mergeEnded(state, row[0], "failed"),
+      entering(state, instance, "waiting to try again")
     )
+    return entering(state, instance, "merging").pipe(
+      Effect.andThen(merge),
+      Effect.tapError(() => (row.length > 1 ? Effect.void : failed)),
+      Effect.onInterrupt(() => Effect.forEach(row, (snapshot) => mergeEnded(state, snapshot, "aborted")))
+    )
+  }
 
 /** Records that a snapshot is merged. The index must already know it. */
 export const merged = Effect.fnUntraced(function* (state: SyncState, snapshot: Snapshot, result: MergeResult) {

@@ -11,7 +11,7 @@ import type { Snapshot } from "../ListedSnapshots.ts"
  * Maximum size in bytes of a small object. Its request takes longer than its transfer, so several are loaded in
  * parallel.
  */
-const smallBytesMax = 262_144
+export const smallBytesMax = 262_144
 
 /** Number of small objects that are loaded in parallel. With their size, it bounds what one download permit holds. */
 const atOnce = 16

@@ -2,89 +2,29 @@
  * Merges new objects of each instance, along the path to its newest state (`SnapshotIndex`). Each instance has its own
  * child fiber. Memory budgets limit how many snapshots are in memory, and how many are merged at once. If a newer full
  * snapshot appears while a child waits for a permit, that snapshot is merged instead. Consecutive small deltas are
- * loaded in parallel and merged one after the other, each in its own transaction, so that no transaction becomes
- * longer.
+ * loaded in parallel and merged in one transaction (`RowMerge`).
  *
  * No object in the bucket can end the daemon. If our own newest snapshot is refused at the start, nothing is sent as
  * long as it is in the bucket, because a newer one would hide it, and it may be the only copy of its data.
  */
-import { Clock, Duration, Effect, FiberSet } from "effect"
-import { DatabaseError, type MergeResult } from "../../../services/Database.ts"
+import { Clock, Effect, FiberSet } from "effect"
 import { MemoryBudget } from "../../../services/MemoryBudget.ts"
 import { Settings } from "../../../services/Settings.ts"
-import type { Spooled } from "../../../services/Spool.ts"
 import { download, loadedTogether } from "./Downloader.ts"
 import type { Snapshot } from "../ListedSnapshots.ts"
 import * as Outage from "../Outage.ts"
-import { observe } from "../LocalChanges.ts"
 import * as Quarantine from "./Quarantine.ts"
 import * as ReceiveMeter from "../facts/ReceiveMeter.ts"
 import * as Staleness from "../Staleness.ts"
-import * as TombstoneRetention from "../TombstoneRetention.ts"
 import type { SyncState } from "../SyncState.ts"
-import { millisSince } from "../../Elapsed.ts"
-
-interface WaitingForRoom {
-  /** Id of the application's last transaction before the merge. Any later one may have freed space. */
-  readonly lastForeign: bigint
-  /**
-   * Time on the monotonic clock at which the merge is retried in any case, because a reader that has ended since then
-   * may have prevented pages from being reused.
-   */
-  readonly until: bigint
-}
+import type { FailingInstances, ReceiverState } from "./ReceiverState.ts"
+import { type FailedMerge, mergeLoaded } from "./RowMerge.ts"
 
 /** Nanoseconds between two attempts to merge into a full map that the application has not changed. */
 const patience = 60_000_000_000n
 
-/** An outage of all instances together, which is over when no instance fails any more. */
-interface Failing {
-  readonly outage: Outage.Outage
-  /** Instances whose last attempt failed. */
-  readonly instances: Set<string>
-}
-
-interface Receiver {
-  readonly state: SyncState
-  readonly load: Failing
-  /** Merges that have failed and may recover on their own. A successful load does not end this outage. */
-  readonly merge: Failing
-  readonly full: Outage.Outage
-  /** Instances with a running child. */
-  readonly busy: Set<string>
-  /** Names of objects that were corrupt once. If a second download is corrupt as well, they are quarantined. */
-  readonly suspects: Set<string>
-  /** Instances whose merge found the map full. */
-  readonly waitingForRoom: Map<string, WaitingForRoom>
-  /** Names of foreign snapshots under our name that a warning was logged for. */
-  readonly foreignSnapshots: Set<string>
-  /** Names of foreign snapshots whose merge has failed, parts of which may have been committed. */
-  readonly foreignInPart: Set<string>
-}
-
-const ageOf = (snapshot: Snapshot) =>
-  Effect.map(Clock.currentTimeNanos, (now) =>
-    Duration.nanos(now > snapshot.name.timestampNano ? now - snapshot.name.timestampNano : 0n)
-  )
-
-const logMerged = Effect.fnUntraced(function* (snapshot: Snapshot, size: number, result: MergeResult, millis: number) {
-  yield* Effect.logInfo("Loaded remote update", {
-    snapshot_instance: snapshot.name.instance,
-    timestamp: snapshot.name.timestampText,
-    age: yield* ageOf(snapshot),
-    kind: snapshot.name.kind,
-    compressed_size_bytes: size,
-    entries_read: result.entriesRead,
-    entries_skipped: result.entriesSkipped,
-    entries_written: result.entriesWritten,
-    txnID: String(result.transactionId),
-    time_total: Duration.millis(millis),
-    time_write_lock: Duration.millis(result.lockHeldMillis)
-  })
-})
-
 const failedFor = Effect.fnUntraced(function* (
-  { instances, outage }: Failing,
+  { instances, outage }: FailingInstances,
   instance: string,
   message: string,
   level?: "error"
@@ -96,7 +36,7 @@ const failedFor = Effect.fnUntraced(function* (
 })
 
 /** Ends the outages without failing instances. */
-const recover = Effect.fnUntraced(function* ({ full, load, merge, state, waitingForRoom }: Receiver) {
+const recover = Effect.fnUntraced(function* ({ full, load, merge, state, waitingForRoom }: ReceiverState) {
   for (const instances of [load.instances, merge.instances, waitingForRoom]) {
     for (const instance of instances.keys()) if (state.index.next(instance) === undefined) instances.delete(instance)
   }
@@ -104,15 +44,11 @@ const recover = Effect.fnUntraced(function* ({ full, load, merge, state, waiting
   if (waitingForRoom.size === 0) yield* full.over
 })
 
-interface FailedMerge {
-  readonly snapshot: Snapshot
-  readonly error: DatabaseError
-  /** Id of the application's last transaction before the merge began. */
-  readonly lastForeign: bigint
-}
-
 /** Reacts to a failed merge. Fails if the daemon must end. */
-const afterFailure = Effect.fnUntraced(function* (receiver: Receiver, { error, lastForeign, snapshot }: FailedMerge) {
+const afterFailure = Effect.fnUntraced(function* (
+  receiver: ReceiverState,
+  { error, lastForeign, snapshot }: FailedMerge
+) {
   switch (error.reaction) {
     case "quarantine: corrupt":
       yield* ReceiveMeter.loadFailed(receiver.state, snapshot.name.instance)
@@ -139,7 +75,7 @@ const afterFailure = Effect.fnUntraced(function* (receiver: Receiver, { error, l
   }
 })
 
-const warnOfForeign = Effect.fnUntraced(function* ({ state, foreignSnapshots }: Receiver, snapshot: Snapshot) {
+const warnOfForeign = Effect.fnUntraced(function* ({ state, foreignSnapshots }: ReceiverState, snapshot: Snapshot) {
   if (!state.index.isForeign(snapshot) || foreignSnapshots.has(snapshot.name.text)) return
   foreignSnapshots.add(snapshot.name.text)
   yield* Effect.logWarning("Foreign snapshot under our instance name: is the name used twice?", {
@@ -147,57 +83,11 @@ const warnOfForeign = Effect.fnUntraced(function* ({ state, foreignSnapshots }: 
   })
 })
 
-/** Merges a loaded object, and records the result in index, metrics, log and cleaner. */
-const merge = Effect.fnUntraced(function* (receiver: Receiver, snapshot: Snapshot, spooled: Spooled) {
-  const { state } = receiver
-  const { instance } = snapshot.name
-  const { database } = state.options
-  ;(yield* (yield* MemoryBudget).hold(database, "decompress"))(spooled.size)
-  const began = yield* Clock.monotonicTimeNanos
-  const cutOffNano = yield* TombstoneRetention.cutOff
-  const isForeign = state.index.isForeign(snapshot)
-  const result = yield* state.database
-    .merge({ spooled, format: snapshot.name.format, ...(cutOffNano === undefined ? {} : { cutOffNano }) })
-    .pipe(
-      ReceiveMeter.merging(state, snapshot),
-      Effect.tapError(() =>
-        Effect.sync(() => {
-          if (isForeign) receiver.foreignInPart.add(snapshot.name.text)
-        })
-      )
-    )
-  const isOnPath = state.index.markMerged(snapshot)
-  yield* ReceiveMeter.merged(state, snapshot, result)
-  const inPart = receiver.foreignInPart.delete(snapshot.name.text)
-  // Our own newer snapshot hides it from the others, so only this process can send them its entries.
-  if (isForeign && (inPart || result.entriesWritten > 0)) state.foreignMerged++
-  state.cleaner?.evidence.markMerged(snapshot, result, yield* Clock.monotonicTimeNanos, isOnPath)
-  receiver.suspects.delete(snapshot.name.text)
-  receiver.waitingForRoom.delete(instance)
-  receiver.merge.instances.delete(instance)
-  yield* logMerged(snapshot, spooled.size, result, yield* millisSince(began))
-})
-
-/** Merges an object with a permit, unless a better one has appeared. Returns the failure of the merge, if any. */
-const mergeNext = Effect.fnUntraced(function* (receiver: Receiver, snapshot: Snapshot, spooled: Spooled) {
-  const { state } = receiver
-  const { lastForeign } = yield* observe(state)
-  return yield* (yield* MemoryBudget)
-    .withPermit(
-      state.options.database,
-      "decompress"
-    )(Effect.suspend(() => (state.index.isNext(snapshot) ? merge(receiver, snapshot, spooled) : Effect.void)))
-    .pipe(
-      Effect.as(undefined),
-      Effect.catchTag("DatabaseError", (error) => Effect.succeed<FailedMerge>({ snapshot, error, lastForeign }))
-    )
-})
-
 /**
  * Loads and merges one object, or several small ones, with a download permit. Returns the failure of a merge instead of
  * handling it, so that permits and spool are released before the caller waits.
  */
-const receive = Effect.fnUntraced(function* (receiver: Receiver, instance: string) {
+const receive = Effect.fnUntraced(function* (receiver: ReceiverState, instance: string) {
   const { state } = receiver
   // Newer objects may have appeared while this fiber waited for the permit.
   const steps = state.index.steps(instance)
@@ -213,16 +103,13 @@ const receive = Effect.fnUntraced(function* (receiver: Receiver, instance: strin
     (snapshot) =>
       ReceiveMeter.downloading(state, instance).pipe(
         Effect.andThen(download(state.options.database, snapshot)),
-        Effect.tap((spooled) => ReceiveMeter.downloaded(state, instance, spooled.size))
+        Effect.tap((spooled) => ReceiveMeter.downloaded(state, instance, spooled.size)),
+        Effect.map((spooled) => ({ snapshot, spooled }))
       ),
     { concurrency: "unbounded" }
   )
   receiver.load.instances.delete(instance)
-  for (const [index, spooled] of loaded.entries()) {
-    const failed = yield* mergeNext(receiver, together[index]!, spooled)
-    if (failed !== undefined) return failed
-  }
-  return undefined
+  return yield* mergeLoaded(receiver, loaded)
 })
 
 /**
@@ -238,7 +125,7 @@ const notFound = Effect.fnUntraced(function* (state: SyncState, instance: string
 })
 
 /** Receives the next objects of an instance, from the bucket to the database. Waits while the bucket is unavailable. */
-const receiveOne = Effect.fn("Receive.one")(function* (receiver: Receiver, instance: string) {
+const receiveOne = Effect.fn("Receive.one")(function* (receiver: ReceiverState, instance: string) {
   const { state } = receiver
   const budget = yield* MemoryBudget
   const failure = yield* budget
@@ -263,7 +150,7 @@ const receiveOne = Effect.fn("Receive.one")(function* (receiver: Receiver, insta
 })
 
 /** True if the instance has a snapshot to merge and does not wait for space in the map. */
-const isDue = (receiver: Receiver, instance: string, now: bigint): boolean => {
+const isDue = (receiver: ReceiverState, instance: string, now: bigint): boolean => {
   const { busy, state, waitingForRoom } = receiver
   if (busy.has(instance) || state.index.next(instance) === undefined) return false
   const full = waitingForRoom.get(instance)
@@ -273,7 +160,7 @@ const isDue = (receiver: Receiver, instance: string, now: bigint): boolean => {
 /** Runs forever. */
 export const run = Effect.fn("Receive.run")(function* (state: SyncState) {
   const { database } = state.options
-  const receiver: Receiver = {
+  const receiver: ReceiverState = {
     state,
     load: { outage: yield* Outage.make(`${database}_storage_load`, "load a snapshot"), instances: new Set() },
     merge: { outage: yield* Outage.make(`${database}_merge`, "merge a snapshot"), instances: new Set() },

@@ -85,7 +85,9 @@ const mergeWith = (object: Uint8Array, cutOffNano: bigint) =>
   Effect.scoped(
     Effect.gen(function* () {
       const database = yield* Database
-      return yield* database.merge({ spooled: yield* spool(object), format: "gzip", cutOffNano })
+      const snapshots = [{ spooled: yield* spool(object), format: "gzip" }] as const
+      const [result] = yield* database.merge({ snapshots, cutOffNano })
+      return result
     })
   )
 

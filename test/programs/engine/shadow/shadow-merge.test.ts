@@ -324,7 +324,9 @@ describe("Shadow mode, merge", () => {
           ])
         )
         yield* Effect.scoped(
-          Effect.flatMap(spool(object), (spooled) => merge({ spooled, format: "gzip", cutOffNano: 6_000_000n }))
+          Effect.flatMap(spool(object), (spooled) =>
+            merge({ snapshots: [{ spooled, format: "gzip" }], cutOffNano: 6_000_000n })
+          )
         )
         assert.deepStrictEqual(yield* shadow("d"), ["a deleted @5ms", "c deleted @6ms"])
         assert.deepStrictEqual(yield* main("d"), [])

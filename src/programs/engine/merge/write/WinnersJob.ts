@@ -13,7 +13,7 @@ import { runUntil, type SteppedWork } from "../../Engine.ts"
 import { BeginAgain, State, type WriteJob } from "../../WriteJob.ts"
 import { MergeLookups, type Rule, ruleOf } from "../MergeEntries.ts"
 import { type Mode, orderOfHead } from "../Mode.ts"
-import type { Section, Winners } from "../Winners.ts"
+import type { Section } from "../Winners.ts"
 import type { Target } from "./Target.ts"
 import { type PutEntries, WinnersQueue } from "./WinnersQueue.ts"
 
@@ -34,9 +34,9 @@ export class WinnersJob implements WriteJob {
   /** Puts entries of the section, or undefined until the section is prepared in this transaction. */
   private put: PutEntries | undefined
 
-  constructor(winners: Winners, mode: Mode, cutOffNano: bigint) {
+  constructor(sections: ReadonlyArray<Section>, mode: Mode, cutOffNano: bigint) {
     this.rule = ruleOf(formatOfWinners, cutOffNano)
-    this.queue = new WinnersQueue(winners)
+    this.queue = new WinnersQueue(sections)
     this.mode = mode
     this.target = mode.target()
   }
@@ -70,7 +70,10 @@ export class WinnersJob implements WriteJob {
       this.put ??= this.enter(section)
       if (this.prepare !== undefined && !runUntil(this.prepare, deadline)) return State.Paused
       this.prepare = undefined
-      if (!this.queue.putSection(this.put, deadline)) return State.Paused
+      const before = this.target.written
+      const isDone = this.queue.putSection(this.put, deadline)
+      section.written += this.target.written - before
+      if (!isDone) return State.Paused
       this.put = undefined
     }
   }
@@ -85,8 +88,8 @@ export class WinnersJob implements WriteJob {
     this.prepare = this.target.enter(head).prepare
     this.target.into(head, false)
     this.entered.add(head.name)
-    // The read phase has compared a repeated DBI only with the LMDB, not with what the earlier messages of that DBI
-    // put.
+    // The read phase has compared a repeated DBI only with the LMDB, not with what the earlier messages or snapshots
+    // put into that DBI.
     return this.isContiguous && !this.queue.isRepeated ? this.putAll : this.compared(head)
   }
 

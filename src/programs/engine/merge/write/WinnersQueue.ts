@@ -4,7 +4,7 @@
  */
 import type { EntryBatch } from "../../../../domain/snapshot/EntryBatch.ts"
 import { stepsPerLook } from "../../Engine.ts"
-import type { Section, Winners } from "../Winners.ts"
+import type { Section } from "../Winners.ts"
 
 /** Puts the entries `from` to `to` (exclusive) of a batch. */
 export type PutEntries = (batch: EntryBatch, from: number, to: number) => void
@@ -15,7 +15,7 @@ export class WinnersQueue {
   private batchIndex = 0
   private entryIndex = 0
 
-  constructor({ sections }: Winners) {
+  constructor(sections: ReadonlyArray<Section>) {
     this.sections = sections
   }
 
@@ -24,7 +24,10 @@ export class WinnersQueue {
     return this.sections[this.sectionIndex]
   }
 
-  /** True if an earlier section has the same DBI. A snapshot may describe a DBI in several messages. */
+  /**
+   * True if an earlier section has the same DBI. A snapshot may describe a DBI in several messages, and several
+   * snapshots may be merged together.
+   */
   get isRepeated(): boolean {
     const name = this.section?.head.name
     return this.sections.findIndex(({ head }) => head.name === name) < this.sectionIndex
