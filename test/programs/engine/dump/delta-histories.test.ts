@@ -1,6 +1,7 @@
 /**
  * Delta snapshots over random histories: the state at F with a delta from F merged into it is the state at T, and the
- * delta holds what has changed and no more. Removals without a tombstone (native mode, dropped DBIs) leave the entry.
+ * delta holds what has changed and no more. Deltas in a row may be merged together. Removals without a tombstone leave
+ * the entry (native mode, dropped DBIs).
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Stream } from "effect"
@@ -16,7 +17,7 @@ import { Choices } from "../../../simulation/Choices.ts"
 import { directory, optionsOf } from "../../../support/fakes/LmdbNativeSubject.ts"
 import * as CompressionSync from "../../../support/fixtures/CompressionSync.ts"
 import { type DecodedSnapshot, decode } from "../../../support/fixtures/DecodedSnapshot.ts"
-import { databaseOptions, dump, merge, over, write } from "../../../support/fixtures/Environments.ts"
+import { databaseOptions, dump, merge, mergeRows, over, write } from "../../../support/fixtures/Environments.ts"
 import { type Content, mergeSnapshot, shown } from "../../../support/fixtures/LastWriteWins.ts"
 import { bytes, DUPSORT, integer, INTEGERKEY, shadowOptions } from "../../../support/fixtures/ShadowEnvironments.ts"
 import { nativeValue, object } from "../../../support/fixtures/Snapshots.ts"
@@ -61,6 +62,8 @@ class History {
   stored: Array<Stored> = []
   clock = 1_000
   deltas = 0
+  /** Number of times that several deltas were merged together. */
+  together = 0
   private readonly isNative: boolean
 
   constructor(seed: number) {
@@ -154,6 +157,9 @@ const run = Effect.fnUntraced(function* (history: History, follower: Layers) {
   const first = yield* dump()
   yield* Effect.provideContext(merge(first.object), theirs)
   history.stored.push({ timestampNano: first.result.timestampNano, content: contentOf(first.object) })
+  // The follower merges some of them by themselves, and others together.
+  const waiting: Array<Uint8Array> = []
+  const follow = Effect.suspend(() => Effect.provideContext(mergeRows(waiting.splice(0)), theirs))
   for (let step = 0; step < 40; step++) {
     history.clock += 1 + choices.below(3)
     yield* TestClock.setTime(history.clock)
@@ -161,11 +167,12 @@ const run = Effect.fnUntraced(function* (history: History, follower: Layers) {
     else if (choices.chance(0.3)) yield* history.mergeTheirs()
     else if (choices.chance(0.4)) yield* (yield* Database).changes
     else {
-      const object = yield* send(history)
-      yield* Effect.provideContext(merge(object), theirs)
+      waiting.push(yield* send(history))
+      if (choices.chance(0.4)) history.together += (yield* follow).filter(({ length }) => length > 1).length
     }
   }
-  yield* Effect.provideContext(merge(yield* send(history)), theirs)
+  waiting.push(yield* send(history))
+  yield* follow
   const mine = contentOf((yield* dump({ timestampNano: 1n })).object)
   const followed = contentOf((yield* Effect.provideContext(dump(), theirs)).object)
   for (const [name, entries] of mine) {
@@ -180,13 +187,24 @@ const overMemory = (options: DatabaseOptions): Layers => over(LmdbMemory.layerWi
 const overFile = (history: History, file: string) =>
   over(LmdbNative.layerWith(optionsOf(file)), history.options, CompressionSync.layer)
 
+const inMemory = (seed: number) => {
+  const history = new History(seed)
+  return Effect.provide(run(history, overMemory(history.options)), overMemory(history.options), { local: true }).pipe(
+    Effect.as(history)
+  )
+}
+
 describe("Delta snapshots, over random histories", () => {
-  for (let seed = 0; seed < 24; seed++) {
-    it.effect(`in memory, seed ${seed}`, () => {
-      const history = new History(seed)
-      return Effect.provide(run(history, overMemory(history.options)), overMemory(history.options))
+  for (let seed = 0; seed < 24; seed++) it.effect(`in memory, seed ${seed}`, () => inMemory(seed))
+
+  it.effect("in memory, several of which are merged together", () =>
+    Effect.gen(function* () {
+      let together = 0
+      for (let seed = 0; seed < 4; seed++)
+        together += (yield* Effect.provide(inMemory(seed), TestClock.layer(), { local: true })).together
+      assert.isAbove(together, 3)
     })
-  }
+  )
 
   for (let seed = 100; seed < 106; seed++) {
     it.effect(`over a file, seed ${seed}`, () =>
