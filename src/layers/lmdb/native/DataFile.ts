@@ -21,7 +21,6 @@ export type Identity = string
 export interface Meta {
   readonly mapSize: number
   readonly pageSize: number
-  readonly lastPage: number
   /** Number of pages of the free list and of the root DBI themselves. */
   readonly ownPages: number
 }
@@ -133,7 +132,6 @@ const readMetaOf = (file: string, descriptor: number): Meta | undefined => {
   return {
     mapSize: Number(current.getBigUint64(mapSizeAt, true)),
     pageSize,
-    lastPage: Number(current.getBigUint64(136, true)),
     ownPages: 2 + pagesOf(current, freeRecord) + pagesOf(current, rootRecord)
   }
 }

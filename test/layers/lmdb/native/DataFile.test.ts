@@ -4,6 +4,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+// @effect-diagnostics-next-line nodeBuiltinImport:off -- makes a pipe
+import * as childProcess from "node:child_process"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- the files are what is tested
 import * as fs from "node:fs"
 // @effect-diagnostics-next-line nodeBuiltinImport:off -- as above
@@ -118,6 +120,22 @@ describe("LmdbNative: what is there", () => {
     )
   )
 
+  it.live("the meta page of the later transaction counts", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        for (const newer of [0, 1]) {
+          const file = path.join(yield* directory, "lmdb")
+          EmptyDataFile.write(file, 4_096, 2 ** 20)
+          const bytes = fs.readFileSync(file)
+          bytes.writeBigUInt64LE(7n, newer * 4_096 + 144)
+          bytes.writeBigUInt64LE(BigInt(2 ** 21), newer * 4_096 + 32)
+          fs.writeFileSync(file, bytes)
+          assert.strictEqual(readMeta(file)!.mapSize, 2 ** 21)
+        }
+      })
+    )
+  )
+
   it.live("a file that is open is not opened a second time, until it is closed", () =>
     Effect.scoped(
       Effect.gen(function* () {
@@ -204,6 +222,32 @@ describe("LmdbNative: what is no LMDB of ours", () => {
     )
   )
 
+  it.live("with a tree, of the free list or of the DBIs, that begins beyond the end of the file", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        for (const record of [40, 88]) {
+          const file = path.join(yield* directory, "lmdb")
+          EmptyDataFile.write(file, 4_096, 2 ** 20)
+          const bytes = fs.readFileSync(file)
+          for (const page of [0, 4_096]) bytes.writeBigUInt64LE(2n, page + record + 40)
+          fs.writeFileSync(file, Buffer.concat([bytes, Buffer.alloc(4_095)]))
+          assert.include((yield* refusal(file)).message, "it is truncated: 12287 bytes, but page 2 is in use")
+          fs.writeFileSync(file, Buffer.concat([bytes, Buffer.alloc(4_096)]))
+          assert.isDefined(readMeta(file))
+        }
+      })
+    )
+  )
+
+  it.live("with a meta page that is none", () =>
+    Effect.gen(function* () {
+      for (const page of [0, 4_096]) {
+        const error = yield* damaged((bytes) => (bytes.writeUInt16LE(0x02, page + 10), bytes))
+        assert.include(error, "a meta page is damaged")
+      }
+    })
+  )
+
   it.live("a directory, a pipe, and a file in the place of the directory", () =>
     Effect.scoped(
       Effect.gen(function* () {
@@ -214,6 +258,9 @@ describe("LmdbNative: what is no LMDB of ours", () => {
           "not a regular file. Check the path, and options.no_subdir"
         )
         assert.include((yield* refusal("/dev/null")).message, "not a regular file")
+        // Opening a pipe would wait for somebody who writes to it.
+        childProcess.execFileSync("mkfifo", [path.join(top, "pipe")])
+        assert.include((yield* refusal(path.join(top, "pipe"))).message, "not a regular file")
         fs.writeFileSync(path.join(top, "file"), "")
         assert.include(
           (yield* refusal(path.join(top, "file"), { noSubdir: false })).message,
