@@ -6,6 +6,7 @@ import * as NativeHeader from "../../src/domain/lmdb/NativeHeader.ts"
 import { Changes, DumpResult } from "../../src/services/Database.ts"
 import { Lmdb, type LmdbError, type WriteTransaction } from "../../src/services/Lmdb.ts"
 import { changedWrites } from "../support/fakes/ChangedWrites.ts"
+import { replacing } from "../support/fakes/ReplacedLmdb.ts"
 import type { Bug } from "./Simulation.ts"
 
 type Put = WriteTransaction["put"]
@@ -37,16 +38,10 @@ const isTie = (
 /** Omits one changed key in five, as if its page were not compared. */
 const missingChanges = (lmdb: Layer.Layer<Lmdb, LmdbError>) => {
   let keys = 0
-  return Layer.effect(
-    Lmdb,
-    Effect.map(Lmdb, (inner) =>
-      Lmdb.of({
-        ...inner,
-        changes: (before, after, sink) =>
-          inner.changes(before, after, { ...sink, key: (...key) => ++keys % 5 === 0 || sink.key(...key) })
-      })
-    )
-  ).pipe(Layer.provide(lmdb))
+  return replacing(lmdb, (inner) => ({
+    changes: (before, after, sink) =>
+      inner.changes(before, after, { ...sink, key: (...key) => ++keys % 5 === 0 || sink.key(...key) })
+  }))
 }
 
 export const bugs: Readonly<Record<string, () => Bug>> = {

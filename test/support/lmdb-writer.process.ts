@@ -4,6 +4,7 @@
  */
 import { open } from "lmdb"
 import * as DbiFlags from "../../src/domain/lmdb/DbiFlags.ts"
+import { packageFlags } from "./processes/PackageFlags.ts"
 import { generationKey, kinds, ownName, type WriterOptions } from "./LmdbWriter.ts"
 
 // The type declarations of the package are incomplete.
@@ -33,21 +34,12 @@ const random = (below: number): number => {
   return ((t ^ (t >>> 14)) >>> 0) % below
 }
 
-const flagged = (flags: number) => ({
-  reverseKey: (flags & 0x02) !== 0,
-  dupSort: (flags & 0x04) !== 0,
-  keyIsUint32: (flags & 0x08) !== 0,
-  dupFixed: (flags & 0x10) !== 0,
-  integerDup: (flags & 0x20) !== 0,
-  reverseDup: (flags & 0x40) !== 0
-})
-
 /**
  * Without `keyEncoding`, the package would set its own comparison function. The second handle takes integer keys as
  * bytes.
  */
 const make = (name: string, flags: number): Anything => {
-  env.openDB({ name, create: true, ...flagged(flags), ...binary })
+  env.openDB({ name, create: true, ...packageFlags(flags), ...binary })
   return env.openDB({ name, create: false, ...binary })
 }
 

@@ -1,14 +1,15 @@
 /** The sweep of one database: which tombstones go, in which DBIs, and how the lock is held meanwhile. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer } from "effect"
+import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import * as LmdbMemory from "../../../src/layers/lmdb/memory/LmdbMemory.ts"
 import { Database, DatabaseError, type DatabaseOptions, type SweepRequest } from "../../../src/services/Database.ts"
-import { Lmdb, LmdbError, MapFull } from "../../../src/services/Lmdb.ts"
+import { LmdbError, MapFull } from "../../../src/services/Lmdb.ts"
 import * as CompressionSync from "../../support/fixtures/CompressionSync.ts"
 import { contentOf, shown } from "../../support/fixtures/LastWriteWins.ts"
 import { databaseOptions, lastId, merge, over, putRaw, raw } from "../../support/fixtures/Environments.ts"
 import { type Hooks, hooked } from "../../support/fakes/HookedLmdb.ts"
+import { replacing } from "../../support/fakes/ReplacedLmdb.ts"
 import { copyAt, main, put, remove, shadow, shadowOptions, theirs } from "../../support/fixtures/ShadowEnvironments.ts"
 import { type Line, type Lines, objectOf, ofDbis, rawDbis } from "../../support/fixtures/Snapshots.ts"
 
@@ -236,15 +237,9 @@ describe("Sweep", () => {
       const full = Effect.fail(
         new LmdbError({ path: "/memory/data.mdb", reason: new MapFull({ mapSize: 1, used: 1, needed: 2 }) })
       )
-      const failing = Layer.effect(
-        Lmdb,
-        Effect.map(Lmdb, (inner) =>
-          Lmdb.of({
-            ...inner,
-            write: (body) => inner.write((transaction) => Effect.andThen(body(transaction), full))
-          })
-        )
-      ).pipe(Layer.provide(layer))
+      const failing = replacing(layer, (inner) => ({
+        write: (body) => inner.write((transaction) => Effect.andThen(body(transaction), full))
+      }))
       const error = yield* Effect.provide(Effect.flip(sweep(5n)), over(failing), { local: true })
       assert.strictEqual(error.reaction, "wait: map full")
       assert.deepStrictEqual(yield* Effect.provide(content, layer, { local: true }), { a: ["6b 1 deleted"] })

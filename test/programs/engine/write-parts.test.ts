@@ -1,24 +1,18 @@
 /** How long each transaction of a job that is cut into parts works, before it commits. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import * as LmdbMemory from "../../../src/layers/lmdb/memory/LmdbMemory.ts"
 import { ChangeTracker } from "../../../src/programs/engine/ChangeTracker.ts"
 import * as WriteTransactions from "../../../src/programs/engine/WriteTransactions.ts"
-import { Lmdb } from "../../../src/services/Lmdb.ts"
 import { type WriteJob, State } from "../../../src/programs/engine/WriteJob.ts"
+import { replacing } from "../../support/fakes/ReplacedLmdb.ts"
 
 /** Each transaction holds the lock for so much longer than it works. */
 const withCommitsOf = (millis: number) =>
-  Layer.effect(
-    Lmdb,
-    Effect.map(Lmdb, (inner) =>
-      Lmdb.of({
-        ...inner,
-        write: (body) =>
-          Effect.map(inner.write(body), (written) => ({ ...written, lockHeldMillis: written.lockHeldMillis + millis }))
-      })
-    )
-  ).pipe(Layer.provide(LmdbMemory.layerWith()))
+  replacing(LmdbMemory.layerWith(), (inner) => ({
+    write: (body) =>
+      Effect.map(inner.write(body), (written) => ({ ...written, lockHeldMillis: written.lockHeldMillis + millis }))
+  }))
 
 /** Is done in its fourth part. */
 class Job implements WriteJob {

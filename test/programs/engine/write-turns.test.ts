@@ -4,10 +4,11 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { NodeServices } from "@effect/platform-node"
-import { Effect, Layer } from "effect"
+import { Effect, type Layer } from "effect"
 import * as LmdbNative from "../../../src/layers/lmdb/native/LmdbNative.ts"
-import { Lmdb, type LmdbError } from "../../../src/services/Lmdb.ts"
+import type { Lmdb, LmdbError } from "../../../src/services/Lmdb.ts"
 import { largeObject } from "../../support/fakes/DatabaseLayers.ts"
+import { replacing } from "../../support/fakes/ReplacedLmdb.ts"
 import { merge, nativeOptions, over, putRaw, write } from "../../support/fixtures/Environments.ts"
 import { temporaryFolder } from "../../support/fixtures/GoldenEnvironments.ts"
 import { rawDbis } from "../../support/fixtures/Snapshots.ts"
@@ -17,22 +18,16 @@ interface Lock {
 }
 
 const watched = (lmdb: Layer.Layer<Lmdb, LmdbError>, lock: Lock) =>
-  Layer.effect(
-    Lmdb,
-    Effect.map(Lmdb, (inner) =>
-      Lmdb.of({
-        ...inner,
-        write: (body) =>
-          inner.write((transaction) =>
-            Effect.acquireUseRelease(
-              Effect.sync(() => void (lock.isHeld = true)),
-              () => body(transaction),
-              () => Effect.sync(() => void (lock.isHeld = false))
-            )
-          )
-      })
-    )
-  ).pipe(Layer.provide(lmdb))
+  replacing(lmdb, (inner) => ({
+    write: (body) =>
+      inner.write((transaction) =>
+        Effect.acquireUseRelease(
+          Effect.sync(() => void (lock.isHeld = true)),
+          () => body(transaction),
+          () => Effect.sync(() => void (lock.isHeld = false))
+        )
+      )
+  }))
 
 /** How many timers went off with the lock in hand, and the merge's result. */
 const turnsOfMerge = Effect.fnUntraced(

@@ -1,6 +1,7 @@
 /** A decorator of `Lmdb` that counts the steps and lookups of all cursors of read transactions. */
-import { Effect, Layer } from "effect"
-import { Lmdb, type LmdbError, type ReadTransaction } from "../../../src/services/Lmdb.ts"
+import { Effect, type Layer } from "effect"
+import type { Lmdb, LmdbError, ReadTransaction } from "../../../src/services/Lmdb.ts"
+import { replacing } from "./ReplacedLmdb.ts"
 
 export interface CursorCounts {
   steps: number
@@ -25,15 +26,9 @@ const counted =
   }
 
 export const counting = (lmdb: Layer.Layer<Lmdb, LmdbError>, counts: CursorCounts) =>
-  Layer.effect(
-    Lmdb,
-    Effect.map(Lmdb, (inner) =>
-      Lmdb.of({
-        ...inner,
-        read: Effect.map(inner.read, (view) => {
-          const { cursor } = view
-          return Object.assign(view, { cursor: counted(cursor, counts) })
-        })
-      })
-    )
-  ).pipe(Layer.provide(lmdb))
+  replacing(lmdb, (inner) => ({
+    read: Effect.map(inner.read, (view) => {
+      const { cursor } = view
+      return Object.assign(view, { cursor: counted(cursor, counts) })
+    })
+  }))

@@ -3,6 +3,7 @@
  * with the package `lmdb` itself. LmdbApplication.ts starts it.
  */
 import { open } from "lmdb"
+import { packageFlags } from "./PackageFlags.ts"
 import type { Command, Opening, Reply, Step } from "../fakes/LmdbApplication.ts"
 
 // The type declarations of the package are incomplete.
@@ -23,21 +24,12 @@ const env: Anything = open({
 const binary = { keyEncoding: "binary", encoding: "binary" } as const
 const bytes = (hex: string) => Buffer.from(hex, "hex")
 
-const flagged = (flags: number) => ({
-  reverseKey: (flags & 0x02) !== 0,
-  dupSort: (flags & 0x04) !== 0,
-  keyIsUint32: (flags & 0x08) !== 0,
-  dupFixed: (flags & 0x10) !== 0,
-  integerDup: (flags & 0x20) !== 0,
-  reverseDup: (flags & 0x40) !== 0
-})
-
 const dbi = (name: string): Anything => env.openDB({ name, create: false, ...binary })
 
 const take = (step: Step): void => {
   if (step.do === "create") {
     // Without "binary", the package would sort by its own comparison function.
-    env.openDB({ name: step.dbi, create: true, ...flagged(step.flags), ...binary })
+    env.openDB({ name: step.dbi, create: true, ...packageFlags(step.flags), ...binary })
   } else if (step.do === "put") dbi(step.dbi).putSync(bytes(step.key), bytes(step.value))
   else if (step.do === "remove") dbi(step.dbi).removeSync(bytes(step.key))
   else if (step.do === "drop") dbi(step.dbi).dropSync()

@@ -1,6 +1,6 @@
 /** What is known of changed keys, when it is given up, and that nothing is lost when what was looked at was in vain. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import * as DbiName from "../../../../src/domain/lmdb/DbiName.ts"
 import * as LmdbMemory from "../../../../src/layers/lmdb/memory/LmdbMemory.ts"
 import * as LmdbNative from "../../../../src/layers/lmdb/native/LmdbNative.ts"
@@ -9,6 +9,7 @@ import { KeyTracker } from "../../../../src/programs/engine/changes/KeyTracker.t
 import { PendingKeys } from "../../../../src/programs/engine/changes/PendingKeys.ts"
 import { ChangesUnknown, Lmdb, LmdbError, ReadersFull, type WriteTransaction } from "../../../../src/services/Lmdb.ts"
 import { directory, optionsOf } from "../../../support/fakes/LmdbNativeSubject.ts"
+import { replacing } from "../../../support/fakes/ReplacedLmdb.ts"
 import { drop, put, remove } from "../../../support/fixtures/ShadowEnvironments.ts"
 import { warningsOf } from "../../../support/Warnings.ts"
 
@@ -45,19 +46,14 @@ const entry = (key: string) => put("d", [[key, "v"]])
 
 /** Fails like that from now on, while `isOn`. */
 const failing = (reason: LmdbError["reason"], operation: "changes" | "read", isOn: () => boolean) =>
-  Layer.effect(
-    Lmdb,
-    Effect.map(Lmdb, (inner) => {
-      const error = new LmdbError({ path: inner.path, reason })
-      const unless = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-        Effect.suspend((): Effect.Effect<A, E | LmdbError, R> => (isOn() ? Effect.fail(error) : effect))
-      return Lmdb.of({
-        ...inner,
-        read: operation === "read" ? unless(inner.read) : inner.read,
-        changes: (...views) => (operation === "changes" ? unless(inner.changes(...views)) : inner.changes(...views))
-      })
-    })
-  ).pipe(Layer.provide(LmdbMemory.layerWith()))
+  replacing(LmdbMemory.layerWith(), (inner) => {
+    const error = new LmdbError({ path: inner.path, reason })
+    const unless = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+      Effect.suspend((): Effect.Effect<A, E | LmdbError, R> => (isOn() ? Effect.fail(error) : effect))
+    return operation === "read"
+      ? { read: unless(inner.read) }
+      : { changes: (...views) => unless(inner.changes(...views)) }
+  })
 
 describe("KeyTracker", () => {
   it.live("knows nothing at first, then what has changed since the look before", () =>

@@ -1,13 +1,14 @@
 /** What a snapshot asks of LMDB and LMDB cannot do: the snapshot is refused, and nothing of it is written. */
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import * as DbiName from "../../../../src/domain/lmdb/DbiName.ts"
 import * as DbiFlags from "../../../../src/domain/lmdb/DbiFlags.ts"
 import * as LmdbNative from "../../../../src/layers/lmdb/native/LmdbNative.ts"
 import type { DatabaseError } from "../../../../src/services/Database.ts"
-import { Lmdb, LmdbError, LmdbFailure, type WriteTransaction } from "../../../../src/services/Lmdb.ts"
+import { LmdbError, LmdbFailure, type WriteTransaction } from "../../../../src/services/Lmdb.ts"
 import * as LmdbApplication from "../../../support/fakes/LmdbApplication.ts"
+import { replacing } from "../../../support/fakes/ReplacedLmdb.ts"
 import * as CompressionSync from "../../../support/fixtures/CompressionSync.ts"
 import { merge, nativeOptions, over, overNative, raw, write } from "../../../support/fixtures/Environments.ts"
 import { temporaryFolder } from "../../../support/fixtures/GoldenEnvironments.ts"
@@ -174,12 +175,9 @@ describe("A snapshot that LMDB cannot take is refused", () => {
     Effect.gen(function* () {
       const options = nativeOptions(`${yield* temporaryFolder}/data.mdb`)
       let code: string | undefined
-      const failing = Layer.effect(
-        Lmdb,
-        Effect.map(Lmdb, (inner) =>
-          Lmdb.of({ ...inner, write: (body) => inner.write((transaction) => body(failAtSecondPut(transaction, code))) })
-        )
-      ).pipe(Layer.provide(LmdbNative.layerWith(options.lmdb)))
+      const failing = replacing(LmdbNative.layerWith(options.lmdb), (inner) => ({
+        write: (body) => inner.write((transaction) => body(failAtSecondPut(transaction, code)))
+      }))
       yield* Effect.gen(function* () {
         const snapshot = object({
           d: [

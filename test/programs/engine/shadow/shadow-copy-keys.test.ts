@@ -1,10 +1,11 @@
 /** The copy main → shadow looks at the keys that have changed, and at everything when they are not known. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, type Layer } from "effect"
 import * as LmdbMemory from "../../../../src/layers/lmdb/memory/LmdbMemory.ts"
 import { Database } from "../../../../src/services/Database.ts"
-import { ChangesUnknown, Lmdb, LmdbError } from "../../../../src/services/Lmdb.ts"
+import { ChangesUnknown, type Lmdb, LmdbError } from "../../../../src/services/Lmdb.ts"
 import { counting, type CursorCounts } from "../../../support/fakes/CountedLmdb.ts"
+import { replacing } from "../../../support/fakes/ReplacedLmdb.ts"
 import { merge, over } from "../../../support/fixtures/Environments.ts"
 import { drop, main, put, remove, shadow, shadowOptions } from "../../../support/fixtures/ShadowEnvironments.ts"
 import { object } from "../../../support/fixtures/Snapshots.ts"
@@ -93,13 +94,9 @@ describe("Shadow mode, copy by keys", () => {
 
   it.live("looks at everything when the pages do not tell what has changed", () => {
     const { application, counts, database } = world((lmdb) =>
-      Layer.effect(
-        Lmdb,
-        Effect.map(Lmdb, (inner) => {
-          const error = new LmdbError({ path: inner.path, reason: new ChangesUnknown({ detail: "page 7" }) })
-          return Lmdb.of({ ...inner, changes: () => Effect.fail(error) })
-        })
-      ).pipe(Layer.provide(lmdb))
+      replacing(lmdb, ({ path }) => ({
+        changes: () => Effect.fail(new LmdbError({ path, reason: new ChangesUnknown({ detail: "page 7" }) }))
+      }))
     )
     return Effect.provide(
       Effect.gen(function* () {

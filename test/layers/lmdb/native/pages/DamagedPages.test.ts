@@ -10,13 +10,10 @@ import * as DbiFlags from "../../../../../src/domain/lmdb/DbiFlags.ts"
 import * as DbiName from "../../../../../src/domain/lmdb/DbiName.ts"
 import * as LmdbNative from "../../../../../src/layers/lmdb/native/LmdbNative.ts"
 import type { NativeRead } from "../../../../../src/layers/lmdb/native/NativeRead.ts"
-import { NativeChanges } from "../../../../../src/layers/lmdb/native/pages/NativeChanges.ts"
-import { PageFile } from "../../../../../src/layers/lmdb/native/pages/PageFile.ts"
-import { Lmdb, LmdbError, type WriteTransaction } from "../../../../../src/services/Lmdb.ts"
+import { Lmdb, type LmdbError, type WriteTransaction } from "../../../../../src/services/Lmdb.ts"
 import { bytes, change, put } from "../../../../support/fakes/LmdbSubject.ts"
 import { directory, optionsOf } from "../../../../support/fakes/LmdbNativeSubject.ts"
-
-const pageSize = 4_096
+import { changesInFile, pageSize } from "./ChangesInFile.ts"
 
 /** DBIs with the ways of storing values. Each has the key "k", whose values differ in the two views. */
 const dbis = {
@@ -107,7 +104,6 @@ const damages: ReadonlyArray<readonly [string, Name, (pages: Pages) => void, Reg
   ["the lower bound, too small", "keys", (pages) => pages.u16(pages.leaf("keys") + 12, 14), /damaged header/],
   ["the lower bound, odd", "keys", (pages) => pages.u16(pages.leaf("keys") + 12, 19), /damaged header/],
   ["the lower bound, above the upper", "keys", (pages) => pages.u16(pages.leaf("keys") + 14, 16), /damaged header/],
-  ["the upper bound", "few", (pages) => pages.u16(pages.leaf("few") + 14, pageSize + 2), /damaged header/],
   ["an offset of a node, too small", "keys", (pages) => pages.u16(pages.leaf("keys") + 16, 18), /offset of a node/],
   ["an offset of a node, too large", "keys", (pages) => pages.u16(pages.leaf("keys") + 16, 4_090), /offset of a node/],
   [
@@ -155,6 +151,23 @@ const damages: ReadonlyArray<readonly [string, Name, (pages: Pages) => void, Reg
     /page \d+ is no overflow page/
   ],
   ["the size of a sub-page", "few", (pages) => pages.u32(pages.node(pages.leaf("few")), 15), /shorter than its header/],
+  [
+    "the upper bound of a sub-page that consists of its header and ends with the page",
+    "few",
+    (pages) => {
+      const leaf = pages.leaf("few")
+      const node = pageSize - 8 - 1 - 16
+      pages.bytes.copy(pages.bytes, leaf + node, pages.node(leaf), pages.node(leaf) + 9)
+      pages.u16(leaf + 16, node)
+      pages.bytes.fill(0, leaf + node + 9, leaf + pageSize)
+      pages.u32(leaf + node, 16)
+      pages.u16(leaf + node + 4, 4)
+      pages.u16(leaf + node + 9 + 10, 0x42)
+      pages.u16(leaf + node + 9 + 12, 18)
+      pages.u16(leaf + node + 9 + 14, 18)
+    },
+    /a sub-page is damaged/
+  ],
   ["the type of a sub-page", "few", (pages) => pages.u16(pages.data("few") + 10, 0x02), /a sub-page is damaged/],
   ["the count of a sub-page", "few", (pages) => pages.u16(pages.data("few") + 12, 4_000), /a sub-page is damaged/],
   ["a value of a sub-page", "few", (pages) => pages.u16(pages.node(pages.data("few")) + 6, 99), /a damaged value/],
@@ -195,21 +208,11 @@ const damages: ReadonlyArray<readonly [string, Name, (pages: Pages) => void, Reg
 /** Returns the keys of a DBI that differ according to a file, or why they are not known. */
 const outcomeOf = (file: string, [before, after]: readonly [NativeRead, NativeRead], name: Name): string => {
   const keys: Array<string> = []
-  const sink = {
-    dbi: (dbi: { readonly name: string }) => dbi.name === name,
-    key: (key: Uint8Array, start: number, end: number) =>
-      keys.push(Buffer.from(key.subarray(start, end)).toString()) < 9
-  }
-  const descriptor = fs.openSync(file, "r")
-  try {
-    new NativeChanges(new PageFile(file, descriptor, pageSize), before, after, sink).run(Infinity)
-    return `keys: ${keys.join()}`
-  } catch (error) {
-    if (error instanceof LmdbError && error.reason._tag === "ChangesUnknown") return error.message
-    throw error
-  } finally {
-    fs.closeSync(descriptor)
-  }
+  const problem = changesInFile(file, before, after, {
+    dbi: (dbi) => dbi.name === name,
+    key: (key, start, end) => keys.push(Buffer.from(key.subarray(start, end)).toString()) < 9
+  })
+  return problem ?? `keys: ${keys.join()}`
 }
 
 describe("Pages read past LMDB", () => {
