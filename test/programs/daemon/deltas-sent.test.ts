@@ -4,7 +4,9 @@ import { Duration, Effect, Stream } from "effect"
 import { gunzipSync } from "node:zlib"
 import * as SnapshotName from "../../../src/domain/snapshot/SnapshotName.ts"
 import { families } from "../../../src/domain/metrics/MetricFamilies.ts"
+import { ChangesUnknown, LmdbError } from "../../../src/services/Lmdb.ts"
 import { Choices } from "../../simulation/Choices.ts"
+import { replacing } from "../../support/fakes/ReplacedLmdb.ts"
 import { unavailable } from "../../support/fakes/StorageFaults.ts"
 import { decode } from "../../support/fixtures/DecodedSnapshot.ts"
 import { type Bucket, type DaemonSetup, epoch, makeWorld, pass } from "./World.ts"
@@ -240,6 +242,47 @@ describe("Deltas, sent", () => {
       yield* change("key-7")
       yield* pass(2_000)
       assert.strictEqual((yield* objects(bucket)).at(-1)!.fromNano, full!.timestampNano)
+    })
+  )
+
+  it.effect("pages that do not tell what has changed make the next one a full one, with all changes", () =>
+    Effect.gen(function* () {
+      let isDamaged = false
+      const reason = new ChangesUnknown({ detail: "page 7 is no leaf page (flags 0x0)" })
+      const { bucket, change, content, daemon } = yield* sending(
+        {},
+        {
+          lmdb: (lmdb) =>
+            replacing(lmdb, ({ changes, path }) => ({
+              changes: (...views) => (isDamaged ? Effect.fail(new LmdbError({ path, reason })) : changes(...views))
+            }))
+        }
+      )
+      const expected: Array<string> = ["full"]
+      for (const [key, isDelta] of [
+        ["key-1", true],
+        ["key-2", false],
+        ["key-3", false],
+        ["key-4", true]
+      ] as const) {
+        isDamaged = !isDelta
+        yield* change(key)
+        yield* pass(2_000)
+        expected.push(isDelta ? "delta" : "full")
+      }
+      assert.deepStrictEqual(
+        (yield* shown(bucket)).map((text) => text.split(" ")[0]),
+        expected
+      )
+      const names = yield* objects(bucket)
+      assert.includeMembers([...(yield* keysOf(bucket, names[3]!.text))], ["key-1", "key-2", "key-3"])
+      assert.strictEqual(names[4]!.fromNano, names[3]!.timestampNano)
+      assert.deepStrictEqual(yield* keysOf(bucket, names[4]!.text), ["key-4"])
+      const warnings = daemon.logged("Cannot track changes, comparing all entries instead", "Warn")
+      assert.lengthOf(warnings, 1, "it is said once")
+      assert.include(warnings[0]!.fields["error"], "page 7 is no leaf page")
+      assert.isUndefined(yield* daemon.ended)
+      assert.lengthOf((yield* content)["d"]!, 200)
     })
   )
 
