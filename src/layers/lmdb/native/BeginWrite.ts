@@ -3,9 +3,9 @@
  * returned is pending. Begin therefore calls the package with a promise, the body runs as an ordinary Effect, and
  * settling the promise afterwards commits or aborts.
  */
-import { LmdbError, MapResized } from "../../../services/Lmdb.ts"
+import type { LmdbError } from "../../../services/Lmdb.ts"
 import type { Environment } from "./NativeEnvironment.ts"
-import { failed } from "./NativeErrors.ts"
+import { beginFailed } from "./NativeErrors.ts"
 import { NativeRead, tryBegin } from "./NativeRead.ts"
 import { NativeWrite } from "./NativeWrite.ts"
 
@@ -47,20 +47,8 @@ const beginNative = (environment: Environment) => {
   return { id: BigInt(id), ended, resolve, abandon: () => reject(abandoned) }
 }
 
-/** The package does not report why begin failed, only that there is no transaction. */
-const beginFailed = (environment: Environment): LmdbError => {
-  const { lastPageNumber, mapSize } = environment.root.env.info()
-  return lastPageNumber >= Math.floor(mapSize / environment.facts.pageSize)
-    ? new LmdbError({ path: environment.path, reason: new MapResized() })
-    : failed(
-        environment.path,
-        "MDB_PANIC",
-        "a write transaction could not be begun after an earlier fatal error: restart"
-      )
-}
-
 const beforeOf = (environment: Environment, id: bigint): NativeRead | LmdbError | undefined => {
-  if (id === 0n) return beginFailed(environment)
+  if (id === 0n) return beginFailed(environment.facts)
   try {
     environment.guard.requireAlone(id)
     return tryBegin(environment)

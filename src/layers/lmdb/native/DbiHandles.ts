@@ -9,7 +9,7 @@
 import { Semaphore } from "effect"
 import * as DbiFlags from "../../../domain/lmdb/DbiFlags.ts"
 import * as DbiName from "../../../domain/lmdb/DbiName.ts"
-import { failed, fromNative, isIncompatible, type Facts } from "./NativeErrors.ts"
+import { beginFailed, failed, fromNative, isIncompatible, type Facts } from "./NativeErrors.ts"
 import { codec } from "./buffers/SharedBuffers.ts"
 import type { PackageDbi, PackageDbiOptions, PackageRoot } from "./NativePackage.ts"
 import type { RootListing, RootRecord } from "./RootDbi.ts"
@@ -83,22 +83,37 @@ export class Handles {
     }
     // An entry cannot become a DBI while it exists, but a DBI of the same name may be created after its removal.
     for (const name of this.#others) if (!records.has(name)) this.#others.delete(name)
-    for (const record of listing.records) {
-      if (!this.#handles.has(record.name) && !this.#others.has(record.name)) this.#open(record)
-    }
+    const missing = listing.records.filter(({ name }) => !this.#handles.has(name) && !this.#others.has(name))
+    if (missing.length > 0) this.#openAll(missing)
   }
 
-  #open(record: RootRecord): void {
-    const name = DbiName.toBytes(record.name)
+  /**
+   * Opens handles in one write transaction. The package does not check that the transaction has begun in which it opens
+   * a handle, and crashes the process if it has not, for example because another process has enlarged the map.
+   */
+  #openAll(records: ReadonlyArray<RootRecord>): void {
+    const opened: Array<Handle> = []
+    this.#root.transactionSync((): void => {
+      if (this.#root.getWriteTxnId() === 0) throw beginFailed(this.#facts)
+      for (const record of records) {
+        const handle = this.#open(record)
+        if (handle !== undefined) opened.push(handle)
+      }
+    })
+    for (const handle of opened) this.adopt(handle)
+  }
+
+  #open({ flags, name }: RootRecord): Handle | undefined {
+    const given = DbiName.toBytes(name)
     try {
-      const dbi = this.#root.openDB({ ...codec, name, create: false })
-      const closer = this.#root.openDB({ ...codec, name, create: false })
-      if (dbi === undefined || closer === undefined) return
-      this.#handles.set(record.name, { name: record.name, flags: record.flags, dbi, closer, closed: false })
+      const dbi = this.#root.openDB({ ...codec, name: given, create: false })
+      const closer = this.#root.openDB({ ...codec, name: given, create: false })
+      if (dbi !== undefined && closer !== undefined) return { name, flags, dbi, closer, closed: false }
     } catch (error) {
       if (!isIncompatible(error)) throw fromNative(this.#facts, error)
-      this.#others.add(record.name)
+      this.#others.add(name)
     }
+    return undefined
   }
 
   #close(handle: Handle): void {

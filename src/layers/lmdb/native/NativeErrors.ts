@@ -102,6 +102,15 @@ export const fromNative = (facts: Facts, error: unknown, bytes = 0): LmdbError =
   return new LmdbError({ path: facts.path, reason: reason() })
 }
 
+/**
+ * Returns why a write transaction was not begun. The package does not report it, only that there is no transaction,
+ * whose id is 0.
+ */
+export const beginFailed = (facts: Facts): LmdbError =>
+  facts.used() > facts.mapSize()
+    ? new LmdbError({ path: facts.path, reason: new MapResized() })
+    : failed(facts.path, "MDB_PANIC", "a write transaction could not be begun after an earlier fatal error: restart")
+
 export const dbiMissing = (path: string, dbi: DbiName.DbiName): LmdbError =>
   new LmdbError({ path, reason: new DbiMissing({ dbi: DbiName.display(dbi) }) })
 

@@ -74,8 +74,11 @@ export interface PackageRoot extends PackageDbi {
   readonly openDB: (options: PackageDbiOptions) => PackageDbi | undefined
   readonly resetReadTxn: () => void
   readonly useReadTransaction: () => PackageTransaction
-  /** Begins, calls `action`, and commits when the promise is fulfilled or aborts when it is rejected. */
-  readonly transactionSync: (action: () => Promise<void>) => Promise<void>
+  /**
+   * Begins, calls `action`, and commits when that returns or its promise is fulfilled. Aborts when it throws or its
+   * promise is rejected.
+   */
+  readonly transactionSync: <A extends Promise<void> | void>(action: () => A) => A
   /** Returns 0 when begin failed, which the package ignores. */
   readonly getWriteTxnId: () => number
   readonly readerList: () => string
