@@ -64,7 +64,48 @@ const valueOf = (name: string): Buffer => {
   if ((flags & DbiFlags.DUPFIXED) !== 0) return Buffer.from(`value ${random(3_000)}`.padEnd(40, "-"))
   if (isDupsort(name)) return Buffer.from(`value ${random(3_000)}`.padEnd(random(100), "-"))
   const size = name === "large" ? [100, 3_000, 9_000, 70_000][random(4)]! : 1 + random(200)
-  return Buffer.alloc(size, random(3))
+  const value = Buffer.alloc(size, random(3))
+  // Large values often differ in one byte, in any of their pages.
+  value[random(size)] = random(256)
+  return value
+}
+
+/** A key of this writer alone, whose values are replaced one by one, so that their number stays the same. */
+interface Queue {
+  readonly name: string
+  readonly key: Buffer
+  /** Number of values: they fit into a sub-page, or they do not. */
+  readonly length: number
+  /** Number of the oldest value. */
+  first: number
+}
+
+const queues: ReadonlyArray<Queue> = Object.keys(kinds)
+  .filter(isDupsort)
+  .flatMap((name) =>
+    [5, 500].map((length) => {
+      const isInteger = ((kinds[name] ?? 0) & DbiFlags.INTEGERKEY) !== 0
+      const key = isInteger ? integer(3e9 + 1_000 * (seed % 1_000) + length) : Buffer.from(`queue ${seed} ${length}`)
+      return { name, key, length, first: 0 }
+    })
+  )
+
+const queuedValue = (name: string, i: number): Buffer => {
+  const flags = kinds[name] ?? 0
+  if ((flags & DbiFlags.INTEGERDUP) !== 0) return integer(1e6 + i)
+  const text = `queued ${i}`
+  return Buffer.from((flags & DbiFlags.DUPFIXED) === 0 ? text : text.padEnd(40, "-"))
+}
+
+/** Replaces the oldest value by a new one. Fills the queue first if somebody has cleared its DBI. */
+const moveOn = (queue: Queue, dbi: Anything): void => {
+  const { key, length, name } = queue
+  if (dbi.getValuesCount(key) !== length) {
+    for (let i = 0; i < length; i++) dbi.putSync(key, queuedValue(name, queue.first + i))
+  }
+  dbi.removeSync(key, queuedValue(name, queue.first))
+  dbi.putSync(key, queuedValue(name, queue.first + length))
+  queue.first++
 }
 
 const change = (name: string, dbi: Anything): void => {
@@ -86,6 +127,8 @@ let generation = 0
 const createOwn = (flags: number): void => {
   const dbi = make(own, flags)
   dbi.putSync(generationKey, Buffer.from(String(++generation)))
+  // The same bytes mean something else if the flags have changed.
+  dbi.putSync(Buffer.from("same"), Buffer.from("same"))
   dbis.set(own, dbi)
 }
 
@@ -127,6 +170,8 @@ const transact = (): void => {
       const name = names[random(names.length)]!
       change(name, dbis.get(name))
     }
+    const queue = queues[random(queues.length)]!
+    moveOn(queue, dbis.get(queue.name))
     const name = names[random(names.length)]!
     if (name !== own && random(60) === 0) dbis.get(name).clearSync()
   })
