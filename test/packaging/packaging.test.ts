@@ -198,6 +198,8 @@ layer(layerDebian, { excludeTestServices: true, timeout: minutes })("the package
               // A filter of system calls.
               "seccomp: 2",
               "new_privileges: 1",
+              // As many as the hard limit allows.
+              "descriptors: all",
               "cache: pdns",
               "variable: TMPDIR=/var/cache/lightningstream",
               "restarts: 1",
