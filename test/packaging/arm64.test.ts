@@ -75,7 +75,7 @@ const recordsOf = (directory: string, instance: string) =>
     Effect.scoped
   )
 
-const minutes = 4 * 60_000
+const minutes = 8 * 60_000
 
 describeWith("the package on arm64", emulated, (nodeDirectory) => {
   layer(layerEmulated(nodeDirectory), { excludeTestServices: true, timeout: minutes })((it) => {
