@@ -14,7 +14,7 @@ import * as zlib from "node:zlib"
 import * as DbiName from "../../../../src/domain/lmdb/DbiName.ts"
 import * as LmdbNative from "../../../../src/layers/lmdb/native/LmdbNative.ts"
 import * as BuildCheck from "../../../../src/layers/lmdb/native/BuildCheck.ts"
-import { readMeta } from "../../../../src/layers/lmdb/native/DataFile.ts"
+import { readMeta, writeMapSize } from "../../../../src/layers/lmdb/native/DataFile.ts"
 import { Lmdb, type LmdbOptions } from "../../../../src/services/Lmdb.ts"
 import * as EmptyDataFile from "../../../support/EmptyDataFile.ts"
 import { directory, optionsOf } from "../../../support/fakes/LmdbNativeSubject.ts"
@@ -132,6 +132,23 @@ describe("LmdbNative: what is there", () => {
           fs.writeFileSync(file, bytes)
           assert.strictEqual(readMeta(file)!.mapSize, 2 ** 21)
         }
+      })
+    )
+  )
+
+  it.live("the map size is written into both meta pages", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const file = path.join(yield* directory, "lmdb")
+        EmptyDataFile.write(file, 8_192, 2 ** 20)
+        const before = fs.readFileSync(file)
+        writeMapSize(file, 8_192, 2 ** 33)
+        const after = fs.readFileSync(file)
+        for (const page of [0, 8_192]) {
+          assert.strictEqual(after.readBigUInt64LE(page + 32), 2n ** 33n)
+          before.writeBigUInt64LE(2n ** 33n, page + 32)
+        }
+        assert.deepStrictEqual(after, before, "nothing else has changed")
       })
     )
   )

@@ -170,6 +170,26 @@ describe("LmdbNative: the map", () => {
     )
   )
 
+  it.live("is used by the meta pages, the root and the DBIs", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const file = `${yield* directory}/lmdb`
+        yield* Effect.provide(
+          Effect.gen(function* () {
+            yield* change((transaction) => transaction.create(a, 0))
+            const { info } = yield* Lmdb
+            const { pageSize, used } = yield* info
+            assert.strictEqual(used, 3 * pageSize)
+            yield* change((transaction) => put(transaction, a, "k", "v".repeat(2 * pageSize)))
+            // The root and the list of the one page that was freed have a page each, the DBI one and the value three.
+            assert.strictEqual((yield* info).used, 8 * pageSize)
+          }),
+          LmdbNative.layerWith(optionsOf(file))
+        )
+      })
+    )
+  )
+
   it.live("has 1 GiB when the file is made", () =>
     Effect.scoped(
       Effect.gen(function* () {

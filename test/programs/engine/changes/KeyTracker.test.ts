@@ -194,6 +194,13 @@ describe("KeyTracker", () => {
           assert.isAtLeast((yield* tracker.tracking).givenUp, 2)
           isOn = false
           yield* look(tracker)
+          if (operation === "changes") {
+            // Without a poll before it.
+            yield* change(entry("d"))
+            isOn = true
+            assert.strictEqual(yield* look(tracker), "all")
+            isOn = false
+          }
           yield* change(entry("e"))
           assert.deepStrictEqual<Known>(yield* look(tracker), ["e"])
         }),
