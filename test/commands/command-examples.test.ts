@@ -1,5 +1,6 @@
 /**
- * Every example in the help of every command, run by a shell as it stands there. What an example names is there:
+ * Every example in the help of every command, run by a shell as it stands there, and its outcome (ExampleOutcomes).
+ * What an example names is there:
  * configuration files, databases with the DBIs that it names, snapshots in the bucket and in the working directory. Of
  * absolute paths, those below /etc and /tmp are taken from the test's directory.
  */
@@ -8,17 +9,19 @@ import { assert, layer } from "@effect/vitest"
 import { Context, Effect, FileSystem, Layer } from "effect"
 import { byWords } from "../../src/commands/cli/Grammar.ts"
 import * as SnapshotName from "../../src/domain/snapshot/SnapshotName.ts"
+import { formatDomainKey } from "../../src/domain/lmdb/PdnsDomainKey.ts"
 import { commands } from "../../src/main.ts"
 import * as Application from "../support/Application.ts"
 import { bundle, bundled, execute, runBundled } from "../support/Command.ts"
 import * as Daemon from "../support/Daemon.ts"
 import { eventually } from "../support/Eventually.ts"
 import * as LmdbApplication from "../support/fakes/LmdbApplication.ts"
+import { outcomes } from "./cli/ExampleOutcomes.ts"
 
 const { hex, native } = Application
 
 const examples = byWords(commands).flatMap(([words, entry]) =>
-  "commands" in entry ? [] : entry.examples.map(({ command }) => ({ words, command }))
+  "commands" in entry ? [] : entry.examples.map(({ command }, index) => ({ words, command, index }))
 )
 
 /** Of a line for a shell, without quotes. */
@@ -34,18 +37,35 @@ const databasesOf = (line: string): ReadonlyArray<string> =>
   // Of `snapshots dump` and `put` these options are other things.
   line.includes("snapshots")
     ? ["main"]
-    : Array.from(new Set(["main", ...valuesOf(line, "-d", "-n", "--db", "--only-db", "--database")]))
+    : Array.from(
+        new Set([
+          "main",
+          ...valuesOf(line, "-d", "-n", "--db", "--only-db", "--database"),
+          // One that is left out.
+          ...(/ (--only-db|-n) /.test(line) ? ["shard"] : [])
+        ])
+      )
 
 const allDatabases = Array.from(new Set(examples.flatMap(({ command }) => databasesOf(command))))
-const allDbis = examples.flatMap(({ command }) => valuesOf(command, "--src-dbi", "--dst-dbi"))
+/** A source that need not exist does not. */
+const allDbis = examples.flatMap(({ command }) =>
+  valuesOf(command, ...(command.includes("--ignore-src-dbi-not-present") ? [] : ["--src-dbi"]), "--dst-dbi")
+)
 
 /** Every database has the DBIs that PowerDNS 4.8 has, and those that examples name. */
 const makeDatabase = Effect.fnUntraced(function* (path: string) {
   const application = yield* LmdbApplication.make({ path, mapSize: 2 ** 20 })
   const value = native(Buffer.from("00000005", "hex"), 1n)
   yield* application.write({ do: "create", dbi: "domains_v5_0", flags: 0 })
+  // A zone that two servers have created.
+  for (const id of [1, 2]) {
+    const key = Buffer.from(formatDomainKey({ name: "org\0example\0", id })).toString("hex")
+    yield* application.write({ do: "put", dbi: "domains_v5_0", key, value: native("", BigInt(id)) })
+  }
   for (const dbi of new Set(["pdns", "records", ...allDbis]))
     yield* application.write({ do: "create", dbi, flags: 0 }, { do: "put", dbi, key: hex("schemaversion"), value })
+  const deleted = native("", 1n, true)
+  yield* application.write({ do: "put", dbi: "_sync_shadow_records", key: hex("gone"), value: deleted })
 }, Effect.scoped)
 
 const configOf = (directory: string, databases: ReadonlyArray<string>) => ({
@@ -107,7 +127,8 @@ const prepare = Effect.fnUntraced(function* (line: string) {
   }
   const moved = line.replaceAll(/\/(?=(?:etc|tmp)\/)/g, `${directory}/`)
   const config = JSON.stringify(configOf(directory, databases))
-  for (const file of ["lightningstream.yaml", ...wordsOf(moved).filter((word) => word.endsWith(".yaml"))])
+  const named = wordsOf(moved).filter((word) => word.endsWith(".yaml"))
+  for (const file of named.length === 0 ? ["lightningstream.yaml"] : named)
     yield* fs.writeFileString(file.startsWith("/") ? file : `${directory}/${file}`, config)
   return { directory, line: moved }
 })
@@ -148,22 +169,23 @@ layer(Layer.provideMerge(templateLayer, NodeServices.layer), { excludeTestServic
     it.effect("there are two of each", () =>
       Effect.gen(function* () {
         for (const [words, entry] of byWords(commands)) {
-          if (!("commands" in entry)) assert.isAtLeast(entry.examples.length, 2, words)
+          if ("commands" in entry) continue
+          assert.isAtLeast(entry.examples.length, 2, words)
+          assert.lengthOf(outcomes[words] ?? [], entry.examples.length, words)
         }
       })
     )
 
-    for (const { command, words } of examples) {
+    for (const { command, index, words } of examples) {
       it.effect(`${words}: ${command}`, () =>
         Effect.gen(function* () {
+          const { arrange, check, codes: expected = [0] } = outcomes[words]![index]!
           const { directory, line } = yield* prepare(command)
+          if (arrange !== undefined) yield* arrange(directory)
           const { codes, err, out } = yield* runLine(directory, line)
           assert.isAtLeast(codes.length, 1)
-          assert.deepStrictEqual(
-            codes.filter((code) => code !== 0),
-            [],
-            `${out}\n${err}`
-          )
+          assert.deepStrictEqual(Array.from(new Set(codes)), expected, `${out}\n${err}`)
+          yield* check({ directory, err, out })
         })
       )
     }
