@@ -65,6 +65,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a missing LMDB", (it) 
         good.out,
         /\n\nthe file does not exist yet, and would be created\nmerge\n {4}from b .*: 1 in records\n/
       )
+      assert.include(good.out, "nothing: the LMDB has no data, and merged data alone is not sent")
       assert.isFalse(yield* made.exists)
       const waiting = yield* (yield* side({})).run("sync", "--dry-run", "--accept-stale")
       assert.strictEqual(waiting.code, 1)

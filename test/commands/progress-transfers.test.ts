@@ -52,7 +52,7 @@ const amounts = (percent: string, label: string) =>
 const commands = [
   [`snapshots get ${name}`, amounts("[45]\\d", "Downloading main__b__[^:]*")],
   [`snapshots dump ${name} > /dev/null`, amounts("2\\d", "Dumping main__b__[^:]*")],
-  ["snapshots put --force -n large large", amounts("[1-9]\\d?", "Uploading large")],
+  ["snapshots put --force -n large large", amounts("4\\d", "Uploading large")],
   ["restore latest --to new.lmdb", amounts("[45]\\d", "Restoring main")],
   ["verify", amounts("[45]\\d", "Downloading snapshots of main")],
   ["doctor", amounts("[45]\\d", "Reading snapshots of main")],

@@ -56,7 +56,8 @@ const silence = Effect.fnUntraced(function* (read: ReadPlaces, { instance, recei
   if (receiveOnly) return "receive never sends"
   if (read.reports.some((report) => report.instance === instance && report.isRefused === true))
     return "our own newest snapshot is refused, so nothing that would replace it is sent"
-  if (read.local === undefined) return "the LMDB does not exist or cannot be read"
+  const isCreated = read.reports.at(-1)!.isCreatedByDaemon === true
+  if (read.local === undefined && !isCreated) return "the LMDB does not exist or cannot be read"
   if (!hasData(read)) return "the LMDB has no data, and merged data alone is not sent"
   const own = read.places.find(({ report }) => report.instance === instance)
   const stale = yield* isStale(read, own?.report.timestampNano ?? 0n, staleNano)

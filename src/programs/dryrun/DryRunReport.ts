@@ -52,12 +52,14 @@ const mergingText = ({ dbis, report }: Merging): string => {
 const changesText = ({ put, removed }: ApplicationChanges): string =>
   `    before that, changes of the application since the last copy: ${put} added or changed, ${removed} removed\n`
 
-const sendingText = ({ sending }: DryRunReport): string => {
+const sendingText = ({ changes, sending }: DryRunReport): string => {
   if ("why" in sending) return `    nothing: ${sending.why}\n`
+  // The changes get their headers only when they are copied, so it is not known which of them are new keys.
+  const more = changes === undefined || changes.put === 0 ? "" : ` and up to ${changes.put} more by these changes`
   const { entries, unsent } = sending
   const difference =
     unsent === undefined ? "the first of this instance" : `${unsent} of them not in our newest one in the bucket`
-  return `    a snapshot of ${entries} entries, ${difference}\n`
+  return `    a snapshot of ${entries} entries${more}, ${difference}\n`
 }
 
 const deletionsText = (deletions: DryRunReport["deletions"]): string => {

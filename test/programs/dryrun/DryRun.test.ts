@@ -275,6 +275,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a dry run", (it) => {
       assert.deepStrictEqual(report.changes, { put: 2, removed: 1 })
       assert.deepStrictEqual(merging(report), { b: { records: 2 } })
       assert.match(text, /before that, changes of the application since the last copy: 2 added or changed, 1 removed\n/)
+      assert.match(text, /send\n {4}a snapshot of 4 entries and up to 2 more by these changes, the first of this/)
     })
   )
 })
