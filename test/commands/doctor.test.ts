@@ -208,6 +208,9 @@ layer(NodeServices.layer, { excludeTestServices: true })("doctor", (it) => {
       yield* fs.writeFileString(`${directory}/broken.lmdb`, "not an LMDB".repeat(1_000))
       const { code, err, of } = yield* doctor
       assert.deepStrictEqual({ code, err }, { code: 1, err: "" })
+      assert.deepStrictEqual(of("configuration"), ["ok lightningstream.yaml can be used"])
+      assert.match(of("build").join(), /^ok LMDB 0\.9\.\d+: /)
+      assert.match(of("memory").join(), /^(ok|warning|error) (no cgroup limit; |the limit is \d+ MB, )/)
       assert.match(of("LMDB", "good")[0]!, /^ok open in process \d+ \(\w+\)/)
       assert.match(of("map size", "good")[0]!, /^ok \d+ of 1048576 bytes are used \(\d %\), pages of 4096 bytes$/)
       assert.deepStrictEqual(of("DBIs", "good"), ["ok 1 in native mode, 1 headers checked"])
