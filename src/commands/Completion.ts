@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import * as Argument from "effect/cli/Argument"
 import { CommandTree, defineCommand } from "./cli/CommandDefinition.ts"
+import { withValues } from "./cli/CompletedValues.ts"
 import { commandFor } from "./cli/Grammar.ts"
 import { load } from "./cli/Load.ts"
 import { print } from "./cli/Print.ts"
@@ -39,7 +40,7 @@ Load the script in the startup file of the shell:
   run: Effect.fnUntraced(function* ({ shell }) {
     const tree = yield* CommandTree
     const { Completions } = yield* load(() => ({ Completions: import("effect/cli/Completions") }))
-    const descriptor = Completions.fromCommand(commandFor(tree, () => {}))
+    const descriptor = withValues(tree, Completions.fromCommand(commandFor(tree, () => {})))
     const script = Completions.generate(commandName, shell, descriptor)
     // The generated script names the flag that effect/cli itself would have for this.
     return yield* print(`${script.replaceAll(`${commandName} --completions`, `${commandName} completion`)}\n`)

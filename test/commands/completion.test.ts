@@ -9,7 +9,9 @@ layer(NodeServices.layer, { excludeTestServices: true })("completion", (it) => {
     Effect.gen(function* () {
       yield* bundle
       const fs = yield* FileSystem.FileSystem
-      const script = `${yield* fs.makeTempDirectoryScoped({ prefix: "completion-" })}/bash`
+      const directory = yield* fs.makeTempDirectoryScoped({ prefix: "completion-" })
+      const script = `${directory}/bash`
+      yield* fs.writeFileString(`${directory}/one.yaml`, "")
       const { code, out } = yield* runBundled(["completion", "bash"])
       assert.strictEqual(code, 0)
       assert.include(out, "lightningstream completion bash")
@@ -18,12 +20,21 @@ layer(NodeServices.layer, { excludeTestServices: true })("completion", (it) => {
         [["snap"], ["snapshots"]],
         [["snapshots", "li"], ["list"]],
         [["snapshots", "list", "--pre"], ["--prefix"]],
-        [["snapshots", "dump", "--log-f"], ["--log-format"]]
+        [["snapshots", "dump", "--log-f"], ["--log-format"]],
+        [["dump", "--format", "j"], ["json"]],
+        [["snapshots", "dump", "-f", "d"], ["debug"]],
+        [["--log-format", "lo"], ["logfmt"]],
+        [["completion", "f"], ["fish"]],
+        [["help", "rest"], ["restore"]],
+        [["-c", "one.y"], ["one.yaml"]],
+        [["stats", "--config", "one.y"], ["one.yaml"]],
+        [["restore", "latest", "--to", "one.y"], ["one.yaml"]],
+        [["snapshots", "put", "one.y"], ["one.yaml"]]
       ] as const) {
         const line = ["lightningstream", ...words]
-        const source = `source ${script}; COMP_WORDS=(${line.join(" ")}); COMP_CWORD=${words.length}; COMP_LINE='${line.join(" ")}'; _lightningstream; echo "\${COMPREPLY[@]}"`
-        const completed = yield* execute(["bash", "-c", source])
-        assert.deepStrictEqual(completed.out.trim().split(" "), [...expected], completed.err)
+        const source = `source ${script}; COMP_WORDS=(${line.join(" ")}); COMP_CWORD=${words.length}; COMP_LINE='${line.join(" ")}'; _lightningstream ${line[0]} ${line.slice(-2).toReversed().join(" ")}; echo "\${COMPREPLY[@]}"`
+        const completed = yield* execute(["bash", "-c", source], { cwd: directory })
+        assert.deepStrictEqual(completed.out.trim().split(" "), [...expected], `${line.join(" ")}: ${completed.err}`)
       }
     })
   )
