@@ -42,7 +42,7 @@ const databasesOf = (line: string): ReadonlyArray<string> =>
           "main",
           ...valuesOf(line, "-d", "-n", "--db", "--only-db", "--database"),
           // One that is left out.
-          ...(/ (--only-db|-n) /.test(line) ? ["shard"] : [])
+          ...(/--only-db| dump | stats /.test(line) ? ["shard"] : [])
         ])
       )
 

@@ -183,6 +183,7 @@ export const outcomes: Readonly<Record<string, ReadonlyArray<Outcome>>> = {
       })
     },
     {
+      arrange: putObject("main__gone__20250101-000000-000000000__G1.pb.gz", new Uint8Array(1)),
       check: Effect.fnUntraced(function* ({ directory }) {
         const left = yield* files(`${directory}/bucket`)
         assert.include(left, snapshot)
