@@ -12,7 +12,7 @@ import { Spool } from "../../../services/Spool.ts"
 import { millisSince } from "../../Elapsed.ts"
 import { attempt } from "../Engine.ts"
 import type { EngineDatabase, Exclusively } from "../EngineDatabase.ts"
-import { copyToShadow, lockHeldBefore, timeOf } from "./Dump.ts"
+import { beginRead, copyToShadow, lockHeldBefore, timeOf } from "./Dump.ts"
 import { MemberCompressor } from "./MemberCompressor.ts"
 import { type DumpedDbi, dumpedDbis, encode, headOf } from "./SnapshotEncoding.ts"
 
@@ -30,7 +30,7 @@ export const dumpDelta = Effect.fn("DeltaDump.dump")(function* (
   const began = yield* Clock.monotonicTimeNanos
   const { clockBehind, timestampNano } = yield* timeOf(request)
   const { fromNano, keptNano } = request
-  const marked = yield* database.changes.mark({ timestampNano, keptNano, fromNano })
+  const { begun: marked, endRead } = yield* beginRead(database.changes.mark({ timestampNano, keptNano, fromNano }))
   if (marked?.changes === undefined) return undefined
   const { changes, view } = marked
   const acquireMillis = yield* millisSince(began)
@@ -48,7 +48,8 @@ export const dumpDelta = Effect.fn("DeltaDump.dump")(function* (
     earlier: undefined
   })
   const { timestampNano: from, transactionId } = changes.bookmark
-  yield* encode(view, headOf(database, request, view, timestampNano, transactionId), dbis, compressor)
+  const head = headOf(database, request, view, timestampNano, transactionId)
+  yield* encode(view, head, dbis, compressor, endRead)
   // A full snapshot walks such a DBI, and fails at the keys that are not in order.
   if (dbis.some(({ isInDoubt }) => isInDoubt)) return undefined
   const spooled = yield* writer.finish

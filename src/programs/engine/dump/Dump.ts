@@ -2,7 +2,7 @@
  * Writes a whole environment as one snapshot into the spool, from one read transaction. LMDB never waits for the
  * network, because the object is stored after the dump has ended. The snapshot contains every DBI of the application.
  */
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Exit, Scope } from "effect"
 import { Compression } from "../../../services/Compression.ts"
 import { type DumpRequest, DumpResult } from "../../../services/Database.ts"
 import { Lmdb } from "../../../services/Lmdb.ts"
@@ -72,6 +72,15 @@ export const timeOf = ({ newestKnown, timestampNano }: Pick<DumpRequest, "newest
     return { timestampNano: clockBehind ? newestKnown + 1n : now, clockBehind }
   })
 
+/**
+ * Begins a read transaction that can be ended before the scope closes. LMDB then reuses the pages sooner that it
+ * protects.
+ */
+export const beginRead = Effect.fnUntraced(function* <A, E, R>(begin: Effect.Effect<A, E, R>) {
+  const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
+  return { begun: yield* Scope.provide(begin, scope), endRead: Scope.close(scope, Exit.void) }
+})
+
 /** Returns the view to dump. Deltas can start from the dump unless it takes over the time of another one. */
 const viewOf = Effect.fnUntraced(function* (
   { changes }: EngineDatabase,
@@ -98,7 +107,7 @@ export const dump = Effect.fn("Dump.dump")(function* (
   const { copiedThrough, copyMillis } = yield* copyToShadow(database, exclusively)
   const began = yield* Clock.monotonicTimeNanos
   const { clockBehind, timestampNano } = yield* timeOf(request)
-  const transaction = yield* viewOf(database, request, timestampNano)
+  const { begun: transaction, endRead } = yield* beginRead(viewOf(database, request, timestampNano))
   const acquireMillis = yield* millisSince(began)
   const dumpBegan = yield* Clock.monotonicTimeNanos
 
@@ -115,7 +124,7 @@ export const dump = Effect.fn("Dump.dump")(function* (
   })
   const dbis = yield* attempt(() => dumpedDbis(database.mode, transaction))
   const head = headOf(database, request, transaction, timestampNano)
-  const { heads, written } = yield* encode(transaction, head, dbis, compressor)
+  const { heads, written } = yield* encode(transaction, head, dbis, compressor, endRead)
   const spooled = yield* writer.finish
   remember(database, request, { transactionId: transaction.id, timestampNano, dbis, heads, written })
 

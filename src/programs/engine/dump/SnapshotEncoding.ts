@@ -182,13 +182,15 @@ export const headOf = (
   )
 
 /**
- * Encodes a whole snapshot. Returns the written members, and the number of compressed bytes of the head of each DBI.
+ * Encodes a whole snapshot. Runs `endRead` once everything has been read, before it waits for the last compressions.
+ * Returns the written members, and the number of compressed bytes of the head of each DBI.
  */
 export const encode = Effect.fnUntraced(function* (
   transaction: ReadTransaction,
   head: Bytes,
   dbis: ReadonlyArray<DumpedDbi>,
-  compressor: MemberCompressor
+  compressor: MemberCompressor,
+  endRead: Effect.Effect<void>
 ) {
   yield* compressor.submit(head, head.length)
   const encoder = new EntryEncoder(compressor.buffer())
@@ -197,6 +199,7 @@ export const encode = Effect.fnUntraced(function* (
   for (const [index, dumped] of dbis.entries()) {
     places.push(yield* Effect.scoped(writeDbi(transaction, dumped, encoder, compressor, index, written)))
   }
+  yield* endRead
   yield* compressor.drain
   const heads: Array<number> = []
   for (const [index, { bytes, dbi, transform }] of dbis.entries()) {
