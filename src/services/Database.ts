@@ -157,6 +157,8 @@ export const Tracking = Schema.Struct({
    * contains.
    */
   pinMillis: Schema.Number,
+  /** Processor time that this look at the changes has taken, without waiting for a core. */
+  renewalMillis: Schema.Number,
   pendingKeys: Schema.Number,
   pendingBytes: Schema.Number,
   /** Number of times that changes could not be determined, so that all entries had to be compared. */

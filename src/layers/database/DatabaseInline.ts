@@ -73,8 +73,10 @@ const changesOf = Effect.fnUntraced(function* ({ changes, mode, options, tracker
   const stored = yield* lmdb.storedTransactionId
   const ids = { last, stored, lastForeign: tracker.lastForeign, atOpen: opened.id, emptyAtOpen: opened.empty }
   if (mode.shadow === undefined && !options.deltas) return new Changes(ids)
+  const before = process.threadCpuUsage()
   yield* changes.poll
-  return new Changes({ ...ids, tracking: yield* changes.tracking })
+  const { system, user } = process.threadCpuUsage(before)
+  return new Changes({ ...ids, tracking: { ...(yield* changes.tracking), renewalMillis: (user + system) / 1_000 } })
 })
 
 const databaseOf = (options: DatabaseOptions, mode: Mode.Mode, { id }: Opened): EngineDatabase => {

@@ -4,6 +4,7 @@ import { Duration, Effect, Stream } from "effect"
 import { gunzipSync } from "node:zlib"
 import * as SnapshotName from "../../../src/domain/snapshot/SnapshotName.ts"
 import { families } from "../../../src/domain/metrics/MetricFamilies.ts"
+import { Changes } from "../../../src/services/Database.ts"
 import { ChangesUnknown, LmdbError } from "../../../src/services/Lmdb.ts"
 import { Choices } from "../../simulation/Choices.ts"
 import { replacing } from "../../support/fakes/ReplacedLmdb.ts"
@@ -354,6 +355,48 @@ describe("Deltas, sent", () => {
       assert.lengthOf(yield* objects(world.bucket), 2)
     })
   )
+
+  for (const [renewalMillis, fewest, most] of [
+    [1, 20, 40],
+    [400, 3, 6]
+  ] as const) {
+    it.effect(`the pin rests for four times the ${renewalMillis} ms of processor time of a look that waited`, () =>
+      Effect.gen(function* () {
+        const world = yield* makeWorld()
+        yield* world.put({ d: lines(200, 5) })
+        let looks = 0
+        let wait: Duration.Input = 0
+        const daemon = yield* world.start({
+          settings: { lmdb_poll_interval: Duration.seconds(10) },
+          database: (database) => ({
+            ...database,
+            touched: Effect.sleep("50 millis"),
+            // As on a busy machine, on which the thread waits for a core.
+            changes: Effect.andThen(
+              Effect.suspend(() => Effect.sleep(wait)),
+              Effect.map(database.changes, (changes) => {
+                looks++
+                return new Changes({ ...changes, tracking: { ...changes.tracking!, renewalMillis } })
+              })
+            )
+          })
+        })
+        yield* pass(1_000)
+        yield* world.put({ d: [["key-7", 7, "changed"]] })
+        wait = "200 millis"
+        looks = 0
+        yield* pass(8_000)
+        const found = looks
+        // An orderly end waits for the look that is under way.
+        wait = 0
+        yield* daemon.stop
+        yield* pass(4_000)
+        assert.strictEqual(yield* daemon.ended, 0)
+        assert.isAtLeast(found, fewest)
+        assert.isAtMost(found, most)
+      })
+    )
+  }
 
   it.effect("nor does it hold up an orderly end, however long a look took", () =>
     Effect.gen(function* () {

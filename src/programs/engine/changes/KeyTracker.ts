@@ -203,12 +203,15 @@ export class KeyTracker {
     return pin === undefined ? Effect.void : pin.shared.leave
   })
 
-  readonly tracking: Effect.Effect<typeof Tracking.Type> = Effect.map(Clock.monotonicTimeNanos, (now) => ({
-    pinMillis: this.pin === undefined ? 0 : Number((now - this.pin.since) / 1_000_000n),
-    pendingKeys: (this.keys?.count ?? 0) + (this.log?.count ?? 0),
-    pendingBytes: (this.keys?.held ?? 0) + (this.log?.held ?? 0),
-    givenUp: this.givenUp
-  }))
+  readonly tracking: Effect.Effect<Omit<typeof Tracking.Type, "renewalMillis">> = Effect.map(
+    Clock.monotonicTimeNanos,
+    (now) => ({
+      pinMillis: this.pin === undefined ? 0 : Number((now - this.pin.since) / 1_000_000n),
+      pendingKeys: (this.keys?.count ?? 0) + (this.log?.count ?? 0),
+      pendingBytes: (this.keys?.held ?? 0) + (this.log?.held ?? 0),
+      givenUp: this.givenUp
+    })
+  )
 
   /** Moves the pin to the newest state. */
   private readonly advance = Effect.suspend(() => this.move).pipe(Effect.uninterruptible)

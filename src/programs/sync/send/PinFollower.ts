@@ -3,29 +3,31 @@
  * reuse pages that the pin protects. If the pin stayed until the next poll, the file of an application that writes all
  * the time would grow by what it writes in a poll interval and a send.
  */
-import { Clock, Duration, Effect } from "effect"
-import { millisSince } from "../../Elapsed.ts"
+import { Duration, Effect } from "effect"
 import { observe } from "../LocalChanges.ts"
 import type { SyncState } from "../SyncState.ts"
 
 /** Minimum time from a hint that the application writes to a check. A small commit is done by then. */
 const settlingMillis = 20
 
-/** After a renewal, the pin rests for this many times its duration, so that it takes at most a fifth of a core. */
+/**
+ * After a renewal, the pin rests for this many times the processor time of the renewal, so that it takes at most a
+ * fifth of a core. The time for which the renewal waited for a core does not count: on a busy machine, the rest would
+ * be a multiple of that, and the file would grow by what is written in the meantime.
+ */
 const restFactor = 4
 
 /** Renews the pin after each hint. A hint is never dropped, because the sender would not get it again. */
 const follow = Effect.fnUntraced(function* (state: SyncState) {
-  let tookMillis = 0
+  let restMillis = 0
   for (;;) {
     yield* Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
         yield* restore(state.database.touched)
         // After an interruption, the pin is renewed at once.
-        yield* Effect.exit(restore(Effect.sleep(Duration.millis(Math.max(settlingMillis, restFactor * tookMillis)))))
-        const began = yield* Clock.monotonicTimeNanos
-        yield* observe(state)
-        tookMillis = yield* millisSince(began)
+        yield* Effect.exit(restore(Effect.sleep(Duration.millis(Math.max(settlingMillis, restMillis)))))
+        const { tracking } = yield* observe(state)
+        restMillis = restFactor * (tracking?.renewalMillis ?? 0)
       })
     )
   }
