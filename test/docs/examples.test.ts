@@ -5,10 +5,21 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem, Path } from "effect"
+import { parse } from "yaml"
 import { example } from "../../scripts/document-example.ts"
 import { paths, type Tree } from "../../src/domain/settings/SettingsTree.ts"
 import * as SettingsYaml from "../../src/layers/settings/SettingsYaml.ts"
-import { blocksOf, documentNames, headingsOf, linksOf, readText, rowsOf, sources } from "./Documents.ts"
+import {
+  blocksOf,
+  documentNames,
+  headingsOf,
+  indentedBlocksOf,
+  linksOf,
+  readText,
+  rowsOf,
+  sectionOf,
+  sources
+} from "./Documents.ts"
 
 const environment = { NODE_NAME: "ns1", S3_ACCESS_KEY: "access", S3_SECRET_KEY: "sec$ret" }
 
@@ -61,6 +72,16 @@ const quotedMessages = Effect.map(readText("docs/operations.md"), (text) =>
   rowsOf(text).flatMap(({ cells }) => /^"(.+)"$/.exec(cells[0]!)?.[1] ?? [])
 )
 
+/** Of PowerDNS and the daemon. */
+const setUp = (section: string) => {
+  const [settings, ...commands] = indentedBlocksOf(section)
+  const records = commands.find((command) => command.startsWith("pdnsutil "))
+  const { lmdbs, storage } = parse(blocksOf(section, "yaml")[0]!)
+  assert.match(settings!, /^launch=lmdb\n/)
+  assert.isDefined(records)
+  return { settings, records, lmdbs, storage }
+}
+
 layer(NodeServices.layer, { excludeTestServices: true })("the documents", (it) => {
   it.effect("every YAML example loads without a warning", () =>
     Effect.gen(function* () {
@@ -73,6 +94,16 @@ layer(NodeServices.layer, { excludeTestServices: true })("the documents", (it) =
         }
       }
       assert.isAtLeast(examples, 5)
+    })
+  )
+
+  it.effect("README.md has the set-up of PowerDNS that docs/getting-started.md has, which is run", () =>
+    Effect.gen(function* () {
+      const [readme, tutorial] = yield* Effect.all([
+        Effect.map(readText("README.md"), (text) => sectionOf(text, "Quick start: PowerDNS")),
+        Effect.map(readText("docs/getting-started.md"), (text) => sectionOf(text, "PowerDNS 4.8 and later"))
+      ])
+      assert.deepStrictEqual(setUp(readme), setUp(tutorial))
     })
   )
 
