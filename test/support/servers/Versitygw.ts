@@ -20,13 +20,21 @@ const connects = (port: number) =>
     return Effect.sync(() => socket.destroy())
   })
 
-/** Starts the server, which runs until the scope closes. `state` is the directory of the stored objects. */
-const launch = Effect.fnUntraced(function* (directory: string, state: string, port: number) {
+/**
+ * Starts the server, which runs until the scope closes. `state` is the directory of the stored objects. `options` are
+ * those of its command line.
+ */
+const launch = Effect.fnUntraced(function* (
+  directory: string,
+  state: string,
+  port: number,
+  ...options: ReadonlyArray<string>
+) {
   const fs = yield* FileSystem.FileSystem
   for (const name of ["data", "meta"]) yield* fs.makeDirectory(`${state}/${name}`, { recursive: true })
   const args = ["--access", access, "--secret", secret, "--port", `127.0.0.1:${port}`, "--keep-alive", "--quiet"]
   const backend = ["posix", "--sidecar", `${state}/meta`, `${state}/data`]
-  const handle = yield* ChildProcess.make(`${directory}/bin/versitygw`, [...args, ...backend], {
+  const handle = yield* ChildProcess.make(`${directory}/bin/versitygw`, [...args, ...options, ...backend], {
     stdin: "ignore",
     killSignal: "SIGKILL"
   })
@@ -51,14 +59,30 @@ const serverAt = (port: number) =>
 
 const stateFolder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped({ prefix: "versitygw-" }))
 
-const startOnce = Effect.fnUntraced(function* (directory: string) {
-  const port = yield* freePort
-  yield* launch(directory, yield* stateFolder, port)
+const startOnce = Effect.fnUntraced(function* (directory: string, hasUsers: boolean) {
+  const [port, state] = [yield* freePort, yield* stateFolder]
+  yield* launch(directory, state, port, ...(hasUsers ? ["--iam-dir", state] : []))
   return serverAt(port)
 })
 
 /** Has the same shape as Swift's, so that the same tests run over both. */
-export const layer = (directory: string) => Layer.effect(Swift, Effect.retry(startOnce(directory), Schedule.recurs(2)))
+export const layer = (directory: string) =>
+  Layer.effect(Swift, Effect.retry(startOnce(directory, false), Schedule.recurs(2)))
+
+/** A server on which `createUser` works. */
+export const layerWithUsers = (directory: string) =>
+  Layer.effect(Swift, Effect.retry(startOnce(directory, true), Schedule.recurs(2)))
+
+/** Creates a user who may do nothing before a policy of a bucket says so. Returns the keys. */
+export const createUser = Effect.fnUntraced(function* (directory: string, { endpoint_url }: Swift["Service"]) {
+  const user = { access_key: "AKIAUSERTEST", secret_key: "SECRETUSERTEST" }
+  const root = ["--access", access, "--secret", secret, "--endpoint-url", endpoint_url]
+  const args = ["create-user", "--access", user.access_key, "--secret", user.secret_key, "--role", "user"]
+  const handle = yield* ChildProcess.make(`${directory}/bin/versitygw`, ["admin", ...root, ...args])
+  const output = yield* Stream.mkString(Stream.decodeText(handle.all))
+  if ((yield* handle.exitCode) !== 0) return yield* new ProcessFailed({ what: "versitygw has no user", output })
+  return user
+}, Effect.scoped)
 
 /** Creates a server, not yet running, that can be killed and restarted on the same port, with the stored objects. */
 export const makeDurable = Effect.fnUntraced(function* (directory: string) {
