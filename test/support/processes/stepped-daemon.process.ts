@@ -76,11 +76,12 @@ const below = Layer.effect(
           return Effect.tap(inner.store(name, source), () =>
             at(`after the update marker of the ${kind}, before its store has returned`, name)
           )
-        const read = (start: number, end: number) =>
-          Stream.concat(
-            source.read(start, end),
-            Stream.drain(Stream.fromEffect(at(`while the ${kind} is stored`, name)))
-          )
+        // Half of the bytes are written at this step.
+        const read = (start: number, end: number) => {
+          const middle = Math.floor((start + end) / 2)
+          const step = Stream.drain(Stream.fromEffect(at(`while the ${kind} is stored`, name)))
+          return Stream.concat(Stream.concat(source.read(start, middle), step), source.read(middle, end))
+        }
         return at(`before the ${kind} is stored`, name).pipe(
           Effect.andThen(inner.store(name, { ...source, read })),
           Effect.tap(() => at(`after the ${kind} is stored, before its update marker`, name))
