@@ -1,10 +1,10 @@
 /**
  * Negative controls: plausible bugs that are planted through decorators. Each function creates a new one for each run.
  */
-import { Effect, Layer } from "effect"
+import { Effect, type Layer } from "effect"
 import * as NativeHeader from "../../src/domain/lmdb/NativeHeader.ts"
 import { Changes, DumpResult } from "../../src/services/Database.ts"
-import { Lmdb, type LmdbError, type WriteTransaction } from "../../src/services/Lmdb.ts"
+import type { Lmdb, LmdbError, WriteTransaction } from "../../src/services/Lmdb.ts"
 import { changedWrites } from "../support/fakes/ChangedWrites.ts"
 import { replacing } from "../support/fakes/ReplacedLmdb.ts"
 import type { Bug } from "./Simulation.ts"
@@ -128,12 +128,37 @@ const putOlder =
     transaction.put(dbi, key, keyStart, keyEnd, copy, 0, copy.length, append)
   }
 
+/** Compares every third state with itself, as if the pin had moved on without a comparison. */
+const movingOn = (lmdb: Layer.Layer<Lmdb, LmdbError>) => {
+  let comparisons = 0
+  return replacing(lmdb, (inner) => ({
+    changes: (before, after, sink) => inner.changes(++comparisons % 3 === 0 ? after : before, after, sink)
+  }))
+}
+
 /** Bugs for fleets whose changes are small. */
-export const deltaBugs: typeof bugs = { "a delta lacks keys that have changed": () => ({ lmdb: missingChanges }) }
+export const deltaBugs: typeof bugs = {
+  "a delta lacks keys that have changed": () => ({ lmdb: missingChanges }),
+  "the pin moves on without a comparison": () => ({ lmdb: movingOn })
+}
+
+/** Bugs for fleets that sweep. */
+export const sweepBugs: typeof bugs = {
+  "tombstones are swept before they are sent": () => ({
+    database: (database) => ({
+      ...database,
+      changes: Effect.andThen(
+        database.sweep({ olderThanNano: 2n ** 63n, lockMillis: 0, releaseMillis: 1 }),
+        database.changes
+      )
+    })
+  })
+}
 
 /** Bugs for shadow mode. */
 export const shadowBugs: typeof bugs = {
   ...bugs,
   "a changed key is not noticed": () => ({ lmdb: missingChanges }),
+  "the pin moves on without a comparison": () => ({ lmdb: movingOn }),
   "a change has an older time than what it takes the place of": () => ({ lmdb: putting(putOlder) })
 }

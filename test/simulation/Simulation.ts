@@ -4,6 +4,10 @@
  * at short intervals. At the end the faults stop, and all instances must have the same content, which is that of the
  * applications' model. The same seed gives the same run.
  *
+ * In a fleet that sweeps, a second history follows a time in which the tombstones of the first one become old. They are
+ * swept at different times by each instance, while deltas and full snapshots are exchanged. No instance is away for
+ * longer than tombstones are kept.
+ *
  * An instance loses its LMDB only after an orderly end, at which everything was sent, so no write of an application is
  * lost.
  */
@@ -20,6 +24,7 @@ import {
   settle,
   startDaemon
 } from "../programs/daemon/World.ts"
+import * as SettingsTest from "../support/fixtures/SettingsTest.ts"
 import type { LmdbError } from "../../src/services/Lmdb.ts"
 import type { SettingsValues } from "../../src/services/Settings.ts"
 import { ObjectNotFound } from "../../src/services/Storage.ts"
@@ -58,14 +63,19 @@ export interface Instance {
   reasonsToSend: number
 }
 
+/**
+ * What is special about a fleet: one of the instances of a mixed one is an original, and clocks jump; a sweeping one
+ * removes old tombstones.
+ */
+export type FleetKind = "usual" | "mixed" | "sweeping"
+
 export interface Fleet {
   readonly bucket: Bucket
   readonly choices: Choices
   readonly instances: ReadonlyArray<Instance>
   readonly applications: Applications
   readonly bug: Bug
-  /** True if one of the instances is an original, and clocks jump. */
-  readonly isMixed: boolean
+  readonly kind: FleetKind
   now: number
   /**
    * True if an object was damaged in a download, which happens once per run: an object that is damaged in two downloads
@@ -78,6 +88,21 @@ const settings = {
   lmdb_poll_interval: Duration.seconds(1),
   storage_poll_interval: Duration.seconds(1),
   storage_retry_interval: Duration.seconds(1)
+}
+
+/**
+ * Settings of a fleet that sweeps. Forced snapshots are more frequent than sweeps, as in production, so that the bucket
+ * has no live entries whose tombstones are swept.
+ */
+const sweeping = {
+  storage_force_snapshot_interval: Duration.minutes(1),
+  sweeper: {
+    ...SettingsTest.make().sweeper,
+    enabled: true,
+    retention_days: Duration.toDays(Duration.minutes(4)),
+    first_interval: Duration.seconds(2),
+    interval: Duration.seconds(10)
+  }
 }
 
 /** Returns settings of a cleaner with much shorter intervals than in production. */
@@ -113,7 +138,7 @@ const pass = (fleet: Fleet, millis: number) =>
     }
   })
 
-const start = Effect.fnUntraced(function* ({ applications, bucket, bug, choices }: Fleet, instance: Instance) {
+const start = Effect.fnUntraced(function* ({ applications, bucket, bug, choices, kind }: Fleet, instance: Instance) {
   instance.reasonsToSend++
   instance.daemon = yield* startDaemon({
     ...bug,
@@ -124,6 +149,7 @@ const start = Effect.fnUntraced(function* ({ applications, bucket, bug, choices 
       ...settings,
       ...applications.settings,
       ...cleaning(choices),
+      ...(kind === "sweeping" ? sweeping : {}),
       instance: instance.name,
       merge_lock_duration: Duration.millis(choices.of([0, 10])),
       ...(instance.isOriginal ? { delta_snapshots: "never" } : {})
@@ -194,12 +220,37 @@ const restart = Effect.fnUntraced(function* (fleet: Fleet, instance: Instance) {
 const act = Effect.fnUntraced(function* (fleet: Fleet) {
   const { choices } = fleet
   const instance = choices.of(fleet.instances)
-  if (fleet.isMixed && choices.chance(0.05)) instance.skew += choices.of([-90_000, -2_000, 2_000, 90_000])
+  if (fleet.kind === "mixed" && choices.chance(0.05)) instance.skew += choices.of([-90_000, -2_000, 2_000, 90_000])
   const dice = choices.next()
   if (dice < 0.45) yield* write(fleet, instance)
   else if (dice < 0.6) yield* misbehave(fleet, instance)
   else if (dice < 0.75) yield* restart(fleet, instance)
   else yield* pass(fleet, choices.of([250, 500, 1_000, 2_500]))
+})
+
+/** Ends the faults, starts all instances, and lets them converge. */
+const calmDown = Effect.fnUntraced(function* (fleet: Fleet) {
+  yield* fleet.bucket.faults.clear
+  for (const instance of fleet.instances) if (instance.daemon === undefined) yield* start(fleet, instance)
+  yield* pass(fleet, 70_000)
+})
+
+/**
+ * Lets the tombstones of the history so far become old, while all instances run and some applications write: most of
+ * the tombstones are swept during this time, and the others during the next actions. Returns the number of tombstones
+ * that were swept.
+ */
+const age = Effect.fnUntraced(function* (fleet: Fleet) {
+  for (let minutes = 0; minutes < 5; minutes++) {
+    yield* write(fleet, fleet.choices.of(fleet.instances))
+    for (let steps = 0; steps < 20; steps++) {
+      yield* TestClock.adjust(3_000)
+      yield* settle
+      fleet.now += 3_000
+    }
+  }
+  const sweeps = fleet.instances.flatMap(({ daemon }) => daemon!.logged("Sweep for stale deleted entries completed"))
+  return sweeps.reduce((sum, { fields }) => sum + Number(fields["cleaned_entries"]), 0)
 })
 
 /**
@@ -210,27 +261,30 @@ export const run = Effect.fn("Simulation.run")(function* (
   seed: number,
   applications: Applications,
   bug: Bug = {},
-  isMixed = false
+  kind: FleetKind = "usual"
 ) {
   const choices = new Choices(seed)
   yield* TestClock.setTime(epoch)
   const instances = ["a", "b", "c", "d"].slice(0, 2 + choices.below(3)).map((name): Instance => ({
     name,
-    isOriginal: isMixed && name === "a",
+    isOriginal: kind === "mixed" && name === "a",
     skew: choices.of([0, 0, 500, -4_000, 60_000]),
     environment: makeEnvironment(),
     daemon: undefined,
     reasonsToSend: 0
   }))
   const bucket = yield* makeBucket
-  const fleet: Fleet = { bucket, choices, instances, applications, bug, isMixed, now: epoch, flipped: false }
+  const fleet: Fleet = { bucket, choices, instances, applications, bug, kind, now: epoch, flipped: false }
   for (const { environment } of instances) yield* applications.prepare?.(environment) ?? Effect.void
   for (const instance of instances) if (choices.chance(0.5)) yield* start(fleet, instance)
   for (let action = 0; action < 50; action++) yield* act(fleet)
-
-  yield* fleet.bucket.faults.clear
-  for (const instance of instances) if (instance.daemon === undefined) yield* start(fleet, instance)
-  yield* pass(fleet, 70_000)
+  yield* calmDown(fleet)
+  let swept = 0
+  if (kind === "sweeping") {
+    swept = yield* age(fleet)
+    for (let action = 0; action < 30; action++) yield* act(fleet)
+    yield* calmDown(fleet)
+  }
   const stored = yield* fleet.bucket.callsOf("store")
   const ended: Array<unknown> = []
   for (const { daemon } of instances) ended.push(yield* daemon!.ended)
@@ -245,9 +299,10 @@ export const run = Effect.fn("Simulation.run")(function* (
      */
     chatty: instances.filter(
       ({ name, reasonsToSend }) =>
-        new Set(stored.filter((each) => each.includes(`__${name}__`))).size > (isMixed ? 2 : 1) * reasonsToSend
+        new Set(stored.filter((each) => each.includes(`__${name}__`))).size > (kind === "mixed" ? 2 : 1) * reasonsToSend
     ).length,
     deltas: stored.filter((each) => each.includes(".pbd.")).length,
+    swept,
     ended: ended.filter((exit) => exit !== undefined),
     quarantine: instances.flatMap(({ daemon }) => daemon!.logged("Snapshot quarantined")).length
   }
