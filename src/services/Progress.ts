@@ -17,7 +17,7 @@ export interface Work {
 export class Progress extends Context.Service<
   Progress,
   {
-    /** Measures until the scope closes. Work that ends within two seconds shows nothing. */
+    /** Measures until the scope closes. Nothing is shown in the first two seconds after the first work has begun. */
     readonly measure: (work: Work) => Effect.Effect<Meter, never, Scope.Scope>
   }
 >()("lightningstream/services/Progress") {}

@@ -6,7 +6,10 @@ import { type Meter, Progress, type Work } from "../../services/Progress.ts"
 import { progressLine } from "./ProgressText.ts"
 import * as TerminalLine from "./TerminalLine.ts"
 
-/** Work that takes less time than this shows no progress. */
+/**
+ * Time from the begin of the first work in which nothing is shown. A command may consist of many short works, as for
+ * many databases.
+ */
 const silentMillis = 2_000
 
 /** Interval at which the count is read. */
@@ -21,14 +24,15 @@ export interface Screen {
   readonly write: (text: string) => void
 }
 
-const show = Effect.fnUntraced(function* (screen: Screen, work: Work, count: () => number) {
+const show = Effect.fnUntraced(function* (screen: Screen, work: Work, count: () => number, shownFrom: number) {
   const began = yield* Clock.currentTimeMillis
   let shown = false
   yield* Effect.addFinalizer(() => Effect.sync(() => (shown ? screen.write(TerminalLine.eraseLine) : undefined)))
   for (;;) {
     yield* Effect.sleep(interval)
-    const elapsed = (yield* Clock.currentTimeMillis) - began
-    if (elapsed < silentMillis) continue
+    const now = yield* Clock.currentTimeMillis
+    if (now < shownFrom) continue
+    const elapsed = now - began
     // A line that wraps could not be overwritten.
     const width = (screen.columns || usualColumns) - 1
     screen.write(`${TerminalLine.eraseLine}${progressLine(work, count(), elapsed, width)}`)
@@ -41,12 +45,16 @@ const silentMeter: Meter = { add: () => {} }
 export const silent: Layer.Layer<Progress> = Layer.succeed(Progress, { measure: () => Effect.succeed(silentMeter) })
 
 export const layerWith = (screen: Screen): Layer.Layer<Progress> =>
-  Layer.succeed(Progress, {
-    measure: Effect.fnUntraced(function* (work) {
-      let done = 0
-      yield* Effect.forkScoped(show(screen, work, () => done))
-      const add = (amount: number) => void (done += amount)
-      return { add } satisfies Meter
+  Layer.sync(Progress, () => {
+    let shownFrom: number | undefined
+    return Progress.of({
+      measure: Effect.fnUntraced(function* (work) {
+        shownFrom ??= (yield* Clock.currentTimeMillis) + silentMillis
+        let done = 0
+        yield* Effect.forkScoped(show(screen, work, () => done, shownFrom))
+        const add = (amount: number) => void (done += amount)
+        return { add } satisfies Meter
+      })
     })
   })
 

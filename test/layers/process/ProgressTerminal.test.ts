@@ -43,6 +43,23 @@ describe("ProgressTerminal", () => {
     })
   )
 
+  it.effect("shows short works, too, when the command has worked for two seconds", () =>
+    Effect.gen(function* () {
+      const short = Effect.scoped(
+        Effect.gen(function* () {
+          const meter = yield* (yield* Progress).measure({ label: "Counting x", unit: "entries", total: 4 })
+          meter.add(2)
+          yield* TestClock.adjust("1 seconds")
+        })
+      )
+      const written = yield* shown(80, Effect.andThen(short, Effect.andThen(short, short)))
+      assert.deepStrictEqual(written[0], `${clear}Counting x: 2 of 4 entries (50%), 2/s, 1s left`)
+      // The second work is shown at its end, and the third one all the time.
+      assert.strictEqual(written.filter((text) => text === clear).length, 2)
+      assert.isAtLeast(written.length, 7)
+    })
+  )
+
   it("cuts a long label before the amounts, and never more than its end", () => {
     const name = "main__b__20250101-000000-000000000__GX.pb.gz"
     const work = { label: `Downloading ${name}`, unit: "bytes", total: 4 * 1024 ** 2 } as const
