@@ -26,9 +26,20 @@ interface Cost {
   readonly fulls: number
 }
 
-/** Time after which both daemons have finished all work. */
-const settleSeconds = 4
-const settle = Effect.sleep(`${settleSeconds} seconds`)
+const pauseSeconds = 4
+
+/** Processor time of both daemons in a pause, in seconds, below which they only poll. */
+const idleMax = 0.5
+
+const usedInPause = Effect.fnUntraced(function* (daemons: readonly [Daemon.Daemon, Daemon.Daemon]) {
+  const before = yield* cpuOf(...daemons)
+  yield* Effect.sleep(`${pauseSeconds} seconds`)
+  return (yield* cpuOf(...daemons)) - before
+})
+
+/** Waits until both daemons have finished all work. */
+const settle = (daemons: readonly [Daemon.Daemon, Daemon.Daemon]) =>
+  Effect.repeat(usedInPause(daemons), { while: (used) => used >= idleMax })
 
 const measure = Effect.fnUntraced(function* (
   workspace: Workspace.Workspace,
@@ -36,17 +47,16 @@ const measure = Effect.fnUntraced(function* (
   [a, b]: readonly [Daemon.Daemon, Daemon.Daemon]
 ) {
   yield* Effect.all([a.ready, b.ready])
-  yield* settle
-  const idle = yield* cpuOf(a, b)
-  yield* settle
+  yield* settle([a, b])
+  const idle = (yield* usedInPause([a, b])) / pauseSeconds
   const known = yield* objectsIn(bucket)
   const mergesBefore = b.merges()
   const before = yield* cpuOf(a, b)
   const began = performance.now()
   yield* Workspace.generate(path, workspace.domains, ["--change", String(count)])
   yield* Effect.sleep("100 millis").pipe(Effect.repeat({ while: () => b.merges() === mergesBefore }))
-  yield* settle
-  const usual = ((before - idle) / settleSeconds) * ((performance.now() - began) / 1000)
+  yield* settle([a, b])
+  const usual = (idle * (performance.now() - began)) / 1000
   const cpu = (yield* cpuOf(a, b)) - before - usual
   const stored = Array.from(yield* objectsIn(bucket)).filter(([name]) => !known.has(name))
   const deltas = stored.filter(([name]) => name.includes(".pbd.")).length
@@ -68,16 +78,27 @@ const costOf = Effect.fnUntraced(function* (workspace: Workspace.Workspace, coun
   return yield* Effect.raceAllFirst([measured, a.ended, b.ended])
 }, Effect.scoped)
 
-export const run = Effect.fn("BulkCost.run")(function* (workspace: Workspace.Workspace) {
+const median = (costs: ReadonlyArray<Cost>, of: (cost: Cost) => number): number =>
+  costs.map(of).toSorted((x, y) => x - y)[costs.length >> 1]!
+
+export const run = Effect.fn("BulkCost.run")(function* (workspace: Workspace.Workspace, rounds: number) {
   const rows: Array<Row> = []
   for (const share of shares) {
     const count = Math.floor((workspace.entries * share) / 100)
-    const full = yield* costOf(workspace, count, "never")
-    const cost = yield* costOf(workspace, count, "always")
+    const fulls: Array<Cost> = []
+    const costs: Array<Cost> = []
+    for (let round = 0; round < rounds; round++) {
+      fulls.push(yield* costOf(workspace, count, "never"))
+      costs.push(yield* costOf(workspace, count, "always"))
+    }
+    const full = { bytes: median(fulls, ({ bytes }) => bytes), cpu: median(fulls, ({ cpu }) => cpu) }
+    const cost = { bytes: median(costs, ({ bytes }) => bytes), cpu: median(costs, ({ cpu }) => cpu) }
     rows.push({
       "changed at once": plain(`${share} % of all entries, ${workspace.mode} mode`),
       entries: plain(workspace.entries.toLocaleString("en")),
-      "deltas, full snapshots": plain(`${cost.deltas}, ${cost.fulls}`),
+      "deltas, full snapshots": plain(
+        `${median(costs, ({ deltas }) => deltas)}, ${median(costs, ({ fulls }) => fulls)}`
+      ),
       bytes: plain(megabytes(cost.bytes)),
       "without deltas": plain(megabytes(full.bytes)),
       "bytes, of that": atMost(cost.bytes / full.bytes, dearer, times),

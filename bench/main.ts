@@ -200,9 +200,9 @@ const deltas = Effect.fnUntraced(function* (workspace: Workspace.Workspace) {
   return [yield* DeltaCost.run(workspace)]
 })
 
-const bulk = Effect.fnUntraced(function* (workspace: Workspace.Workspace) {
+const bulk = Effect.fnUntraced(function* (workspace: Workspace.Workspace, rounds: number) {
   yield* progress(`${workspace.entries} entries, ${workspace.mode} mode: many changes at once`)
-  return yield* BulkCost.run(workspace)
+  return yield* BulkCost.run(workspace, rounds)
 })
 
 Command.make(
@@ -226,7 +226,7 @@ Command.make(
           const pair = part.latency ? yield* pairs(workspace) : []
           const health = part.health ? yield* waits(workspace) : []
           const cost = part.deltas ? yield* deltas(workspace) : []
-          const many = part.bulk ? yield* bulk(workspace) : []
+          const many = part.bulk ? yield* bulk(workspace, rounds) : []
           const grown = part.growth ? yield* growth(workspace) : []
           yield* Workspace.dispose(workspace)
           return { single, lock, pair, health, cost, many, grown }
