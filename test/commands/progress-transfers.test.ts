@@ -20,31 +20,34 @@ const snapshot = object({ records: [["k", 5, noise(40_000)]] })
 const uploadBytes = 150_000_000
 
 /** A bucket with one snapshot. Each transfer of it, and each upload of a large object, pauses. */
-const slowServer = serve((request, response) => {
-  const isList = request.url!.includes("list-type=2")
-  const isSnapshot = request.url!.includes(name)
-  response.setHeader("etag", '"e"')
-  if (request.method === "POST") {
-    const [result, id] = request.url!.includes("uploadId=") ? ["Complete", ""] : ["Initiate", "<UploadId>u</UploadId>"]
-    response.end(`<${result}MultipartUploadResult>${id}<ETag>"e"</ETag></${result}MultipartUploadResult>`)
-    return
-  }
-  if (request.method === "PUT" && request.url!.includes("large")) {
-    // A part of the upload. The client sends a few of them at once.
-    if (!/partNumber=[1-4]&/.test(request.url!)) return void request.resume().on("end", () => response.end())
-    // @effect-diagnostics-next-line globalTimers:off -- within Node's own server
-    setTimeout(() => request.resume().on("end", () => response.end()), pauseMillis)
-    return
-  }
-  request.resume().on("end", () => {
-    if (isList) return void response.end(listing(name).replace("<Size>1<", `<Size>${snapshot.length}<`))
-    if (request.method !== "GET" || !isSnapshot) return void response.end()
-    const half = snapshot.length >> 1
-    response.writeHead(200, { "content-length": String(snapshot.length) }).write(snapshot.subarray(0, half))
-    // @effect-diagnostics-next-line globalTimers:off -- as above
-    setTimeout(() => response.end(snapshot.subarray(half)), pauseMillis)
+const slowServer = () =>
+  serve((request, response) => {
+    const isList = request.url!.includes("list-type=2")
+    const isSnapshot = request.url!.includes(name)
+    response.setHeader("etag", '"e"')
+    if (request.method === "POST") {
+      const [result, id] = request.url!.includes("uploadId=")
+        ? ["Complete", ""]
+        : ["Initiate", "<UploadId>u</UploadId>"]
+      response.end(`<${result}MultipartUploadResult>${id}<ETag>"e"</ETag></${result}MultipartUploadResult>`)
+      return
+    }
+    if (request.method === "PUT" && request.url!.includes("large")) {
+      // A part of the upload. The client sends a few of them at once.
+      if (!/partNumber=[1-4]&/.test(request.url!)) return void request.resume().on("end", () => response.end())
+      // @effect-diagnostics-next-line globalTimers:off -- within Node's own server
+      setTimeout(() => request.resume().on("end", () => response.end()), pauseMillis)
+      return
+    }
+    request.resume().on("end", () => {
+      if (isList) return void response.end(listing(name).replace("<Size>1<", `<Size>${snapshot.length}<`))
+      if (request.method !== "GET" || !isSnapshot) return void response.end()
+      const half = snapshot.length >> 1
+      response.writeHead(200, { "content-length": String(snapshot.length) }).write(snapshot.subarray(0, half))
+      // @effect-diagnostics-next-line globalTimers:off -- as above
+      setTimeout(() => response.end(snapshot.subarray(half)), pauseMillis)
+    })
   })
-})
 
 const amounts = (percent: string, label: string) =>
   new RegExp(`${label}: [\\d.]+ [KM]iB of [\\d.]+ MiB \\(${percent}%\\), [\\d.]+ [KM]iB/s, \\d+s left`)
@@ -61,25 +64,25 @@ const commands = [
 
 layer(NodeServices.layer, { excludeTestServices: true })("progress of transfers", (it) => {
   for (const [line, expected] of commands) {
-    it.effect(`${line}: the amount, the rate and the time left`, () =>
-      Effect.gen(function* () {
-        yield* bundle
-        const fs = yield* FileSystem.FileSystem
-        const { endpoint_url } = yield* slowServer
-        const { directory } = yield* workspace((directory) => ({
-          instance: "a",
-          lmdbs: { main: Daemon.nativeFile(`${directory}/main.lmdb`, { create: true }) },
-          storage: {
-            type: "s3",
-            options: { endpoint_url, access_key: "a", secret_key: "s", bucket: "bucket" }
-          }
-        }))
-        yield* fs.writeFileString(`${directory}/large`, "")
-        yield* fs.truncate(`${directory}/large`, uploadBytes)
-        const command = `${process.execPath} ${bundled} ${line}`
-        const { out } = yield* execute(["/usr/bin/script", "-qec", command, "/dev/null"], { cwd: directory })
-        assert.match(out, expected)
-      })
-    )
+    // Each waits for its server most of the time.
+    const test = Effect.gen(function* () {
+      yield* bundle
+      const fs = yield* FileSystem.FileSystem
+      const { endpoint_url } = yield* slowServer()
+      const { directory } = yield* workspace((directory) => ({
+        instance: "a",
+        lmdbs: { main: Daemon.nativeFile(`${directory}/main.lmdb`, { create: true }) },
+        storage: {
+          type: "s3",
+          options: { endpoint_url, access_key: "a", secret_key: "s", bucket: "bucket" }
+        }
+      }))
+      yield* fs.writeFileString(`${directory}/large`, "")
+      yield* fs.truncate(`${directory}/large`, uploadBytes)
+      const command = `${process.execPath} ${bundled} ${line}`
+      const { out } = yield* execute(["/usr/bin/script", "-qec", command, "/dev/null"], { cwd: directory })
+      assert.match(out, expected)
+    })
+    it.effect(`${line}: the amount, the rate and the time left`, () => test, { concurrent: true })
   }
 })

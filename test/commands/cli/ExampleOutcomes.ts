@@ -15,12 +15,17 @@ export interface Ran {
   readonly err: string
 }
 
+/** Any error that says what is wrong. */
+interface Problem {
+  readonly message: string
+}
+
 export interface Outcome {
   /** Prepares the directory further, before the example runs. */
-  readonly arrange?: (directory: string) => Effect.Effect<unknown, unknown, FileSystem.FileSystem>
+  readonly arrange?: (directory: string) => Effect.Effect<unknown, Problem, FileSystem.FileSystem>
   /** Exit codes of the command, 0 if absent. */
   readonly codes?: ReadonlyArray<number>
-  readonly check: (ran: Ran) => Effect.Effect<unknown, unknown, Requirements>
+  readonly check: (ran: Ran) => Effect.Effect<unknown, Problem, Requirements>
 }
 
 type Requirements = FileSystem.FileSystem | Effect.Services<ReturnType<typeof run>>

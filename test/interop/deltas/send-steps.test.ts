@@ -5,7 +5,7 @@
  */
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
-import { Effect, FileSystem } from "effect"
+import { Clock, Effect, FileSystem } from "effect"
 import * as NanoTimestamp from "../../../src/domain/snapshot/NanoTimestamp.ts"
 import { hex, native } from "../../support/Application.ts"
 import { converge, type Mode, recordsOf } from "../../support/DeltaSide.ts"
@@ -93,7 +93,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("a send that is ended b
           const fleet = yield* makeFleet(mode, { action: "kill", deltaSnapshots: "auto" })
           const fs = yield* FileSystem.FileSystem
           // An instance that reads no deltas, so that each delta is followed by a full snapshot at once.
-          const name = `main__original__${NanoTimestamp.format(BigInt(Date.now()) * 1_000_000n)}__GX.pb.gz`
+          const name = `main__original__${NanoTimestamp.format(yield* Clock.currentTimeNanos)}__GX.pb.gz`
           yield* fs.writeFile(`${fleet.bucket}/${name}`, object({ records: [["original", 1, "v"]] }))
           for (const step of [...stepsOf(mode), undefined])
             yield* Effect.scoped(

@@ -7,6 +7,7 @@
 import { writeFileSync } from "node:fs"
 import { isMainThread } from "node:worker_threads"
 
+// @effect-diagnostics-next-line processEnv:off -- Effect is not loaded here
 const file = process.env["EXTERNAL_MEMORY"]
 let peak = 0
 

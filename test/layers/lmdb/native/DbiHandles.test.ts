@@ -10,6 +10,15 @@ import { directory, optionsOf } from "../../../support/fakes/LmdbNativeSubject.t
 
 const mapSize = 2 ** 20
 
+const thrownBy = (use: () => void): unknown => {
+  try {
+    use()
+  } catch (error) {
+    return error
+  }
+  return undefined
+}
+
 describe("DbiHandles", () => {
   it.live("an application that makes DBIs and enlarges the map beyond ours ends with an error, not with a crash", () =>
     Effect.gen(function* () {
@@ -28,12 +37,7 @@ describe("DbiHandles", () => {
       const large = yield* LmdbApplication.make({ path, mapSize: 16 * mapSize })
       yield* large.write({ do: "fill", dbi: "a", entries: 20, bytes: mapSize / 10 })
       for (let times = 0; times < 3; times++) {
-        let error: unknown
-        try {
-          environment.handles.refresh(listing)
-        } catch (thrown) {
-          error = thrown
-        }
+        const error = thrownBy(() => environment.handles.refresh(listing))
         if (!(error instanceof LmdbError)) return assert.fail(`refresh has thrown ${String(error)}`)
         assert.strictEqual(error.reason._tag, "MapResized")
       }

@@ -64,7 +64,10 @@ const counting = (inner: Layer.Layer<Lmdb, LmdbError>, count: { keys: number }) 
     )
   ).pipe(Layer.provide(inner))
 
-const overEach = (name: string, test: (count: { keys: number }) => Effect.Effect<void, unknown, Lmdb>) => {
+const overEach = (
+  name: string,
+  test: (count: { keys: number }) => Effect.Effect<void, { readonly message: string }, Lmdb>
+) => {
   it.live(`${name} (LmdbMemory)`, () => {
     const count = { keys: 0 }
     return Effect.provide(test(count), counting(LmdbMemory.layerWith({ mapSize: 2 ** 28 }), count))

@@ -31,7 +31,10 @@ const settled = Effect.gen(function* () {
 
 /** Runs `use` while compression waits for `proceed`. */
 const whileCompressing = (
-  use: (held: { isOn: boolean; proceed: Effect.Effect<void> }) => Effect.Effect<void, unknown, Database | Lmdb | Spool>
+  use: (held: {
+    isOn: boolean
+    proceed: Effect.Effect<void>
+  }) => Effect.Effect<void, { readonly message: string }, Database | Lmdb | Spool>
 ) =>
   Effect.gen(function* () {
     const gate = yield* Deferred.make<void>()
