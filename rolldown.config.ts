@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url"
-import { defineConfig, type Plugin } from "rolldown"
+import type { Plugin, RolldownOptions } from "rolldown"
 import { thirdParty } from "./scripts/ThirdParty.ts"
 
 // effect/cli creates a text segmenter when it is loaded, which takes 10 ms of every command's time. It is only needed
@@ -20,11 +20,8 @@ const lazySegmenter: Plugin = {
   }
 }
 
-// The worker is a separate entry, because nothing imports it: WorkerPool starts it by its URL. Both entries share their
-// common chunks. Packages with native parts are not bundled. Dynamic imports (the AWS SDK, the daemon) become chunks
-// that are loaded when they are used.
-export default defineConfig({
-  input: { main: "src/main.ts", worker: "src/worker.ts" },
+/** The settings of all bundles, also of those of the benchmark. Packages with native parts are not bundled. */
+export const common = {
   platform: "node",
   external: ["lmdb", /^zstd-napi/],
   plugins: [lazySegmenter, thirdParty],
@@ -34,6 +31,15 @@ export default defineConfig({
     conditionNames: ["module", "import", "node", "default"],
     alias: { yaml: fileURLToPath(new URL("node_modules/yaml/browser/index.js", import.meta.url)) }
   },
-  treeshake: true,
-  output: { dir: "dist", format: "esm", cleanDir: true, minify: true }
-})
+  treeshake: true
+} satisfies RolldownOptions
+
+export const output = { dir: "dist", format: "esm", minify: true } as const
+
+// Nothing imports the worker: WorkerPool starts it by its URL. It is one file, because a thread that loads the chunks
+// of the command starts 30 ms later. Dynamic imports of the command (the AWS SDK, the daemon) become chunks that are
+// loaded when they are used.
+export default [
+  { ...common, input: { worker: "src/worker.ts" }, output: { ...output, cleanDir: true, codeSplitting: false } },
+  { ...common, input: { main: "src/main.ts" }, output }
+]

@@ -101,10 +101,16 @@ const follow = Effect.fnUntraced(function* (handle: ChildProcessHandle) {
   return { lines, ready: Deferred.await(ready), merged: Deferred.await(merged), merges: () => merges }
 })
 
-/** Starts a daemon. When the scope closes, it is stopped with SIGTERM, and killed if it has not ended within 15 s. */
-export const start = Effect.fn("Daemon.start")(function* (command: URL, options: DaemonOptions) {
+/** Writes the configuration, and returns the path of its file. */
+export const configure = Effect.fnUntraced(function* (options: DaemonOptions) {
   const file = `${options.directory}/${options.instance}.yaml`
   yield* (yield* FileSystem.FileSystem).writeFileString(file, configuration(options))
+  return file
+})
+
+/** Starts a daemon. When the scope closes, it is stopped with SIGTERM, and killed if it has not ended within 15 s. */
+export const start = Effect.fn("Daemon.start")(function* (command: URL, options: DaemonOptions) {
+  const file = yield* configure(options)
   const handle = yield* ChildProcess.make(process.execPath, [command.pathname, "--config", file, "sync"], {
     stdin: "ignore",
     stdout: "ignore",

@@ -5,14 +5,14 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
 import { build } from "rolldown"
-import config from "../rolldown.config.ts"
+import { common, output } from "../rolldown.config.ts"
 
 Effect.promise(() =>
   build({
-    ...config,
+    ...common,
     cwd: new URL("..", import.meta.url).pathname,
     logLevel: "warn",
     input: { scenario: "bench/scenario.ts", "loop-probe": "bench/loop-probe.ts", worker: "src/worker.ts" },
-    output: { ...config.output, dir: "dist-bench" }
+    output: { ...output, dir: "dist-bench", cleanDir: true }
   })
 ).pipe(NodeRuntime.runMain)

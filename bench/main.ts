@@ -22,6 +22,7 @@ import * as InProcess from "./InProcess.ts"
 import { entriesPerDomain } from "./PdnsEntries.ts"
 import * as PinGrowth from "./PinGrowth.ts"
 import * as Proc from "./Proc.ts"
+import * as StartTime from "./StartTime.ts"
 import * as StatusPage from "./StatusPage.ts"
 import { missed, render, type Row } from "./Table.ts"
 import * as Workspace from "./Workspace.ts"
@@ -34,6 +35,7 @@ const keys: ReadonlyArray<string> = [
   "deltas",
   "bulk",
   "growth",
+  "start",
   "page"
 ]
 
@@ -94,12 +96,14 @@ interface Part {
   readonly deltas: boolean
   readonly bulk: boolean
   readonly growth: boolean
+  readonly start: boolean
 }
 
-/** Returns the measurements. Changes are also measured with 80,000 entries. */
+/** Returns the measurements. Changes are also measured with 80,000 entries, and the start only with those. */
 const partsOf = (domains: ReadonlyArray<number>, only: ReadonlyArray<string>): ReadonlyArray<Part> => {
   const withLatency = only.includes("latency")
-  const all = [...new Set(withLatency ? [small / entriesPerDomain, ...domains] : domains)].toSorted((a, b) => a - b)
+  const withSmall = withLatency || only.includes("start")
+  const all = [...new Set(withSmall ? [small / entriesPerDomain, ...domains] : domains)].toSorted((a, b) => a - b)
   const chosenOf = (mode: Workspace.Mode) =>
     InProcess.scenarios.filter((scenario) => scenario.mode === mode && only.includes(scenario.key))
   return all
@@ -113,13 +117,14 @@ const partsOf = (domains: ReadonlyArray<number>, only: ReadonlyArray<string>): R
         health: only.includes("health") && mode === "native" && domains.includes(size),
         deltas: only.includes("deltas") && domains.includes(size),
         bulk: only.includes("bulk") && domains.includes(size),
-        growth: only.includes("growth") && mode === "native" && domains.includes(size)
+        growth: only.includes("growth") && mode === "native" && domains.includes(size),
+        start: only.includes("start") && mode === "native" && size * entriesPerDomain === small
       }))
     )
     .filter(
       (part) =>
         part.scenarios.length > 0 ||
-        [part.health, part.latency, part.lock, part.deltas, part.bulk, part.growth].includes(true)
+        [part.health, part.latency, part.lock, part.deltas, part.bulk, part.growth, part.start].includes(true)
     )
 }
 
@@ -200,6 +205,11 @@ const deltas = Effect.fnUntraced(function* (workspace: Workspace.Workspace) {
   return [yield* DeltaCost.run(workspace)]
 })
 
+const start = Effect.fnUntraced(function* (workspace: Workspace.Workspace) {
+  yield* progress(`${workspace.entries} entries: a command that ends`)
+  return [yield* StartTime.run(workspace)]
+})
+
 const bulk = Effect.fnUntraced(function* (workspace: Workspace.Workspace, rounds: number) {
   yield* progress(`${workspace.entries} entries, ${workspace.mode} mode: many changes at once`)
   return yield* BulkCost.run(workspace, rounds)
@@ -228,8 +238,9 @@ Command.make(
           const cost = part.deltas ? yield* deltas(workspace) : []
           const many = part.bulk ? yield* bulk(workspace, rounds) : []
           const grown = part.growth ? yield* growth(workspace) : []
+          const started = part.start ? yield* start(workspace) : []
           yield* Workspace.dispose(workspace)
-          return { single, lock, pair, health, cost, many, grown }
+          return { single, lock, pair, health, cost, many, grown, started }
         })
       )
     )
@@ -242,6 +253,7 @@ Command.make(
       value.flatMap(({ cost }) => cost),
       value.flatMap(({ many }) => many),
       value.flatMap(({ grown }) => grown),
+      value.flatMap(({ started }) => started),
       pages
     ].filter((rows) => rows.length > 0)
     yield* Console.log(

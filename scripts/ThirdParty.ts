@@ -1,5 +1,5 @@
 /**
- * Writes dist/THIRD-PARTY.txt: the packages that are part of the bundle or of the compiled addons, with the texts of
+ * Writes dist/THIRD-PARTY.txt: the packages that are part of the bundles or of the compiled addons, with the texts of
  * their licences. A licence that is not on the list makes the build fail, because it may require more than a copy of
  * its text. (rollup-plugin-license uses the nearest package.json as that of the package. That is wrong for packages
  * that have one for each module format.)
@@ -57,11 +57,17 @@ const readAddons = (): ReadonlyArray<ThirdParty> =>
 const section = ({ license, name, text, version }: ThirdParty): string =>
   `${"-".repeat(78)}\n${name} ${version}, ${license}\n\n${text}\n`
 
+/** The directories of the packages of all bundles that this process has made. */
+const directories = new Set<string>()
+
 export const thirdParty: Plugin = {
   name: "third-party",
   generateBundle(_, bundle) {
     const ids = Object.values(bundle).flatMap((output) => (output.type === "chunk" ? output.moduleIds : []))
-    const directories = new Set(ids.flatMap((id) => packageOf(id.split("?")[0]!) ?? []))
+    for (const id of ids) {
+      const directory = packageOf(id.split("?")[0]!)
+      if (directory !== undefined) directories.add(directory)
+    }
     const packages = [...Array.from(directories, read), ...readAddons()].sort((a, b) => (a.name < b.name ? -1 : 1))
     this.emitFile({ type: "asset", fileName: "THIRD-PARTY.txt", source: packages.map(section).join("\n") })
   }

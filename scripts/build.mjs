@@ -44,7 +44,9 @@ const build = async () => {
   process.chdir(root)
   const next = mkdtempSync(`${dist}-`)
   try {
-    await bundle({ logLevel: "warn", ...config, output: { ...config.output, dir: join(next, "new") } })
+    for (const each of config) {
+      await bundle({ logLevel: "warn", ...each, output: { ...each.output, dir: join(next, "new") } })
+    }
     replaceBy(join(next, "new"), join(next, "old"))
   } finally {
     rmSync(next, { recursive: true })

@@ -16,16 +16,15 @@ import * as LmdbInspection from "./programs/tasks/LmdbInspection.ts"
 import * as LmdbTasks from "./programs/tasks/LmdbTasks.ts"
 import type { LmdbTask } from "./services/LmdbTask.ts"
 
-const { instance, log, task } = Schema.decodeUnknownSync(WorkerData)(workerData)
-
 // The worker only reads and writes places, which needs no options. The main thread opens them.
 const spool = SpoolFile.layerWith({ directory: "", memoryLimit: 0 })
 
-const serveDatabases = DatabaseWorkerServer.serve({
-  lmdb: (options) => LmdbNative.layerWith(options.lmdb),
-  database: (options) =>
-    Layer.provide(DatabaseInline.layerWith(options), [Compressions.layer, spool, GarbageCollectorV8.layer])
-}).pipe(Effect.annotateLogs({ instance }))
+const serveDatabases = (instance: string) =>
+  DatabaseWorkerServer.serve({
+    lmdb: (options) => LmdbNative.layerWith(options.lmdb),
+    database: (options) =>
+      Layer.provide(DatabaseInline.layerWith(options), [Compressions.layer, spool, GarbageCollectorV8.layer])
+  }).pipe(Effect.annotateLogs({ instance }))
 
 const runTask = (task: LmdbTask) =>
   LmdbTaskServer.serve(parentPort!, (print) =>
@@ -34,8 +33,15 @@ const runTask = (task: LmdbTask) =>
       : LmdbTasks.run(task, LmdbNative.layerWith, print)
   ).pipe(Effect.provide([Compressions.layer, spool, GarbageCollectorV8.layer]))
 
-const runMain = <A, E>(program: Effect.Effect<A, E>) =>
+const runMain = <A, E>(program: Effect.Effect<A, E>, log: WorkerData["log"]) =>
   NodeRuntime.runMain(Effect.provide(program, Logs.layerWith(log)), { disableErrorReporting: true })
 
-if (task === undefined) runMain(serveDatabases)
-else runMain(runTask(task))
+const run = (data: unknown) => {
+  const { instance, log, task } = Schema.decodeUnknownSync(WorkerData)(data)
+  if (task === undefined) runMain(serveDatabases(instance), log)
+  else runMain(runTask(task), log)
+}
+
+// An `EarlyThread` receives its data as its first message.
+if (workerData === undefined) parentPort!.once("message", run)
+else run(workerData)

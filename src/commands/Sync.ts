@@ -3,6 +3,7 @@ import * as os from "node:os"
 import { Effect, type Exit, Layer } from "effect"
 import * as Flag from "effect/cli/Flag"
 import type { Loaded as Configuration } from "../layers/settings/SettingsYaml.ts"
+import type { EarlyThread } from "../layers/database/EarlyThread.ts"
 import type { WorkerData } from "../layers/database/WorkerData.ts"
 import { defineCommand } from "./cli/CommandDefinition.ts"
 import type { GlobalOptions } from "./cli/GlobalFlags.ts"
@@ -17,7 +18,6 @@ const parts = () => ({
   DatabasesWorker: import("../layers/database/DatabasesWorker.ts"),
   GarbageCollectorV8: import("../layers/memory/GarbageCollectorV8.ts"),
   HealthRegistry: import("../layers/health/HealthRegistry.ts"),
-  BuildCheck: import("../layers/lmdb/native/BuildCheck.ts"),
   MemoryBudgetPermits: import("../layers/memory/MemoryBudgetPermits.ts"),
   NodeServices: import("@effect/platform-node/NodeServices"),
   ProgressTerminal: import("../layers/process/ProgressTerminal.ts"),
@@ -33,14 +33,23 @@ const parts = () => ({
 
 type Parts = Modules<ReturnType<typeof parts>>
 
+/** Fails if the package lmdb is missing or has the wrong build. It is loaded while the workers start. */
+const requiredBuild = Layer.effectDiscard(
+  Effect.flatMap(
+    load(() => ({ BuildCheck: import("../layers/lmdb/native/BuildCheck.ts") })),
+    ({ BuildCheck }) => BuildCheck.check
+  )
+)
+
 /** Shows the progress of loads, for users who wait for `--only-once`. */
 const watched = ({ ProgressTerminal, StorageProgress }: Parts) =>
   Layer.provide(StorageProgress.layerWith("Loading snapshots"), ProgressTerminal.layer)
 
-const layerOf = (parts: Parts, { settings }: Configuration, receiveOnly: boolean) => {
+const layerOf = (parts: Parts, { settings }: Configuration, early: EarlyThread, receiveOnly: boolean) => {
   const workers = parts.WorkerPool.layerWith({
     entry: workerEntry,
     size: settings.database_workers,
+    early,
     worker: {
       workerData: {
         log: settings.log,
@@ -58,7 +67,8 @@ const layerOf = (parts: Parts, { settings }: Configuration, receiveOnly: boolean
     Layer.provide(budget, parts.GarbageCollectorV8.layer),
     parts.SpoolFile.layerWith({ directory: settings.spool_directory, memoryLimit: settings.spool_memory }),
     parts.HealthRegistry.layer,
-    Layer.provide(parts.DatabasesWorker.layer, workers)
+    Layer.provide(parts.DatabasesWorker.layer, workers),
+    requiredBuild
   ).pipe(Layer.provide(parts.NodeServices.layer))
 }
 
@@ -79,7 +89,6 @@ const check = Effect.fnUntraced(function* (
   ]
   if (problems.length > 0) return yield* new parts.Settings.InvalidSettings({ file, problems })
   for (const warning of loaded.warnings) yield* Effect.logWarning(warning)
-  yield* parts.BuildCheck.check
 })
 
 /** Loads the HTTP server if an address is configured. There is no server with `--only-once`. */
@@ -95,6 +104,7 @@ const daemon = Effect.fnUntraced(function* (
   parts: Parts,
   loaded: Configuration,
   global: GlobalOptions,
+  early: EarlyThread,
   options: SyncOptions,
   receiveOnly: boolean
 ) {
@@ -116,7 +126,7 @@ const daemon = Effect.fnUntraced(function* (
   }
   return yield* Effect.flatMap(serving(loaded), (serve) =>
     parts.Daemon.run({ ...daemonOptions, serve }, signals.first, failed)
-  ).pipe(Effect.provide(layerOf(parts, loaded, receiveOnly)))
+  ).pipe(Effect.provide(layerOf(parts, loaded, early, receiveOnly)))
 }, Effect.scoped)
 
 /** The handler of `sync` and `receive`. */
@@ -134,9 +144,11 @@ export const runDaemon = Effect.fnUntraced(function* (
     const { DryRun } = yield* load(() => ({ DryRun: import("./DryRun.ts") }))
     return yield* DryRun.run(options, global, receiveOnly)
   }
+  const { EarlyThread } = yield* load(() => ({ EarlyThread: import("../layers/database/EarlyThread.ts") }))
+  const early = EarlyThread.start(workerEntry)
   const loaded = yield* load(parts)
   return yield* loaded.Command.withSettings({ global, onlyOnce: options.onlyOnce }, (configuration) =>
-    daemon(loaded, configuration, global, options, receiveOnly)
+    daemon(loaded, configuration, global, early, options, receiveOnly)
   )
 })
 

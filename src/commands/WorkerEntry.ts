@@ -1,5 +1,6 @@
 /**
- * The module that worker threads run: src/worker.ts by Node's type stripping, or the second entry of the bundle, which
- * is JavaScript and beside this one.
+ * The module that worker threads run: src/worker.ts by Node's type stripping, or the file that loads the bundle of it.
  */
-export const workerEntry = new URL(import.meta.url.endsWith(".ts") ? "../worker.ts" : "./worker.js", import.meta.url)
+const entry = import.meta.url.endsWith(".ts") ? "../worker.ts" : "../bin/worker.js"
+
+export const workerEntry = new URL(entry, import.meta.url)

@@ -10,12 +10,15 @@ import type { RpcClientError } from "effect/rpc/RpcClientError"
 import { Worker, type WorkerOptions } from "node:worker_threads"
 import { DatabaseRpcs } from "./DatabaseRpcs.ts"
 import { resourceLimits } from "../process/ProcessMemory.ts"
+import type { EarlyThread } from "./EarlyThread.ts"
 
 export interface WorkerPoolOptions {
   /** The module that calls `DatabaseWorkerServer.serve`. */
   readonly entry: URL
   readonly size: number
   readonly worker?: WorkerOptions | undefined
+  /** A thread with the same entry that has started already. It becomes the first worker. */
+  readonly early?: EarlyThread | undefined
 }
 
 export class WorkerPool extends Context.Service<
@@ -26,6 +29,9 @@ export class WorkerPool extends Context.Service<
   }
 >()("lightningstream/layers/WorkerPool") {}
 
+const startThread = ({ early, entry, worker }: WorkerPoolOptions): Worker =>
+  early?.take(worker?.workerData) ?? new Worker(entry, { resourceLimits, ...worker })
+
 /**
  * Each worker is a pool of its own, because RpcClient's pool picks any free worker, and a dying worker fails the calls
  * of all.
@@ -34,7 +40,7 @@ const makeClient = (options: WorkerPoolOptions) =>
   RpcClient.make(DatabaseRpcs, { disableTracing: true }).pipe(
     // Calls at once on one worker. Without concurrency, a long dump would keep `changes` waiting.
     Effect.provideServiceEffect(RpcClient.Protocol, RpcClient.makeProtocolWorker({ size: 1, concurrency: 1_000 })),
-    Effect.provide(NodeWorker.layer(() => new Worker(options.entry, { resourceLimits, ...options.worker })))
+    Effect.provide(NodeWorker.layer(() => startThread(options)))
   )
 
 export const layerWith = (options: WorkerPoolOptions) =>

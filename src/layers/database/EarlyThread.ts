@@ -1,0 +1,30 @@
+/**
+ * A worker thread that starts before the configuration is read. It takes about as long to start as the main thread
+ * takes to load its modules, so both are done at once.
+ */
+import { Worker } from "node:worker_threads"
+import { resourceLimits } from "../process/ProcessMemory.ts"
+
+export interface EarlyThread {
+  /** Returns the thread after posting the data it waits for, or undefined if it was taken before or has ended. */
+  readonly take: (workerData: unknown) => Worker | undefined
+}
+
+/** Starts the thread. Until it is taken, it does not keep the process alive. `entry` is src/worker.ts. */
+export const start = (entry: URL): EarlyThread => {
+  let waiting: Worker | undefined = new Worker(entry, { resourceLimits })
+  waiting.unref()
+  // A thread that ends too early is replaced by another one, which reports the same error.
+  waiting.on("error", () => undefined)
+  return {
+    take: (workerData) => {
+      const worker = waiting
+      waiting = undefined
+      // A thread that has ended has a negative id.
+      if (worker === undefined || worker.threadId < 0) return undefined
+      worker.ref()
+      worker.postMessage(workerData, [])
+      return worker
+    }
+  }
+}
