@@ -1,14 +1,13 @@
-/** How many threads the daemon starts, and when: the first one while it reads its configuration. */
+/** How many threads the daemon starts, and when: the first one while it loads its modules. */
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import { run, workspace } from "../support/Command.ts"
 import { folderBucket, nativeFile } from "../support/Daemon.ts"
 
-/** Prints a line when the configuration is read, and one for each new thread. */
+/** Prints a line when the modules of the daemon are loaded, and one for each new thread. */
 const hook = `
-  import fs from "node:fs"
-  import { syncBuiltinESMExports } from "node:module"
+  import { registerHooks, syncBuiltinESMExports } from "node:module"
   import threads from "node:worker_threads"
   if (threads.isMainThread) {
     threads.Worker = class extends threads.Worker {
@@ -17,12 +16,13 @@ const hook = `
         super(...args)
       }
     }
-    const readFile = fs.readFile
-    fs.readFile = (path, ...rest) => {
-      if (String(path).endsWith(".yaml")) process.stdout.write("configuration\\n")
-      return readFile(path, ...rest)
-    }
     syncBuiltinESMExports()
+    registerHooks({
+      load: (url, context, next) => {
+        if (/\\/Daemon[-.][^/]*$/.test(url)) process.stdout.write("modules\\n")
+        return next(url, context)
+      }
+    })
   }`
 
 const threadsOf = Effect.fnUntraced(function* (workers: number) {
@@ -44,10 +44,12 @@ const threadsOf = Effect.fnUntraced(function* (workers: number) {
 })
 
 layer(NodeServices.layer, { excludeTestServices: true })("the worker threads", (it) => {
-  it.effect("are as many as database_workers, and the first one starts before the configuration is read", () =>
-    Effect.gen(function* () {
-      assert.deepStrictEqual(yield* threadsOf(1), ["thread", "configuration"])
-      assert.deepStrictEqual(yield* threadsOf(3), ["thread", "configuration", "thread", "thread"])
-    })
+  it.effect(
+    "are as many as database_workers, and the first one starts before the modules of the daemon are loaded",
+    () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* threadsOf(1), ["thread", "modules"])
+        assert.deepStrictEqual(yield* threadsOf(3), ["thread", "modules", "thread", "thread"])
+      })
   )
 })

@@ -9,10 +9,10 @@ import { pathOf } from "../../support/servers/RealServers.ts"
 
 const entryOf = (code: string) => new URL(`data:text/javascript,${encodeURIComponent(code)}`)
 
-/** The program of a thread that sends its first message back, and ends. */
+/** The program of a thread that sends its first message back after a while, and ends. */
 const echo = entryOf(
   `import { parentPort } from "node:worker_threads"
-  parentPort.once("message", (data) => parentPort.postMessage(data))`
+  parentPort.once("message", (data) => setTimeout(() => parentPort.postMessage(data), 200))`
 )
 
 const failing = entryOf(`throw new Error("a missing package")`)
@@ -28,15 +28,15 @@ const start = (entry: URL) =>
   })
 
 /** Runs a process that starts a thread, and returns what it prints. */
-const runProcess = (take: string) =>
+const runProcess = (entry: URL, then: string) =>
   execute([
     process.execPath,
     "--no-warnings",
     "--input-type=module",
     "-e",
     `import { start } from ${JSON.stringify(pathOf("../../../src/layers/database/EarlyThread.ts"))}
-    const early = start(new URL(${JSON.stringify(echo.href)}))
-    ${take}`
+    const early = start(new URL(${JSON.stringify(entry.href)}))
+    ${then}`
   ])
 
 describe("EarlyThread", () => {
@@ -44,13 +44,12 @@ describe("EarlyThread", () => {
     Effect.gen(function* () {
       const early = EarlyThread.start(echo)
       const worker = early.take({ instance: "a" })!
-      assert.deepStrictEqual(yield* event(worker, "message"), { instance: "a" })
-      yield* event(worker, "exit")
       assert.strictEqual(early.take({ instance: "b" }), undefined)
+      assert.deepStrictEqual(yield* event(worker, "message"), { instance: "a" })
     })
   )
 
-  it.live("does not return a thread that has ended, and reports nothing of it", () =>
+  it.live("does not return a thread that has ended", () =>
     Effect.gen(function* () {
       const { early, worker } = yield* start(failing)
       yield* event(worker, "exit")
@@ -58,11 +57,19 @@ describe("EarlyThread", () => {
     })
   )
 
+  it.live("does not end the process when it fails", () =>
+    Effect.gen(function* () {
+      const later = `setTimeout(() => console.log("later"), 500)`
+      assert.deepStrictEqual(yield* runProcess(failing, later), { code: 0, out: "later\n", err: "" })
+    }).pipe(Effect.provide(NodeServices.layer))
+  )
+
   it.live("keeps the process alive only after it was taken", () =>
     Effect.gen(function* () {
-      assert.deepStrictEqual(yield* runProcess(""), { code: 0, out: "", err: "" })
-      const answered = yield* runProcess(`early.take("data").on("message", (data) => console.log(data))`)
-      assert.deepStrictEqual(answered, { code: 0, out: "data\n", err: "" })
+      assert.deepStrictEqual(yield* runProcess(echo, ""), { code: 0, out: "", err: "" })
+      const print = `early.take("data").on("message", console.log).on("exit", () => console.log("ended"))`
+      const answered = yield* runProcess(echo, print)
+      assert.deepStrictEqual(answered, { code: 0, out: "data\nended\n", err: "" })
     }).pipe(Effect.provide(NodeServices.layer))
   )
 })
