@@ -27,6 +27,19 @@ export const cpuSeconds = Effect.fnUntraced(function* (pid: number) {
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
 })
 
+/**
+ * Returns the processor time used by the threads that a process has now, in milliseconds. It is exact, in contrast to
+ * the ticks above.
+ */
+export const cpuMillis = Effect.fnUntraced(function* (pid: number) {
+  const tasks = `/proc/${pid}/task`
+  const threads = yield* (yield* FileSystem.FileSystem).readDirectory(tasks)
+  const nanos = yield* Effect.forEach(threads, (thread) =>
+    Effect.map(read(`${tasks}/${thread}/schedstat`), (text) => Number(text.split(" ")[0]))
+  )
+  return nanos.reduce((sum, one) => sum + one, 0) / 1e6
+})
+
 /** Ticks that the hypervisor has given to other guests, and all ticks, since the machine was started. */
 const stolenTicks = Effect.gen(function* () {
   const cpu = (yield* read("/proc/stat")).split("\n")[0]!.trim().split(/\s+/).slice(1, 9).map(Number)
