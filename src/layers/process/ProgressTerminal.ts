@@ -7,8 +7,8 @@ import { progressLine } from "./ProgressText.ts"
 import * as TerminalLine from "./TerminalLine.ts"
 
 /**
- * Time from the begin of the first work in which nothing is shown. A command may consist of many short works, as for
- * many databases.
+ * Time from the beginning of the first work in which nothing is shown. A command may consist of many short works, as
+ * for many databases.
  */
 const silentMillis = 2_000
 

@@ -138,7 +138,7 @@ const joins = (earlier: ReadonlyArray<ReadSnapshot>, { phase }: ReadSnapshot): b
   // The pairs were only checked together with those in the view.
   earlier.every((other) => Array.from(phase.pairs).every((dbi) => !other.phase.pairs.has(dbi)))
 
-const endOfRow = () => Effect.succeed(undefined)
+const endOfRow = () => Effect.undefined
 
 /** Reads those of the following snapshots that can be merged together with the first one. */
 const readFollowing = Effect.fnUntraced(function* (merging: MergeState, view: ReadTransaction, first: ReadSnapshot) {

@@ -48,7 +48,7 @@ const put = (mode: Mode, stamp: Stamp, writing: WriteTransactions.Writing) =>
     if (!hasWork) return id
     const job = winners.overflown ? new WholeCopyJob(mode, stamp) : new DifferencesJob(winners)
     return yield* WriteTransactions.write(writing, job, id, Effect.void).pipe(
-      Effect.catchTag("BeginAgain", () => Effect.succeed(undefined))
+      Effect.catchTag("BeginAgain", () => Effect.undefined)
     )
   })
 
