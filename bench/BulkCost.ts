@@ -5,6 +5,7 @@
  */
 import { Effect } from "effect"
 import * as Pair from "./Pair.ts"
+import { median } from "./Statistics.ts"
 import { atMost, plain, type Row, seconds, times } from "./Table.ts"
 import * as Workspace from "./Workspace.ts"
 
@@ -37,7 +38,7 @@ const measure = Effect.fnUntraced(function* (workspace: Workspace.Workspace, cou
   yield* settle(pair)
   const known = yield* Pair.objects(pair)
   const mergesBefore = pair.b.merges()
-  const { millis } = yield* Pair.costOf(
+  const { mean: millis } = yield* Pair.costOf(
     pair,
     1,
     pauseSeconds,
@@ -56,8 +57,7 @@ const measure = Effect.fnUntraced(function* (workspace: Workspace.Workspace, cou
 const costOf = (workspace: Workspace.Workspace, count: number, deltas: "always" | "never") =>
   Pair.run(workspace, { poll: "1s", deltas }, (pair) => measure(workspace, count, pair))
 
-const median = (costs: ReadonlyArray<Cost>, of: (cost: Cost) => number): number =>
-  costs.map(of).toSorted((x, y) => x - y)[costs.length >> 1]!
+const medianOf = (costs: ReadonlyArray<Cost>, of: (cost: Cost) => number): number => median(costs.map(of))
 
 export const run = Effect.fn("BulkCost.run")(function* (workspace: Workspace.Workspace, rounds: number) {
   const rows: Array<Row> = []
@@ -69,13 +69,13 @@ export const run = Effect.fn("BulkCost.run")(function* (workspace: Workspace.Wor
       fulls.push(yield* costOf(workspace, count, "never"))
       costs.push(yield* costOf(workspace, count, "always"))
     }
-    const full = { bytes: median(fulls, ({ bytes }) => bytes), millis: median(fulls, ({ millis }) => millis) }
-    const cost = { bytes: median(costs, ({ bytes }) => bytes), millis: median(costs, ({ millis }) => millis) }
+    const full = { bytes: medianOf(fulls, ({ bytes }) => bytes), millis: medianOf(fulls, ({ millis }) => millis) }
+    const cost = { bytes: medianOf(costs, ({ bytes }) => bytes), millis: medianOf(costs, ({ millis }) => millis) }
     rows.push({
       "changed at once": plain(`${share} % of all entries, ${workspace.mode} mode`),
       entries: plain(workspace.entries.toLocaleString("en")),
       "deltas, full snapshots": plain(
-        `${median(costs, ({ deltas }) => deltas)}, ${median(costs, ({ fulls }) => fulls)}`
+        `${medianOf(costs, ({ deltas }) => deltas)}, ${medianOf(costs, ({ fulls }) => fulls)}`
       ),
       bytes: plain(megabytes(cost.bytes)),
       "without deltas": plain(megabytes(full.bytes)),

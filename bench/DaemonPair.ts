@@ -7,12 +7,11 @@ import * as Bundle from "./Bundle.ts"
 import * as Child from "./Child.ts"
 import * as Daemon from "./Daemon.ts"
 import * as LoopOfDaemon from "./LoopOfDaemon.ts"
+import * as Pair from "./Pair.ts"
 import { cpuSeconds, rssAnon } from "./Proc.ts"
-import { LatencyResult } from "./Results.ts"
+import { median } from "./Statistics.ts"
 import { atMost, megabytes, plain, type Row, seconds } from "./Table.ts"
 import * as Workspace from "./Workspace.ts"
-
-const latency = new URL("./latency.ts", import.meta.url)
 
 interface Options {
   readonly pollMillis: number
@@ -32,11 +31,6 @@ const idleShare = Effect.fnUntraced(function* (pid: number) {
 })
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
-
-const changes = (a: string, b: string, count: number, pollMillis: number) =>
-  Effect.map(Child.run(latency, [a, b, String(count), String(pollMillis)], LatencyResult), ({ report }) =>
-    report.millis.toSorted((x, y) => x - y)
-  )
 
 /** Measures an idle daemon of the pair, after its first snapshots were sent and merged. */
 const idle = Effect.fnUntraced(function* (daemon: Daemon.Daemon) {
@@ -67,12 +61,12 @@ export const run = Effect.fn("DaemonPair.run")(function* (
     const b = yield* Daemon.start(Bundle.command, { ...both, instance: "b", lmdb: lmdbB, env })
     const run = Effect.gen(function* () {
       // The daemons are ready when a change has reached the other one.
-      yield* changes(lmdbA, lmdbB, 0, pollMillis)
+      yield* Pair.change([lmdbA, lmdbB], 0, pollMillis)
       yield* LoopOfDaemon.isReady(b.pid)
       // V8 compiles and collects garbage for a while after the work is done, which is not typical of a long idle time.
       yield* Effect.sleep("15 seconds")
       const rest = yield* idle(a)
-      return { rest, times: yield* changes(lmdbA, lmdbB, count, pollMillis) }
+      return { rest, times: yield* Pair.change([lmdbA, lmdbB], count, pollMillis) }
     })
     return yield* Effect.raceAllFirst([run, a.ended, b.ended, Child.samplePeak(a.pid, peak)])
   }, Effect.scoped)
@@ -85,9 +79,7 @@ export const run = Effect.fn("DaemonPair.run")(function* (
     entries: plain(workspace.entries.toLocaleString("en")),
     changes: plain(String(count)),
     "change to visible, median":
-      limit === undefined
-        ? plain(seconds(times[times.length >> 1]!))
-        : atMost(times[times.length >> 1]!, limit, seconds),
+      limit === undefined ? plain(seconds(median(times))) : atMost(median(times), limit, seconds),
     longest: plain(seconds(times.at(-1)!)),
     // The goal applies to the default interval only, because here ten times as many polls are configured.
     "idle, of a core": pollMillis < 1000 ? plain(percent(rest.share)) : atMost(rest.share, 0.01, percent),

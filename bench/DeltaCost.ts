@@ -3,13 +3,10 @@
  * sides, and the time until the change is visible.
  */
 import { Effect } from "effect"
-import * as Child from "./Child.ts"
 import * as Pair from "./Pair.ts"
-import { LatencyResult } from "./Results.ts"
+import { median } from "./Statistics.ts"
 import { atMost, milliseconds, plain, type Row, seconds } from "./Table.ts"
 import type * as Workspace from "./Workspace.ts"
-
-const latency = new URL("./latency.ts", import.meta.url)
 
 /** Number of changes in a round, besides a first one. The times are those of the first round. */
 const changes = 20
@@ -18,11 +15,7 @@ const changes = 20
 const rounds = 6
 const pauseSeconds = 12
 
-/** Makes changes in either LMDB in turn. The pauses between them are at least 400 ms, and at most twice as long. */
-const change = ({ paths }: Pair.Pair, count: number) =>
-  Effect.map(Child.run(latency, [...paths, String(count), "400"], LatencyResult), ({ report }) =>
-    report.millis.toSorted((x, y) => x - y)
-  )
+const change = ({ paths }: Pair.Pair, count: number) => Pair.change(paths, count, 400)
 
 const measure = Effect.fnUntraced(function* (pair: Pair.Pair) {
   // Waits until each daemon has merged the first snapshots of the other, and deltas are sent in both directions.
@@ -32,8 +25,8 @@ const measure = Effect.fnUntraced(function* (pair: Pair.Pair) {
   const known = yield* Pair.objects(pair)
   const times = yield* change(pair, changes)
   const stored = Array.from(yield* Pair.objects(pair)).filter(([name]) => !known.has(name))
-  const { error, millis } = yield* Pair.costOf(pair, rounds, pauseSeconds, change(pair, changes))
-  return { times, stored, millis: millis / (changes + 1), error: error / (changes + 1) }
+  const { error, mean } = yield* Pair.costOf(pair, rounds, pauseSeconds, change(pair, changes))
+  return { times, stored, millis: mean / (changes + 1), error: error / (changes + 1) }
 })
 
 export const run = Effect.fn("DeltaCost.run")(function* (workspace: Workspace.Workspace) {
@@ -47,7 +40,7 @@ export const run = Effect.fn("DeltaCost.run")(function* (workspace: Workspace.Wo
     "largest delta": atMost(largest, 1_000, (bytes) => `${bytes} bytes`),
     "CPU of both sides together": atMost(millis, 40, milliseconds),
     "standard error": plain(`± ${milliseconds(error)}`),
-    "change to visible, median": plain(seconds(times[times.length >> 1]!)),
+    "change to visible, median": plain(seconds(median(times))),
     longest: plain(seconds(times.at(-1)!))
   }
   return row

@@ -9,6 +9,7 @@ import * as Child from "./Child.ts"
 import * as EventLoop from "./EventLoop.ts"
 import * as LockProbe from "./LockProbe.ts"
 import { FloorResult, type ProberReport, ScenarioResult } from "./Results.ts"
+import { median } from "./Statistics.ts"
 import { atMost, type Figure, megabytes, milliseconds, must, plain, type Row, seconds, times } from "./Table.ts"
 import * as Workspace from "./Workspace.ts"
 
@@ -245,7 +246,6 @@ export const scenarios: ReadonlyArray<Scenario> = [
   }
 ]
 
-const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1]!
 const worst = (values: ReadonlyArray<number>): number => Math.max(...values)
 
 /**

@@ -1,8 +1,11 @@
 /** Two real daemons on an fs bucket that have the same entries, and the processor time that they use. */
 import { Effect, FileSystem } from "effect"
 import * as Bundle from "./Bundle.ts"
+import * as Child from "./Child.ts"
 import * as Daemon from "./Daemon.ts"
 import { cpuMillis } from "./Proc.ts"
+import { LatencyResult } from "./Results.ts"
+import { meanOf } from "./Statistics.ts"
 import * as Workspace from "./Workspace.ts"
 
 export interface Pair {
@@ -31,6 +34,17 @@ export const run = Effect.fn("Pair.run")(function* <A, E, R>(
   return yield* Effect.raceAllFirst([use({ a, b, paths, bucket }), a.ended, b.ended])
 }, Effect.scoped)
 
+const latency = new URL("./latency.ts", import.meta.url)
+
+/**
+ * Makes changes in either LMDB in turn, and returns the times in milliseconds until each was visible in the other one,
+ * in ascending order. The pauses between them are at least that long, and at most twice as long.
+ */
+export const change = (paths: readonly [string, string], count: number, pauseMillis: number) =>
+  Effect.map(Child.run(latency, [...paths, String(count), String(pauseMillis)], LatencyResult), ({ report }) =>
+    report.millis.toSorted((x, y) => x - y)
+  )
+
 /** Returns the sizes in bytes of the objects in the bucket, by name. */
 export const objects = Effect.fnUntraced(function* ({ bucket }: Pair) {
   const fs = yield* FileSystem.FileSystem
@@ -50,22 +64,10 @@ export const cpuInPause = Effect.fnUntraced(function* (pair: Pair, seconds: numb
   return (yield* cpu(pair)) - before
 })
 
-/** Mean and standard error in milliseconds. */
-export interface Cost {
-  readonly millis: number
-  readonly error: number
-}
-
-const costFrom = (samples: ReadonlyArray<number>): Cost => {
-  const count = samples.length
-  const millis = samples.reduce((sum, sample) => sum + sample, 0) / count
-  const squares = samples.reduce((sum, sample) => sum + (sample - millis) ** 2, 0)
-  return { millis, error: Math.sqrt(squares / Math.max(1, count - 1) / count) }
-}
-
 /**
  * Returns the processor time that `use` costs both daemons: what they use, less what they use in the same time of the
- * pauses before and after it. The polls vary by more than a small change costs, so it is repeated.
+ * pauses before and after it. The polls vary by more than a small change costs, so it is repeated. Returns the
+ * mean and its standard error, in milliseconds.
  */
 export const costOf = Effect.fnUntraced(function* <E, R>(
   pair: Pair,
@@ -83,5 +85,5 @@ export const costOf = Effect.fnUntraced(function* <E, R>(
     samples.push(used - ((before + after) / 2) * pauses)
     before = after
   }
-  return costFrom(samples)
+  return meanOf(samples)
 })

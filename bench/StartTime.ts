@@ -7,6 +7,7 @@ import { ChildProcess } from "effect/process"
 import * as Bundle from "./Bundle.ts"
 import { ChildFailed } from "./Child.ts"
 import * as Daemon from "./Daemon.ts"
+import { median } from "./Statistics.ts"
 import { atMost, milliseconds, plain, type Row } from "./Table.ts"
 import * as Workspace from "./Workspace.ts"
 
@@ -27,8 +28,6 @@ const elapsed = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
   if (code !== 0) return yield* new ChildFailed({ command: args.join(" "), problem: `ended with ${code}` })
   return performance.now() - began
 }, Effect.scoped)
-
-const median = (times: ReadonlyArray<number>): number => times.toSorted((a, b) => a - b)[times.length >> 1]!
 
 export const run = Effect.fn("StartTime.run")(function* (workspace: Workspace.Workspace) {
   const fs = yield* FileSystem.FileSystem
