@@ -1,9 +1,10 @@
-/** How many threads the daemon starts, and when: the first one while it loads its modules. */
+/** How many threads the daemon starts, when, and what they load. */
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
-import { run, workspace } from "../support/Command.ts"
+import { bundle, bundled, execute, run, workspace } from "../support/Command.ts"
 import { folderBucket, nativeFile } from "../support/Daemon.ts"
+import { pathOf } from "../support/servers/RealServers.ts"
 
 /** Prints a line when the modules of the daemon are loaded, and one for each new thread. */
 const hook = `
@@ -25,7 +26,8 @@ const hook = `
     })
   }`
 
-const threadsOf = Effect.fnUntraced(function* (workers: number) {
+/** A configuration of three databases. */
+const configured = Effect.fnUntraced(function* (workers: number) {
   const { directory, file } = yield* workspace((directory) => ({
     lmdbs: Object.fromEntries(
       ["a", "b", "c"].map((name) => [name, nativeFile(`${directory}/${name}.lmdb`, { create: true })])
@@ -33,9 +35,13 @@ const threadsOf = Effect.fnUntraced(function* (workers: number) {
     storage: folderBucket(`${directory}/bucket`),
     database_workers: workers
   }))
-  const fs = yield* FileSystem.FileSystem
-  yield* fs.makeDirectory(`${directory}/bucket`)
-  yield* fs.writeFileString(`${directory}/hook.mjs`, hook)
+  yield* (yield* FileSystem.FileSystem).makeDirectory(`${directory}/bucket`)
+  return { directory, file }
+})
+
+const threadsOf = Effect.fnUntraced(function* (workers: number) {
+  const { directory, file } = yield* configured(workers)
+  yield* (yield* FileSystem.FileSystem).writeFileString(`${directory}/hook.mjs`, hook)
   const { code, err, out } = yield* run(["sync", "--only-once", "-c", file], {
     node: ["--import", `${directory}/hook.mjs`]
   })
@@ -51,5 +57,21 @@ layer(NodeServices.layer, { excludeTestServices: true })("the worker threads", (
         assert.deepStrictEqual(yield* threadsOf(1), ["thread", "modules"])
         assert.deepStrictEqual(yield* threadsOf(3), ["thread", "modules", "thread", "thread"])
       })
+  )
+
+  it.effect("load one file, and its code from Node's compile cache the next time", () =>
+    Effect.gen(function* () {
+      yield* bundle
+      const { directory, file } = yield* configured(1)
+      // Node itself tells what it reads from the cache, and whether V8 accepts it.
+      const env = { TMPDIR: directory, NODE_DEBUG_NATIVE: "COMPILE_CACHE" }
+      const sync = execute([process.execPath, bundled, "sync", "--only-once", "-c", file], { env })
+      const first = yield* sync
+      assert.strictEqual(first.code, 0, first.err)
+      const { err } = yield* sync
+      const worker = pathOf("../../../dist/worker.js")
+      assert.include(err, `V8 code cache for ESM file://${worker} was accepted`)
+      assert.notMatch(yield* (yield* FileSystem.FileSystem).readFileString(worker), /from ?[`"']\.\//)
+    })
   )
 })
