@@ -66,11 +66,12 @@ layer(NodeServices.layer, { excludeTestServices: true })("the worker threads", (
       // Node itself tells what it reads from the cache, and whether V8 accepts it.
       const env = { TMPDIR: directory, NODE_DEBUG_NATIVE: "COMPILE_CACHE" }
       const sync = execute([process.execPath, bundled, "sync", "--only-once", "-c", file], { env })
-      const first = yield* sync
-      assert.strictEqual(first.code, 0, first.err)
-      const { err } = yield* sync
       const worker = pathOf("../../../dist/worker.js")
-      assert.include(err, `V8 code cache for ESM file://${worker} was accepted`)
+      const accepted = `V8 code cache for ESM file://${worker} was accepted`
+      // A thread that the end of the process overtakes stores nothing, so it may take a few runs.
+      const { code, err } = yield* Effect.repeat(sync, { until: ({ err }) => err.includes(accepted), times: 9 })
+      assert.strictEqual(code, 0, err)
+      assert.include(err, accepted)
       assert.notMatch(yield* (yield* FileSystem.FileSystem).readFileString(worker), /from ?[`"']\.\//)
     })
   )
