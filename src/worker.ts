@@ -42,6 +42,6 @@ const run = (data: unknown) => {
   else runMain(runTask(task), log)
 }
 
-// An `EarlyThread` receives its data as its first message.
-if (workerData === undefined) parentPort!.once("message", run)
+// An `EarlyThread` receives its data as its first message. Without data it is not needed, and ends.
+if (workerData === undefined) parentPort!.once("message", (data) => data !== undefined && run(data))
 else run(workerData)

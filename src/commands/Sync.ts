@@ -145,12 +145,12 @@ export const runDaemon = Effect.fnUntraced(function* (
     return yield* DryRun.run(options, global, receiveOnly)
   }
   const { EarlyThread } = yield* load(() => ({ EarlyThread: import("../layers/database/EarlyThread.ts") }))
-  const early = EarlyThread.start(workerEntry)
+  const early = yield* EarlyThread.start(workerEntry)
   const loaded = yield* load(parts)
   return yield* loaded.Command.withSettings({ global, onlyOnce: options.onlyOnce }, (configuration) =>
     daemon(loaded, configuration, global, early, options, receiveOnly)
   )
-})
+}, Effect.scoped)
 
 /** The flags of `sync` and `receive`. */
 export const syncFlags = {

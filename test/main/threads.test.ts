@@ -6,7 +6,7 @@ import { bundle, bundled, execute, run, workspace } from "../support/Command.ts"
 import { folderBucket, nativeFile } from "../support/Daemon.ts"
 import { pathOf } from "../support/servers/RealServers.ts"
 
-/** Prints a line when the modules of the daemon are loaded, and one for each new thread. */
+/** Prints a line when the modules of the daemon are loaded, and lines for the start and the end of each thread. */
 const hook = `
   import { registerHooks, syncBuiltinESMExports } from "node:module"
   import threads from "node:worker_threads"
@@ -15,6 +15,7 @@ const hook = `
       constructor(...args) {
         process.stdout.write("thread\\n")
         super(...args)
+        this.on("exit", (code) => process.stdout.write("ended with " + code + "\\n"))
       }
     }
     syncBuiltinESMExports()
@@ -39,14 +40,17 @@ const configured = Effect.fnUntraced(function* (workers: number) {
   return { directory, file }
 })
 
+const watched = Effect.fnUntraced(function* (directory: string, file: string) {
+  yield* (yield* FileSystem.FileSystem).writeFileString(`${directory}/hook.mjs`, hook)
+  const { code, out } = yield* run(["sync", "--only-once", "-c", file], { node: ["--import", `${directory}/hook.mjs`] })
+  return { code, lines: out.trimEnd().split("\n") }
+})
+
 const threadsOf = Effect.fnUntraced(function* (workers: number) {
   const { directory, file } = yield* configured(workers)
-  yield* (yield* FileSystem.FileSystem).writeFileString(`${directory}/hook.mjs`, hook)
-  const { code, err, out } = yield* run(["sync", "--only-once", "-c", file], {
-    node: ["--import", `${directory}/hook.mjs`]
-  })
-  assert.strictEqual(code, 0, err)
-  return out.trimEnd().split("\n")
+  const { code, lines } = yield* watched(directory, file)
+  assert.strictEqual(code, 0)
+  return lines.filter((line) => !line.startsWith("ended"))
 })
 
 layer(NodeServices.layer, { excludeTestServices: true })("the worker threads", (it) => {
@@ -57,6 +61,13 @@ layer(NodeServices.layer, { excludeTestServices: true })("the worker threads", (
         assert.deepStrictEqual(yield* threadsOf(1), ["thread", "modules"])
         assert.deepStrictEqual(yield* threadsOf(3), ["thread", "modules", "thread", "thread"])
       })
+  )
+
+  it.effect("end by themselves when the configuration is refused: to terminate one that loads would abort", () =>
+    Effect.gen(function* () {
+      const { directory, file } = yield* workspace(() => ({ lmdbs: {} }))
+      assert.deepStrictEqual(yield* watched(directory, file), { code: 2, lines: ["thread", "modules", "ended with 0"] })
+    })
   )
 
   it.effect("load one file, and its code from Node's compile cache the next time", () =>

@@ -2,6 +2,7 @@
  * A worker thread that starts before the configuration is read. It takes about as long to start as the main thread
  * takes to load its modules, so both are done at once.
  */
+import { Effect } from "effect"
 import { Worker } from "node:worker_threads"
 import { resourceLimits } from "../process/ProcessMemory.ts"
 
@@ -10,10 +11,8 @@ export interface EarlyThread {
   readonly take: (workerData: unknown) => Worker | undefined
 }
 
-/** Starts the thread. Until it is taken, it does not keep the process alive. `entry` is src/worker.ts. */
-export const start = (entry: URL): EarlyThread => {
+const launch = (entry: URL): EarlyThread => {
   let waiting: Worker | undefined = new Worker(entry, { resourceLimits })
-  waiting.unref()
   // A thread that ends too early is replaced by another one, which reports the same error.
   waiting.on("error", () => undefined)
   return {
@@ -22,9 +21,19 @@ export const start = (entry: URL): EarlyThread => {
       waiting = undefined
       // A thread that has ended has a negative id.
       if (worker === undefined || worker.threadId < 0) return undefined
-      worker.ref()
       worker.postMessage(workerData, [])
       return worker
     }
   }
 }
+
+/**
+ * Starts the thread. `entry` is src/worker.ts. A thread that nobody took is told so when the scope closes, and ends
+ * once it is loaded. It is not terminated: lmdb aborts the whole process if its thread is terminated while lmdb is
+ * loaded.
+ */
+export const start = (entry: URL) =>
+  Effect.acquireRelease(
+    Effect.sync(() => launch(entry)),
+    (early) => Effect.sync(() => early.take(undefined))
+  )

@@ -21,28 +21,19 @@ const event = (worker: Worker, name: "message" | "exit") =>
   Effect.callback<unknown>((resume) => void worker.once(name, (value: unknown) => resume(Effect.succeed(value))))
 
 /** Starts a thread, and also returns it as Node tells the process of each new thread. */
-const start = (entry: URL) =>
-  Effect.callback<{ readonly early: EarlyThread.EarlyThread; readonly worker: Worker }>((resume) => {
-    process.once("worker", (worker) => resume(Effect.succeed({ early, worker })))
-    const early = EarlyThread.start(entry)
-  })
-
-/** Runs a process that starts a thread, and returns what it prints. */
-const runProcess = (entry: URL, then: string) =>
-  execute([
-    process.execPath,
-    "--no-warnings",
-    "--input-type=module",
-    "-e",
-    `import { start } from ${JSON.stringify(pathOf("../../../src/layers/database/EarlyThread.ts"))}
-    const early = start(new URL(${JSON.stringify(entry.href)}))
-    ${then}`
-  ])
+const start = Effect.fnUntraced(function* (entry: URL) {
+  const workers: Array<Worker> = []
+  process.once("worker", (worker) => workers.push(worker))
+  const early = yield* EarlyThread.start(entry)
+  // Node tells of the thread in the next turn.
+  yield* Effect.sleep(0)
+  return { early, worker: workers[0]! }
+})
 
 describe("EarlyThread", () => {
   it.live("gives its data to the thread, once", () =>
     Effect.gen(function* () {
-      const early = EarlyThread.start(echo)
+      const early = yield* EarlyThread.start(echo)
       const worker = early.take({ instance: "a" })!
       assert.strictEqual(early.take({ instance: "b" }), undefined)
       assert.deepStrictEqual(yield* event(worker, "message"), { instance: "a" })
@@ -57,19 +48,33 @@ describe("EarlyThread", () => {
     })
   )
 
-  it.live("does not end the process when it fails", () =>
+  it.live("is not terminated but ends by itself when the scope closes and nobody took it", () =>
     Effect.gen(function* () {
-      const later = `setTimeout(() => console.log("later"), 500)`
-      assert.deepStrictEqual(yield* runProcess(failing, later), { code: 0, out: "later\n", err: "" })
-    }).pipe(Effect.provide(NodeServices.layer))
+      const { worker } = yield* Effect.scoped(start(echo))
+      const [data, code] = yield* Effect.all([event(worker, "message"), event(worker, "exit")], { concurrency: 2 })
+      assert.deepStrictEqual([data, code], [undefined, 0])
+    })
   )
 
-  it.live("keeps the process alive only after it was taken", () =>
+  it.live("gets nothing when the scope closes after it was taken", () =>
     Effect.gen(function* () {
-      assert.deepStrictEqual(yield* runProcess(echo, ""), { code: 0, out: "", err: "" })
-      const print = `early.take("data").on("message", console.log).on("exit", () => console.log("ended"))`
-      const answered = yield* runProcess(echo, print)
-      assert.deepStrictEqual(answered, { code: 0, out: "data\nended\n", err: "" })
+      const { worker } = yield* Effect.scoped(
+        Effect.tap(start(echo), ({ early }) => Effect.sync(() => early.take("a")))
+      )
+      assert.deepStrictEqual(yield* event(worker, "message"), "a")
+    })
+  )
+
+  it.live("does not end the process when it fails", () =>
+    Effect.gen(function* () {
+      const program = `
+        import { Effect } from "effect"
+        import { start } from ${JSON.stringify(pathOf("../../../src/layers/database/EarlyThread.ts"))}
+        const later = Effect.delay(Effect.sync(() => console.log("later")), 500)
+        const thread = start(new URL(${JSON.stringify(failing.href)}))
+        await Effect.runPromise(Effect.scoped(Effect.andThen(thread, later)))`
+      const run = yield* execute([process.execPath, "--no-warnings", "--input-type=module", "-e", program])
+      assert.deepStrictEqual(run, { code: 0, out: "later\n", err: "" })
     }).pipe(Effect.provide(NodeServices.layer))
   )
 })
