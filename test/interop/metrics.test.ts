@@ -220,7 +220,7 @@ describeWith("metrics", await Swift.installed(), (installed) => {
         Effect.gen(function* () {
           const server = yield* Swift.start(installed)
           const proxy = yield* FaultyProxy.make(server.port)
-          const options = { endpoint_url: proxy.endpoint_url, client_timeout: "3s" }
+          const options = { endpoint_url: proxy.endpoint_url, client_timeout: "1s" }
           const storage = yield* bucketOf("given-up", options).pipe(Effect.provideService(Swift.Swift, server))
           const a = yield* startSide("a", storage, { storage_retry_count: 2 })
           yield* a.until("lightningstream_ready", main, is(1))

@@ -24,12 +24,12 @@ const check = (make: () => Applications, seed: number, bug?: Bug, kind?: FleetKi
     }
   )
 
-const finds = (name: string, make: () => Applications, bug: () => Bug, checking = check) =>
+const finds = (name: string, make: () => Applications, bug: () => Bug, checking = check, tried = seeds) =>
   it.effect(
     `finds a planted bug: ${name}`,
     () =>
       Effect.gen(function* () {
-        for (const seed of seeds) {
+        for (const seed of tried) {
           const found = yield* Effect.exit(Effect.suspend(() => checking(make, seed, bug())))
           if (found._tag === "Success") continue
           // The bug must be found in the content of the fleet or in how its members ended. Any other failure does not
@@ -128,5 +128,7 @@ describe("Simulation of a fleet that sweeps old tombstones", () => {
     }
   }
 
-  for (const [name, bug] of Object.entries(sweepBugs)) finds(name, NativeApplications.makeLarge, bug, checkSweeping)
+  // The runs are long, and those of the first seeds do not find the bug.
+  for (const [name, bug] of Object.entries(sweepBugs))
+    finds(name, NativeApplications.makeLarge, bug, checkSweeping, seeds.slice(4))
 })
