@@ -5,7 +5,7 @@
  */
 import { Effect } from "effect"
 import * as Pair from "./Pair.ts"
-import { median } from "./Statistics.ts"
+import { meanOf, quotientOf } from "./Statistics.ts"
 import { atMost, plain, type Row, seconds, times } from "./Table.ts"
 import * as Workspace from "./Workspace.ts"
 
@@ -17,15 +17,19 @@ const dearer = 1.1
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(2)} MB`
 
+/** Number of changes of one pair of daemons. */
+const changes = 4
+
+const poll = "3s"
+const pauseSeconds = 6
+
 interface Cost {
+  /** Processor time of both sides together for each change, in milliseconds. */
+  readonly millis: ReadonlyArray<number>
   readonly bytes: number
-  /** Processor time of both sides together in milliseconds, less what they use while nothing happens. */
-  readonly millis: number
   readonly deltas: number
   readonly fulls: number
 }
-
-const pauseSeconds = 4
 
 /** Waits until both daemons have finished all work: what they use in a pause no longer falls. */
 const settle = Effect.fnUntraced(function* (pair: Pair.Pair) {
@@ -33,57 +37,64 @@ const settle = Effect.fnUntraced(function* (pair: Pair.Pair) {
   while (used < 0.75 * before) [before, used] = [used, yield* Pair.cpuInPause(pair, pauseSeconds)]
 })
 
-const measure = Effect.fnUntraced(function* (workspace: Workspace.Workspace, count: number, pair: Pair.Pair) {
-  yield* Effect.all([pair.a.ready, pair.b.ready])
+/** Changes so many records, and waits until they are merged on the other side and both have settled. */
+const change = Effect.fnUntraced(function* (workspace: Workspace.Workspace, pair: Pair.Pair, count: number) {
+  const before = pair.b.merges()
+  yield* Workspace.generate(pair.paths[0], workspace.domains, ["--change", String(count)])
+  yield* Effect.sleep("100 millis").pipe(Effect.repeat({ while: () => pair.b.merges() === before }))
   yield* settle(pair)
-  const known = yield* Pair.objects(pair)
-  const mergesBefore = pair.b.merges()
-  const { mean: millis } = yield* Pair.costOf(
-    pair,
-    1,
-    pauseSeconds,
-    Effect.gen(function* () {
-      yield* Workspace.generate(pair.paths[0], workspace.domains, ["--change", String(count)])
-      yield* Effect.sleep("100 millis").pipe(Effect.repeat({ while: () => pair.b.merges() === mergesBefore }))
-      yield* settle(pair)
-    })
-  )
-  const stored = Array.from(yield* Pair.objects(pair)).filter(([name]) => !known.has(name))
-  const deltas = stored.filter(([name]) => name.includes(".pbd.")).length
-  const bytes = stored.reduce((sum, [, size]) => sum + size, 0)
-  return { bytes, millis, deltas, fulls: stored.length - deltas } satisfies Cost
 })
 
 const costOf = (workspace: Workspace.Workspace, count: number, deltas: "always" | "never") =>
-  Pair.run(workspace, { poll: "1s", deltas }, (pair) => measure(workspace, count, pair))
+  Pair.run(
+    workspace,
+    { poll, deltas },
+    Effect.fnUntraced(function* (pair) {
+      yield* Effect.all([pair.a.ready, pair.b.ready])
+      yield* settle(pair)
+      const known = yield* Pair.objects(pair)
+      const millis = yield* Pair.costOf(pair, changes, pauseSeconds, change(workspace, pair, count))
+      const stored = Array.from(yield* Pair.objects(pair)).filter(([name]) => !known.has(name))
+      const sent = stored.filter(([name]) => name.includes(".pbd.")).length
+      const bytes = stored.reduce((sum, [, size]) => sum + size, 0) / changes
+      return { millis, bytes, deltas: sent, fulls: stored.length - sent } satisfies Cost
+    })
+  )
 
-const medianOf = (costs: ReadonlyArray<Cost>, of: (cost: Cost) => number): number => median(costs.map(of))
+/** Adds the costs of another pair of daemons that did the same. */
+const add = (one: Cost | undefined, other: Cost): Cost => ({
+  ...other,
+  millis: [...(one?.millis ?? []), ...other.millis]
+})
+
+const rowOf = (workspace: Workspace.Workspace, share: number, cost: Cost, full: Cost): Row => {
+  const [spent, without] = [meanOf(cost.millis), meanOf(full.millis)]
+  const quotient = quotientOf(spent, without)
+  return {
+    "changed at once": plain(`${share} % of all entries, ${workspace.mode} mode`),
+    entries: plain(workspace.entries.toLocaleString("en")),
+    "deltas, full snapshots": plain(`${cost.deltas}, ${cost.fulls}`),
+    bytes: plain(megabytes(cost.bytes)),
+    "without deltas": plain(megabytes(full.bytes)),
+    "bytes, of that": atMost(cost.bytes / full.bytes, dearer, times),
+    "CPU of both sides": plain(seconds(spent.mean)),
+    "CPU without deltas": plain(seconds(without.mean)),
+    "CPU, of that": atMost(quotient.mean, dearer, times),
+    "standard error": plain(`± ${times(quotient.error)}`)
+  }
+}
 
 export const run = Effect.fn("BulkCost.run")(function* (workspace: Workspace.Workspace, rounds: number) {
   const rows: Array<Row> = []
   for (const share of shares) {
     const count = Math.floor((workspace.entries * share) / 100)
-    const fulls: Array<Cost> = []
-    const costs: Array<Cost> = []
+    let cost: Cost | undefined
+    let full: Cost | undefined
     for (let round = 0; round < rounds; round++) {
-      fulls.push(yield* costOf(workspace, count, "never"))
-      costs.push(yield* costOf(workspace, count, "always"))
+      full = add(full, yield* costOf(workspace, count, "never"))
+      cost = add(cost, yield* costOf(workspace, count, "always"))
     }
-    const full = { bytes: medianOf(fulls, ({ bytes }) => bytes), millis: medianOf(fulls, ({ millis }) => millis) }
-    const cost = { bytes: medianOf(costs, ({ bytes }) => bytes), millis: medianOf(costs, ({ millis }) => millis) }
-    rows.push({
-      "changed at once": plain(`${share} % of all entries, ${workspace.mode} mode`),
-      entries: plain(workspace.entries.toLocaleString("en")),
-      "deltas, full snapshots": plain(
-        `${medianOf(costs, ({ deltas }) => deltas)}, ${medianOf(costs, ({ fulls }) => fulls)}`
-      ),
-      bytes: plain(megabytes(cost.bytes)),
-      "without deltas": plain(megabytes(full.bytes)),
-      "bytes, of that": atMost(cost.bytes / full.bytes, dearer, times),
-      "CPU of both sides": plain(seconds(cost.millis)),
-      "CPU without deltas": plain(seconds(full.millis)),
-      "CPU, of that": atMost(cost.millis / full.millis, dearer, times)
-    })
+    if (cost !== undefined && full !== undefined) rows.push(rowOf(workspace, share, cost, full))
   }
   return rows
 })

@@ -114,7 +114,7 @@ export const change = (path: string, domains: number, count: number): number => 
   }
   environment.transactionSync(() => {
     for (const { key, value } of picked) {
-      value.writeUInt32BE(epochHigh + 2 * timeSpan, 0)
+      value.writeUInt32BE(Math.max(value.readUInt32BE(0), epochHigh + 2 * timeSpan) + 1, 0)
       value[24] = value[24]! ^ 1
       Bare.putFrom(value.buffer as ArrayBuffer)
       Object.assign(Bare.toPut, { key, keyFrom: 0, keyTo: key.length })

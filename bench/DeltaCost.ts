@@ -4,7 +4,7 @@
  */
 import { Effect } from "effect"
 import * as Pair from "./Pair.ts"
-import { median } from "./Statistics.ts"
+import { meanOf, median } from "./Statistics.ts"
 import { atMost, milliseconds, plain, type Row, seconds } from "./Table.ts"
 import type * as Workspace from "./Workspace.ts"
 
@@ -25,7 +25,7 @@ const measure = Effect.fnUntraced(function* (pair: Pair.Pair) {
   const known = yield* Pair.objects(pair)
   const times = yield* change(pair, changes)
   const stored = Array.from(yield* Pair.objects(pair)).filter(([name]) => !known.has(name))
-  const { error, mean } = yield* Pair.costOf(pair, rounds, pauseSeconds, change(pair, changes))
+  const { error, mean } = meanOf(yield* Pair.costOf(pair, rounds, pauseSeconds, change(pair, changes)))
   return { times, stored, millis: mean / (changes + 1), error: error / (changes + 1) }
 })
 

@@ -5,7 +5,6 @@ import * as Child from "./Child.ts"
 import * as Daemon from "./Daemon.ts"
 import { cpuMillis } from "./Proc.ts"
 import { LatencyResult } from "./Results.ts"
-import { meanOf } from "./Statistics.ts"
 import * as Workspace from "./Workspace.ts"
 
 export interface Pair {
@@ -67,7 +66,7 @@ export const cpuInPause = Effect.fnUntraced(function* (pair: Pair, seconds: numb
 /**
  * Returns the processor time that `use` costs both daemons: what they use, less what they use in the same time of the
  * pauses before and after it. The polls vary by more than a small change costs, so it is repeated. Returns the
- * mean and its standard error, in milliseconds.
+ * milliseconds of each round.
  */
 export const costOf = Effect.fnUntraced(function* <E, R>(
   pair: Pair,
@@ -85,5 +84,5 @@ export const costOf = Effect.fnUntraced(function* <E, R>(
     samples.push(used - ((before + after) / 2) * pauses)
     before = after
   }
-  return meanOf(samples)
+  return samples
 })
