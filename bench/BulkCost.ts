@@ -20,8 +20,8 @@ const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(2)} MB`
 /** Number of changes of one pair of daemons. */
 const changes = 4
 
-const poll = "3s"
-const pauseSeconds = 6
+const poll = "2s"
+const pauseSeconds = 4
 
 interface Cost {
   /** Processor time of both sides together for each change, in milliseconds. */
@@ -51,6 +51,7 @@ const costOf = (workspace: Workspace.Workspace, count: number, deltas: "always" 
     { poll, deltas },
     Effect.fnUntraced(function* (pair) {
       yield* Effect.all([pair.a.ready, pair.b.ready])
+      yield* Pair.awake
       yield* settle(pair)
       const known = yield* Pair.objects(pair)
       const millis = yield* Pair.costOf(pair, changes, pauseSeconds, change(workspace, pair, count))
@@ -58,7 +59,7 @@ const costOf = (workspace: Workspace.Workspace, count: number, deltas: "always" 
       const sent = stored.filter(([name]) => name.includes(".pbd.")).length
       const bytes = stored.reduce((sum, [, size]) => sum + size, 0) / changes
       return { millis, bytes, deltas: sent, fulls: stored.length - sent } satisfies Cost
-    })
+    }, Effect.scoped)
   )
 
 /** Adds the costs of another pair of daemons that did the same. */

@@ -1,5 +1,7 @@
 /** Two real daemons on an fs bucket that have the same entries, and the processor time that they use. */
 import { Effect, FileSystem } from "effect"
+import { ChildProcess } from "effect/process"
+import * as os from "node:os"
 import * as Bundle from "./Bundle.ts"
 import * as Child from "./Child.ts"
 import * as Daemon from "./Daemon.ts"
@@ -55,6 +57,19 @@ export const objects = Effect.fnUntraced(function* ({ bucket }: Pair) {
 /** Returns the processor time of both daemons together in milliseconds. */
 export const cpu = ({ a, b }: Pair) =>
   Effect.map(Effect.all([cpuMillis(a.pid), cpuMillis(b.pid)]), ([ofA, ofB]) => ofA + ofB)
+
+/**
+ * Keeps all cores busy at the lowest priority until the scope closes. The polls of idle daemons otherwise take several
+ * times as much processor time, because a core that has slept begins slowly, and that differs from pause to pause.
+ */
+export const awake = Effect.gen(function* () {
+  for (let core = 0; core < os.availableParallelism(); core++)
+    yield* ChildProcess.make("nice", ["-n", "19", process.execPath, "-e", "for (;;);"], {
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "inherit"
+    })
+})
 
 /** Returns the processor time of both daemons during a pause in milliseconds. */
 export const cpuInPause = Effect.fnUntraced(function* (pair: Pair, seconds: number) {
