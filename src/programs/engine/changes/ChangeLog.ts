@@ -17,7 +17,7 @@ import * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import type { KeySet } from "../../../domain/lmdb/KeySet.ts"
 import * as ShadowName from "../../../domain/lmdb/ShadowName.ts"
 import type { ChangeSink, ReadTransaction } from "../../../services/Lmdb.ts"
-import { heldErrorMax, predict } from "./Forecast.ts"
+import { exceeds, heldErrorMax } from "./Forecast.ts"
 import { isGone, isThere, PendingKeys, pendingBytesMax } from "./PendingKeys.ts"
 
 export interface Bookmark {
@@ -131,8 +131,8 @@ export class ChangeLog {
       compared: (share) => {
         const { count, held } = this.segments.at(-1)!.keys
         const isTooLarge =
-          predict(atStart.held, held, share) > heldErrorMax * this.limit ||
-          predict(atStart.count, count, share) > this.keysMax
+          exceeds(heldErrorMax * this.limit, atStart.held, held, share) ||
+          exceeds(this.keysMax, atStart.count, count, share)
         if (isTooLarge) this.clear()
         return !isTooLarge
       }

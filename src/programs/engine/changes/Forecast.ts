@@ -7,15 +7,21 @@
  * nothing is lost, because what replaces the result contains all changes.
  */
 
-/** Minimum share of the DBI that a prediction is made from. */
-const shareMin = 1 / 8
+/**
+ * Returns the factor by which a prediction from this share of the DBI must exceed the limit. The less has been
+ * compared, the more the rest may differ from it.
+ */
+const marginOf = (share: number): number => {
+  if (share >= 1 / 8) return 1
+  return share >= 1 / 32 ? 1.25 : Infinity
+}
 
 /** Factor by which the memory of a set of keys may be predicted too large, because its buffers grow by doubling. */
 export const heldErrorMax = 2
 
 /**
- * Returns the value at the end of the comparison of a number that was `atStart` when the comparison began, and is `now`
- * after this share of it.
+ * True if a number that was `atStart` when the comparison began, and is `now` after this share of it, is predicted to
+ * be above the limit at the end.
  */
-export const predict = (atStart: number, now: number, share: number): number =>
-  share < shareMin ? now : atStart + (now - atStart) / share
+export const exceeds = (limit: number, atStart: number, now: number, share: number): boolean =>
+  atStart + (now - atStart) / share > marginOf(share) * limit

@@ -7,7 +7,7 @@ import * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import { KeySet } from "../../../domain/lmdb/KeySet.ts"
 import * as ShadowName from "../../../domain/lmdb/ShadowName.ts"
 import type { ChangeSink, ReadTransaction } from "../../../services/Lmdb.ts"
-import { heldErrorMax, predict } from "./Forecast.ts"
+import { exceeds, heldErrorMax } from "./Forecast.ts"
 
 /**
  * Limit in bytes, about 100,000 keys of the length that PowerDNS uses. With more keys, comparing all entries is as
@@ -80,7 +80,7 @@ export class PendingKeys {
         return !this.overflown
       },
       compared: (share) => {
-        if (predict(heldAtStart, this.held, share) > heldErrorMax * this.limit) this.giveUp()
+        if (exceeds(heldErrorMax * this.limit, heldAtStart, this.held, share)) this.giveUp()
         return !this.overflown
       }
     }

@@ -10,10 +10,14 @@ import type * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import { KeySet } from "../../../domain/lmdb/KeySet.ts"
 import * as KeyOrder from "../../../domain/lmdb/KeyOrder.ts"
 import { compareBytes } from "../../../domain/bytes/ByteOrder.ts"
+import { exceeds } from "./Forecast.ts"
 import { type ChangeSink, type Cursor, type Dbi, LmdbError, type ReadTransaction } from "../../../services/Lmdb.ts"
 
 /** Maximum number of new keys of a DBI between two polls. With more keys, walking the DBI is as cheap. */
 const newKeysMax = 4_096
+
+/** Number of new keys from which their number at the end is predicted. To drop a DBI in vain costs a walk over it. */
+const predictedFrom = newKeysMax / 4
 
 export class RisingDbis {
   /** New keys by the name of the DBI. */
@@ -38,10 +42,18 @@ export class RisingDbis {
         const keys = this.added.get(name!)
         if (keys === undefined) return false
         if (isPresent) keys.add(key, start, end)
-        if (keys.count > newKeysMax) this.added.delete(name!)
-        return keys.count <= newKeysMax
+        return this.keepUnless(keys.count > newKeysMax, name!)
+      },
+      compared: (share) => {
+        const count = this.added.get(name!)?.count ?? 0
+        return this.keepUnless(count >= predictedFrom && exceeds(newKeysMax, 0, count, share), name!)
       }
     }
+  }
+
+  private keepUnless(isTooMany: boolean, name: DbiName.DbiName): boolean {
+    if (isTooMany) this.added.delete(name)
+    return !isTooMany
   }
 
   /** Returns the DBIs whose keys ascend in the newer view. The sink must have received all changes up to that view. */

@@ -7,6 +7,7 @@ import * as LmdbNative from "../../../../src/layers/lmdb/native/LmdbNative.ts"
 import { ChangeLog } from "../../../../src/programs/engine/changes/ChangeLog.ts"
 import { KeyTracker } from "../../../../src/programs/engine/changes/KeyTracker.ts"
 import type { PendingKeys } from "../../../../src/programs/engine/changes/PendingKeys.ts"
+import { WalkedDbis } from "../../../../src/programs/engine/merge/WalkedDbis.ts"
 import { Lmdb, type LmdbError, type WriteTransaction } from "../../../../src/services/Lmdb.ts"
 import { Choices } from "../../../simulation/Choices.ts"
 import { directory, optionsOf } from "../../../support/fakes/LmdbNativeSubject.ts"
@@ -104,7 +105,7 @@ const look = (tracker: KeyTracker) =>
   })
 
 describe("a change of many entries, for deltas", () => {
-  overEach("more than a third of all: the comparison ends after an eighth of them", (count) =>
+  overEach("more than a third of all: the comparison ends after a small part of them", (count) =>
     Effect.gen(function* () {
       const log = new ChangeLog(false)
       const tracker = new KeyTracker(log)
@@ -116,7 +117,7 @@ describe("a change of many entries, for deltas", () => {
       assert.isFalse(log.isKnown)
       assert.strictEqual((yield* tracker.tracking).givenUp, 1)
       assert.isAbove(count.keys, 0)
-      assert.isBelow(count.keys, entries / 2 / 5)
+      assert.isBelow(count.keys, entries / 2 / 16)
       assert.isUndefined(yield* markAt(tracker, 2n, 1n), "no part of the changes is taken for all of them")
       yield* markAt(tracker, 3n)
       yield* change(touch("d", [7]), touch("e", [3]))
@@ -134,6 +135,21 @@ describe("a change of many entries, for deltas", () => {
       yield* tracker.poll
       assert.strictEqual(count.keys, entries / 4 + 1)
       assert.deepStrictEqual(yield* markAt(tracker, 2n, 1n), [Array.from(every(4), keyOf), [keyOf(1)]])
+    })
+  )
+
+  overEach("a quarter of all, and a little more of the first ones: the comparison goes on", (count) =>
+    Effect.gen(function* () {
+      const tracker = new KeyTracker(new ChangeLog(false))
+      yield* change(touch("d", every(1)))
+      yield* markAt(tracker, 1n)
+      count.keys = 0
+      // Three eighths of the first thousand, which is more than a third, and a quarter of the others.
+      const numbers = Array.from(every(1)).filter((n) => (n < 1_000 ? n % 8 < 3 : n % 4 === 0))
+      yield* change(touch("d", numbers))
+      yield* tracker.poll
+      assert.strictEqual(count.keys, numbers.length)
+      assert.deepStrictEqual(yield* markAt(tracker, 2n, 1n), [numbers.map(keyOf), []])
     })
   )
 
@@ -192,6 +208,36 @@ describe("a change of many entries, for the copy main → shadow", () => {
       assert.isBelow(count.keys, 9_000)
       yield* change(touch("e", [5]))
       assert.deepStrictEqual(yield* look(tracker), [[], [keyOf(5)]])
+    })
+  )
+})
+
+describe("a change of many entries, for the knowledge that keys ascend", () => {
+  /** Compares a change of "d", which is known to ascend, and returns the DBIs that are still known to. */
+  const stillKnown = Effect.fnUntraced(function* (count: { keys: number }, numbers: Iterable<number>) {
+    const { lastTransactionId } = yield* Lmdb
+    const walked = new WalkedDbis()
+    const tracker = new KeyTracker(new ChangeLog(false), walked)
+    yield* change(touch("d", every(1)), touch("e", every(1, 100)))
+    yield* markAt(tracker, 1n)
+    walked.walked(yield* lastTransactionId, [d, e])
+    count.keys = 0
+    yield* change(touch("d", numbers), touch("e", [1]))
+    yield* tracker.poll
+    return Array.from(walked.at(yield* lastTransactionId))
+  })
+
+  overEach("it is dropped after a quarter of the keys up to which it is kept", (count) =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* stillKnown(count, every(2)), [e])
+      assert.isBelow(count.keys, 1_024 + 256)
+    })
+  )
+
+  overEach("it is kept when many of the first keys have changed and few of the others", (count) =>
+    Effect.gen(function* () {
+      const numbers = [...every(1, 800), ...Array.from(every(100)).filter((n) => n >= 800)]
+      assert.deepStrictEqual(yield* stillKnown(count, numbers), [d, e])
     })
   )
 })
