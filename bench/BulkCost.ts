@@ -17,7 +17,7 @@ const dearer = 1.1
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(2)} MB`
 
-/** Number of changes of one pair of daemons. */
+/** Number of changes that each pair of daemons makes. */
 const changes = 4
 
 const poll = "2s"
@@ -62,11 +62,8 @@ const costOf = (workspace: Workspace.Workspace, count: number, deltas: "always" 
     }, Effect.scoped)
   )
 
-/** Adds the costs of another pair of daemons that did the same. */
-const add = (one: Cost | undefined, other: Cost): Cost => ({
-  ...other,
-  millis: [...(one?.millis ?? []), ...other.millis]
-})
+/** Joins the costs of pairs of daemons that did the same. */
+const joined = (costs: ReadonlyArray<Cost>): Cost => ({ ...costs[0]!, millis: costs.flatMap(({ millis }) => millis) })
 
 const rowOf = (workspace: Workspace.Workspace, share: number, cost: Cost, full: Cost): Row => {
   const [spent, without] = [meanOf(cost.millis), meanOf(full.millis)]
@@ -89,13 +86,13 @@ export const run = Effect.fn("BulkCost.run")(function* (workspace: Workspace.Wor
   const rows: Array<Row> = []
   for (const share of shares) {
     const count = Math.floor((workspace.entries * share) / 100)
-    let cost: Cost | undefined
-    let full: Cost | undefined
+    const fulls: Array<Cost> = []
+    const costs: Array<Cost> = []
     for (let round = 0; round < rounds; round++) {
-      full = add(full, yield* costOf(workspace, count, "never"))
-      cost = add(cost, yield* costOf(workspace, count, "always"))
+      fulls.push(yield* costOf(workspace, count, "never"))
+      costs.push(yield* costOf(workspace, count, "always"))
     }
-    if (cost !== undefined && full !== undefined) rows.push(rowOf(workspace, share, cost, full))
+    rows.push(rowOf(workspace, share, joined(costs), joined(fulls)))
   }
   return rows
 })
