@@ -46,8 +46,11 @@ func main() {
 	txn, err2 := strconv.ParseUint(os.Args[2], 10, 64)
 	stored := Encode(timestamp, txn, os.Args[3] == "true", []byte(os.Args[4]))
 	read, deleted, _, err3 := Decode(stored)
-	if err := errors.Join(err1, err2, err3); err != nil || read != timestamp || deleted != (os.Args[3] == "true") {
-		log.Fatal("the header does not read back as it was written: ", err)
+	if err1 != nil || err2 != nil || err3 != nil {
+		log.Fatal(err1, err2, err3)
+	}
+	if read != timestamp || deleted != (os.Args[3] == "true") {
+		log.Fatal("the header does not read back as it was written")
 	}
 	fmt.Println(hex.EncodeToString(stored))
 }

@@ -10,8 +10,8 @@ import type * as DbiName from "../../../domain/lmdb/DbiName.ts"
 import { KeySet } from "../../../domain/lmdb/KeySet.ts"
 import * as KeyOrder from "../../../domain/lmdb/KeyOrder.ts"
 import { compareBytes } from "../../../domain/bytes/ByteOrder.ts"
-import { exceeds } from "./Forecast.ts"
 import { type ChangeSink, type Cursor, type Dbi, LmdbError, type ReadTransaction } from "../../../services/Lmdb.ts"
+import { exceeds } from "./Forecast.ts"
 
 /** Maximum number of new keys of a DBI between two polls. With more keys, walking the DBI is as cheap. */
 const newKeysMax = 4_096
