@@ -2,7 +2,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
-import { bundle, bundled, execute, run, workspace } from "../support/Command.ts"
+import { bundle, bundled, execute, ownCompileCache, run, workspace } from "../support/Command.ts"
 import { folderBucket, nativeFile } from "../support/Daemon.ts"
 import { pathOf } from "../support/servers/RealServers.ts"
 
@@ -75,7 +75,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("the worker threads", (
       yield* bundle
       const { directory, file } = yield* configured(1)
       // Node itself tells what it reads from the cache, and whether V8 accepts it.
-      const env = { NODE_COMPILE_CACHE: "", TMPDIR: directory, NODE_DEBUG_NATIVE: "COMPILE_CACHE" }
+      const env = { ...ownCompileCache(directory), NODE_DEBUG_NATIVE: "COMPILE_CACHE" }
       const sync = execute([process.execPath, bundled, "sync", "--only-once", "-c", file], { env })
       const worker = pathOf("../../../dist/worker.js")
       const accepted = `V8 code cache for ESM file://${worker} was accepted`

@@ -4,7 +4,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import packageJson from "../../package.json" with { type: "json" }
 import { pathOf } from "../support/servers/RealServers.ts"
-import { bundle, bundled, execute, piped, run } from "../support/Command.ts"
+import { bundle, bundled, execute, ownCompileCache, piped, run } from "../support/Command.ts"
 
 layer(NodeServices.layer, { excludeTestServices: true })("the command", (it) => {
   it.effect("prints versions and help to standard output with 0, without a configuration", () =>
@@ -127,7 +127,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("the command", (it) => 
         const LOADED = `${directory}/${args.join(" ")}`
         const hook = ["--import", `${directory}/hook.mjs`]
         const { code, err, out } = yield* execute([process.execPath, ...hook, bundled, ...args], {
-          env: { LOADED, TMPDIR: directory }
+          env: { LOADED, ...ownCompileCache(directory) }
         })
         assert.strictEqual(code, 0, err)
         assert.match(out, expected)

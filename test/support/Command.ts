@@ -45,6 +45,9 @@ export const execute = Effect.fnUntraced(
     })
 )
 
+/** The environment of processes that keep their compiled code below this directory, and not with that of all tests. */
+export const ownCompileCache = (directory: string) => ({ NODE_COMPILE_CACHE: "", TMPDIR: directory })
+
 /** The command as it is published. BuildBundle.ts has built it. */
 export const bundled = pathOf("../../../bin/lightningstream.js")
 
