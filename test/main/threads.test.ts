@@ -42,14 +42,15 @@ const configured = Effect.fnUntraced(function* (workers: number) {
 
 const watched = Effect.fnUntraced(function* (directory: string, file: string) {
   yield* (yield* FileSystem.FileSystem).writeFileString(`${directory}/hook.mjs`, hook)
-  const { code, out } = yield* run(["sync", "--only-once", "-c", file], { node: ["--import", `${directory}/hook.mjs`] })
-  return { code, lines: out.trimEnd().split("\n") }
+  const hooked = { node: ["--import", `${directory}/hook.mjs`] }
+  const { code, err, out } = yield* run(["sync", "--only-once", "-c", file], hooked)
+  return { code, err, lines: out.trimEnd().split("\n") }
 })
 
 const threadsOf = Effect.fnUntraced(function* (workers: number) {
   const { directory, file } = yield* configured(workers)
-  const { code, lines } = yield* watched(directory, file)
-  assert.strictEqual(code, 0)
+  const { code, err, lines } = yield* watched(directory, file)
+  assert.strictEqual(code, 0, err)
   return lines.filter((line) => !line.startsWith("ended"))
 })
 
@@ -66,7 +67,8 @@ layer(NodeServices.layer, { excludeTestServices: true })("the worker threads", (
   it.effect("end by themselves when the configuration is refused: to terminate one that loads would abort", () =>
     Effect.gen(function* () {
       const { directory, file } = yield* workspace(() => ({ lmdbs: {} }))
-      assert.deepStrictEqual(yield* watched(directory, file), { code: 2, lines: ["thread", "modules", "ended with 0"] })
+      const { code, err, lines } = yield* watched(directory, file)
+      assert.deepStrictEqual({ code, lines }, { code: 2, lines: ["thread", "modules", "ended with 0"] }, err)
     })
   )
 
